@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcarrier.h: the pair of QEMU arguments that carries a domain's wish through stock libvirt. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemplan.h"
+
+/* Stock QEMU refuses this option: lowered XML does not start without this project. */
+#define GMEM_CARRIER_OPTION "-x-libvirt-gmem"
+#define GMEM_CARRIER_VERSION 1
+
+/* One thing that lowering put in or changed. @path leads from <domain> to an attribute, as in
+ * "memoryBacking/source/@type". @former is NULL where the attribute was not there. */
+typedef struct {
+    char *path;
+    char *value;
+    char *former;
+} gmemCarrierChange;
+
+typedef struct {
+    gmemMode mode;
+    bool swProtected;             /* "launchSecurity":"sw-protected" */
+    gmemCarrierChange *changes;   /* "added" */
+    size_t nchanges;
+} gmemCarrier;
+
+gmemCarrier *gmemCarrierNew(void);
+void gmemCarrierFree(gmemCarrier *carrier);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemCarrier, gmemCarrierFree)
+
+/* gmemCarrierAddChange: copies its arguments; @former may be NULL. */
+void gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value,
+                          const char *former);
+
+/**
+ * gmemCarrierFormat:
+ *
+ * Returns the value of the pair: compact JSON, always the same bytes for the same carrier. Free
+ * with g_free().
+ */
+char *gmemCarrierFormat(const gmemCarrier *carrier);
+
+/**
+ * gmemCarrierParse:
+ * @text: the value of the pair
+ * @error: VIR_ERR_XML_ERROR: malformed, an unknown version, key, mode or type, or a key twice
+ *
+ * Called also in the child between fork and exec: nothing here may take a lock.
+ */
+gmemCarrier *gmemCarrierParse(const char *text, GError **error);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemlower.h: between the XML that users write and the XML that stock libvirt understands. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemplan.h"
+
+/**
+ * gmemLowerConcerns:
+ * @xml: domain XML from a client
+ *
+ * Returns false where @xml certainly has neither of the elements nor the carrier pair: a substring
+ * search, the whole cost for a domain that does not use them. True is no promise.
+ */
+bool gmemLowerConcerns(const char *xml);
+
+/**
+ * gmemLower:
+ * @xml: domain XML as a client wrote it (root element <domain>)
+ * @validate: also validate the two elements against the schema (VIR_DOMAIN_DEFINE_VALIDATE)
+ * @plan: where the plan goes; may be NULL
+ * @error: VIR_ERR_XML_ERROR, VIR_ERR_XML_INVALID_SCHEMA or VIR_ERR_CONFIG_UNSUPPORTED
+ *
+ * Parse, post-parse, validate, lower; a pure function of @xml that asks neither host nor QEMU.
+ *
+ * Returns the XML for stock libvirt, to be freed with g_free(). Where it equals @xml in every byte
+ * (neither element is there; malformed XML, on which stock libvirt reports its own error; or XML
+ * that is already lowered) that is a copy; *@plan is NULL unless the domain is ours. NULL on
+ * refusal.
+ */
+char *gmemLower(const char *xml, bool validate, gmemPlan **plan, GError **error);
+
+/**
+ * gmemRaiseConcerns:
+ *
+ * Returns false where @xml, as stock libvirt formatted it, certainly has no carrier pair.
+ */
+bool gmemRaiseConcerns(const char *xml);
+
+/**
+ * gmemRaise:
+ * @xml: domain XML as stock libvirt formatted it
+ * @plan: where the plan goes; may be NULL
+ * @error: VIR_ERR_XML_ERROR where there is a carrier pair that is damaged, doubled, misplaced or of
+ *         an unknown version; callers that only show XML then show @xml as it is
+ *
+ * Returns what the user wrote, formatted as libvirt formats (a copy of @xml where it has no carrier
+ * pair; *@plan is then NULL), to be freed with g_free(); NULL on error.
+ */
+char *gmemRaise(const char *xml, gmemPlan **plan, GError **error);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemplan.h: what a domain asks of guest_memfd, as the parts of the project hand it to each other. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum {
+    GMEM_MODE_NONE = 0,
+    GMEM_MODE_CONVERTIBLE,  /* <launchSecurity type='sw-protected'/> */
+    GMEM_MODE_FULLY_SHARED, /* <memoryBacking><private/></memoryBacking> alone */
+    GMEM_MODE_LAST
+} gmemMode;
+
+/* "convertible", "fully-shared"; "none". The words of the carrier and of domain capabilities. */
+const char *gmemModeToString(gmemMode mode);
+
+/* Returns the mode, or GMEM_MODE_NONE for any other word (also for "none"). */
+gmemMode gmemModeFromString(const char *text);
+
+/* All strings are owned by the plan. Members after @mode come from the XML: the child between fork
+ * and exec, which has only argv, leaves them at zero. */
+typedef struct {
+    gmemMode mode;
+    char *name;               /* the domain's name */
+    char *emulator;           /* <emulator>, NULL where the XML has none */
+    bool cellNodesetsDiffer;  /* numatune binds cells (or dimms) to more than one nodeset */
+} gmemPlan;
+
+void gmemPlanFree(gmemPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemPlan, gmemPlanFree)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcapabilities.h: what a QEMU binary offers for guest_memfd, as flags found by asking it. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+/* To add one: here, its name in gmemcapabilities.c, the way to find it in the schema there. */
+typedef enum {
+    GMEM_QEMU_CAPS_SW_PROTECTED_VM,   /* object type sw-protected-vm */
+    GMEM_QEMU_CAPS_BACKEND_PRIVATE,   /* bool "private" on memory-backend-ram, -file and -memfd */
+    GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD,   /* bool "guest-memfd" on memory-backend-memfd */
+    GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD, /* bool "x-guest-memfd" on memory-backend-memfd */
+    GMEM_QEMU_CAPS_MEMFD,             /* object type memory-backend-memfd: the shim needs it */
+    GMEM_QEMU_CAPS_LAST
+} gmemQEMUCapsFlag;
+
+/* The name of a flag in the cache file and in logs: "sw-protected-vm", "memory-backend.private" … */
+const char *gmemQEMUCapsFlagToString(gmemQEMUCapsFlag flag);
+
+/* Immutable once made. */
+typedef struct {
+    char *emulator;       /* absolute path, as the XML names it */
+    unsigned int version; /* major * 1000000 + minor * 1000 + micro; for messages only */
+    guint64 flags;        /* 1 << gmemQEMUCapsFlag */
+} gmemQEMUCaps;
+
+void gmemQEMUCapsFree(gmemQEMUCaps *caps);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemQEMUCaps, gmemQEMUCapsFree)
+
+gmemQEMUCaps *gmemQEMUCapsCopy(const gmemQEMUCaps *caps);
+
+bool gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag);
+
+/**
+ * gmemQEMUCapsFromQMP:
+ * @emulator: for messages and for the result
+ * @replies: what QEMU printed on its QMP monitor: lines of JSON: the greeting, then the replies to
+ *           qmp_capabilities, query-qmp-schema and quit
+ * @error: VIR_ERR_INTERNAL_ERROR naming @emulator where that is not what was printed
+ *
+ * A pure function: the flags are read off the variants of the argument of object-add.
+ */
+gmemQEMUCaps *gmemQEMUCapsFromQMP(const char *emulator, const char *replies, GError **error);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcommand.h: a plan and libvirt's command line make the command line that QEMU gets. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemcapabilities.h"
+#include "gmemplan.h"
+
+typedef struct {
+    char **argv;               /* NULL-terminated; free with g_strfreev() */
+    bool shim;                 /* QEMU needs qemu-gmem.so preloaded; the pair stayed in argv */
+    gmemMode mode;
+    char *emulatorObject;      /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
+                                * "x-guest-memfd", "shim" */
+    unsigned long long ramSize; /* bytes: the sum of all RAM backends */
+    size_t nbackends;          /* how many of them */
+} gmemCommand;
+
+void gmemCommandFree(gmemCommand *command);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemCommand, gmemCommandFree)
+
+/**
+ * gmemCommandConcerns:
+ *
+ * Returns whether @argv has the carrier option, read as QEMU reads it; no allocation, no lock.
+ */
+bool gmemCommandConcerns(char *const argv[]);
+
+/**
+ * gmemCommandBuild:
+ * @argv: the command line as stock libvirt wrote it, with the carrier pair in it
+ * @caps: what QEMU offers
+ * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done:
+ *         each memory backend or option in the way is named
+ *
+ * A pure function that never touches host or QEMU, and the authority on what starts. RAM is what
+ * the machine uses as RAM: the backend named by -machine memory-backend=, by each -numa …,memdev=,
+ * by each pc-dimm's memdev. Every other word of @argv is passed byte for byte.
+ *
+ * Where the shim is needed, the pair stays where it is, and its value becomes the shim's
+ * configuration (gmemCommandShimConfig below).
+ *
+ * Called also in the child between fork and exec: takes no lock.
+ */
+gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
+
+/*
+ * The shim's configuration, the value of the pair in the argv that QEMU is started with where the
+ * shim is needed. Not JSON, so that the shim needs no parser for it:
+ *
+ *   version=1,mode=fully-shared,backends=2,ram=536870912
+ *
+ * always these four keys in this order; mode as gmemModeToString(); backends: how many RAM
+ * backends; ram: their sizes added up, in bytes. The shim refuses anything else.
+ */

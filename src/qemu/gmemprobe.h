@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemprobe.h: runs a QEMU binary to ask it what it offers. */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+#include "gmemcapabilities.h"
+
+/* How long an emulator may take to answer. libvirt has no limit of its own there, and a daemon's
+ * worker thread waits meanwhile; a cold QEMU answers in well under a second. */
+#define GMEM_PROBE_TIMEOUT_MS 10000
+
+/* More than this is not an answer. The schema of QEMU 11.1 has under 1 MiB. */
+#define GMEM_PROBE_OUTPUT_MAX (16 * 1024 * 1024)
+
+typedef struct {
+    uid_t uid; /* who the emulator runs as; ignored unless the caller is root */
+    gid_t gid;
+} gmemProbeUser;
+
+/**
+ * gmemProbeUserFromConfig:
+ * @path: libvirt's qemu.conf; one that does not exist is as good as an empty one
+ * @user: out: the user and group that libvirt would run QEMU as
+ * @error: VIR_ERR_INTERNAL_ERROR: a user or group that does not exist, an unreadable file
+ *
+ * Reads `user` and `group` (names, or numbers as in "+64055") as libvirt does; where they are
+ * absent, the defaults of the build.
+ */
+int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error);
+
+/**
+ * gmemProbe:
+ * @emulator: absolute path
+ * @user: NULL: stay who we are
+ * @timeout: milliseconds, GMEM_PROBE_TIMEOUT_MS
+ * @error: VIR_ERR_OPERATION_TIMEOUT, or VIR_ERR_INTERNAL_ERROR with the emulator's last words
+ *
+ * Spawns `emulator -S -no-user-config -nodefaults -display none -machine none -qmp stdio` without
+ * privileges (as root: @user, no supplementary groups, no capabilities, no_new_privs) and without
+ * any preload of ours, talks QMP to it, and never leaves a process behind, whatever it does.
+ *
+ * Safe in the child between fork and exec of a threaded process: no locks, malloc apart.
+ */
+gmemQEMUCaps *gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout,
+                        GError **error);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemerror.c: errors that carry the libvirt error code a client shall see. */
+
+#include "gmemerror.h"
+
+#include <stdarg.h>
+
+#include "gmemi18n.h"
+
+/* The words that libvirt puts before the text of an error of that code (virStrerror's table in
+ * behaviour; read off the messages of libvirt 9.0.0, unchanged in 12.8.0). */
+static const struct {
+    int code;
+    const char *format;
+} gmemErrorPrefixes[] = {
+    {VIR_ERR_XML_ERROR, N_("XML error: %s")},
+    {VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %s")},
+    {VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %s")},
+    {VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %s")},
+    {VIR_ERR_OPERATION_TIMEOUT, N_("Timed out during operation: %s")},
+    {VIR_ERR_SYSTEM_ERROR, "%s"},
+    {VIR_ERR_INTERNAL_ERROR, N_("internal error: %s")},
+};
+
+GQuark
+gmemErrorQuark(void)
+{
+    return g_quark_from_static_string("libvirt-gmem-error");
+}
+
+int
+gmemErrorSet(GError **error, int code, const char *format, ...)
+{
+    va_list args;
+    GError *fresh;
+
+    va_start(args, format);
+    fresh = g_error_new_valist(GMEM_ERROR, code, format, args);
+    va_end(args);
+    g_propagate_error(error, fresh);
+    return -1;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are those of the table above */
+char *
+gmemErrorFormat(const GError *error)
+{
+    int code = error->domain == GMEM_ERROR ? error->code : VIR_ERR_INTERNAL_ERROR;
+    const char *format = N_("internal error: %s");
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemErrorPrefixes); i++) {
+        if (gmemErrorPrefixes[i].code == code)
+            format = gmemErrorPrefixes[i].format;
+    }
+    return g_strdup_printf(_(format), error->message);
+}
+#pragma GCC diagnostic pop

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemkvm.h: what KVM of this host can do for guest_memfd. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemkvmabi.h"
+
+typedef struct {
+    bool available;          /* /dev/kvm opened and a VM could be created */
+    char *reason;            /* where not: why, translated; else NULL */
+    int kvmErrno;            /* errno of what failed (ENOENT, EACCES …), 0 where nothing did */
+    unsigned int vmTypes;    /* KVM_CAP_VM_TYPES, system descriptor: a bit per type */
+    unsigned int attributes; /* KVM_CAP_MEMORY_ATTRIBUTES of a VM of the convertible type where that
+                              * type exists, else of a default VM: the answer depends on the VM */
+    bool userMemory2;        /* KVM_CAP_USER_MEMORY2, VM descriptor */
+    bool guestMemfd;         /* KVM_CAP_GUEST_MEMFD, VM descriptor (default type) */
+    unsigned int gmemFlags;  /* KVM_CAP_GUEST_MEMFD_FLAGS, VM descriptor (default type) */
+    bool numaPolicy;         /* guest_memfd keeps a NUMA policy per file (two-mappings probe) */
+    bool numaPolicyKnown;    /* the probe could be made (needs MMAP and INIT_SHARED) */
+    char *kernel;            /* uname -r */
+} gmemKVM;
+
+/**
+ * gmemKVMProbe:
+ *
+ * Asks /dev/kvm. Never fails as a whole: what could not be asked is false, and @reason says why.
+ * Opens its own descriptors (O_CLOEXEC) and leaves none. Free with gmemKVMFree().
+ */
+gmemKVM *gmemKVMProbe(void);
+
+/* gmemKVMProbePath: the same on another device file than /dev/kvm; for tests. */
+gmemKVM *gmemKVMProbePath(const char *path);
+
+void gmemKVMFree(gmemKVM *kvm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemKVM, gmemKVMFree)
+
+/**
+ * gmemKVMCanFullyShared / gmemKVMCanConvertible:
+ *
+ * Whether this host can run a domain in that mode as far as KVM goes. Return 0, or -1 with
+ * VIR_ERR_CONFIG_UNSUPPORTED and a message that names the first thing missing and its cure.
+ */
+int gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error);
+int gmemKVMCanConvertible(const gmemKVM *kvm, GError **error);
