@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmem-guest.S: a guest that fills all its RAM with a pattern and checks it for ever, as a boot disk.
+ *
+ * The BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors right
+ * behind themselves. CHS (0, 0, 2) onwards is one track on a floppy as on a hard disk, so the image
+ * boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy.
+ *
+ * Then: read the E820 map while there is still a BIOS; build page tables (2 MiB pages, one to one, up
+ * to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB pages); 64-bit mode; ask the ACPI memory
+ * hotplug device for DIMMs, which are not in the map. Every 4 KiB page of RAM from 1 MiB up gets
+ *
+ *     offset    0  "GMEMPAGE"
+ *     offset    8  its guest physical address, little-endian
+ *     offset 4088  that address with all bits inverted
+ *
+ * Everything of our own lies below 1 MiB, so no page from there up is left out:
+ *
+ *     0x05000  E820 map, 24 bytes an entry     0x07000  stack, down from 0x7c00
+ *     0x05800  interrupt descriptors           0x07c00  this code
+ *     0x06000  RAM ranges, 16 bytes each       0x10000  page tables, up to 0x52000
+ *
+ * COM1 (115200 8n1) gets lines that all start with "gmem-guest: "; addresses are 0x and 16 digits,
+ * ends are exclusive, counts are decimal:
+ *
+ *     e820 START END usable      (or "reserved")
+ *     dimm START END
+ *     own pages are below 0x0000000000100000
+ *     boot found N pages with the pattern      all of it, before they were written again
+ *     wrote N pages
+ *     pass K ok N pages          for ever, about once a second; the CPU halts in between
+ *     pass K BAD at ADDRESS      the first page of this pass that has lost its pattern
+ *     power button, off          virDomainShutdown and virDomainReboot press it
+ *     stopped by exception V at ADDRESS
+ */
+
+        .set    STAGE_SECTORS, 16
+        .set    IMAGE_SIZE, 1440 * 1024
+
+        .set    E820, 0x5000
+        .set    E820_MAX, 64
+        .set    IDT, 0x5800
+        .set    IDT_ENTRIES, 48
+        .set    RANGES, 0x6000
+        .set    RANGES_MAX, 192
+        .set    STACK, 0x7c00
+        .set    TABLES, 0x10000
+        .set    TABLE_PAGES, 66                 # PML4, PDPT, 64 page directories of 1 GiB
+        .set    RAM_FIRST, 0x100000
+        .set    RAM_LIMIT, 64 << 30
+
+        .set    MAGIC, 0x45474150454d4547       # "GMEMPAGE"
+
+        .set    COM1, 0x3f8
+        .set    TICKS, 18                       # of 1/18.2 s: what PIT channel 0 counts to 65536 in
+        .set    PM_BASE, 0x600                  # where SeaBIOS puts ACPI's PM1 block, pc and q35
+        .set    DIMM_BASE, 0xa00                # QEMU's memory hotplug registers, pc and q35
+        .set    DIMM_SLOTS, 256
+
+        .text
+        .code16
+        .globl  start
+start:
+        ljmp    $0, $1f
+1:      cli
+        xor     %ax, %ax
+        mov     %ax, %ds
+        mov     %ax, %es
+        mov     %ax, %ss
+        mov     $STACK, %sp
+        sti
+        cld
+        mov     %dl, drive
+
+        # A floppy controller may need a second try after reset.
+        mov     $3, %di
+read:   mov     $0x0200 + STAGE_SECTORS, %ax
+        mov     $stage, %bx
+        mov     $0x0002, %cx
+        mov     drive, %dl
+        xor     %dh, %dh
+        int     $0x13
+        jnc     stage
+        xor     %ax, %ax
+        mov     drive, %dl
+        int     $0x13
+        dec     %di
+        jnz     read
+        mov     $no_stage, %si
+1:      lodsb
+        test    %al, %al
+        jz      2f
+        mov     $0x0e, %ah
+        xor     %bx, %bx
+        int     $0x10
+        jmp     1b
+2:      hlt
+        jmp     2b
+
+drive:  .byte   0
+no_stage:
+        .asciz  "gmem-guest: the boot disk cannot be read\r\n"
+
+        .org    510
+        .byte   0x55, 0xaa
+
+        # ---- second stage ----
+stage:
+        mov     $0x2401, %ax                    # A20 on; SeaBIOS has it on already
+        int     $0x15
+
+        xor     %ebx, %ebx
+        mov     $E820, %di
+        xor     %bp, %bp
+1:      mov     $0xe820, %eax
+        mov     $24, %ecx
+        mov     $0x534d4150, %edx               # "SMAP"
+        int     $0x15
+        jc      2f
+        cmp     $0x534d4150, %eax
+        jne     2f
+        add     $24, %di
+        inc     %bp
+        cmp     $E820_MAX, %bp
+        je      2f
+        test    %ebx, %ebx
+        jnz     1b
+2:      mov     %bp, e820_count
+
+        cli
+        lgdt    gdt_pointer
+        mov     %cr0, %eax
+        or      $1, %al
+        mov     %eax, %cr0
+        ljmp    $0x08, $protected
+
+        .code32
+protected:
+        mov     $0x10, %ax
+        mov     %ax, %ds
+        mov     %ax, %es
+        mov     %ax, %ss
+
+        mov     $TABLES, %edi
+        xor     %eax, %eax
+        mov     $TABLE_PAGES * 1024, %ecx
+        rep stosl
+
+        movl    $TABLES + 0x1003, TABLES
+        mov     $TABLES + 0x2003, %eax          # page directories, present and writable
+        mov     $TABLES + 0x1000, %edi
+        mov     $TABLE_PAGES - 2, %ecx
+1:      mov     %eax, (%edi)
+        add     $0x1000, %eax
+        add     $8, %edi
+        loop    1b
+
+        mov     $0x83, %eax                     # 2 MiB pages, present and writable
+        xor     %edx, %edx
+        mov     $TABLES + 0x2000, %edi
+        mov     $(TABLE_PAGES - 2) * 512, %ecx
+1:      mov     %eax, (%edi)
+        mov     %edx, 4(%edi)
+        add     $0x200000, %eax
+        adc     $0, %edx
+        add     $8, %edi
+        loop    1b
+
+        mov     %cr4, %eax
+        or      $0x20, %eax                     # PAE
+        mov     %eax, %cr4
+        mov     $TABLES, %eax
+        mov     %eax, %cr3
+        mov     $0xc0000080, %ecx               # EFER
+        rdmsr
+        or      $0x100, %eax                    # LME
+        wrmsr
+        mov     %cr0, %eax
+        or      $0x80000000, %eax               # PG
+        mov     %eax, %cr0
+        ljmp    $0x18, $long_mode
+
+        .balign 8
+gdt:    .quad   0
+        .quad   0x00cf9b000000ffff              # 0x08: 32-bit code
+        .quad   0x00cf93000000ffff              # 0x10: data
+        .quad   0x00af9b000000ffff              # 0x18: 64-bit code
+gdt_pointer:
+        .word   gdt_pointer - gdt - 1
+        .long   gdt
+
+        .code64
+long_mode:
+        mov     $STACK, %rsp
+        call    serial_init
+        call    interrupts_init
+        call    power_button_init
+        call    find_ranges
+
+        mov     $text_own, %rsi
+        call    puts
+        mov     $RAM_FIRST, %eax
+        call    put_hex
+        call    put_end
+
+        mov     $write_range, %rbx
+        call    walk
+        mov     $text_found, %rsi
+        call    puts
+        mov     %r15, %rax
+        call    put_decimal
+        mov     $text_found_end, %rsi
+        call    puts
+        mov     $text_wrote, %rsi
+        call    puts
+        mov     %r14, %rax
+        call    put_decimal
+        mov     $text_pages, %rsi
+        call    puts
+
+        xor     %r12, %r12                      # number of the pass
+pass:   inc     %r12
+        mov     $check_range, %rbx
+        call    walk
+        mov     $text_pass, %rsi
+        call    puts
+        mov     %r12, %rax
+        call    put_decimal
+        test    %r15, %r15
+        jnz     1f
+        mov     $text_ok, %rsi
+        call    puts
+        mov     %r14, %rax
+        call    put_decimal
+        mov     $text_pages, %rsi
+        call    puts
+        jmp     2f
+1:      mov     $text_bad, %rsi
+        call    puts
+        mov     %r15, %rax
+        call    put_hex
+        call    put_end
+2:      call    sleep
+        jmp     pass
+
+        # walk: calls %rbx for every range of RAM with its first page in %rdi, that one's address
+        # inverted in %rsi, its end in %r11 and the magic in %rax; the pages are added up in %r14, and
+        # %r15 is the callee's own. Hypervisors without hardware help emulate every instruction
+        # here: the loops over pages are as short as they can be.
+walk:   xor     %r14, %r14
+        xor     %r15, %r15
+        mov     $MAGIC, %rax
+        mov     $RANGES, %r8
+        mov     range_count, %r9d
+1:      test    %r9d, %r9d
+        jz      2f
+        mov     (%r8), %rdi
+        mov     8(%r8), %r11
+        mov     %r11, %rcx
+        sub     %rdi, %rcx
+        shr     $12, %rcx
+        add     %rcx, %r14
+        mov     %rdi, %rsi
+        not     %rsi
+        call    *%rbx
+        add     $16, %r8
+        dec     %r9d
+        jmp     1b
+2:      ret
+
+        # write_range: counts in %r15 the pages that have the pattern already.
+write_range:
+        cmp     %rax, (%rdi)
+        je      2f
+1:      mov     %rax, (%rdi)
+        mov     %rdi, 8(%rdi)
+        mov     %rsi, 4088(%rdi)
+        sub     $4096, %rsi
+        add     $4096, %rdi
+        cmp     %r11, %rdi
+        jb      write_range
+        ret
+2:      cmp     %rdi, 8(%rdi)
+        jne     1b
+        cmp     %rsi, 4088(%rdi)
+        jne     1b
+        inc     %r15
+        jmp     1b
+
+        # check_range: %r15 becomes the first page that does not have the pattern.
+check_range:
+        cmp     %rax, (%rdi)
+        jne     1f
+        cmp     %rdi, 8(%rdi)
+        jne     1f
+        cmp     %rsi, 4088(%rdi)
+        jne     1f
+        sub     $4096, %rsi
+        add     $4096, %rdi
+        cmp     %r11, %rdi
+        jb      check_range
+        ret
+1:      test    %r15, %r15
+        cmovz   %rdi, %r15
+        ret
+
+        # find_ranges: prints the E820 map and the DIMMs and notes the RAM in them.
+find_ranges:
+        mov     $E820, %r8
+        movzwl  e820_count, %r9d
+1:      test    %r9d, %r9d
+        jz      dimms
+        mov     $text_e820, %rsi
+        mov     (%r8), %r10
+        mov     8(%r8), %r11
+        add     %r10, %r11
+        call    put_range
+        mov     $text_reserved, %rsi
+        cmpl    $1, 16(%r8)
+        jne     2f
+        call    add_range
+        mov     $text_usable, %rsi
+2:      call    puts
+        add     $24, %r8
+        dec     %r9d
+        jmp     1b
+
+        # A slot that does not exist reads as zeros, a device that does not exist as ones.
+dimms:  xor     %r9d, %r9d
+1:      mov     $DIMM_BASE, %dx
+        mov     %r9d, %eax
+        outl    %eax, %dx
+        mov     $DIMM_BASE + 0x14, %dx
+        inb     %dx, %al
+        cmp     $0xff, %al
+        je      3f
+        test    $1, %al                         # enabled
+        jz      2f
+        mov     $DIMM_BASE, %dx
+        call    in_quad
+        mov     %rax, %r10
+        mov     $DIMM_BASE + 8, %dx
+        call    in_quad
+        lea     (%r10, %rax), %r11
+        mov     $text_dimm, %rsi
+        call    put_range
+        call    put_end
+        call    add_range
+2:      inc     %r9d
+        cmp     $DIMM_SLOTS, %r9d
+        jb      1b
+3:      ret
+
+in_quad:
+        inl     %dx, %eax
+        mov     %eax, %ecx
+        add     $4, %dx
+        inl     %dx, %eax
+        shl     $32, %rax
+        or      %rcx, %rax
+        ret
+
+        # add_range: notes the whole pages of %r10 … %r11 that lie between RAM_FIRST and RAM_LIMIT.
+add_range:
+        add     $4095, %r10
+        and     $-4096, %r10
+        and     $-4096, %r11
+        mov     $RAM_FIRST, %eax
+        cmp     %rax, %r10
+        cmovb   %rax, %r10
+        mov     $RAM_LIMIT, %rax
+        cmp     %rax, %r11
+        cmova   %rax, %r11
+        cmp     %r11, %r10
+        jae     1f
+        mov     range_count, %eax
+        cmp     $RANGES_MAX, %eax
+        jae     1f
+        shl     $4, %eax
+        mov     %r10, RANGES(%rax)
+        mov     %r11, RANGES + 8(%rax)
+        incl    range_count
+1:      ret
+
+        # put_range: %rsi, then %r10 and %r11 in hexadecimal.
+put_range:
+        call    puts
+        mov     %r10, %rax
+        call    put_hex
+        mov     $' ', %al
+        call    putc
+        mov     %r11, %rax
+        jmp     put_hex
+
+        # ---- serial port ----
+serial_init:
+        mov     $COM1 + 1, %dx                  # no interrupts
+        xor     %al, %al
+        outb    %al, %dx
+        mov     $COM1 + 3, %dx                  # divisor latch
+        mov     $0x80, %al
+        outb    %al, %dx
+        mov     $COM1, %dx
+        mov     $1, %al
+        outb    %al, %dx
+        mov     $COM1 + 1, %dx
+        xor     %al, %al
+        outb    %al, %dx
+        mov     $COM1 + 3, %dx                  # 8n1
+        mov     $0x03, %al
+        outb    %al, %dx
+        mov     $COM1 + 2, %dx                  # FIFOs on, empty
+        mov     $0x07, %al
+        outb    %al, %dx
+        mov     $COM1 + 4, %dx                  # DTR, RTS
+        mov     $0x03, %al
+        outb    %al, %dx
+        ret
+
+putc:   push    %rdx
+        push    %rax
+        mov     $COM1 + 5, %dx
+1:      inb     %dx, %al
+        test    $0x20, %al                      # transmitter empty
+        jnz     2f
+        pause
+        jmp     1b
+2:      pop     %rax
+        mov     $COM1, %dx
+        outb    %al, %dx
+        pop     %rdx
+        ret
+
+puts:   lodsb
+        test    %al, %al
+        jz      1f
+        call    putc
+        jmp     puts
+1:      ret
+
+put_end:
+        mov     $text_end, %rsi
+        jmp     puts
+
+put_hex:
+        push    %rax
+        mov     $'0', %al
+        call    putc
+        mov     $'x', %al
+        call    putc
+        pop     %rdx
+        mov     $16, %ecx
+1:      rol     $4, %rdx
+        mov     %dl, %al
+        and     $0x0f, %al
+        add     $'0', %al
+        cmp     $'9', %al
+        jbe     2f
+        add     $'a' - '0' - 10, %al
+2:      call    putc
+        loop    1b
+        ret
+
+put_decimal:
+        xor     %ecx, %ecx
+        mov     $10, %edi
+1:      xor     %edx, %edx
+        div     %rdi
+        push    %rdx
+        inc     %ecx
+        test    %rax, %rax
+        jnz     1b
+2:      pop     %rax
+        add     $'0', %al
+        call    putc
+        loop    2b
+        ret
+
+        # ---- interrupts: the PIT's, to sleep with; nothing else is let through ----
+interrupts_init:
+        mov     $IDT, %rdi
+        mov     $exceptions, %rax
+        mov     $32, %ecx
+1:      call    set_gate
+        add     $EXCEPTION_SIZE, %rax
+        loop    1b
+        mov     $timer, %rax
+        call    set_gate
+        mov     $spurious, %rax
+        mov     $IDT_ENTRIES - 33, %ecx
+1:      call    set_gate
+        loop    1b
+        lidt    idt_pointer
+
+        mov     $0x11, %al                      # both PICs: vectors 0x20 and 0x28 up
+        outb    %al, $0x20
+        outb    %al, $0xa0
+        mov     $0x20, %al
+        outb    %al, $0x21
+        mov     $0x28, %al
+        outb    %al, $0xa1
+        mov     $0x04, %al
+        outb    %al, $0x21
+        mov     $0x02, %al
+        outb    %al, $0xa1
+        mov     $0x01, %al
+        outb    %al, $0x21
+        outb    %al, $0xa1
+        mov     $0xfe, %al                      # the timer alone
+        outb    %al, $0x21
+        mov     $0xff, %al
+        outb    %al, $0xa1
+
+        mov     $0x34, %al                      # PIT channel 0, rate generator
+        outb    %al, $0x43
+        xor     %al, %al
+        outb    %al, $0x40
+        outb    %al, $0x40
+        ret
+
+set_gate:
+        mov     %ax, (%rdi)
+        movw    $0x18, 2(%rdi)
+        movw    $0x8e00, 4(%rdi)
+        movw    $0, 6(%rdi)                     # all code lies below 64 KiB
+        movq    $0, 8(%rdi)
+        add     $16, %rdi
+        ret
+
+sleep:  movl    $0, ticks
+1:      sti
+        hlt
+        cli
+        call    power_button
+        cmpl    $TICKS, ticks
+        jb      1b
+        ret
+
+timer:  push    %rax
+        incl    ticks
+        mov     $0x20, %al
+        outb    %al, $0x20
+        pop     %rax
+spurious:
+        iretq
+
+        # QEMU raises the status bit only where the enable bit is set.
+power_button_init:
+        mov     $PM_BASE + 2, %dx
+        mov     $0x100, %ax
+        outw    %ax, %dx
+        ret
+
+power_button:
+        mov     $PM_BASE, %dx
+        inw     %dx, %ax
+        cmp     $0xffff, %ax                    # no ACPI in this machine
+        je      1f
+        test    $0x100, %ax
+        jz      1f
+        mov     $0x100, %ax                     # seen
+        outw    %ax, %dx
+        mov     $text_off, %rsi
+        call    puts
+        mov     $PM_BASE + 4, %dx
+        mov     $0x2000, %ax                    # SLP_EN; type 0 is S5 in QEMU
+        outw    %ax, %dx
+1:      ret
+
+exceptions:
+        .set    vector, 0
+        .rept   32
+        .balign 8
+        pushq   $vector
+        jmp     exception
+        .set    vector, vector + 1
+        .endr
+        .balign 8
+        .set    EXCEPTION_SIZE, (. - exceptions) / 32
+
+exception:
+        mov     $text_exception, %rsi
+        call    puts
+        pop     %rax
+        call    put_decimal
+        mov     $text_at, %rsi
+        call    puts
+        mov     %cr2, %rax
+        call    put_hex
+        call    put_end
+1:      cli
+        hlt
+        jmp     1b
+
+idt_pointer:
+        .word   IDT_ENTRIES * 16 - 1
+        .quad   IDT
+
+        .balign 4
+range_count:
+        .long   0
+ticks:  .long   0
+e820_count:
+        .word   0
+
+text_e820:
+        .asciz  "gmem-guest: e820 "
+text_usable:
+        .asciz  " usable\r\n"
+text_reserved:
+        .asciz  " reserved\r\n"
+text_dimm:
+        .asciz  "gmem-guest: dimm "
+text_own:
+        .asciz  "gmem-guest: own pages are below "
+text_found:
+        .asciz  "gmem-guest: boot found "
+text_found_end:
+        .asciz  " pages with the pattern\r\n"
+text_wrote:
+        .asciz  "gmem-guest: wrote "
+text_pages:
+        .asciz  " pages\r\n"
+text_pass:
+        .asciz  "gmem-guest: pass "
+text_ok:
+        .asciz  " ok "
+text_bad:
+        .asciz  " BAD at "
+text_off:
+        .asciz  "gmem-guest: power button, off\r\n"
+text_exception:
+        .asciz  "gmem-guest: stopped by exception "
+text_at:
+        .asciz  " at "
+text_end:
+        .asciz  "\r\n"
+
+        .org    stage + STAGE_SECTORS * 512     # fails where the second stage is larger
+        .org    IMAGE_SIZE
+
+        .section .note.GNU-stack, "", @progbits
