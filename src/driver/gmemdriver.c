@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdriver.c: the functions in front of libvirt's public API.
+ *
+ * Each asks whether the call is one of ours, does its part with the stages of conf and qemu, and
+ * calls the real one. What libvirt is given, and gives back, for a domain that uses neither element
+ * is passed on as the same pointer. */
+
+#include <glib.h>
+#include <stdlib.h>
+
+#include "gmemconnection.h"
+#include "gmemi18n.h"
+#include "gmemlower.h"
+#include "gmemnative.h"
+#include "gmemprocess.h"
+#include "gmemreal.h"
+#include "gmemstart.h"
+
+/**
+ * gmemDriverLower:
+ * @lowered: out: NULL where the call is none of ours and @xml goes on as it is
+ * @plan: out: NULL where the domain asks for nothing of ours
+ *
+ * Returns 0, or -1 with the error reported.
+ */
+static int
+gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan)
+{
+    GError *error = NULL;
+
+    *lowered = NULL;
+    *plan = NULL;
+    if (xml == NULL || !gmemLowerConcerns(xml) || !gmemConnectionIsOurs(conn))
+        return 0;
+    *lowered = gmemLower(xml, validate, plan, &error);
+    if (*lowered != NULL)
+        return 0;
+    gmemConnectionReport(error);
+    return -1;
+}
+
+/* What would refuse the domain's start here does not refuse its definition: it may be meant for
+ * another day or host. The log tells. */
+static void
+gmemDriverWarn(virConnectPtr conn, const gmemPlan *plan)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (gmemStartCheck(conn, plan, &error) < 0)
+        gmemProcessWarn(_("warning: domain '%s' is defined but could not start now: %s"),
+                        plan->name != NULL ? plan->name : "", error->message);
+}
+
+static int
+gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
+{
+    GError *error = NULL;
+
+    if (plan == NULL || gmemStartCheck(conn, plan, &error) == 0)
+        return 0;
+    gmemConnectionReport(error);
+    return -1;
+}
+
+static int
+gmemDriverCheckDomain(virDomainPtr domain)
+{
+    GError *error = NULL;
+
+    /* Public functions may be handed anything; what is no domain gets libvirt's own error. */
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+        gmemStartCheckDomain(domain, &error) == 0)
+        return 0;
+    gmemConnectionReport(error);
+    return -1;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
+
+    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) < 0)
+        return NULL;
+    domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
+    if (domain != NULL && plan != NULL)
+        gmemDriverWarn(conn, plan);
+    return domain;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainDefineXML(virConnectPtr conn, const char *xml)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
+
+    if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
+        return NULL;
+    domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
+    if (domain != NULL && plan != NULL)
+        gmemDriverWarn(conn, plan);
+    return domain;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) < 0 ||
+        gmemDriverCheckPlan(conn, plan) < 0)
+        return NULL;
+    return gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainCreateXMLWithFiles(virConnectPtr conn, const char *xml, unsigned int nfiles, int *files,
+                            unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) < 0 ||
+        gmemDriverCheckPlan(conn, plan) < 0)
+        return NULL;
+    return gmemReal()->virDomainCreateXMLWithFiles(conn, lowered != NULL ? lowered : xml, nfiles,
+                                                   files, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainCreate(virDomainPtr domain)
+{
+    if (gmemDriverCheckDomain(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainCreate(domain);
+}
+
+GMEM_INTERPOSED int
+virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
+{
+    if (gmemDriverCheckDomain(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainCreateWithFlags(domain, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, unsigned int flags)
+{
+    if (gmemDriverCheckDomain(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
+}
+
+GMEM_INTERPOSED char *
+virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
+{
+    char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
+    g_autoptr(GError) error = NULL;
+    char *raised;
+
+    if (xml == NULL || !gmemRaiseConcerns(xml) ||
+        !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return xml;
+    raised = gmemRaise(xml, NULL, &error);
+    if (raised == NULL) {
+        gmemProcessWarn(_("warning: domain '%s' is shown as it is stored: %s"),
+                        virDomainGetName(domain), error->message);
+        return xml;
+    }
+    free(xml);
+    return raised; /* g_malloc is malloc since glib 2.46: the caller may free() it */
+}
+
+GMEM_INTERPOSED char *
+virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *xml,
+                            unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autofree char *clean = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    GError *error = NULL;
+    char *native, *built;
+
+    if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
+        return NULL;
+    native = gmemReal()->virConnectDomainXMLToNative(conn, format,
+                                                     lowered != NULL ? lowered : xml, flags);
+    if (native == NULL || !gmemConnectionIsOurs(conn))
+        return native;
+    clean = gmemNativeWithoutPreload(native);
+    if (clean != NULL) {
+        free(native);
+        native = g_steal_pointer(&clean);
+    }
+    if (plan == NULL || !gmemNativeConcerns(native))
+        return native;
+    if (gmemStartGetCaps(conn, plan, &caps, &error) < 0) {
+        free(native);
+        gmemConnectionReport(error);
+        return NULL;
+    }
+    if (caps == NULL)
+        return native;
+    built = gmemNativeBuild(native, caps, gmemProcessShimPath(), &error);
+    free(native);
+    if (built == NULL)
+        gmemConnectionReport(error);
+    return built;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemexec.c: in front of execve and execv: the authoritative check, then QEMU's command line.
+ *
+ * This runs in the child that libvirt forked off a process with many threads, as QEMU's user, in
+ * its namespaces and under its label. Whatever lock another thread held at the fork stays held for
+ * ever, so nothing here may take one: what is called is free of them but for malloc, which the C
+ * library makes safe, and message catalogues on the way to a refusal. Should one be forgotten, the
+ * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt quotes. */
+
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gmemcapscache.h"
+#include "gmemcommand.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemkvm.h"
+#include "gmemprocess.h"
+#include "gmemreal.h"
+#include "gmemvalidate.h"
+
+/* Seconds for everything between libvirt's call and the real execve: the emulator's own probe, which
+ * has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
+#define GMEM_EXEC_TIMEOUT 30
+
+/* What libvirt's own child exits with where it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX). */
+#define GMEM_EXEC_REFUSED 126
+
+static G_GNUC_NORETURN void
+gmemExecRefuse(GError *error)
+{
+    g_autofree char *message = gmemErrorFormat(error);
+
+    dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", message);
+    _exit(GMEM_EXEC_REFUSED);
+}
+
+static const char *
+gmemExecGetPreload(char *const envp[], size_t *index)
+{
+    size_t i;
+
+    for (i = 0; envp != NULL && envp[i] != NULL; i++) {
+        if (g_str_has_prefix(envp[i], "LD_PRELOAD=")) {
+            *index = i;
+            return envp[i] + strlen("LD_PRELOAD=");
+        }
+    }
+    *index = i;
+    return NULL;
+}
+
+/* A shallow copy of @envp in which LD_PRELOAD is @value (NULL: absent). Never freed: execve follows. */
+static char **
+gmemExecSetPreload(char *const envp[], const char *value)
+{
+    size_t n = 0, found, i, j = 0;
+    char **copy;
+
+    while (envp != NULL && envp[n] != NULL)
+        n++;
+    copy = g_new0(char *, n + 2);
+    gmemExecGetPreload(envp, &found);
+    for (i = 0; i < n; i++) {
+        if (i != found)
+            copy[j++] = envp[i];
+        else if (value != NULL)
+            copy[j++] = g_strconcat("LD_PRELOAD=", value, NULL);
+    }
+    if (found == n && value != NULL)
+        copy[j] = g_strconcat("LD_PRELOAD=", value, NULL);
+    return copy;
+}
+
+/* The environment for a child that shall not have this library: @envp itself where it is clean. */
+static char *const *
+gmemExecCleanEnvironment(char *const envp[])
+{
+    size_t index;
+    const char *value = gmemExecGetPreload(envp, &index);
+    char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+
+    if (rest == NULL)
+        return envp;
+    return gmemExecSetPreload(envp, rest[0] != '\0' ? rest : NULL);
+}
+
+static char *const *
+gmemExecAddShim(char *const envp[])
+{
+    const char *shim = gmemProcessShimPath();
+    const char *value;
+    size_t index;
+
+    /* ld.so merely warns about a preload that it cannot load. QEMU would then stop at the carrier
+     * option, which it does not know; this says what really is the matter. */
+    if (access(shim, R_OK) < 0) {
+        GError *error = NULL;
+
+        gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                     _("this QEMU binary has no guest_memfd memory backend of its own, and the "
+                       "library that supplies one, '%s', cannot be read by the user that QEMU runs "
+                       "as (uid %u): %s"),
+                     shim, (unsigned int)geteuid(), g_strerror(errno));
+        gmemExecRefuse(error);
+    }
+    value = gmemExecGetPreload(envp, &index);
+    /* Behind the others: a sanitizer's run-time library insists on being the first. */
+    return gmemExecSetPreload(
+        envp, value != NULL && value[0] != '\0' ? g_strconcat(value, ":", shim, NULL) : shim);
+}
+
+static void
+gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
+{
+    GError *error = NULL;
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    g_autoptr(gmemCommand) command = NULL;
+    g_autoptr(gmemKVM) kvm = NULL;
+    gmemPlan plan = {0};
+
+    alarm(GMEM_EXEC_TIMEOUT);
+    caps = gmemCapsCacheLookupInChild(path, &error);
+    if (caps == NULL)
+        gmemExecRefuse(error);
+    command = gmemCommandBuild(argv, caps, &error);
+    if (command == NULL)
+        gmemExecRefuse(error);
+    if (command->mode != GMEM_MODE_NONE) {
+        kvm = gmemKVMProbe();
+        plan.mode = command->mode;
+        if (gmemQEMUValidateHost(&plan, kvm, &error) < 0)
+            gmemExecRefuse(error);
+        dprintf(STDERR_FILENO, "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
+                               "guest_memfd, mode %s, by %s\n",
+                command->ramSize, command->nbackends, gmemModeToString(command->mode),
+                command->emulatorObject);
+    }
+    if (command->shim)
+        envp = gmemExecAddShim(envp);
+    alarm(0);
+    gmemReal()->execve(path, command->argv, envp);
+}
+
+/* libvirt execs a daemon of its own from a client that found none running (session mode); that one
+ * shall have the library as its parent does. */
+static bool
+gmemExecIsDaemon(const char *path)
+{
+    g_autofree char *name = g_path_get_basename(path);
+
+    return strcmp(name, "libvirtd") == 0 || strcmp(name, "virtqemud") == 0;
+}
+
+static int
+gmemExec(const void *caller, const char *path, char *const argv[], char *const envp[])
+{
+    if (path == NULL || argv == NULL || !gmemProcessCallerIsLibvirt(caller))
+        return gmemReal()->execve(path, argv, envp);
+    if (gmemProcessIsDaemon() || !gmemExecIsDaemon(path))
+        envp = gmemExecCleanEnvironment(envp);
+    if (!gmemCommandConcerns(argv))
+        return gmemReal()->execve(path, argv, envp);
+    gmemExecQEMU(path, argv, envp);
+    return -1; /* execve's errno is still there */
+}
+
+GMEM_INTERPOSED int
+execve(const char *path, char *const argv[], char *const envp[])
+{
+    return gmemExec(__builtin_return_address(0), path, argv, envp);
+}
+
+GMEM_INTERPOSED int
+execv(const char *path, char *const argv[])
+{
+    return gmemExec(__builtin_return_address(0), path, argv, environ);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemnative.c: the command line as text, which is what domxml-to-native gives.
+ *
+ * The text is `NAME=VALUE … program argument …`, each word quoted for a shell where it has to be. It
+ * is split into words here, each kept beside its own spelling, so that what is not ours to change
+ * comes out as the same bytes. */
+
+#include "gmemnative.h"
+
+#include <string.h>
+
+#include "gmemcommand.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemprocess.h"
+
+/* A character of these makes libvirt quote a word (seen in the output of 9.0.0 … 12.8.0). */
+#define GMEM_NATIVE_QUOTED "\r\t\n !\"#$&'()*;<>?[\\]^`{|}~"
+
+#define GMEM_NATIVE_PRELOAD "LD_PRELOAD="
+
+/* Two arrays in parallel: the words as the shell would hand them on, and as they are spelled. */
+typedef struct {
+    GPtrArray *values;
+    GPtrArray *spelled;
+    size_t nenv; /* how many of them are the environment */
+} gmemNativeWords;
+
+static void
+gmemNativeWordsFree(gmemNativeWords *words)
+{
+    g_ptr_array_unref(words->values);
+    g_ptr_array_unref(words->spelled);
+    g_free(words);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemNativeWords, gmemNativeWordsFree)
+
+static const char *
+gmemNativeWordEnd(const char *p)
+{
+    char quote = '\0';
+
+    for (; *p != '\0'; p++) {
+        if (*p == '\\' && quote != '\'' && p[1] != '\0')
+            p++;
+        else if (quote != '\0')
+            quote = *p == quote ? '\0' : quote;
+        else if (*p == '\'' || *p == '"')
+            quote = *p;
+        else if (g_ascii_isspace(*p))
+            break;
+    }
+    return p;
+}
+
+/* Space between words, and the line ends that some versions of libvirt escape for readability. */
+static const char *
+gmemNativeSkipSpace(const char *p)
+{
+    while (g_ascii_isspace(*p) || (p[0] == '\\' && p[1] == '\n'))
+        p += *p == '\\' ? 2 : 1;
+    return p;
+}
+
+static bool
+gmemNativeIsAssignment(const char *word)
+{
+    size_t length = strspn(word, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
+
+    return length > 0 && word[length] == '=';
+}
+
+static gmemNativeWords *
+gmemNativeSplit(const char *native)
+{
+    g_autoptr(gmemNativeWords) words = g_new0(gmemNativeWords, 1);
+    const char *p = gmemNativeSkipSpace(native);
+
+    words->values = g_ptr_array_new_with_free_func(g_free);
+    words->spelled = g_ptr_array_new_with_free_func(g_free);
+    while (*p != '\0') {
+        const char *end = gmemNativeWordEnd(p);
+        g_autofree char *spelled = g_strndup(p, end - p);
+        char *value = g_shell_unquote(spelled, NULL);
+
+        if (value == NULL)
+            return NULL;
+        if (words->nenv == words->values->len && gmemNativeIsAssignment(value))
+            words->nenv++;
+        g_ptr_array_add(words->values, value);
+        g_ptr_array_add(words->spelled, g_steal_pointer(&spelled));
+        p = gmemNativeSkipSpace(end);
+    }
+    g_ptr_array_add(words->values, NULL);
+    return g_steal_pointer(&words);
+}
+
+static char *const *
+gmemNativeArgv(const gmemNativeWords *words)
+{
+    return (char *const *)words->values->pdata + words->nenv;
+}
+
+static void
+gmemNativeAppend(GString *text, const char *word)
+{
+    g_autofree char *quoted = NULL;
+
+    if (text->len > 0)
+        g_string_append_c(text, ' ');
+    if (word[0] != '\0' && strpbrk(word, GMEM_NATIVE_QUOTED) == NULL) {
+        g_string_append(text, word);
+        return;
+    }
+    quoted = g_shell_quote(word);
+    g_string_append(text, quoted);
+}
+
+static void
+gmemNativeAppendSpelled(GString *text, const char *spelled)
+{
+    if (text->len > 0)
+        g_string_append_c(text, ' ');
+    g_string_append(text, spelled);
+}
+
+/* New words between and instead of old ones: an old word that comes next keeps its spelling. */
+static void
+gmemNativeAppendArgv(GString *text, const gmemNativeWords *words, char *const argv[])
+{
+    size_t next = words->nenv;
+    size_t i;
+
+    for (i = 0; argv[i] != NULL; i++) {
+        size_t at;
+
+        for (at = next; at < words->spelled->len; at++) {
+            if (strcmp(g_ptr_array_index(words->values, at), argv[i]) == 0)
+                break;
+        }
+        if (at < words->spelled->len) {
+            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, at));
+            next = at + 1;
+        } else {
+            gmemNativeAppend(text, argv[i]);
+        }
+    }
+}
+
+bool
+gmemNativeConcerns(const char *native)
+{
+    g_autoptr(gmemNativeWords) words = NULL;
+
+    if (strstr(native, "x-libvirt-gmem") == NULL)
+        return false;
+    words = gmemNativeSplit(native);
+    return words == NULL || gmemCommandConcerns(gmemNativeArgv(words));
+}
+
+char *
+gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, GError **error)
+{
+    g_autoptr(gmemNativeWords) words = gmemNativeSplit(native);
+    g_autoptr(gmemCommand) command = NULL;
+    GString *text;
+    size_t i;
+
+    if (words == NULL) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read libvirt's command line: %s"),
+                     native);
+        return NULL;
+    }
+    command = gmemCommandBuild(gmemNativeArgv(words), caps, error);
+    if (command == NULL)
+        return NULL;
+    text = g_string_new(NULL);
+    for (i = 0; i < words->nenv; i++) {
+        const char *value = g_ptr_array_index(words->values, i);
+
+        if (command->shim && g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
+            g_autofree char *both = g_strconcat(value, ":", shim, NULL);
+
+            gmemNativeAppend(text, both);
+            shim = NULL;
+        } else {
+            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, i));
+        }
+    }
+    if (command->shim && shim != NULL) {
+        g_autofree char *preload = g_strconcat(GMEM_NATIVE_PRELOAD, shim, NULL);
+
+        gmemNativeAppend(text, preload);
+    }
+    gmemNativeAppendArgv(text, words, command->argv);
+    return g_string_free(text, FALSE);
+}
+
+char *
+gmemNativeWithoutPreload(const char *native)
+{
+    const char *start = native;
+
+    while (*start != '\0') {
+        const char *end = gmemNativeWordEnd(start);
+        g_autofree char *spelled = g_strndup(start, end - start);
+        g_autofree char *value = g_shell_unquote(spelled, NULL);
+        g_autofree char *rest = NULL;
+        GString *text;
+
+        if (value == NULL || !gmemNativeIsAssignment(value))
+            return NULL;
+        if (!g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
+            start = gmemNativeSkipSpace(end);
+            continue;
+        }
+        rest = gmemProcessPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
+        if (rest == NULL)
+            return NULL;
+        text = g_string_new_len(native, start - native);
+        if (rest[0] != '\0') {
+            g_autofree char *entry = g_strconcat(GMEM_NATIVE_PRELOAD, rest, NULL);
+
+            if (strpbrk(entry, GMEM_NATIVE_QUOTED) != NULL) {
+                g_autofree char *quoted = g_shell_quote(rest);
+
+                g_string_append(text, GMEM_NATIVE_PRELOAD);
+                g_string_append(text, quoted);
+            } else {
+                g_string_append(text, entry);
+            }
+            g_string_append(text, end);
+        } else {
+            g_string_append(text, gmemNativeSkipSpace(end));
+        }
+        return g_string_free(text, FALSE);
+    }
+    return NULL;
+}

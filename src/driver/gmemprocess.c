@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemprocess.c: what kind of process the library was loaded into, and where it was loaded from.
+ *
+ * LD_PRELOAD and this library. A daemon runs helpers and emulators in plenty, none of which may
+ * have the library mapped, so in a daemon our entry leaves the environment as soon as the library
+ * is there. In any other process it stays: `timeout 60 python3 …` hands it on to python3 by an
+ * execve of its own, and a client may spawn a session daemon. There, only the children that libvirt
+ * itself makes are kept clean (gmemexec.c). Only our own entries are ever taken out. */
+
+#include "gmemprocess.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <glib.h>
+#include <limits.h>
+#include <link.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gmemi18n.h"
+#include "gmemreal.h"
+
+#define GMEM_LIBRARY_NAME "libvirt-gmem.so"
+#define GMEM_SHIM_NAME "qemu-gmem.so"
+#define GMEM_DRIVER_IN_BUILD_TREE "/src/driver"
+
+/* Everything here is written by the constructor and only read afterwards. */
+static struct {
+    bool daemon;
+    char shim[PATH_MAX];
+    uintptr_t libvirtStart;
+    uintptr_t libvirtEnd;
+} gmemProcess;
+
+static bool
+gmemProcessIsOurEntry(const char *entry, size_t length)
+{
+    static const char *const names[] = {GMEM_LIBRARY_NAME, GMEM_SHIM_NAME};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(names); i++) {
+        size_t n = strlen(names[i]);
+
+        if (length >= n && strncmp(entry + length - n, names[i], n) == 0 &&
+            (length == n || entry[length - n - 1] == '/'))
+            return true;
+    }
+    return false;
+}
+
+char *
+gmemProcessPreloadWithout(const char *value)
+{
+    char *rest = g_malloc(strlen(value) + 1);
+    char *end = rest;
+    bool found = false;
+
+    while (*value != '\0') {
+        size_t length = strcspn(value, ": ");
+
+        if (gmemProcessIsOurEntry(value, length)) {
+            found = true;
+            value += length;
+            if (*value != '\0')
+                value++;
+            else if (end > rest)
+                end--; /* the separator before the last entry */
+        } else {
+            if (value[length] != '\0')
+                length++;
+            memcpy(end, value, length);
+            end += length;
+            value += length;
+        }
+    }
+    *end = '\0';
+    if (!found) {
+        g_free(rest);
+        return NULL;
+    }
+    return rest;
+}
+
+static int
+gmemProcessFindLibvirt(struct dl_phdr_info *info, size_t size G_GNUC_UNUSED,
+                       void *data G_GNUC_UNUSED)
+{
+    const char *name = strrchr(info->dlpi_name, '/');
+    int i;
+
+    if (strcmp(name != NULL ? name + 1 : info->dlpi_name, "libvirt.so.0") != 0)
+        return 0;
+    for (i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t start = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+
+        if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
+            gmemProcess.libvirtStart = start;
+            gmemProcess.libvirtEnd = start + info->dlpi_phdr[i].p_memsz;
+        }
+    }
+    return 1;
+}
+
+static bool
+gmemProcessFindDaemon(void)
+{
+    static const char *const daemons[] = {"libvirtd", "virtqemud"};
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    const char *name;
+    size_t i;
+
+    if (length < 0)
+        return false;
+    path[length] = '\0';
+    name = strrchr(path, '/');
+    name = name != NULL ? name + 1 : path;
+    for (i = 0; i < G_N_ELEMENTS(daemons); i++) {
+        if (strcmp(name, daemons[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+gmemProcessFindShim(void)
+{
+    char path[PATH_MAX];
+    Dl_info info;
+    char *slash;
+
+    g_strlcpy(gmemProcess.shim, GMEM_SHIM_INSTALLED, sizeof(gmemProcess.shim));
+    if (dladdr(&gmemProcess, &info) == 0 || realpath(info.dli_fname, path) == NULL)
+        return;
+    slash = strrchr(path, '/');
+    *slash = '\0';
+    if (g_str_has_suffix(path, GMEM_DRIVER_IN_BUILD_TREE)) {
+        slash = strrchr(path, '/');
+        if ((size_t)snprintf(gmemProcess.shim, sizeof(gmemProcess.shim), "%.*s/shim/%s",
+                             (int)(slash - path), path, GMEM_SHIM_NAME) >= sizeof(gmemProcess.shim))
+            gmemProcess.shim[0] = '\0';
+    }
+}
+
+static void
+gmemProcessLeaveEnvironment(void)
+{
+    const char *value = getenv("LD_PRELOAD");
+    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+
+    if (rest == NULL)
+        return;
+    if (rest[0] != '\0')
+        setenv("LD_PRELOAD", rest, 1);
+    else
+        unsetenv("LD_PRELOAD");
+}
+
+/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no libvirt. */
+__attribute__((constructor)) static void
+gmemProcessInit(void)
+{
+    int saved = errno;
+
+    gmemProcess.daemon = gmemProcessFindDaemon();
+    gmemProcessFindShim();
+    dl_iterate_phdr(gmemProcessFindLibvirt, NULL);
+    bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
+    if (gmemReal()->virSetError == NULL) {
+        dprintf(STDERR_FILENO, "libvirt-gmem: this libvirt has no virSetError: domains with "
+                               "private memory cannot be served\n");
+        /* A daemon that cannot say why it refuses does not start; a client is not ours to end. */
+        if (gmemProcess.daemon)
+            _exit(EXIT_FAILURE);
+    }
+    if (gmemProcess.daemon)
+        gmemProcessLeaveEnvironment();
+    errno = saved;
+}
+
+bool
+gmemProcessIsDaemon(void)
+{
+    return gmemProcess.daemon;
+}
+
+const char *
+gmemProcessShimPath(void)
+{
+    return gmemProcess.shim;
+}
+
+bool
+gmemProcessCallerIsLibvirt(const void *address)
+{
+    uintptr_t caller = (uintptr_t)address;
+
+    return caller >= gmemProcess.libvirtStart && caller < gmemProcess.libvirtEnd;
+}
+
+void
+gmemProcessWarn(const char *format, ...)
+{
+    g_autofree char *text = NULL;
+    va_list args;
+
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", text);
+}

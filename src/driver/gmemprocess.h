@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemprocess.h: what kind of process the library was loaded into, and where it was loaded from. */
+#pragma once
+
+#include <stdbool.h>
+
+/* gmemProcessIsDaemon: libvirtd or virtqemud, by the name of the executable. */
+bool gmemProcessIsDaemon(void);
+
+/* gmemProcessShimPath: absolute path of qemu-gmem.so: the one of the build tree where this library
+ * was loaded out of one, else the installed one. Whether the file exists is not looked at. */
+const char *gmemProcessShimPath(void);
+
+/* gmemProcessCallerIsLibvirt: whether a return address lies in libvirt.so. Takes no lock, unlike
+ * dladdr(): it is asked in the child between fork and exec. */
+bool gmemProcessCallerIsLibvirt(const void *address);
+
+/**
+ * gmemProcessPreloadWithout:
+ * @value: a value of LD_PRELOAD: entries with ':' or ' ' between them
+ *
+ * Returns @value without the entries that are this library or the shim, to be freed with g_free();
+ * NULL where there are none, and nothing has to change.
+ */
+char *gmemProcessPreloadWithout(const char *value);
+
+/* gmemProcessWarn: a line in the daemon's log (or the embedding client's stderr). */
+void gmemProcessWarn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemreal.h: the one table of the functions that this library stands in front of. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+/* Marks the definitions that libvirt-gmem.syms exports. */
+#define GMEM_INTERPOSED __attribute__((visibility("default")))
+
+/* Every function whose real definition is called from here. virConnectGetDomainCapabilities is not
+ * interposed, but is what a start's check asks libvirt. */
+#define GMEM_REAL_FUNCTIONS(X)                                                                     \
+    X(execve)                                                                                      \
+    X(virConnectDomainXMLToNative)                                                                 \
+    X(virConnectGetDomainCapabilities)                                                             \
+    X(virDomainCreate)                                                                             \
+    X(virDomainCreateWithFiles)                                                                    \
+    X(virDomainCreateWithFlags)                                                                    \
+    X(virDomainCreateXML)                                                                          \
+    X(virDomainCreateXMLWithFiles)                                                                 \
+    X(virDomainDefineXML)                                                                          \
+    X(virDomainDefineXMLFlags)                                                                     \
+    X(virDomainGetXMLDesc)
+
+typedef struct {
+#define X(name) __typeof__(&name) name;
+    GMEM_REAL_FUNCTIONS(X)
+#undef X
+    /* Private in libvirt, with a version that changes in each release: looked up by name at load,
+     * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */
+    void (*virSetError)(virErrorPtr error);
+} gmemRealTable;
+
+/**
+ * gmemReal:
+ *
+ * Returns the table, bound by the first call (the library's constructor, or whoever comes before
+ * it). Ends the process where a function is missing: there is nothing to pass the call on to.
+ */
+const gmemRealTable *gmemReal(void);

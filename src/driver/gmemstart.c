@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemstart.c: the check before a start: the same rules as in the child, but with a proper error. */
+
+#include "gmemstart.h"
+
+#include <stdlib.h>
+
+#include "gmemcapscache.h"
+#include "gmemkvm.h"
+#include "gmemlower.h"
+#include "gmemreal.h"
+#include "gmemvalidate.h"
+#include "gmemxml.h"
+
+/* The <path> of domain capabilities: the emulator that libvirt will run. */
+static char *
+gmemStartEmulatorOf(const char *domcaps)
+{
+    g_autoptr(xmlDoc) doc = gmemXMLParse(domcaps);
+    xmlNode *path = doc != NULL ? gmemXMLChild(xmlDocGetRootElement(doc), "path") : NULL;
+
+    return path != NULL ? gmemXMLText(path) : NULL;
+}
+
+int
+gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, GError **error)
+{
+    g_autofree char *emulator = NULL;
+    char *domcaps;
+
+    *caps = NULL;
+    domcaps = gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, "x86_64", NULL,
+                                                          "kvm", 0);
+    if (domcaps == NULL) {
+        virResetLastError();
+        return 0;
+    }
+    emulator = gmemStartEmulatorOf(domcaps);
+    free(domcaps);
+    if (emulator == NULL)
+        return 0;
+    *caps = gmemCapsCacheLookup(emulator, error);
+    return *caps != NULL ? 0 : -1;
+}
+
+int
+gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    g_autoptr(gmemKVM) kvm = NULL;
+
+    if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
+        return -1;
+    if (caps == NULL)
+        return 0;
+    kvm = gmemKVMProbe();
+    if (gmemQEMUValidateHost(plan, kvm, error) < 0)
+        return -1;
+    return gmemQEMUValidateEmulator(plan, caps, error);
+}
+
+int
+gmemStartCheckDomain(virDomainPtr domain, GError **error)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autofree char *written = NULL;
+    g_autofree char *again = NULL;
+    char *xml;
+
+    xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (xml == NULL) {
+        virResetLastError();
+        return 0;
+    }
+    if (!gmemRaiseConcerns(xml)) {
+        free(xml);
+        return 0;
+    }
+    written = gmemRaise(xml, &plan, error);
+    free(xml);
+    if (written == NULL)
+        return -1;
+    if (plan == NULL)
+        return 0;
+    g_clear_pointer(&plan, gmemPlanFree);
+    /* Calls that carry no whole domain (attach, setmem …) may have changed the configuration since
+     * it was checked at define. */
+    again = gmemLower(written, false, &plan, error);
+    if (again == NULL)
+        return -1;
+    return plan != NULL ? gmemStartCheck(virDomainGetConnect(domain), plan, error) : 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemstart.h: the check before a start: the same rules as in the child, but with a proper error. */
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+#include "gmemcapabilities.h"
+#include "gmemplan.h"
+
+/**
+ * gmemStartGetCaps:
+ * @conn: one of ours
+ * @plan: whose emulator is meant; libvirt's default where the XML named none
+ * @caps: out: what the emulator offers; NULL where libvirt itself does not answer this client about
+ *        this emulator: a read-only client, one without the right, or not an emulator
+ * @error: as gmemCapsCacheLookup()
+ *
+ * Running a program that a client names is only done for clients that libvirt would do it for:
+ * virConnectGetDomainCapabilities is refused to read-only clients for just that reason
+ * (CVE-2019-10167), so libvirt's answer to it comes first.
+ */
+int gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, GError **error);
+
+/**
+ * gmemStartCheck:
+ *
+ * Whether a domain with @plan may start here. Returns 0, also where the client may not ask (the
+ * child's check is the authority); -1 with what gmemvalidate.h reports.
+ */
+int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
+
+/* gmemStartCheckDomain: the same for a defined domain, whatever it asks for. */
+int gmemStartCheckDomain(virDomainPtr domain, GError **error);
