@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The two commands of README, over meson; see meson_options.txt for everything else.
+#
+#   sudo make demo     install what is missing, build, run a domain and show its memory
+#   sudo make check    install what the tests need, build, run every test
+#
+# BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made.
+
+BUILD ?= build
+SETUP_ARGS ?= -Dwerror=true
+PYTHON = /usr/bin/python3
+SANITIZED = $(BUILD)-sanitizers
+
+.PHONY: all demo check bench deps-build deps-demo deps-check clean
+
+all: $(BUILD)/build.ninja
+	meson compile -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	meson setup $(BUILD) $(SETUP_ARGS)
+
+# Debian's packages; nothing is asked and nothing happens where all are there already.
+deps-build:
+	@./tools/install-deps build
+
+deps-demo:
+	@./tools/install-deps build demo
+
+deps-check:
+	@./tools/install-deps build demo check
+
+demo: deps-demo
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/demo.py $(BUILD)
+
+# The second tree has the unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer.
+check: deps-check
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all BUILD=$(SANITIZED) \
+	    SETUP_ARGS="$(SETUP_ARGS) -Db_sanitize=address,undefined -Db_lundef=false"
+	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit
+
+bench: deps-check
+	@$(MAKE) --no-print-directory all
+	meson test -C $(BUILD) --benchmark --verbose
+
+clean:
+	rm -rf $(BUILD) $(SANITIZED)

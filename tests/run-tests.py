@@ -1,0 +1,93 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs `meson test` on build trees and counts every test in them, not every test program.
+
+usage: run-tests.py BUILD[:SUITE] …
+
+The last line is `N passed, N failed, N skipped`. Skipped tests are listed with their reasons, failed
+ones with what they said. Exits 0 only if something passed and nothing failed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+
+def reason_of(element):
+    return (element.get("message") or (element.text or "")).strip()
+
+
+def skip_reasons(text):
+    """TAP's reasons, which meson's report leaves out: `ok 3 name # SKIP reason`."""
+    reasons = {}
+    for match in re.finditer(r"^(?:not )?ok\s+\d+\s*(?:-\s*)?(.*?)\s*# SKIP\b\s*(.*)$", text or "",
+                             re.MULTILINE | re.IGNORECASE):
+        reasons[match.group(1).strip()] = match.group(2).strip()
+    return reasons
+
+
+class Results:
+    def __init__(self):
+        self.passed = 0
+        self.failed = []
+        self.skipped = []
+
+    def add_program(self, label, suite):
+        """Counts what one test program reported."""
+        out = suite.findtext("system-out") or ""
+        bad = 0
+        for case in suite.iter("testcase"):
+            name = "%s%s: %s" % (label, suite.get("name"), case.get("name"))
+            skip = case.find("skipped")
+            if skip is not None:
+                said = skip_reasons(out + (case.findtext("system-out") or ""))
+                reason = reason_of(skip) or said.get(case.get("name"))
+                self.skipped.append((name, reason or "no reason given"))
+            elif case.find("failure") is not None or case.find("error") is not None:
+                bad += 1
+                self.failed.append(name)
+            else:
+                self.passed += 1
+        # It printed only good results and then crashed, or broke its plan.
+        if not bad and (int(suite.get("errors", 0)) or int(suite.get("failures", 0))):
+            self.failed.append("%s%s: ended badly" % (label, suite.get("name")))
+
+
+def run_tree(tree, results):
+    build, _, suite = tree.partition(":")
+    label = "" if not suite else os.path.basename(build) + ": "
+    report = os.path.join(build, "meson-logs", "testlog.junit.xml")
+    if os.path.exists(report):
+        os.unlink(report)
+    command = ["meson", "test", "-C", build, "--print-errorlogs", "--num-processes", "2"]
+    status = subprocess.run(command + (["--suite", suite] if suite else []),
+                            stdin=subprocess.DEVNULL, check=False).returncode
+    if not os.path.exists(report):
+        results.failed.append("%s: meson test left no report" % tree)
+        return
+    before = len(results.failed)
+    for program in ET.parse(report).getroot().iter("testsuite"):
+        results.add_program(label, program)
+    if status != 0 and len(results.failed) == before:
+        results.failed.append("%s: meson test exited with status %d" % (tree, status))
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    results = Results()
+    for tree in sys.argv[1:]:
+        run_tree(tree, results)
+    for name, reason in results.skipped:
+        print("SKIPPED %s (%s)" % (name, reason))
+    for name in results.failed:
+        print("FAILED  %s" % name)
+    print("%d passed, %d failed, %d skipped"
+          % (results.passed, len(results.failed), len(results.skipped)))
+    return 1 if results.failed or not results.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
