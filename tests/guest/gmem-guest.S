@@ -515,6 +515,9 @@ interrupts_init:
         xor     %al, %al
         outb    %al, $0x40
         outb    %al, $0x40
+
+        # On for good: KVM delivers the ticks that were held back later, and there would be no sleep.
+        sti
         ret
 
 set_gate:
@@ -527,9 +530,7 @@ set_gate:
         ret
 
 sleep:  movl    $0, ticks
-1:      sti
-        hlt
-        cli
+1:      hlt
         call    power_button
         cmpl    $TICKS, ticks
         jb      1b
