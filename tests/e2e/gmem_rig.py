@@ -1,0 +1,898 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_rig.py: libvirt to experiment on: embedded or as a private daemon, stock or with libvirt-gmem.
+
+Everything runs in a Sandbox: mount, process and network namespaces of its own, in which libvirt's
+fixed state paths (/run, /etc/libvirt, /var/lib/libvirt …) are directories of a temporary root. Two
+sandboxes therefore see the same paths, so that command lines can be compared to the byte, and the
+machine's own libvirtd is never met. The sandbox's first process ends when the test does, however
+that ends, and takes daemon and QEMUs along: a process namespace cannot outlive its first process.
+From outside, the processes are looked at under the pids that the outer /proc shows.
+"""
+
+import contextlib
+import ctypes
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import uuid
+import xml.sax.saxutils
+
+PYTHON = '/usr/bin/python3'
+LIBVIRTD = '/usr/sbin/libvirtd'
+QEMU = '/usr/bin/qemu-system-x86_64'
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+SOURCE = os.environ.get('GMEM_SOURCE', os.path.dirname(os.path.dirname(HERE)))
+BUILD = os.environ.get('GMEM_BUILD', os.path.join(SOURCE, 'build'))
+LIBRARY = os.path.join(BUILD, 'src/driver/libvirt-gmem.so')
+SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
+GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
+
+# What libvirt's virerror.h calls VIR_ERR_…: python3-libvirt may be absent where only a skip is due.
+ERR_CONFIG_UNSUPPORTED = 67
+ERR_XML_ERROR = 27
+ERR_XML_INVALID_SCHEMA = 92
+
+# Nothing here measures time; this only says when to give up, on the slowest machine.
+PATIENCE = 120
+
+KIB = 1024
+MIB = 1024 * 1024
+
+QEMU_CONF = '''\
+user = "{user}"
+group = "{group}"
+dynamic_ownership = {ownership}
+namespaces = []
+cgroup_controllers = []
+security_driver = "none"
+stdio_handler = "file"
+'''
+
+LIBVIRTD_CONF = '''\
+auth_unix_ro = "none"
+auth_unix_rw = "none"
+unix_sock_ro_perms = "0777"
+unix_sock_rw_perms = "0777"
+unix_sock_dir = "/run/libvirt"
+log_level = 3
+log_outputs = "3:stderr"
+'''
+
+
+# ---------------------------------------------------------------------------------------------
+# TAP
+
+
+class Skip(Exception):
+    """The test cannot be made here; the text says why."""
+
+
+class Failure(Exception):
+    """A check did not hold."""
+
+
+class Checks:
+    """What a test uses to say what must hold; counts, so that no test passes having checked nothing."""
+
+    def __init__(self):
+        self.count = 0
+
+    def true(self, condition, message):
+        self.count += 1
+        if not condition:
+            raise Failure(message)
+
+    def equal(self, got, wanted, what):
+        self.count += 1
+        if got != wanted:
+            raise Failure('%s differs\n--- wanted\n%s\n--- got\n%s' % (what, wanted, got))
+
+    def has(self, text, part, what):
+        self.count += 1
+        if part not in text:
+            raise Failure('%s lacks %r:\n%s' % (what, part, text))
+
+    def lacks(self, text, part, what):
+        self.count += 1
+        if part in text:
+            raise Failure('%s has %r:\n%s' % (what, part, text))
+
+    def matches(self, text, pattern, what):
+        self.count += 1
+        if not re.search(pattern, text):
+            raise Failure('%s does not match %r:\n%s' % (what, pattern, text))
+
+    def refused(self, call, code=None, message=None, part=None):
+        """call() must raise LibvirtError; returns it."""
+        self.count += 1
+        try:
+            call()
+        except LibvirtError as error:
+            if code is not None and error.code is not None and error.code != code:
+                raise Failure('wanted error code %d, got %r' % (code, error)) from None
+            if message is not None and error.message != message:
+                raise Failure('wanted the message\n%s\ngot\n%s' % (message, error.message)) from None
+            if part is not None and part not in error.message:
+                raise Failure('wanted %r in the message\n%s' % (part, error.message)) from None
+            return error
+        raise Failure('was not refused')
+
+
+class Suite:
+    """Collects tests and runs them in order, each a line of TAP."""
+
+    def __init__(self):
+        self.tests = []
+
+    def test(self, name):
+        def register(function):
+            self.tests.append((name, function))
+            return function
+        return register
+
+    def run(self, skip=None):
+        """Runs all; @skip: a reason that holds for every one of them. Returns the exit status."""
+        wanted = sys.argv[1:]
+        tests = [t for t in self.tests if not wanted or any(w in t[0] for w in wanted)]
+        failed = 0
+        with contextlib.ExitStack() as leftovers:
+            leftovers.callback(close_all)
+            print('1..%d' % len(tests), flush=True)
+            for number, (name, function) in enumerate(tests, 1):
+                begin = time.monotonic()
+                try:
+                    if skip:
+                        raise Skip(skip)
+                    checks = Checks()
+                    function(checks)
+                    if not checks.count:
+                        raise Failure('the test checked nothing')
+                    line, diagnostics = 'ok %d - %s' % (number, name), ''
+                except Skip as reason:
+                    line, diagnostics = 'ok %d - %s # SKIP %s' % (number, name, reason), ''
+                except Exception as error:  # pylint: disable=broad-except
+                    failed += 1
+                    line = 'not ok %d - %s' % (number, name)
+                    diagnostics = str(error) if isinstance(error, Failure) else ''
+                    diagnostics += '\n' + traceback.format_exc()
+                for text in diagnostics.splitlines():
+                    print('# ' + text)
+                print(line)
+                print('# %.1f s' % (time.monotonic() - begin), flush=True)
+        return 1 if failed else 0
+
+
+def wait_for(probe, what, timeout=PATIENCE):
+    """Polls until probe() gives something true, and returns that; Failure naming @what if never."""
+    end = time.monotonic() + timeout
+    while True:
+        result = probe()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise Failure('waited %d s in vain for %s' % (timeout, what))
+        time.sleep(0.02)
+
+
+def need_root():
+    """The reason why nothing here can run, or None."""
+    if os.geteuid() != 0:
+        return 'needs root: namespaces and a private libvirtd'
+    for path in (LIBVIRTD, QEMU, '/usr/bin/virsh', '/usr/bin/unshare'):
+        if not os.access(path, os.X_OK):
+            return 'needs ' + path
+    probe = subprocess.run([PYTHON, '-c', 'import libvirt'], stderr=subprocess.PIPE, check=False)
+    if probe.returncode:
+        return 'needs python3-libvirt'
+    return None
+
+
+def need_kvm():
+    """Raises Skip where no guest can be run under KVM at all."""
+    if not os.path.exists('/dev/kvm'):
+        raise Skip('no /dev/kvm')
+    try:
+        os.close(os.open('/dev/kvm', os.O_RDWR))
+    except OSError as error:
+        raise Skip('/dev/kvm: ' + error.strerror) from None
+
+
+def kvm_extension(capability):
+    """KVM_CHECK_EXTENSION on a VM descriptor: asked here by ourselves, not by the code under test."""
+    import fcntl
+    need_kvm()
+    device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
+    try:
+        vm = fcntl.ioctl(device, 0xAE01, 0)
+        try:
+            return fcntl.ioctl(vm, 0xAE03, capability)
+        finally:
+            os.close(vm)
+    finally:
+        os.close(device)
+
+
+def need_guest_memfd():
+    """Raises Skip where KVM cannot make a guest_memfd that the host may map."""
+    if kvm_extension(244) & 3 != 3:
+        raise Skip('KVM of this host has no guest_memfd with MMAP and INIT_SHARED (Linux 6.18)')
+
+
+def library():
+    """What goes into LD_PRELOAD. Its absence is an error: ld.so would run stock libvirt instead."""
+    for path in (LIBRARY, SHIM):
+        if not os.path.exists(path):
+            raise Failure('%s is not built' % path)
+    return (LIBRARY,)
+
+
+# ---------------------------------------------------------------------------------------------
+# Processes seen from outside
+
+
+def _read(path):
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except OSError:
+        return b''
+
+
+class Process:
+    """A process of a sandbox, by its outer pid."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+    @property
+    def argv(self):
+        return [a.decode('utf-8', 'surrogateescape')
+                for a in _read('/proc/%d/cmdline' % self.pid).split(b'\0')[:-1]]
+
+    @property
+    def environ(self):
+        entries = _read('/proc/%d/environ' % self.pid).split(b'\0')
+        return dict(e.decode('utf-8', 'surrogateescape').split('=', 1) for e in entries if b'=' in e)
+
+    @property
+    def maps(self):
+        return _read('/proc/%d/maps' % self.pid).decode('utf-8', 'surrogateescape')
+
+    @property
+    def exe(self):
+        try:
+            return os.readlink('/proc/%d/exe' % self.pid)
+        except OSError:
+            return ''
+
+    @property
+    def rss(self):
+        match = re.search(r'^VmRSS:\s*(\d+) kB', _read('/proc/%d/status' % self.pid).decode(), re.M)
+        return int(match.group(1)) * KIB if match else 0
+
+    @property
+    def descriptors(self):
+        result = {}
+        with contextlib.suppress(OSError):
+            for number in os.listdir('/proc/%d/fd' % self.pid):
+                with contextlib.suppress(OSError):
+                    result[int(number)] = os.readlink('/proc/%d/fd/%s' % (self.pid, number))
+        return result
+
+    @property
+    def alive(self):
+        state = _read('/proc/%d/stat' % self.pid).rpartition(b')')[2].split()
+        return bool(state) and state[0] not in (b'Z', b'X')
+
+    def kill(self, number=signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+# ---------------------------------------------------------------------------------------------
+# Sandbox
+
+_CLONE_NEWPID = 0x20000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_open_rigs = []
+
+
+def close_all():
+    while _open_rigs:
+        _open_rigs[-1].close()
+
+
+def _setns(descriptor, kind=0):
+    if _libc.setns(descriptor, kind):
+        error = ctypes.get_errno()
+        raise OSError(error, 'setns: ' + os.strerror(error))
+
+
+class Sandbox:
+    """Namespaces with libvirt's paths to themselves. outer('/run/x') is where others see /run/x."""
+
+    MOUNTS = {
+        'run': '/run',
+        'etc': '/etc/libvirt',
+        'lib': '/var/lib/libvirt',
+        'cache': '/var/cache/libvirt',
+        'log': '/var/log/libvirt',
+    }
+
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix='g', dir='/tmp')
+        self.closed = False
+        self._children = []
+        _open_rigs.append(self)
+        os.chmod(self.root, 0o755)
+        for name in self.MOUNTS:
+            os.mkdir(os.path.join(self.root, name), 0o755)
+        self.first = subprocess.Popen(
+            ['unshare', '--mount', '--pid', '--net', '--fork', '--kill-child=SIGKILL',
+             '--mount-proc', '--propagation', 'private',
+             PYTHON, '-I', os.path.abspath(__file__), '--first', self.root],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment())
+        if self.first.stdout.readline() != b'ready\n':
+            self.close()
+            raise Skip('namespaces cannot be made here')
+        self._namespaces = []
+        self._own = os.open('/proc/self/ns/pid', os.O_RDONLY | os.O_CLOEXEC)
+        for name in ('mnt', 'net', 'pid_for_children'):
+            path = '/proc/%d/ns/%s' % (self.first.pid, name)
+            self._namespaces.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    @staticmethod
+    def environment(preload=(), **more):
+        """A clean environment, @preload in LD_PRELOAD."""
+        result = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/run/home', 'LC_ALL': 'C.UTF-8'}
+        if preload:
+            result['LD_PRELOAD'] = ':'.join(preload)
+        result.update(more)
+        return result
+
+    def outer(self, path):
+        for name, inner in self.MOUNTS.items():
+            if path == inner or path.startswith(inner + '/'):
+                return os.path.join(self.root, name) + path[len(inner):]
+        return path
+
+    def read(self, path):
+        """The text of a file in the sandbox, '' where there is none (yet)."""
+        return _read(self.outer(path)).decode('utf-8', 'replace')
+
+    def write(self, path, text, mode=0o644):
+        path = self.outer(path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+        os.chmod(path, mode)
+
+    def popen(self, argv, **options):
+        """Popen in the namespaces; .pid is the pid as seen from outside."""
+        def enter():
+            _setns(self._namespaces[0])
+            _setns(self._namespaces[1])
+        # The process namespace of children belongs to the calling thread alone.
+        _setns(self._namespaces[2], _CLONE_NEWPID)
+        try:
+            process = subprocess.Popen(argv, preexec_fn=enter, **options)
+        finally:
+            _setns(self._own, _CLONE_NEWPID)
+        self._children = [c for c in self._children if c.poll() is None] + [process]
+        return process
+
+    def run(self, argv, preload=(), env=None, stdin='', timeout=PATIENCE):
+        """Runs to the end; gives a CompletedProcess with stdout and stderr as text."""
+        with self.popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                        env=env or self.environment(preload), text=True,
+                        errors='surrogateescape') as process:
+            try:
+                out, err = process.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Failure('%s did not end within %d s' % (argv, timeout)) from None
+        return subprocess.CompletedProcess(argv, process.returncode, out, err)
+
+    def processes(self):
+        """All live processes in the sandbox but its first."""
+        mine = os.stat('/proc/%d/ns/pid_for_children' % self.first.pid).st_ino
+        result = []
+        for name in os.listdir('/proc'):
+            if not name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                if os.stat('/proc/%s/ns/pid' % name).st_ino == mine:
+                    process = Process(int(name))
+                    if process.alive and '--first' not in process.argv:
+                        result.append(process)
+        return result
+
+    def emulators(self):
+        """Processes that are, or are about to be, a domain's QEMU."""
+        return [p for p in self.processes()
+                if any(a.startswith('guest=') for a in p.argv)]
+
+    def emulator(self, name):
+        """The QEMU of the domain called @name, or None."""
+        for process in self.emulators():
+            if any(a.startswith('guest=%s,' % name) for a in process.argv):
+                return process
+        return None
+
+    def close(self):
+        if self.closed:
+            return
+        self.closed = True
+        _open_rigs.remove(self)
+        with contextlib.suppress(OSError):
+            self.first.stdin.close()
+        # The kernel makes the first process's end everybody's end, but lets it end only when all of
+        # them have been waited for, which for those that popen() made is up to us.
+        def gone():
+            for child in self._children:
+                child.poll()
+            return self.first.poll() is not None
+        try:
+            wait_for(gone, 'the sandbox to end')
+        finally:
+            self.first.kill()
+            self.first.wait()
+        self.first.stdout.close()
+        for descriptor in getattr(self, '_namespaces', []) + [getattr(self, '_own', -1)]:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _first(root):
+    """The sandbox's first process: mounts, then reaps orphans until its input ends."""
+    def mount(*arguments):
+        subprocess.run(['mount', *arguments], check=True)
+    for name, path in Sandbox.MOUNTS.items():
+        if name != 'run' and not os.path.isdir(path):
+            sys.exit('no ' + path)
+        mount('--bind', os.path.join(root, name), path)
+    os.makedirs('/run/home')
+    os.makedirs('/run/lock', exist_ok=True)
+    subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=False, stderr=subprocess.DEVNULL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    os.write(1, b'ready\n')
+    while os.read(0, 1):
+        pass
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------------------------------
+# Clients
+
+
+class LibvirtError(Exception):
+    """What libvirt answered. code is None where the client (virsh) does not tell."""
+
+    def __init__(self, message, code=None, domain=None):
+        super().__init__('%s (code %s, domain %s)' % (message, code, domain))
+        self.message = message
+        self.code = code
+        self.domain = domain
+
+    def __eq__(self, other):
+        return (isinstance(other, LibvirtError) and
+                (self.message, self.code, self.domain) == (other.message, other.code, other.domain))
+
+    __hash__ = Exception.__hash__
+
+
+class Died(Exception):
+    """The client process ended without an answer."""
+
+
+class PythonClient:
+    """A python3-libvirt process in a sandbox, told call by call what to do.
+
+    An embedded driver lives and dies with this process."""
+
+    kind = 'python'
+
+    def __init__(self, sandbox, uri, preload=(), wrapper=(), environment=None):
+        self.sandbox = sandbox
+        self.log = tempfile.TemporaryFile()
+        self.process = sandbox.popen(
+            [*wrapper, PYTHON, '-I', os.path.abspath(__file__), '--client', uri],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+            encoding='utf-8', errors='surrogateescape',
+            env=environment or sandbox.environment(preload))
+        self._answer()
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            status = self.process.wait()
+            self.log.seek(0)
+            raise Died('client ended with status %d: %s'
+                       % (status, self.log.read().decode('utf-8', 'replace')))
+        answer = json.loads(line)
+        if 'error' in answer:
+            raise LibvirtError(**answer['error'])
+        if 'trouble' in answer:
+            raise RuntimeError(answer['trouble'])
+        return answer['result']
+
+    def call(self, domain, method, *arguments):
+        """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…)."""
+        self.process.stdin.write(json.dumps([domain, method, arguments]) + '\n')
+        self.process.stdin.flush()
+        return self._answer()
+
+    def define(self, xml, validate=False):
+        return self.call(None, 'defineXMLFlags', xml, 1 if validate else 0)
+
+    def create(self, xml):
+        return self.call(None, 'createXML', xml, 0)
+
+    def dumpxml(self, name, *options):
+        flags = {'--inactive': 2, '--security-info': 1, '--migratable': 8}
+        return self.call(name, 'XMLDesc', sum(flags[o] for o in options))
+
+    def native(self, xml):
+        return self.call(None, 'domainXMLToNative', 'qemu-argv', xml, 0)
+
+    def start(self, name):
+        return self.call(name, 'create')
+
+    def destroy(self, name):
+        return self.call(name, 'destroy')
+
+    def undefine(self, name):
+        return self.call(name, 'undefine')
+
+    def reset(self, name):
+        return self.call(name, 'reset', 0)
+
+    def save(self, name, path):
+        return self.call(name, 'save', path)
+
+    def restore(self, path):
+        return self.call(None, 'restore', path)
+
+    def state(self, name):
+        """'running', 'paused', 'shut off' …"""
+        names = {1: 'running', 2: 'blocked', 3: 'paused', 4: 'in shutdown', 5: 'shut off',
+                 6: 'crashed', 7: 'pmsuspended'}
+        return names[self.call(name, 'state', 0)[0]]
+
+    def names(self):
+        return sorted(self.call(None, 'listDomainNames'))
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+        return status
+
+
+def _client(uri):
+    """The other side of PythonClient."""
+    import libvirt
+    import threading
+    libvirt.virEventRegisterDefaultImpl()  # the embedded driver does not open without
+
+    def events():
+        while True:
+            libvirt.virEventRunDefaultImpl()
+    threading.Thread(target=events, daemon=True).start()
+    out = os.fdopen(os.dup(1), 'w', encoding='utf-8', errors='surrogateescape')
+    os.dup2(2, 1)
+    libvirt.registerErrorHandler(lambda *_: None, None)
+
+    def plain(value):
+        if isinstance(value, libvirt.virDomain):
+            return {'name': value.name(), 'uuid': value.UUIDString(), 'id': value.ID()}
+        return value
+
+    def answer(call):
+        try:
+            reply = {'result': plain(call())}
+        except libvirt.libvirtError as error:
+            reply = {'error': {'message': error.get_error_message(),
+                               'code': error.get_error_code(),
+                               'domain': error.get_error_domain()}}
+        except Exception:  # pylint: disable=broad-except
+            reply = {'trouble': traceback.format_exc()}
+        out.write(json.dumps(reply) + '\n')
+        out.flush()
+
+    connection = None
+
+    def connect():
+        nonlocal connection
+        connection = libvirt.open(uri)
+
+    answer(connect)
+    extra = {'listDomainNames': lambda: [d.name() for d in connection.listAllDomains()]}
+    if connection is None:
+        return
+    for line in sys.stdin:
+        name, method, arguments = json.loads(line)
+
+        def call(name=name, method=method, arguments=arguments):
+            if name is None and method in extra:
+                return extra[method]()
+            target = connection.lookupByName(name) if name is not None else connection
+            return getattr(target, method)(*arguments)
+        answer(call)
+    connection.close()
+
+
+class VirshClient:
+    """Real virsh, a process per call."""
+
+    kind = 'virsh'
+
+    def __init__(self, sandbox, uri, preload=()):
+        self.sandbox = sandbox
+        self.uri = uri
+        self.preload = preload
+        self.count = 0
+
+    def virsh(self, *arguments, env=None):
+        """Output of one virsh command; LibvirtError with all that it said after 'error: '."""
+        result = self.sandbox.run(['/usr/bin/virsh', '-q', '-c', self.uri, *arguments],
+                                  self.preload, env)
+        if result.returncode:
+            lines = [re.sub('^error: ', '', line) for line in result.stderr.strip().split('\n')]
+            # The first line is virsh's own ("Failed to define domain from …").
+            raise LibvirtError('\n'.join(lines[1:]) or lines[0])
+        return result.stdout
+
+    def file(self, xml):
+        self.count += 1
+        path = '/run/home/%d.xml' % self.count
+        self.sandbox.write(path, xml)
+        return path
+
+    def define(self, xml, validate=False):
+        return self.virsh('define', self.file(xml), *(['--validate'] if validate else []))
+
+    def create(self, xml):
+        return self.virsh('create', self.file(xml))
+
+    def dumpxml(self, name, *options):
+        return self.virsh('dumpxml', name, *options)
+
+    def native(self, xml):
+        return self.virsh('domxml-to-native', 'qemu-argv', self.file(xml))
+
+    def start(self, name):
+        return self.virsh('start', name)
+
+    def destroy(self, name):
+        return self.virsh('destroy', name)
+
+    def undefine(self, name):
+        return self.virsh('undefine', name)
+
+    def reset(self, name):
+        return self.virsh('reset', name)
+
+    def save(self, name, path):
+        return self.virsh('save', name, path)
+
+    def restore(self, path):
+        return self.virsh('restore', path)
+
+    def state(self, name):
+        return self.virsh('domstate', name).strip()
+
+    def names(self):
+        return sorted(self.virsh('list', '--all', '--name').split())
+
+    def edit(self, name, script):
+        """virsh edit with an editor that runs `sed -i SCRIPT`; LibvirtError if virsh gives up."""
+        path = '/run/home/editor'
+        self.sandbox.write(path, '#!/bin/sh\nexec sed -i -e "$GMEM_EDIT" "$1"\n', 0o755)
+        env = self.sandbox.environment(self.preload, EDITOR=path, VISUAL=path, GMEM_EDIT=script)
+        return self.virsh('edit', name, env=env)
+
+    def close(self):
+        return 0
+
+
+# ---------------------------------------------------------------------------------------------
+# Rigs
+
+
+class Rig(Sandbox):
+    """A sandbox with qemu.conf; @preload: what stands in LD_PRELOAD, () is stock libvirt."""
+
+    config = ''
+
+    def __init__(self, preload=(), user='root', group='root', ownership=0):
+        super().__init__()
+        self.preload = tuple(preload)
+        self.write(self.config, QEMU_CONF.format(user=user, group=group, ownership=ownership))
+
+
+class EmbedRig(Rig):
+    """qemu:///embed: the driver inside a client process. One client at a time."""
+
+    name = 'embed'
+    directory = '/run/e'
+    config = directory + '/etc/qemu.conf'
+    uri = 'qemu:///embed?root=' + directory
+    domain_log = directory + '/log/qemu/%s.log'
+    state_directory = directory + '/lib/qemu'
+
+    def python(self, **options):
+        return PythonClient(self, self.uri, self.preload, **options)
+
+    def virsh(self):
+        return VirshClient(self, self.uri, self.preload)
+
+
+class DaemonRig(Rig):
+    """A libvirtd of its own behind libvirt's usual socket."""
+
+    name = 'libvirtd'
+    config = '/etc/libvirt/qemu.conf'
+    uri = 'qemu:///system'
+    socket = '/run/libvirt/libvirt-sock'
+    domain_log = '/var/log/libvirt/qemu/%s.log'
+    state_directory = '/var/lib/libvirt/qemu'
+    log = '/var/log/libvirt/libvirtd.log'
+
+    def __init__(self, preload=(), environment=None, **options):
+        super().__init__(preload, **options)
+        self.write('/etc/libvirt/libvirtd.conf', LIBVIRTD_CONF)
+        self.environ = self.environment(self.preload, **(environment or {}))
+        self.daemon = None
+        self.start_daemon()
+
+    def start_daemon(self):
+        with open(self.outer(self.log), 'ab') as log:
+            self.daemon = self.popen([LIBVIRTD, '-f', '/etc/libvirt/libvirtd.conf'], stdout=log,
+                                     stderr=log, stdin=subprocess.DEVNULL, env=self.environ)
+        wait_for(self._answers, 'libvirtd to answer on its socket')
+
+    def _answers(self):
+        if self.daemon.poll() is not None:
+            raise Failure('libvirtd ended with status %d:\n%s'
+                          % (self.daemon.returncode, self.read(self.log)))
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+            try:
+                probe.connect(self.outer(self.socket))
+            except OSError:
+                return False
+        # The socket is there before the drivers are: an answer is not.
+        result = self.run(['/usr/bin/virsh', '-q', '-c', self.uri, 'list'])
+        return result.returncode == 0
+
+    def kill_daemon(self, number=signal.SIGKILL):
+        self.daemon.send_signal(number)
+        return self.daemon.wait(PATIENCE)
+
+    def stop_daemon(self):
+        return self.kill_daemon(signal.SIGTERM)
+
+    def python(self, preload=(), **options):
+        return PythonClient(self, self.uri, preload, **options)
+
+    def virsh(self, preload=()):
+        return VirshClient(self, self.uri, preload)
+
+
+# ---------------------------------------------------------------------------------------------
+# Domains
+
+PRIVATE = '<private/>'
+
+
+def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kind='kvm', vcpus=1,
+           dimm=None, launch=None, arguments=(), environment=(), boot=None, serial=None,
+           emulator=QEMU, backing='', body='', devices='', dimm_node=0):
+    """Domain XML. Sizes in KiB; @cells: a list of them, the memory is then their sum.
+
+    @boot: a disk image with a boot sector; @serial: file behind the first serial port; @dimm: a
+    pluggable module's size; @arguments: the user's own words for QEMU."""
+    if cells:
+        memory = sum(cells)
+        vcpus = max(vcpus, len(cells))
+    if dimm and not cells:
+        cells = [memory]  # libvirt wants NUMA where there are modules
+        vcpus = max(vcpus, 1)
+    quote = xml.sax.saxutils.quoteattr
+    lines = ["<domain type=%s%s>" % (
+        quote(kind), " xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'"
+        if arguments or environment else '')]
+    add = lines.append
+    add('  <name>%s</name>' % xml.sax.saxutils.escape(name))
+    add('  <uuid>%s</uuid>' % domain_uuid(name))
+    if dimm:
+        add("  <maxMemory slots='4' unit='KiB'>%d</maxMemory>" % (memory + dimm + 4096 * KIB))
+    add("  <memory unit='KiB'>%d</memory>" % (memory + (dimm or 0)))
+    if private or backing:
+        add('  <memoryBacking>%s%s</memoryBacking>' % (backing, PRIVATE if private else ''))
+    add('  <vcpu>%d</vcpu>' % vcpus)
+    add("  <os><type arch='x86_64' machine=%s>hvm</type>%s</os>" % (
+        quote(machine), "<boot dev='%s'/>" % ('hd' if machine.startswith('q35') else 'fd')
+        if boot else ''))
+    add('  <features><acpi/></features>')
+    if cells:
+        add('  <cpu><numa>')
+        for number, size in enumerate(cells):
+            first = number * vcpus // len(cells)
+            last = (number + 1) * vcpus // len(cells) - 1
+            cpus = '%d-%d' % (first, last) if last > first else '%d' % first
+            add("    <cell id='%d' cpus='%s' memory='%d' unit='KiB'/>" % (number, cpus, size))
+        add('  </numa></cpu>')
+    add('  <on_reboot>restart</on_reboot>')
+    if body:
+        add(body)
+    add('  <devices>')
+    add('    <emulator>%s</emulator>' % xml.sax.saxutils.escape(emulator))
+    if boot:
+        device, bus, target = (('disk', 'sata', 'sda') if machine.startswith('q35')
+                               else ('floppy', 'fdc', 'fda'))
+        add("    <disk type='file' device='%s'><driver name='qemu' type='raw'/>"
+            "<source file=%s/><target dev='%s' bus='%s'/><readonly/></disk>"
+            % (device, quote(boot), target, bus) if device == 'floppy' else
+            "    <disk type='file' device='%s'><driver name='qemu' type='raw'/>"
+            "<source file=%s/><target dev='%s' bus='%s'/></disk>"
+            % (device, quote(boot), target, bus))
+    if serial:
+        add("    <serial type='file'><source path=%s/></serial>" % quote(serial))
+    if dimm:
+        add("    <memory model='dimm'><target><size unit='KiB'>%d</size><node>%d</node></target>"
+            "</memory>" % (dimm, dimm_node))
+    if devices:
+        add(devices)
+    add("    <controller type='usb' model='none'/>")
+    add("    <memballoon model='none'/>")
+    add('  </devices>')
+    if launch:
+        add('  <launchSecurity type=%s/>' % quote(launch))
+    if arguments or environment:
+        add('  <qemu:commandline>')
+        for argument in arguments:
+            add('    <qemu:arg value=%s/>' % quote(argument))
+        for key, value in environment:
+            add('    <qemu:env name=%s value=%s/>' % (quote(key), quote(value)))
+        add('  </qemu:commandline>')
+    add('</domain>\n')
+    return '\n'.join(lines)
+
+
+def domain_uuid(name):
+    """The uuid that domain() gives to @name: always the same, so that runs can be compared."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name + '.gmem.test'))
+
+
+if __name__ == '__main__':
+    if sys.argv[1] == '--first':
+        _first(sys.argv[2])
+    elif sys.argv[1] == '--client':
+        _client(sys.argv[2])
