@@ -17,6 +17,12 @@ typedef struct {
     bool userMemory2;        /* KVM_CAP_USER_MEMORY2, VM descriptor */
     bool guestMemfd;         /* KVM_CAP_GUEST_MEMFD, VM descriptor (default type) */
     unsigned int gmemFlags;  /* KVM_CAP_GUEST_MEMFD_FLAGS, VM descriptor (default type) */
+    int createErrno;         /* why a guest_memfd with MMAP and INIT_SHARED could not be created
+                              * although the flags offer it; 0 where it could, or was not tried */
+    bool convertibleGuestMemfd; /* KVM_CAP_GUEST_MEMFD of a VM of the convertible type: up to Linux
+                                 * 6.16 a default VM has none */
+    int createConvertibleErrno; /* why no VM of the convertible type could be created although
+                                 * vmTypes offers it, else 0 */
     bool numaPolicy;         /* guest_memfd keeps a NUMA policy per file (two-mappings probe) */
     bool numaPolicyKnown;    /* the probe could be made (needs MMAP and INIT_SHARED) */
     char *kernel;            /* uname -r */

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemkvm.c: asks KVM what it can do for guest_memfd.
+ *
+ * Which descriptor a capability is asked of matters. KVM_CAP_VM_TYPES belongs to the system; the
+ * others are properties of a VM and differ by its type: up to Linux 6.16 only a VM of the
+ * convertible type has guest_memfd at all, and memory attributes are still that type's alone. So
+ * one VM of each type that there is gets asked, and lives as long as the question.
+ *
+ * Whether guest_memfd keeps a NUMA policy per file has no capability. It shows where one file is
+ * mapped twice: a policy that mbind() sets on one mapping is seen on the other only if it went to
+ * the file; where the file does not take it, it stays with the mapping. */
+
+#include "config.h"
+
+#include "gmemkvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+
+#define FULLY_SHARED_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
+
+/* The kernel's own maximum of nodes (MAX_NUMNODES) is 1024 at most. */
+#define NODES_MAX 1024
+#define BITS_PER_WORD (8 * sizeof(unsigned long))
+
+/* The kernel sees the policy of @second change when that of @first is set: the file keeps it. */
+static bool
+numaPolicyIsShared(void *first, void *second, size_t size, bool *known)
+{
+    unsigned long nodes[NODES_MAX / BITS_PER_WORD] = {0};
+    unsigned long one[NODES_MAX / BITS_PER_WORD] = {0};
+    int mode = MPOL_DEFAULT;
+
+    if (syscall(SYS_get_mempolicy, NULL, nodes, NODES_MAX, NULL, MPOL_F_MEMS_ALLOWED) < 0)
+        return false;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(nodes); i++) {
+        if (nodes[i]) {
+            one[i] = nodes[i] & -nodes[i];
+            break;
+        }
+    }
+
+    if (syscall(SYS_mbind, first, size, MPOL_BIND, one, NODES_MAX, 0) < 0)
+        return false;
+    if (syscall(SYS_get_mempolicy, &mode, NULL, 0, second, MPOL_F_ADDR) < 0)
+        return false;
+
+    *known = true;
+    return mode == MPOL_BIND;
+}
+
+static void
+probeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
+{
+    void *first = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+    void *second = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+
+    if (first != MAP_FAILED && second != MAP_FAILED)
+        kvm->numaPolicy = numaPolicyIsShared(first, second, size, &kvm->numaPolicyKnown);
+
+    if (first != MAP_FAILED)
+        munmap(first, size);
+    if (second != MAP_FAILED)
+        munmap(second, size);
+}
+
+/* A capability may be there and its use forbidden all the same (seccomp, LSM): so make one. */
+static void
+probeGuestMemfd(gmemKVM *kvm, int vm)
+{
+    size_t size = sysconf(_SC_PAGESIZE);
+    struct gmemKVMCreateGuestMemfd create = {.size = size, .flags = FULLY_SHARED_FLAGS};
+    int memfd;
+
+    if (!kvm->guestMemfd || (kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
+        return;
+
+    if ((memfd = ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create)) < 0) {
+        kvm->createErrno = errno;
+        return;
+    }
+    /* KVM has no flag to make it with O_CLOEXEC. */
+    fcntl(memfd, F_SETFD, FD_CLOEXEC);
+
+    probeNumaPolicy(kvm, memfd, size);
+    close(memfd);
+}
+
+static unsigned int
+checkExtension(int fd, long capability)
+{
+    int answer = ioctl(fd, KVM_CHECK_EXTENSION, capability);
+
+    return answer < 0 ? 0 : answer;
+}
+
+static int
+createVM(int kvmfd, unsigned long type)
+{
+    int vm;
+
+    do {
+        vm = ioctl(kvmfd, KVM_CREATE_VM, type);
+    } while (vm < 0 && errno == EINTR);
+
+    return vm;
+}
+
+static void
+probeConvertible(gmemKVM *kvm, int kvmfd)
+{
+    int vm;
+
+    if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
+        return;
+    if ((vm = createVM(kvmfd, KVM_X86_SW_PROTECTED_VM)) < 0) {
+        kvm->createConvertibleErrno = errno;
+        return;
+    }
+
+    kvm->attributes = checkExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
+    kvm->convertibleGuestMemfd = checkExtension(vm, KVM_CAP_GUEST_MEMFD);
+    close(vm);
+}
+
+static void
+probeDefault(gmemKVM *kvm, int vm)
+{
+    kvm->attributes = checkExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
+    kvm->userMemory2 = checkExtension(vm, KVM_CAP_USER_MEMORY2);
+    kvm->guestMemfd = checkExtension(vm, KVM_CAP_GUEST_MEMFD);
+    kvm->gmemFlags = checkExtension(vm, KVM_CAP_GUEST_MEMFD_FLAGS);
+    probeGuestMemfd(kvm, vm);
+}
+
+static char *
+openReason(const char *path, int why)
+{
+    if (why == ENOENT || why == ENODEV || why == ENXIO)
+        return g_strdup_printf(_("%s cannot be opened: %s; load the module kvm_amd or kvm_intel, "
+                                 "switch virtualization on in the firmware or, inside a virtual "
+                                 "machine, allow it to nest"),
+                               path, g_strerror(why));
+    if (why == EACCES || why == EPERM)
+        return g_strdup_printf(_("%s cannot be opened: %s; run as root, or as a user whom the "
+                                 "file's group lets in (usually kvm)"),
+                               path, g_strerror(why));
+    return g_strdup_printf(_("%s cannot be opened: %s"), path, g_strerror(why));
+}
+
+static void
+probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
+{
+    int version = ioctl(kvmfd, KVM_GET_API_VERSION, 0);
+    int vm;
+
+    if (version != KVM_API_VERSION) {
+        kvm->kvmErrno = version < 0 ? errno : ENOTSUP;
+        kvm->reason = g_strdup_printf(_("%s is not KVM: KVM_GET_API_VERSION: %s"), path,
+                                      g_strerror(kvm->kvmErrno));
+        return;
+    }
+
+    kvm->vmTypes = checkExtension(kvmfd, KVM_CAP_VM_TYPES);
+
+    if ((vm = createVM(kvmfd, KVM_X86_DEFAULT_VM)) < 0) {
+        kvm->kvmErrno = errno;
+        kvm->reason = g_strdup_printf(_("KVM of Linux %s cannot create a virtual machine: %s; see "
+                                        "the kernel's log"),
+                                      kvm->kernel, g_strerror(kvm->kvmErrno));
+        return;
+    }
+
+    kvm->available = true;
+    probeDefault(kvm, vm);
+    close(vm);
+    probeConvertible(kvm, kvmfd);
+}
+
+gmemKVM *
+gmemKVMProbePath(const char *path)
+{
+    gmemKVM *kvm = g_new0(gmemKVM, 1);
+    struct utsname host;
+    int kvmfd;
+
+    kvm->kernel = g_strdup(uname(&host) == 0 ? host.release : "?");
+
+    if ((kvmfd = open(path, O_RDWR | O_CLOEXEC)) < 0) {
+        kvm->kvmErrno = errno;
+        kvm->reason = openReason(path, kvm->kvmErrno);
+        return kvm;
+    }
+
+    probeDevice(kvm, path, kvmfd);
+    close(kvmfd);
+    return kvm;
+}
+
+gmemKVM *
+gmemKVMProbe(void)
+{
+    return gmemKVMProbePath("/dev/kvm");
+}
+
+void
+gmemKVMFree(gmemKVM *kvm)
+{
+    if (!kvm)
+        return;
+
+    g_free(kvm->reason);
+    g_free(kvm->kernel);
+    g_free(kvm);
+}
+
+int
+gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
+{
+    if (!kvm->available)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", kvm->reason);
+
+    if (!kvm->guestMemfd)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s has no guest_memfd for ordinary virtual machines "
+                              "(KVM_CAP_GUEST_MEMFD = 0): it needs Linux 6.18"),
+                            kvm->kernel);
+
+    if ((kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s has no guest_memfd that the host can map "
+                              "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x): it needs Linux "
+                              "6.18"),
+                            kvm->kernel, kvm->gmemFlags,
+                            (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
+
+    if (kvm->createErrno)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s refuses to create a guest_memfd: %s"), kvm->kernel,
+                            g_strerror(kvm->createErrno));
+
+    return 0;
+}
+
+int
+gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
+{
+    if (!kvm->available)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", kvm->reason);
+
+    if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = "
+                              "0x%x): it needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+                            kvm->kernel, kvm->vmTypes);
+
+    if (kvm->createConvertibleErrno)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s refuses to create a virtual machine of type "
+                              "KVM_X86_SW_PROTECTED_VM: %s"),
+                            kvm->kernel, g_strerror(kvm->createConvertibleErrno));
+
+    if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s cannot make pages private "
+                              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it needs Linux 6.8 "
+                              "with CONFIG_KVM_SW_PROTECTED_VM"),
+                            kvm->kernel, kvm->attributes,
+                            (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
+
+    if (!kvm->userMemory2)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s cannot bind guest_memfd to a memory slot "
+                              "(KVM_CAP_USER_MEMORY2 = 0): it needs Linux 6.8"),
+                            kvm->kernel);
+
+    if (!kvm->convertibleGuestMemfd)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
+                              "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it needs Linux "
+                              "6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+                            kvm->kernel);
+
+    return 0;
+}
