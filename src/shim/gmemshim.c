@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshim.c: qemu-gmem.so, preloaded into a QEMU that has no guest_memfd backend of its own.
+ *
+ * Theory of operation
+ *
+ * libvirt-gmem starts the QEMU of a private domain with this library in LD_PRELOAD and with the
+ * option -x-libvirt-gmem in argv, whose value says what the domain's RAM is. QEMU does not know
+ * that option and refuses to start over it; only the shim, having understood the value, takes it
+ * out before QEMU's main sees it. A shim that was not loaded thus cannot go unnoticed.
+ *
+ * QEMU's memory-backend-memfd then runs unchanged over functions of libc that the shim stands in
+ * front of: where it makes its memfd, it gets a guest_memfd of its VM. Nothing of QEMU's internals
+ * is relied on, only what it asks of the kernel:
+ *
+ *   __libc_start_main   recognises QEMU, reads the configuration           gmemshimstart.c
+ *   ioctl               KVM_CREATE_VM: remembers the VM
+ *                       KVM_SET_USER_MEMORY_REGION(2): sees what is RAM    gmemshimshared.c
+ *                       KVM_RUN: holds the guest back until all is right
+ *   memfd_create        notes a memory backend                             gmemshimshared.c
+ *   ftruncate(64)       puts the guest_memfd in its place                  gmemshimshared.c
+ *   fcntl(64)           answers F_ADD_SEALS, which guest_memfd lacks       gmemshimshared.c
+ *
+ * States, one process-wide, only ever going forward:
+ *
+ *   inert      No configuration, or not in QEMU: every call is passed on. This is what a wrapper
+ *              script's interpreter and everything else that inherits LD_PRELOAD gets.
+ *   armed      The configuration is taken. Memory is replaced as QEMU makes it.
+ *   verified   At the first KVM_RUN all that the configuration says was found to be true. Memory
+ * that is plugged in later is replaced as before.
+ *
+ * There is no way back and no fall-back: where a guest_memfd cannot be had, QEMU's call fails and
+ * QEMU gives up by itself (a dimm that is plugged in then only fails its object-add). Where RAM
+ * came about in a way that the shim does not see, the guest is not let run: the process ends before
+ * the first KVM_RUN.
+ *
+ * Calls that are not the shim's own cost an atomic load and a comparison, leave errno alone and
+ * take no lock, in any thread, in signal handlers and in forked children. QEMU's children do not
+ * load the shim: in QEMU it takes itself out of LD_PRELOAD. */
+
+/* With 64-bit file offsets <unistd.h> renames ftruncate and fcntl; both names are defined here. */
+#undef _FILE_OFFSET_BITS
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gmemi18n.h"
+#include "gmemkvmabi.h"
+#include "gmemshimconfig.h"
+#include "gmemshimreal.h"
+#include "gmemshimreport.h"
+#include "gmemshimshared.h"
+#include "gmemshimstart.h"
+
+#define GMEM_SHIM_EXPORT __attribute__((visibility("default")))
+
+/* Linux 6.8's, with a longer argument whose beginning is that of the older request. */
+#ifndef KVM_SET_USER_MEMORY_REGION2
+#define KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, unsigned char[160])
+#endif
+
+/* To add one: here, its name below, and the theory above. */
+typedef enum {
+    GMEM_SHIM_INERT,
+    GMEM_SHIM_ARMED,
+    GMEM_SHIM_VERIFIED,
+    GMEM_SHIM_LAST
+} gmemShimState;
+
+static const char *const gmemShimStateNames[] = {
+    [GMEM_SHIM_INERT] = "inert",
+    [GMEM_SHIM_ARMED] = "armed",
+    [GMEM_SHIM_VERIFIED] = "verified",
+};
+static_assert(sizeof(gmemShimStateNames) / sizeof(gmemShimStateNames[0]) == GMEM_SHIM_LAST,
+              "every state has a name");
+
+int __libc_start_main(gmemShimMain *main,
+                      int argc,
+                      char **argv,
+                      void (*init)(void),
+                      void (*fini)(void),
+                      void (*rtldFini)(void),
+                      void *stackEnd);
+
+static atomic_int gmemShimCurrent = GMEM_SHIM_INERT;
+static gmemShimConfig gmemShimConfiguration; /* constant from GMEM_SHIM_ARMED on */
+static atomic_int gmemShimVM = -1;           /* QEMU's descriptor of its VM */
+static pthread_mutex_t gmemShimVerifyLock = PTHREAD_MUTEX_INITIALIZER;
+
+static gmemShimState
+gmemShimGet(void)
+{
+    return (gmemShimState)atomic_load_explicit(&gmemShimCurrent, memory_order_acquire);
+}
+
+static void
+gmemShimEnter(gmemShimState state)
+{
+    atomic_store_explicit(&gmemShimCurrent, (int)state, memory_order_release);
+    gmemShimReport(_("%s: mode %s, %u memory backends, %llu bytes of RAM"),
+                   gmemShimStateNames[state], gmemShimModeToString(gmemShimConfiguration.mode),
+                   gmemShimConfiguration.backends, gmemShimConfiguration.ram);
+}
+
+/* In the process that libvirt executed, or one that it turned into, before its main. */
+static void
+gmemShimStart(int *argc, char ***argv)
+{
+    char reason[GMEM_SHIM_REPORT_MAX];
+    Dl_info own;
+
+    if (!gmemShimStartHasPair(*argv) || !gmemShimStartIsQEMU())
+        return;
+
+    bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
+    if (gmemShimStartTakePair(argc, argv, &gmemShimConfiguration, reason, sizeof(reason)) !=
+        GMEM_SHIM_ARGV_TAKEN) {
+        gmemShimReport(_("option -%s: %s"), GMEM_SHIM_OPTION, reason);
+        _exit(EXIT_FAILURE);
+    }
+    if (dladdr(gmemShimStateNames, &own) != 0 && own.dli_fname != NULL)
+        gmemShimStartDropPreload(environ, own.dli_fname);
+    gmemShimSharedInit(&gmemShimConfiguration);
+    gmemShimEnter(GMEM_SHIM_ARMED);
+}
+
+static int
+gmemShimCreateVM(int fd, unsigned long request, void *argument)
+{
+    gmemShimRealTable *real = gmemShimReal();
+    int none = -1;
+    int vm;
+
+    if (atomic_load(&gmemShimVM) >= 0) {
+        gmemShimReport(_("QEMU wants a second KVM VM: its memory could not be told from the first "
+                         "one's"));
+        errno = EBUSY;
+        return -1;
+    }
+    vm = real->ioctl(fd, request, argument);
+    if (vm >= 0 && !atomic_compare_exchange_strong(&gmemShimVM, &none, vm)) {
+        close(vm);
+        errno = EBUSY;
+        return -1;
+    }
+    return vm;
+}
+
+/* Every vCPU's thread comes here until one of them has been through it. */
+static void
+gmemShimVerify(void)
+{
+    char reason[GMEM_SHIM_REPORT_MAX];
+    const int saved = errno;
+
+    pthread_mutex_lock(&gmemShimVerifyLock);
+    if (gmemShimGet() == GMEM_SHIM_ARMED) {
+        if (!gmemShimSharedVerify(reason, sizeof(reason))) {
+            gmemShimReport(_("the guest is not let run: %s"), reason);
+            /* Not exit(): other threads are running, and not abort(): a core has the guest's RAM.
+             */
+            _exit(EXIT_FAILURE);
+        }
+        gmemShimEnter(GMEM_SHIM_VERIFIED);
+    }
+    pthread_mutex_unlock(&gmemShimVerifyLock);
+    errno = saved;
+}
+
+static int
+gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
+{
+    if (gmemShimGet() == GMEM_SHIM_INERT || !gmemShimSharedMayHave(fd))
+        return real(fd, length);
+    return gmemShimSharedResize(fd, length, atomic_load(&gmemShimVM), real);
+}
+
+static int
+gmemShimFcntlBy(gmemShimFcntl *real, int fd, int command, void *argument)
+{
+    if (command == F_ADD_SEALS && gmemShimGet() != GMEM_SHIM_INERT && gmemShimSharedMayHave(fd) &&
+        gmemShimSharedSealed(fd))
+        return 0;
+    return real(fd, command, argument);
+}
+
+/* Variadic functions pass on one argument of a pointer's size: ioctl(2) and fcntl(2) never have
+ * more, and reading one that the caller did not pass is harmless where registers carry it. */
+
+GMEM_SHIM_EXPORT int
+ioctl(int fd, unsigned long request, ...)
+{
+    const gmemShimState state = gmemShimGet();
+    gmemShimRealTable *real = gmemShimReal();
+    void *argument;
+    va_list args;
+    int result;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+
+    if (state == GMEM_SHIM_INERT)
+        return real->ioctl(fd, request, argument);
+
+    /* The kernel takes 32 bits; callers that keep the request in an int have it sign-extended. */
+    switch ((unsigned int)request) {
+    case KVM_CREATE_VM:
+        return gmemShimCreateVM(fd, request, argument);
+    case KVM_SET_USER_MEMORY_REGION:
+    case KVM_SET_USER_MEMORY_REGION2:
+        result = real->ioctl(fd, request, argument);
+        if (result == 0 && state == GMEM_SHIM_ARMED)
+            gmemShimSharedSlot(argument);
+        return result;
+    case KVM_RUN:
+        if (state == GMEM_SHIM_ARMED)
+            gmemShimVerify();
+        break;
+    default:
+        break;
+    }
+    return real->ioctl(fd, request, argument);
+}
+
+GMEM_SHIM_EXPORT int
+memfd_create(const char *name, unsigned int flags)
+{
+    if (gmemShimGet() != GMEM_SHIM_INERT && name != NULL && gmemShimSharedIsBackend(name))
+        return gmemShimSharedCreate(name, flags);
+    return gmemShimReal()->memfdCreate(name, flags);
+}
+
+GMEM_SHIM_EXPORT int
+ftruncate(int fd, off_t length)
+{
+    return gmemShimFtruncateBy(gmemShimReal()->ftruncate, fd, length);
+}
+
+GMEM_SHIM_EXPORT int
+ftruncate64(int fd, off64_t length)
+{
+    return gmemShimFtruncateBy(gmemShimReal()->ftruncate64, fd, length);
+}
+
+GMEM_SHIM_EXPORT int
+fcntl(int fd, int command, ...)
+{
+    void *argument;
+    va_list args;
+
+    va_start(args, command);
+    argument = va_arg(args, void *);
+    va_end(args);
+    return gmemShimFcntlBy(gmemShimReal()->fcntl, fd, command, argument);
+}
+
+GMEM_SHIM_EXPORT int
+fcntl64(int fd, int command, ...)
+{
+    void *argument;
+    va_list args;
+
+    va_start(args, command);
+    argument = va_arg(args, void *);
+    va_end(args);
+    return gmemShimFcntlBy(gmemShimReal()->fcntl64, fd, command, argument);
+}
+
+GMEM_SHIM_EXPORT int
+__libc_start_main(gmemShimMain *main,
+                  int argc,
+                  char **argv,
+                  void (*init)(void),
+                  void (*fini)(void),
+                  void (*rtldFini)(void),
+                  void *stackEnd)
+{
+    gmemShimStart(&argc, &argv);
+    return gmemShimReal()->startMain(main, argc, argv, init, fini, rtldFini, stackEnd);
+}

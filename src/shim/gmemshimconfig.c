@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimconfig.c: the shim's configuration, as it stands in QEMU's argv. */
+
+#include "gmemshimconfig.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemi18n.h"
+
+static const char *const gmemShimModeNames[] = {
+    [GMEM_SHIM_MODE_CONVERTIBLE] = "convertible",
+    [GMEM_SHIM_MODE_FULLY_SHARED] = "fully-shared",
+};
+static_assert(sizeof(gmemShimModeNames) / sizeof(gmemShimModeNames[0]) == GMEM_SHIM_MODE_LAST,
+              "every mode has a name");
+
+/* Steps over @literal. */
+static bool
+gmemShimConfigSkip(const char **text, const char *literal)
+{
+    const size_t length = strlen(literal);
+
+    if (strncmp(*text, literal, length) != 0)
+        return false;
+    *text += length;
+    return true;
+}
+
+/* Decimal, no sign, no leading zero, not more than 64 bits: there is one spelling of a number. */
+static bool
+gmemShimConfigNumber(const char **text, unsigned long long *number)
+{
+    const char *digit = *text;
+    unsigned long long value = 0;
+
+    if (*digit < '1' || *digit > '9')
+        return false;
+    for (; *digit >= '0' && *digit <= '9'; digit++) {
+        const unsigned long long units = (unsigned long long)(*digit - '0');
+
+        if (value > (ULLONG_MAX - units) / 10)
+            return false;
+        value = value * 10 + units;
+    }
+    *text = digit;
+    *number = value;
+    return true;
+}
+
+static bool
+gmemShimConfigMode(const char **text, gmemShimMode *mode)
+{
+    const size_t length = strcspn(*text, ",");
+
+    for (size_t i = 0; i < GMEM_SHIM_MODE_LAST; i++) {
+        if (strlen(gmemShimModeNames[i]) == length &&
+            memcmp(gmemShimModeNames[i], *text, length) == 0) {
+            *mode = (gmemShimMode)i;
+            *text += length;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *
+gmemShimModeToString(gmemShimMode mode)
+{
+    return mode < GMEM_SHIM_MODE_LAST ? gmemShimModeNames[mode] : "?";
+}
+
+bool
+gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
+{
+    const char *text = value;
+    gmemShimConfig parsed;
+    unsigned long long number;
+
+    /* What libvirt's XML carries is JSON; libvirt-gmem rewrites it when it starts the emulator. */
+    if (*text == '{') {
+        snprintf(reason, reasonSize,
+                 _("'%.100s' is what the domain's XML carries, not the shim's configuration: QEMU "
+                   "was not started by libvirt-gmem"),
+                 value);
+        return false;
+    }
+    if (!gmemShimConfigSkip(&text, "version=") || !gmemShimConfigNumber(&text, &number)) {
+        snprintf(reason, reasonSize, _("no version in '%.200s'"), value);
+        return false;
+    }
+    if (number != GMEM_SHIM_CONFIG_VERSION) {
+        snprintf(
+            reason, reasonSize,
+            _("version %llu in '%.200s', where this shim knows version %d: are libvirt-gmem.so "
+              "and qemu-gmem.so from the same package?"),
+            number, value, GMEM_SHIM_CONFIG_VERSION);
+        return false;
+    }
+    if (!gmemShimConfigSkip(&text, ",mode=") || !gmemShimConfigMode(&text, &parsed.mode)) {
+        snprintf(reason, reasonSize, _("no mode, or an unknown one, in '%.200s'"), value);
+        return false;
+    }
+    if (!gmemShimConfigSkip(&text, ",backends=") || !gmemShimConfigNumber(&text, &number) ||
+        number > GMEM_SHIM_BACKENDS_MAX) {
+        snprintf(reason, reasonSize, _("no number of memory backends from 1 to %d in '%.200s'"),
+                 GMEM_SHIM_BACKENDS_MAX, value);
+        return false;
+    }
+    parsed.backends = (unsigned int)number;
+    if (!gmemShimConfigSkip(&text, ",ram=") || !gmemShimConfigNumber(&text, &parsed.ram)) {
+        snprintf(reason, reasonSize, _("no size of RAM in bytes in '%.200s'"), value);
+        return false;
+    }
+    if (*text != '\0') {
+        snprintf(reason, reasonSize, _("'%.100s' is left over at the end of '%.200s'"), text,
+                 value);
+        return false;
+    }
+    if (parsed.mode != GMEM_SHIM_MODE_FULLY_SHARED) {
+        snprintf(reason, reasonSize, _("mode '%s' is not supported by this version"),
+                 gmemShimModeToString(parsed.mode));
+        return false;
+    }
+    *config = parsed;
+    return true;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimreal.c: the functions of libc that the shim stands in front of: one table, bound once. */
+
+#include "gmemshimreal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+#include "gmemshimreport.h"
+
+static gmemShimRealTable gmemShimRealFunctions;
+static atomic_bool gmemShimRealBound;
+
+static void *
+gmemShimRealFind(const char *name)
+{
+    void *function = dlsym(RTLD_NEXT, name);
+
+    if (function == NULL) {
+        gmemShimReport(_("cannot find the C library's %s"), name);
+        _exit(EXIT_FAILURE);
+    }
+    return function;
+}
+
+static void
+gmemShimRealBind(void)
+{
+    gmemShimRealTable *real = &gmemShimRealFunctions;
+    const int saved = errno;
+
+    real->startMain = (gmemShimStartMain *)gmemShimRealFind("__libc_start_main");
+    real->ioctl = (gmemShimIoctl *)gmemShimRealFind("ioctl");
+    real->memfdCreate = (gmemShimMemfdCreate *)gmemShimRealFind("memfd_create");
+    real->ftruncate = (gmemShimFtruncate *)gmemShimRealFind("ftruncate");
+    real->ftruncate64 = (gmemShimFtruncate *)gmemShimRealFind("ftruncate64");
+    real->fcntl = (gmemShimFcntl *)gmemShimRealFind("fcntl");
+    real->fcntl64 = (gmemShimFcntl *)gmemShimRealFind("fcntl64");
+    atomic_store_explicit(&gmemShimRealBound, true, memory_order_release);
+    errno = saved;
+}
+
+/* A table bound later would be bound inside a signal handler, or between fork and exec. */
+__attribute__((constructor)) static void
+gmemShimRealConstruct(void)
+{
+    gmemShimReal();
+}
+
+gmemShimRealTable *
+gmemShimReal(void)
+{
+    if (!atomic_load_explicit(&gmemShimRealBound, memory_order_acquire))
+        gmemShimRealBind();
+    return &gmemShimRealFunctions;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimreport.c: the shim's words on QEMU's stderr, which libvirt keeps as the domain's log. */
+
+#include "gmemshimreport.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GMEM_SHIM_REPORT_PREFIX "qemu-gmem: "
+
+void
+gmemShimReport(const char *format, ...)
+{
+    char line[GMEM_SHIM_REPORT_MAX] = GMEM_SHIM_REPORT_PREFIX;
+    const size_t prefix = strlen(GMEM_SHIM_REPORT_PREFIX);
+    const int saved = errno;
+    size_t length;
+    va_list args;
+
+    va_start(args, format);
+    if (vsnprintf(line + prefix, sizeof(line) - prefix, format, args) < 0)
+        line[prefix] = '\0';
+    va_end(args);
+
+    length = strlen(line);
+    if (length == sizeof(line) - 1)
+        length--;
+    line[length++] = '\n';
+    /* There is nobody left to tell where stderr itself fails. */
+    if (write(STDERR_FILENO, line, length) < 0)
+        errno = saved;
+    errno = saved;
+}

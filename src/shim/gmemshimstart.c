@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimstart.c: what has to be settled before a program's main: whose it is, argv, environment.
+ *
+ * The shim is preloaded into what libvirt executes, and that need not be QEMU: <emulator> may name
+ * a script that ends in `exec qemu-system-x86_64 "$@"`, or a compiled program that does the same.
+ * Such a process must pass the pair and LD_PRELOAD on as they are. If the pair were taken from it,
+ * the QEMU behind it would run on ordinary memory and nobody would notice. So QEMU is recognised by
+ * what it must have, not others by what they lack: every string of gmemShimStartMarks[], each with
+ * its NUL, in the read-only segments of the main executable. In doubt the pair stays, and then QEMU
+ * refuses to start ("invalid option"). */
+
+#include "gmemshimstart.h"
+
+#include <limits.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "gmemargv.h"
+#include "gmemi18n.h"
+
+/* What separates the entries of LD_PRELOAD: ld.so(8). */
+#define GMEM_SHIM_PRELOAD_SEPARATORS ": "
+
+/* Bytes for the search: the terminating NUL belongs to each. A wrapper that edits the emulator's
+ * options may have the first of them, but no KVM and no monitor of its own. */
+#define GMEM_SHIM_MARK(text)                                                                       \
+    {                                                                                              \
+        text, sizeof(text)                                                                         \
+    }
+static const struct {
+    const char *text;
+    size_t size;
+} gmemShimStartMarks[] = {
+    GMEM_SHIM_MARK("memory-backend-memfd"), /* the object whose memory is replaced */
+    GMEM_SHIM_MARK("memfd_create"),         /* imported: the way it gets that memory */
+    GMEM_SHIM_MARK("/dev/kvm"),             /* the accelerator */
+    GMEM_SHIM_MARK("query-qmp-schema"),     /* the monitor */
+};
+
+static bool
+gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, size_t size)
+{
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        const void *start = (const void *)(info->dlpi_addr + segment->p_vaddr);
+
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0 ||
+            (segment->p_flags & PF_R) == 0)
+            continue;
+        if (memmem(start, segment->p_filesz, mark, size) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Called for each object, the program first: dl_iterate_phdr(3). */
+static int
+gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
+{
+    bool *found = data;
+
+    (void)size;
+    *found = true;
+    for (size_t i = 0; *found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]);
+         i++)
+        *found =
+            gmemShimStartSegmentsHave(info, gmemShimStartMarks[i].text, gmemShimStartMarks[i].size);
+    return 1;
+}
+
+bool
+gmemShimStartIsQEMU(void)
+{
+    bool found = false;
+
+    dl_iterate_phdr(gmemShimStartVisit, &found);
+    return found;
+}
+
+bool
+gmemShimStartHasPair(char *const argv[])
+{
+    gmemArgvOption first;
+
+    return gmemArgvFind(argv, GMEM_SHIM_OPTION, &first) > 0;
+}
+
+gmemShimArgvResult
+gmemShimStartTakePair(
+    int *argc, char ***argv, gmemShimConfig *config, char *reason, size_t reasonSize)
+{
+    gmemArgvOption pair;
+    const size_t count = gmemArgvFind(*argv, GMEM_SHIM_OPTION, &pair);
+
+    if (count == 0)
+        return GMEM_SHIM_ARGV_ABSENT;
+    if (count > 1) {
+        snprintf(reason, reasonSize, _("it is given %zu times"), count);
+        return GMEM_SHIM_ARGV_REFUSED;
+    }
+    if (pair.value == NULL) {
+        snprintf(reason, reasonSize, _("it has no value"));
+        return GMEM_SHIM_ARGV_REFUSED;
+    }
+    if (!gmemShimConfigParse(pair.value, config, reason, reasonSize))
+        return GMEM_SHIM_ARGV_REFUSED;
+
+    memmove(*argv + pair.count, *argv, pair.index * sizeof(**argv));
+    *argv += pair.count;
+    *argc -= (int)pair.count;
+    return GMEM_SHIM_ARGV_TAKEN;
+}
+
+/* By name where ld.so looked for it in its directories, else by the file that is meant: there are
+ * several spellings of a path. */
+static bool
+gmemShimStartIsOwn(const char *entry, size_t length, const char *own)
+{
+    const char *slash = strrchr(own, '/');
+    const char *base = slash != NULL ? slash + 1 : own;
+    char path[PATH_MAX];
+    struct stat theirs;
+    struct stat ours;
+
+    if (length >= sizeof(path))
+        return false;
+    memcpy(path, entry, length);
+    path[length] = '\0';
+
+    if (strchr(path, '/') == NULL)
+        return strcmp(path, base) == 0;
+    if (strcmp(path, own) == 0)
+        return true;
+    return stat(path, &theirs) == 0 && stat(own, &ours) == 0 && theirs.st_dev == ours.st_dev &&
+           theirs.st_ino == ours.st_ino;
+}
+
+/* Takes @own out of a list of entries, in place; the separator behind an entry goes with it.
+ * Returns whether any entry is left. */
+static bool
+gmemShimStartFilter(char *list, const char *own)
+{
+    char *from = list;
+    char *to = list;
+    bool left = false;
+
+    while (*from != '\0') {
+        const size_t length = strcspn(from, GMEM_SHIM_PRELOAD_SEPARATORS);
+        const size_t whole = length + (from[length] != '\0' ? 1 : 0);
+
+        if (length == 0 || !gmemShimStartIsOwn(from, length, own)) {
+            memmove(to, from, whole);
+            to += whole;
+            left = left || length > 0;
+        }
+        from += whole;
+    }
+    *to = '\0';
+    return left;
+}
+
+void
+gmemShimStartDropPreload(char **environment, const char *own)
+{
+    static const char name[] = "LD_PRELOAD=";
+    char **to = environment;
+
+    for (char **from = environment; *from != NULL; from++) {
+        if (strncmp(*from, name, strlen(name)) == 0 &&
+            !gmemShimStartFilter(*from + strlen(name), own))
+            continue;
+        *to++ = *from;
+    }
+    *to = NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimstart.h: what has to be settled before a program's main: whose it is, argv, environment.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gmemshimconfig.h"
+
+/**
+ * gmemShimStartIsQEMU:
+ *
+ * Returns whether the program of this process is certainly a QEMU that the shim can serve. Looks
+ * through the read-only segments of the main executable; takes milliseconds.
+ */
+bool gmemShimStartIsQEMU(void);
+
+/* What argv says about the shim. */
+typedef enum {
+    GMEM_SHIM_ARGV_ABSENT,  /* no option of ours */
+    GMEM_SHIM_ARGV_TAKEN,   /* it was there and is out of argv now */
+    GMEM_SHIM_ARGV_REFUSED, /* it is there and must stop QEMU */
+} gmemShimArgvResult;
+
+/* gmemShimStartHasPair: whether argv has our option; no judgement of its value. */
+bool gmemShimStartHasPair(char *const argv[]);
+
+/**
+ * gmemShimStartTakePair:
+ * @argc: in and out
+ * @argv: in and out: NULL-terminated
+ * @config: out: where it was taken
+ * @reason: out: where it was refused, why; translated
+ * @reasonSize: bytes at @reason
+ *
+ * Takes the option and its value out. The words before it move up and *@argv moves with them, so
+ * that what stands behind argv's NULL on a process's stack, the environment, still stands there.
+ */
+gmemShimArgvResult gmemShimStartTakePair(
+    int *argc, char ***argv, gmemShimConfig *config, char *reason, size_t reasonSize);
+
+/**
+ * gmemShimStartDropPreload:
+ * @environment: NULL-terminated; changed in place, the strings in it too
+ * @own: path that the shim was loaded from
+ *
+ * Takes the shim, and nothing else, out of LD_PRELOAD; a variable with nothing left in it goes.
+ */
+void gmemShimStartDropPreload(char **environment, const char *own);
