@@ -16,10 +16,10 @@
 static char *
 gmemStartEmulatorOf(const char *domcaps)
 {
-    g_autoptr(xmlDoc) doc = gmemXMLParse(domcaps);
-    xmlNode *path = doc != NULL ? gmemXMLChild(xmlDocGetRootElement(doc), "path") : NULL;
+    g_autoptr(gmemXML) xml = gmemXMLParse(domcaps);
+    xmlNode *path = xml != NULL ? gmemXMLFindFirst(gmemXMLRoot(xml), "path") : NULL;
 
-    return path != NULL ? gmemXMLText(path) : NULL;
+    return path != NULL ? gmemXMLContent(path) : NULL;
 }
 
 int
