@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcapabilities.c: what a QEMU binary offers for guest_memfd, as flags found by asking it.
+ *
+ * The source is query-qmp-schema: a flat array of a thousand or more entries that name each other.
+ * The command object-add names the type of its argument; that type is tagged by "qom-type" and has
+ * a variant for each object type; a variant's type lists that object type's properties, those it
+ * inherits included (QEMU flattens bases in introspection). Entries are found by name, which needs
+ * an index; it is a sorted array and not a hash table, because this also runs in the child between
+ * fork and exec, where GLib's slice allocator might wait for a lock that nobody will release. */
+
+#include "gmemcapabilities.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemjson.h"
+
+static const char *const gmemQEMUCapsFlagNames[] = {
+    [GMEM_QEMU_CAPS_SW_PROTECTED_VM] = "sw-protected-vm",
+    [GMEM_QEMU_CAPS_BACKEND_PRIVATE] = "memory-backend.private",
+    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD] = "memory-backend-memfd.guest-memfd",
+    [GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD] = "memory-backend-memfd.x-guest-memfd",
+    [GMEM_QEMU_CAPS_MEMFD] = "memory-backend-memfd",
+};
+static_assert(G_N_ELEMENTS(gmemQEMUCapsFlagNames) == GMEM_QEMU_CAPS_LAST, "every flag has a name");
+static_assert(GMEM_QEMU_CAPS_LAST <= 64, "the flags fit into gmemQEMUCaps.flags");
+
+/* Where "private" has to be for all RAM of a domain to get it. */
+static const char *const gmemQEMUCapsBackends[] = {
+    "memory-backend-ram",
+    "memory-backend-file",
+    "memory-backend-memfd",
+};
+
+typedef struct {
+    const char *name;
+    gmemJSON *entry;
+} gmemSchemaEntry;
+
+typedef struct {
+    gmemSchemaEntry *entries; /* sorted by name */
+    size_t nentries;
+} gmemSchema;
+
+static int
+gmemSchemaCompare(const void *a, const void *b)
+{
+    return strcmp(((const gmemSchemaEntry *)a)->name, ((const gmemSchemaEntry *)b)->name);
+}
+
+static gmemJSON *
+gmemSchemaFind(const gmemSchema *schema, const char *name, const char *metaType)
+{
+    gmemSchemaEntry key = {.name = name};
+    gmemSchemaEntry *found;
+
+    if (name == NULL || schema->nentries == 0)
+        return NULL;
+    found = bsearch(&key, schema->entries, schema->nentries, sizeof(key), gmemSchemaCompare);
+    if (found == NULL || g_strcmp0(gmemJSONGetString(found->entry, "meta-type"), metaType) != 0)
+        return NULL;
+    return found->entry;
+}
+
+/* The object type that object-add takes for @qomType; NULL where QEMU has no such type. */
+static gmemJSON *
+gmemSchemaFindVariant(const gmemSchema *schema, gmemJSON *argument, const char *qomType)
+{
+    gmemJSON *variants = gmemJSONGet(argument, "variants");
+    size_t i;
+
+    if (!YAJL_IS_ARRAY(variants))
+        return NULL;
+    for (i = 0; i < variants->u.array.len; i++) {
+        gmemJSON *variant = variants->u.array.values[i];
+
+        if (g_strcmp0(gmemJSONGetString(variant, "case"), qomType) == 0)
+            return gmemSchemaFind(schema, gmemJSONGetString(variant, "type"), "object");
+    }
+    return NULL;
+}
+
+static bool
+gmemSchemaHasBool(gmemJSON *object, const char *property)
+{
+    gmemJSON *members = gmemJSONGet(object, "members");
+    size_t i;
+
+    if (!YAJL_IS_ARRAY(members))
+        return false;
+    for (i = 0; i < members->u.array.len; i++) {
+        gmemJSON *member = members->u.array.values[i];
+
+        /* Built-in types keep their names in the schema, all others are numbered. */
+        if (g_strcmp0(gmemJSONGetString(member, "name"), property) == 0)
+            return g_strcmp0(gmemJSONGetString(member, "type"), "bool") == 0;
+    }
+    return false;
+}
+
+static guint64
+gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
+{
+    gmemJSON *memfd = gmemSchemaFindVariant(schema, argument, "memory-backend-memfd");
+    guint64 flags = 0;
+    size_t backends = 0;
+    size_t private = 0;
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemQEMUCapsBackends); i++) {
+        gmemJSON *backend = gmemSchemaFindVariant(schema, argument, gmemQEMUCapsBackends[i]);
+
+        if (backend == NULL)
+            continue;
+        backends++;
+        if (gmemSchemaHasBool(backend, "private"))
+        private++;
+    }
+    /* A tree that has "private" on some backends only would leave the others' RAM ordinary without
+     * a word: what it calls sw-protected-vm is nothing to build on. */
+    if (gmemSchemaFindVariant(schema, argument, "sw-protected-vm") != NULL &&
+        (private == 0 || private == backends)) {
+        flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;
+        if (private > 0)
+            flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_BACKEND_PRIVATE;
+    }
+    if (memfd != NULL)
+        flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD;
+    if (gmemSchemaHasBool(memfd, "guest-memfd"))
+        flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD;
+    if (gmemSchemaHasBool(memfd, "x-guest-memfd"))
+        flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD;
+    return flags;
+}
+
+static int
+gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
+{
+    g_autofree gmemSchemaEntry *entries = NULL;
+    gmemSchema schema = {0};
+    gmemJSON *command, *argument;
+    size_t i;
+
+    if (!YAJL_IS_ARRAY(array))
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' did not answer query-qmp-schema with a list"),
+                            caps->emulator);
+    entries = g_new0(gmemSchemaEntry, array->u.array.len + 1);
+    schema.entries = entries;
+    for (i = 0; i < array->u.array.len; i++) {
+        const char *name = gmemJSONGetString(array->u.array.values[i], "name");
+
+        if (name == NULL)
+            return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                                _("the QMP schema of the emulator '%s' has an entry without a "
+                                  "name"),
+                                caps->emulator);
+        entries[schema.nentries].name = name;
+        entries[schema.nentries].entry = array->u.array.values[i];
+        schema.nentries++;
+    }
+    qsort(entries, schema.nentries, sizeof(*entries), gmemSchemaCompare);
+
+    command = gmemSchemaFind(&schema, "object-add", "command");
+    if (command == NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the QMP schema of the emulator '%s' has no command object-add"),
+                            caps->emulator);
+    argument = gmemSchemaFind(&schema, gmemJSONGetString(command, "arg-type"), "object");
+    if (argument == NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the QMP schema of the emulator '%s' does not describe the argument "
+                              "of object-add"),
+                            caps->emulator);
+    /* Before 6.0 object-add took any properties; then there is nothing to find. */
+    if (g_strcmp0(gmemJSONGetString(argument, "tag"), "qom-type") == 0)
+        caps->flags = gmemSchemaGetFlags(&schema, argument);
+    return 0;
+}
+
+static int
+gmemQEMUCapsReadVersion(gmemQEMUCaps *caps, gmemJSON *greeting, GError **error)
+{
+    gmemJSON *version = gmemJSONGet(gmemJSONGet(greeting, "version"), "qemu");
+    unsigned long long major, minor, micro;
+
+    if (!gmemJSONGetSize(version, "major", &major) || !gmemJSONGetSize(version, "minor", &minor) ||
+        !gmemJSONGetSize(version, "micro", &micro) || major > 999 || minor > 999 || micro > 999)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' does not tell its version"), caps->emulator);
+    caps->version = (unsigned int)(major * 1000000 + minor * 1000 + micro);
+    return 0;
+}
+
+/* The replies to the three commands, in the order in which they were sent. */
+typedef enum {
+    GMEM_QMP_GREETING = 0,
+    GMEM_QMP_CAPABILITIES,
+    GMEM_QMP_SCHEMA,
+    GMEM_QMP_QUIT,
+    GMEM_QMP_DONE
+} gmemQMPStage;
+
+static int
+gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQMPStage *stage, const char *line, GError **error)
+{
+    g_autoptr(gmemJSON) json = NULL;
+    g_autoptr(GError) reason = NULL;
+    gmemJSON *reply;
+
+    json = gmemJSONParse(line, &reason);
+    if (json == NULL) {
+        /* The parser's message goes on with a picture of the place, over several lines. */
+        reason->message[strcspn(reason->message, "\n")] = '\0';
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' does not speak QMP: %s"), caps->emulator,
+                            reason->message);
+    }
+    if (gmemJSONGet(json, "event") != NULL)
+        return 0;
+    reply = gmemJSONGet(json, "error");
+    if (reply != NULL) {
+        const char *words = gmemJSONGetString(reply, "desc");
+
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' refused a QMP command: %s"), caps->emulator,
+                            words != NULL ? words : _("no reason given"));
+    }
+    reply = gmemJSONGet(json, *stage == GMEM_QMP_GREETING ? "QMP" : "return");
+    if (reply == NULL || *stage == GMEM_QMP_DONE)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' does not speak QMP: an unexpected reply"),
+                            caps->emulator);
+    if (*stage == GMEM_QMP_GREETING && gmemQEMUCapsReadVersion(caps, reply, error) < 0)
+        return -1;
+    if (*stage == GMEM_QMP_SCHEMA && gmemQEMUCapsReadSchema(caps, reply, error) < 0)
+        return -1;
+    (*stage)++;
+    return 0;
+}
+
+const char *
+gmemQEMUCapsFlagToString(gmemQEMUCapsFlag flag)
+{
+    return (size_t)flag < G_N_ELEMENTS(gmemQEMUCapsFlagNames) ? gmemQEMUCapsFlagNames[flag] : NULL;
+}
+
+void
+gmemQEMUCapsFree(gmemQEMUCaps *caps)
+{
+    if (caps == NULL)
+        return;
+    g_free(caps->emulator);
+    g_free(caps);
+}
+
+gmemQEMUCaps *
+gmemQEMUCapsCopy(const gmemQEMUCaps *caps)
+{
+    gmemQEMUCaps *copy = g_new0(gmemQEMUCaps, 1);
+
+    *copy = *caps;
+    copy->emulator = g_strdup(caps->emulator);
+    return copy;
+}
+
+bool
+gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag)
+{
+    return (caps->flags & (G_GUINT64_CONSTANT(1) << flag)) != 0;
+}
+
+gmemQEMUCaps *
+gmemQEMUCapsFromQMP(const char *emulator, const char *replies, GError **error)
+{
+    g_autoptr(gmemQEMUCaps) caps = g_new0(gmemQEMUCaps, 1);
+    gmemQMPStage stage = GMEM_QMP_GREETING;
+    const char *line, *end;
+
+    caps->emulator = g_strdup(emulator);
+    for (line = replies; *line != '\0'; line = *end == '\0' ? end : end + 1) {
+        g_autofree char *text = NULL;
+
+        end = strchrnul(line, '\n');
+        text = g_strstrip(g_strndup(line, (size_t)(end - line)));
+        if (text[0] != '\0' && gmemQEMUCapsReadLine(caps, &stage, text, error) < 0)
+            return NULL;
+    }
+    if (stage != GMEM_QMP_DONE) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                     _("the emulator '%s' ended before it had answered all QMP commands"),
+                     emulator);
+        return NULL;
+    }
+    return g_steal_pointer(&caps);
+}
