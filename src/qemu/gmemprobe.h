@@ -25,8 +25,9 @@ typedef struct {
  * @user: out: the user and group that libvirt would run QEMU as
  * @error: VIR_ERR_INTERNAL_ERROR: a user or group that does not exist, an unreadable file
  *
- * Reads `user` and `group` (names, or numbers as in "+64055") as libvirt does; where they are
- * absent, the defaults of the build.
+ * Reads `user` and `group` (names, or numbers as in "+64055") as libvirt does: the first line that
+ * sets one counts. Where there is none, the default of the build (GMEM_QEMU_USER, GMEM_QEMU_GROUP);
+ * where that does not exist on this host, "nobody", and at last 65534: never root by default.
  */
 int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error);
 
@@ -37,9 +38,11 @@ int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **erro
  * @timeout: milliseconds, GMEM_PROBE_TIMEOUT_MS
  * @error: VIR_ERR_OPERATION_TIMEOUT, or VIR_ERR_INTERNAL_ERROR with the emulator's last words
  *
- * Spawns `emulator -S -no-user-config -nodefaults -display none -machine none -qmp stdio` without
- * privileges (as root: @user, no supplementary groups, no capabilities, no_new_privs) and without
- * any preload of ours, talks QMP to it, and never leaves a process behind, whatever it does.
+ * Spawns `emulator -S -no-user-config -nodefaults -display none -machine none,accel=tcg:kvm -qmp
+ * stdio` without privileges (no capabilities, no_new_privs; as root with @user: that user, and no
+ * supplementary groups) and without any preload of ours, and talks QMP to it. Whatever it does, it
+ * is killed at the end with its process group; as root in a PID namespace of its own with every
+ * process it ever made.
  *
  * Safe in the child between fork and exec of a threaded process: no locks, malloc apart.
  */

@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemprobe.c: runs a QEMU binary to ask it what it offers.
+ *
+ * The binary is whatever the domain's XML names, so nothing is taken on trust: it gets a user
+ * without privileges, an environment of our choice and no descriptor but three pipes; what it
+ * prints is bounded, and so is its time, with one deadline over everything up to its burial. As
+ * root it also gets a PID namespace of its own, whose end nothing in it outlives, not even a
+ * process that left the process group; without root it is the process group that is killed.
+ *
+ * Between clone and execve there are only system calls. Before that, and in the caller when the
+ * caller is itself a forked child of a threaded process, there is malloc but no lock: no GLib
+ * containers, no GSubprocess. The child is made by the system call and not by fork(), because that
+ * takes CLONE_PIDFD and CLONE_NEWPID; the handlers of pthread_atfork, which this passes by, are for
+ * children that call more than execve. */
+
+#include "gmemprobe.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+
+/* Debian 12's C library has no such constant yet; Linux has it since 5.4. */
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+/* How much of what the emulator says on stderr is kept for the message: the last words. */
+#define GMEM_PROBE_WORDS_MAX 1024
+
+/* How long after SIGKILL a process may take to die before it is left to its fate (it hangs in an
+ * uninterruptible system call; nobody could reap it). */
+#define GMEM_PROBE_BURIAL_MS 2000
+
+/* Who runs QEMU where neither qemu.conf nor the build knows a user that exists. */
+#define GMEM_PROBE_NOBODY "nobody"
+
+/* qemu.conf as shipped has 40 KiB. */
+#define GMEM_PROBE_CONFIG_MAX (1024 * 1024)
+
+/* Fits into any pipe (PIPE_BUF), so that writing it never waits for the emulator. */
+static const char gmemProbeCommands[] = "{\"execute\":\"qmp_capabilities\"}\n"
+                                        "{\"execute\":\"query-qmp-schema\"}\n"
+                                        "{\"execute\":\"quit\"}\n";
+static_assert(sizeof(gmemProbeCommands) < 4096, "PIPE_BUF");
+
+/* What the child was doing when it failed, for the message. */
+typedef enum {
+    GMEM_PROBE_STEP_STDIO = 0,
+    GMEM_PROBE_STEP_CAPABILITIES,
+    GMEM_PROBE_STEP_USER,
+    GMEM_PROBE_STEP_NO_NEW_PRIVS,
+    GMEM_PROBE_STEP_CLOSE,
+    GMEM_PROBE_STEP_EXEC,
+    GMEM_PROBE_STEP_LAST
+} gmemProbeStep;
+
+static const char *const gmemProbeStepNames[] = {
+    [GMEM_PROBE_STEP_STDIO] = N_("setting up its standard streams"),
+    [GMEM_PROBE_STEP_CAPABILITIES] = N_("dropping capabilities"),
+    [GMEM_PROBE_STEP_USER] = N_("changing the user"),
+    [GMEM_PROBE_STEP_NO_NEW_PRIVS] = N_("giving up new privileges"),
+    [GMEM_PROBE_STEP_CLOSE] = N_("closing descriptors"),
+    [GMEM_PROBE_STEP_EXEC] = N_("executing it"),
+};
+static_assert(G_N_ELEMENTS(gmemProbeStepNames) == GMEM_PROBE_STEP_LAST, "every step has a name");
+
+/* What the child reports over the status pipe, which execve closes. */
+typedef struct {
+    gmemProbeStep step;
+    int saved;
+} gmemProbeFailure;
+
+/* Both ends of the four pipes, and the child. -1: none. */
+typedef struct {
+    const char *emulator;
+    int in[2];     /* the emulator's stdin: our commands */
+    int out[2];    /* its stdout: the replies */
+    int words[2];  /* its stderr */
+    int status[2]; /* a gmemProbeFailure, or end of file at execve */
+    pid_t pid;
+    int pidfd;
+    bool exited;
+    siginfo_t info;
+    struct timespec deadline;
+    char *text; /* stdout so far */
+    size_t length;
+    size_t allocated;
+    char last[GMEM_PROBE_WORDS_MAX + 1];
+    size_t nlast;
+} gmemProbeRun;
+
+static void
+gmemProbeClose(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static void
+gmemProbeRunClear(gmemProbeRun *run)
+{
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        gmemProbeClose(&run->in[i]);
+        gmemProbeClose(&run->out[i]);
+        gmemProbeClose(&run->words[i]);
+        gmemProbeClose(&run->status[i]);
+    }
+    gmemProbeClose(&run->pidfd);
+    g_free(run->text);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProbeRun, gmemProbeRunClear)
+
+/* Above the standard streams, which a daemon may have closed: the child moves pipes onto those. */
+static int
+gmemProbePipe(int fds[2], GError **error)
+{
+    size_t i;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
+                            g_strerror(errno));
+    for (i = 0; i < 2; i++) {
+        int high;
+
+        if (fds[i] > STDERR_FILENO)
+            continue;
+        high = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (high < 0)
+            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
+                                g_strerror(errno));
+        close(fds[i]);
+        fds[i] = high;
+    }
+    return 0;
+}
+
+/* @value without our own libraries; the entries of others (a sanitizer, jemalloc) stay. */
+static char *
+gmemProbeFilterPreload(const char *value)
+{
+    char *result = g_malloc0(strlen(value) + 1);
+    char *end = result;
+
+    while (*value != '\0') {
+        size_t length = strcspn(value, ": ");
+        const char *base = value + length;
+
+        while (base > value && base[-1] != '/')
+            base--;
+        if (length > 0) {
+            g_autofree char *name = g_strndup(base, (size_t)(value + length - base));
+
+            if (strcmp(name, "libvirt-gmem.so") != 0 && strcmp(name, "qemu-gmem.so") != 0) {
+                if (end != result)
+                    *end++ = ':';
+                end = mempcpy(end, value, length);
+            }
+        }
+        value += length + (value[length] != '\0' ? 1 : 0);
+    }
+    *end = '\0';
+    return result;
+}
+
+/* libvirt passes these to a QEMU that it probes, and little else. */
+static char **
+gmemProbeEnvironment(void)
+{
+    static const char *const passed[] = {"LD_LIBRARY_PATH", "TMPDIR"};
+    const char *path = getenv("PATH");
+    const char *preload = getenv("LD_PRELOAD");
+    char **envp = g_new0(char *, G_N_ELEMENTS(passed) + 5);
+    size_t n = 0;
+    size_t i;
+
+    envp[n++] = g_strdup("LC_ALL=C");
+    envp[n++] = g_strdup("HOME=/");
+    envp[n++] = g_strconcat("PATH=", path != NULL ? path : "/usr/sbin:/usr/bin:/sbin:/bin", NULL);
+    for (i = 0; i < G_N_ELEMENTS(passed); i++) {
+        const char *value = getenv(passed[i]);
+
+        if (value != NULL)
+            envp[n++] = g_strconcat(passed[i], "=", value, NULL);
+    }
+    if (preload != NULL) {
+        g_autofree char *rest = gmemProbeFilterPreload(preload);
+
+        if (rest[0] != '\0')
+            envp[n++] = g_strconcat("LD_PRELOAD=", rest, NULL);
+    }
+    return envp;
+}
+
+static G_GNUC_NORETURN void
+gmemProbeChildFail(int status, gmemProbeStep step)
+{
+    gmemProbeFailure failure = {.step = step, .saved = errno};
+
+    /* Where even this fails, the parent sees a child that ended without a word. */
+    if (write(status, &failure, sizeof(failure)) < 0)
+        _exit(127);
+    _exit(126);
+}
+
+static int
+gmemProbeChildDropCapabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+    return (int)syscall(SYS_capset, &header, data);
+}
+
+/* As far as this is permitted: it is not to a root that libvirt took the capabilities from. That
+ * uid 0 gets none from execve is no_new_privs' doing anyway, once capset() has emptied the sets. */
+static void
+gmemProbeChildEmptyBoundingSet(void)
+{
+    unsigned long cap;
+
+    for (cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+}
+
+/* System calls, not the C library's setresuid() and the like: those signal every thread that the
+ * library still knows of. */
+static void
+gmemProbeChild(const gmemProbeRun *run,
+               const gmemProbeUser *user,
+               char *const argv[],
+               char *const envp[])
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    struct rlimit none = {0, 0};
+    int status = run->status[1];
+    bool root = geteuid() == 0;
+    sigset_t set;
+    int i;
+
+    for (i = 1; i < NSIG; i++)
+        sigaction(i, &action, NULL);
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+
+    setsid();
+    setrlimit(RLIMIT_CORE, &none);
+    if (chdir("/") < 0 || dup2(run->in[0], STDIN_FILENO) < 0 ||
+        dup2(run->out[1], STDOUT_FILENO) < 0 || dup2(run->words[1], STDERR_FILENO) < 0)
+        gmemProbeChildFail(status, GMEM_PROBE_STEP_STDIO);
+
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    gmemProbeChildEmptyBoundingSet();
+    if (root && user != NULL &&
+        (syscall(SYS_setgroups, 0, NULL) < 0 ||
+         syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0 ||
+         syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0))
+        gmemProbeChildFail(status, GMEM_PROBE_STEP_USER);
+    if (gmemProbeChildDropCapabilities() < 0)
+        gmemProbeChildFail(status, GMEM_PROBE_STEP_CAPABILITIES);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        gmemProbeChildFail(status, GMEM_PROBE_STEP_NO_NEW_PRIVS);
+    /* After the change of user, which would undo it. The thread that made us waits for us; where
+     * its process is killed meanwhile, this is what ends the emulator. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+
+    if (dup2(status, STDERR_FILENO + 1) < 0 || fcntl(STDERR_FILENO + 1, F_SETFD, FD_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, STDERR_FILENO + 2, ~0U, 0) < 0)
+        gmemProbeChildFail(status, GMEM_PROBE_STEP_CLOSE);
+
+    /* The system call, because inside libvirt-gmem.so the name execve is that library's own
+     * replacement, which would probe this emulator before it lets it start. */
+    syscall(SYS_execve, run->emulator, argv, envp);
+    gmemProbeChildFail(STDERR_FILENO + 1, GMEM_PROBE_STEP_EXEC);
+}
+
+static int
+gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
+{
+    /* -S and machine none: nothing runs, nothing is allocated. TCG first: KVM's device may be out
+     * of reach of a user without groups, and the answers do not depend on the accelerator. */
+    char *const argv[] = {(char *)(uintptr_t)run->emulator,
+                          (char[]){"-S"},
+                          (char[]){"-no-user-config"},
+                          (char[]){"-nodefaults"},
+                          (char[]){"-display"},
+                          (char[]){"none"},
+                          (char[]){"-machine"},
+                          (char[]){"none,accel=tcg:kvm"},
+                          (char[]){"-qmp"},
+                          (char[]){"stdio"},
+                          NULL};
+    g_auto(GStrv) envp = gmemProbeEnvironment();
+    unsigned long flags = CLONE_PIDFD | SIGCHLD;
+    sigset_t all, old;
+    long pid = -1;
+    int saved;
+
+    if (gmemProbePipe(run->in, error) < 0 || gmemProbePipe(run->out, error) < 0 ||
+        gmemProbePipe(run->words, error) < 0 || gmemProbePipe(run->status, error) < 0)
+        return -1;
+    /* Before there is a child that could close its end: no SIGPIPE, no waiting. */
+    if (write(run->in[1], gmemProbeCommands, strlen(gmemProbeCommands)) < 0)
+        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %s"),
+                            g_strerror(errno));
+    fcntl(run->out[0], F_SETFL, O_NONBLOCK);
+    fcntl(run->words[0], F_SETFL, O_NONBLOCK);
+    fcntl(run->status[0], F_SETFL, O_NONBLOCK);
+
+    /* The caller's signal handlers must not run in the child. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    /* x86_64's order of arguments: flags, stack, parent's tid (here the pidfd), child's tid, TLS.
+     */
+    if (geteuid() == 0)
+        pid = syscall(SYS_clone, flags | CLONE_NEWPID, 0, &run->pidfd, 0, 0);
+    if (pid < 0) /* not root, or root of a container that may not */
+        pid = syscall(SYS_clone, flags, 0, &run->pidfd, 0, 0);
+    if (pid == 0)
+        gmemProbeChild(run, user, argv, envp);
+    saved = errno;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (pid < 0) {
+        run->pidfd = -1;
+        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR,
+                            _("cannot create a process for the emulator '%s': %s"), run->emulator,
+                            g_strerror(saved));
+    }
+    run->pid = (pid_t)pid;
+    gmemProbeClose(&run->in[0]);
+    gmemProbeClose(&run->out[1]);
+    gmemProbeClose(&run->words[1]);
+    gmemProbeClose(&run->status[1]);
+    return 0;
+}
+
+static int
+gmemProbeTimeLeft(const struct timespec *deadline)
+{
+    struct timespec now;
+    gint64 left;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    left = (gint64)(deadline->tv_sec - now.tv_sec) * 1000 +
+           (deadline->tv_nsec - now.tv_nsec) / 1000000;
+    return (int)CLAMP(left, 0, G_MAXINT);
+}
+
+static struct timespec
+gmemProbeDeadline(unsigned int timeout)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout / 1000;
+    deadline.tv_nsec += (long)(timeout % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    return deadline;
+}
+
+/* Reads what is there. Returns -1 where that is more than an answer can have. */
+static int
+gmemProbeReadReplies(gmemProbeRun *run, GError **error)
+{
+    for (;;) {
+        ssize_t got;
+
+        if (run->length >= GMEM_PROBE_OUTPUT_MAX)
+            return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                                _("the emulator '%s' printed more than %d bytes when it was asked "
+                                  "what it offers"),
+                                run->emulator, GMEM_PROBE_OUTPUT_MAX);
+        if (run->allocated - run->length < 2) {
+            run->allocated = run->allocated == 0 ? 256 * 1024 : run->allocated * 2;
+            run->text = g_realloc(run->text, run->allocated);
+        }
+        got = read(run->out[0], run->text + run->length, run->allocated - run->length - 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return 0;
+        if (got == 0) {
+            gmemProbeClose(&run->out[0]);
+            return 0;
+        }
+        run->length += (size_t)got;
+    }
+}
+
+static void
+gmemProbeReadWords(gmemProbeRun *run)
+{
+    char chunk[GMEM_PROBE_WORDS_MAX];
+    size_t i;
+
+    for (i = 0; i < 64; i++) { /* 64 KiB at a time: the other pipe has its turn, too */
+        ssize_t got = read(run->words[0], chunk, sizeof(chunk));
+        size_t keep;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return;
+        if (got == 0) {
+            gmemProbeClose(&run->words[0]);
+            return;
+        }
+        keep = MIN(run->nlast, GMEM_PROBE_WORDS_MAX - (size_t)got);
+        memmove(run->last, run->last + run->nlast - keep, keep);
+        memcpy(run->last + keep, chunk, (size_t)got);
+        run->nlast = keep + (size_t)got;
+    }
+}
+
+/* Until the emulator has ended, whoever else may still hold its end of a pipe. */
+static int
+gmemProbeListen(gmemProbeRun *run, GError **error)
+{
+    while (!run->exited) {
+        struct pollfd fds[] = {
+            {.fd = run->pidfd, .events = POLLIN},
+            {.fd = run->out[0], .events = POLLIN},
+            {.fd = run->words[0], .events = POLLIN},
+        };
+        int left = gmemProbeTimeLeft(&run->deadline);
+        int n = left > 0 ? poll(fds, G_N_ELEMENTS(fds), left) : 0;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot wait for a process: %s"),
+                                g_strerror(errno));
+        if (n == 0)
+            return gmemErrorSet(error, VIR_ERR_OPERATION_TIMEOUT,
+                                _("the emulator '%s' did not tell in time what it offers"),
+                                run->emulator);
+        run->exited = fds[0].revents != 0;
+        if (run->out[0] >= 0 && gmemProbeReadReplies(run, error) < 0)
+            return -1;
+        if (run->words[0] >= 0)
+            gmemProbeReadWords(run);
+    }
+    return 0;
+}
+
+/* Before the child is reaped its number can be nobody else's, and so can its process group's. */
+static void
+gmemProbeBury(gmemProbeRun *run)
+{
+    struct timespec deadline = gmemProbeDeadline(GMEM_PROBE_BURIAL_MS);
+    struct pollfd fd = {.fd = run->pidfd, .events = POLLIN};
+    int left;
+
+    kill(-run->pid, SIGKILL);
+    /* It may not have come to setsid() yet. */
+    syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
+    while ((left = gmemProbeTimeLeft(&deadline)) > 0) {
+        int n = poll(&fd, 1, left);
+
+        if (n > 0 || (n < 0 && errno != EINTR))
+            break;
+    }
+    while (waitid((idtype_t)P_PIDFD, (id_t)run->pidfd, &run->info, WEXITED | WNOHANG) < 0 &&
+           errno == EINTR)
+        continue;
+}
+
+/* The emulator's last words as a part of a message: one line, printable. */
+static char *
+gmemProbeLastWords(const gmemProbeRun *run)
+{
+    char *words = g_strndup(run->last, run->nlast);
+    size_t i;
+
+    for (i = 0; words[i] != '\0'; i++) {
+        if (!g_ascii_isprint(words[i]))
+            words[i] = g_ascii_isspace(words[i]) ? ' ' : '?';
+    }
+    g_strstrip(words);
+    if (words[0] == '\0') {
+        g_free(words);
+        words = g_strdup(_("it said nothing"));
+    }
+    return words;
+}
+
+static int
+gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
+{
+    g_autofree char *words = gmemProbeLastWords(run);
+    gmemProbeFailure failure;
+
+    if (read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure) &&
+        (size_t)failure.step < G_N_ELEMENTS(gmemProbeStepNames))
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("cannot run the emulator '%s' to ask what it offers: %s: %s"),
+                            run->emulator, _(gmemProbeStepNames[failure.step]),
+                            g_strerror(failure.saved));
+    /* info stays zero where somebody else in this process reaps children that are not his, or
+     * ignores SIGCHLD; then the replies alone must tell. */
+    if (run->info.si_pid != 0 && run->info.si_code != CLD_EXITED)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' was killed by signal %d when it was asked what it "
+                              "offers: %s"),
+                            run->emulator, run->info.si_status, words);
+    if (run->info.si_pid != 0 && run->info.si_status != 0)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' failed with exit status %d when it was asked what "
+                              "it offers: %s"),
+                            run->emulator, run->info.si_status, words);
+    if (run->length == 0 || memchr(run->text, '\0', run->length) != NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("the emulator '%s' does not speak QMP: %s"), run->emulator, words);
+    run->text[run->length] = '\0';
+    return 0;
+}
+
+/* One line of qemu.conf: the value of @key, or NULL. libvirt's format (virconf.c): a name, '=', a
+ * string in single or double quotes without escapes, or a number; '#' starts a comment. */
+static char *
+gmemProbeParseLine(const char *line, const char *key)
+{
+    size_t length = strlen(key);
+    const char *end;
+
+    line += strspn(line, " \t");
+    if (strncmp(line, key, length) != 0)
+        return NULL;
+    line += length;
+    line += strspn(line, " \t");
+    if (*line != '=')
+        return NULL;
+    line++;
+    line += strspn(line, " \t");
+    if (*line == '"' || *line == '\'') {
+        end = strchr(line + 1, *line);
+        return end != NULL ? g_strndup(line + 1, (size_t)(end - line - 1)) : NULL;
+    }
+    length = strspn(line, "0123456789");
+    return length > 0 ? g_strndup(line, length) : NULL;
+}
+
+/* libvirt keeps entries in the order of the file and takes the first one of a name. */
+static char *
+gmemProbeConfigGet(const char *text, const char *key)
+{
+    while (*text != '\0') {
+        const char *end = strchrnul(text, '\n');
+        g_autofree char *line = g_strndup(text, (size_t)(end - text));
+        char *value = gmemProbeParseLine(line, key);
+
+        if (value != NULL)
+            return value;
+        text = *end == '\0' ? end : end + 1;
+    }
+    return NULL;
+}
+
+static char *
+gmemProbeConfigRead(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    FILE *file;
+    size_t n;
+    int failed;
+
+    if (path == NULL)
+        return g_strdup("");
+    file = fopen(path, "re");
+    if (file == NULL && (errno == ENOENT || errno == ENOTDIR))
+        return g_strdup("");
+    if (file == NULL) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
+                     g_strerror(errno));
+        return NULL;
+    }
+    text = g_malloc0(GMEM_PROBE_CONFIG_MAX + 1);
+    n = fread(text, 1, GMEM_PROBE_CONFIG_MAX + 1, file);
+    failed = ferror(file) ? errno : 0;
+    fclose(file);
+    if (failed != 0 || n > GMEM_PROBE_CONFIG_MAX) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
+                     g_strerror(failed != 0 ? failed : EFBIG));
+        return NULL;
+    }
+    return g_steal_pointer(&text);
+}
+
+/* As libvirt's virGetUserID: "+N" is a number, anything else a name, and a number where no such
+ * name exists. Returns 0 and *@id, or an errno: ENOENT where there is no such user or group. */
+static int
+gmemProbeFindID(const char *name, bool group, unsigned int *id)
+{
+    const char *digits = name[0] == '+' ? name + 1 : name;
+    size_t size = 1024;
+    guint64 number;
+    int rc = ENOENT;
+
+    while (name[0] != '+') {
+        g_autofree char *buffer = g_malloc(size);
+        struct passwd passwd, *foundUser = NULL;
+        struct group entry, *foundGroup = NULL;
+
+        if (group)
+            rc = getgrnam_r(name, &entry, buffer, size, &foundGroup);
+        else
+            rc = getpwnam_r(name, &passwd, buffer, size, &foundUser);
+        if (rc == EINTR)
+            continue;
+        if (rc == ERANGE && size < 1024 * 1024) {
+            size *= 2;
+            continue;
+        }
+        if (foundUser != NULL || foundGroup != NULL) {
+            *id = group ? foundGroup->gr_gid : foundUser->pw_uid;
+            return 0;
+        }
+        break;
+    }
+    /* The largest number means "leave as it is" to setresuid(). */
+    if (g_ascii_isdigit(digits[0]) &&
+        g_ascii_string_to_unsigned(digits, 10, 0, G_MAXUINT32 - 1, &number, NULL)) {
+        *id = (unsigned int)number;
+        return 0;
+    }
+    return ENOENT;
+}
+
+static int
+gmemProbeFindConfigured(const char *path,
+                        const char *configured,
+                        const char *fallback,
+                        bool group,
+                        unsigned int *id,
+                        GError **error)
+{
+    int rc;
+
+    if (configured == NULL) {
+        if (gmemProbeFindID(fallback, group, id) == 0 ||
+            gmemProbeFindID(GMEM_PROBE_NOBODY, group, id) == 0)
+            return 0;
+        /* Debian's group of that user has another name than everywhere else. */
+        *id = 65534;
+        return 0;
+    }
+    rc = gmemProbeFindID(configured, group, id);
+    if (rc == 0)
+        return 0;
+    if (group)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no group '%s', which '%s' names"),
+                            configured, path);
+    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no user '%s', which '%s' names"),
+                        configured, path);
+}
+
+int
+gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error)
+{
+    g_autofree char *text = gmemProbeConfigRead(path, error);
+    g_autofree char *userName = NULL;
+    g_autofree char *groupName = NULL;
+
+    if (text == NULL)
+        return -1;
+    userName = gmemProbeConfigGet(text, "user");
+    groupName = gmemProbeConfigGet(text, "group");
+    if (gmemProbeFindConfigured(path, userName, GMEM_QEMU_USER, false, &user->uid, error) < 0 ||
+        gmemProbeFindConfigured(path, groupName, GMEM_QEMU_GROUP, true, &user->gid, error) < 0)
+        return -1;
+    return 0;
+}
+
+gmemQEMUCaps *
+gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error)
+{
+    g_auto(gmemProbeRun) run = {
+        .emulator = emulator,
+        .in = {-1, -1},
+        .out = {-1, -1},
+        .words = {-1, -1},
+        .status = {-1, -1},
+        .pidfd = -1,
+        .deadline = gmemProbeDeadline(timeout),
+    };
+    int rc;
+
+    if (gmemProbeSpawn(&run, user, error) < 0)
+        return NULL;
+    rc = gmemProbeListen(&run, error);
+    gmemProbeBury(&run);
+    if (rc < 0 || gmemProbeCheckEnd(&run, error) < 0)
+        return NULL;
+    return gmemQEMUCapsFromQMP(emulator, run.text, error);
+}
