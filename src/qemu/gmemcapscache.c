@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcapscache.c: what was found out about QEMU binaries, on disk and in memory.
+ *
+ * Keys. An entry holds for one binary as it is: path, modification and status change times (ns),
+ * size, inode, kernel release; on disk also this project's version, as a later one may look for
+ * more. Anything that differs makes the entry a miss, and the next store replaces it.
+ *
+ * Wrappers. A file that is no ELF image (a script) says nothing about the QEMU behind it, which may
+ * be upgraded without the script's changing. Its results never go to disk, and in memory they hold
+ * for a few seconds only: long enough for the check in libvirt's parent and the one in its child to
+ * cost one probe, and a result gone stale in between does no harm, as QEMU refuses a property that
+ * it does not have.
+ *
+ * Disk. Whoever can write these files decides what QEMU is started with, so a file counts only
+ * where it and its directory belong to root or to us and nobody else may write them.
+ *
+ * Memory. Readers take the table from an atomic pointer and copy what they need; writers, one at a
+ * time, build a new table and swap the pointer. The forked child does the same as any reader and so
+ * needs no lock; fork() gives it every other thread's writes up to some point in that thread's
+ * order, and a table is complete before the pointer shows it. A table that was swapped out is freed
+ * when no reader is inside: who comes in after the swap sees the new one. (A reader in the child
+ * leaves the parent's count alone, and the child frees nothing.) */
+
+#include "gmemcapscache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gmemerror.h"
+#include "gmemhash.h"
+#include "gmemi18n.h"
+#include "gmemjson.h"
+
+#define GMEM_CAPS_CACHE_FORMAT 1
+
+/* A file has some 400 bytes; paths may have 4 KiB. */
+#define GMEM_CAPS_CACHE_FILE_MAX (16 * 1024)
+
+/* Binaries in memory: hosts have a handful. Beyond it the oldest goes. */
+#define GMEM_CAPS_CACHE_ENTRIES_MAX 32
+
+/* How long the result for a script holds, in memory. */
+#define GMEM_CAPS_CACHE_SCRIPT_MS 5000
+
+typedef struct {
+    gint64 mtime; /* ns */
+    gint64 ctime; /* ns */
+    guint64 size;
+    guint64 inode;
+    bool binary; /* an ELF image: what it is cannot change without the file's changing */
+} gmemCapsKey;
+
+typedef struct {
+    gmemCapsKey key;
+    gint64 made; /* CLOCK_MONOTONIC, ms */
+    gmemQEMUCaps *caps;
+} gmemCapsEntry;
+
+typedef struct gmemCapsTable {
+    char *directory; /* NULL: memory only */
+    char *config;
+    gmemCapsEntry entries[GMEM_CAPS_CACHE_ENTRIES_MAX];
+    size_t nentries;
+    struct gmemCapsTable *retired; /* swapped out before this one and not yet freed */
+} gmemCapsTable;
+
+static GMutex gmemCapsWriter; /* writers only, never taken by a reader or in a forked child */
+static gmemCapsTable *gmemCapsCurrent;
+static int gmemCapsReaders;
+
+static void
+gmemCapsTableFree(gmemCapsTable *table)
+{
+    while (table != NULL) {
+        gmemCapsTable *next = table->retired;
+        size_t i;
+
+        for (i = 0; i < table->nentries; i++)
+            gmemQEMUCapsFree(table->entries[i].caps);
+        g_free(table->directory);
+        g_free(table->config);
+        g_free(table);
+        table = next;
+    }
+}
+
+static const gmemCapsTable *
+gmemCapsReadBegin(void)
+{
+    g_atomic_int_inc(&gmemCapsReaders);
+    return g_atomic_pointer_get(&gmemCapsCurrent);
+}
+
+static void
+gmemCapsReadEnd(void)
+{
+    (void)g_atomic_int_dec_and_test(&gmemCapsReaders);
+}
+
+/* With gmemCapsWriter held. */
+static void
+gmemCapsSwap(gmemCapsTable *fresh)
+{
+    fresh->retired = g_atomic_pointer_get(&gmemCapsCurrent);
+    g_atomic_pointer_set(&gmemCapsCurrent, fresh);
+    if (g_atomic_int_get(&gmemCapsReaders) == 0) {
+        gmemCapsTableFree(fresh->retired);
+        fresh->retired = NULL;
+    }
+}
+
+static gint64
+gmemCapsNow(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (gint64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool
+gmemCapsKeyEqual(const gmemCapsKey *a, const gmemCapsKey *b)
+{
+    return a->mtime == b->mtime && a->ctime == b->ctime && a->size == b->size &&
+           a->inode == b->inode && a->binary == b->binary;
+}
+
+static bool
+gmemCapsIsELF(const char *path)
+{
+    static const char magic[] = {0x7f, 'E', 'L', 'F'};
+    char start[sizeof(magic)];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t got;
+
+    if (fd < 0)
+        return false;
+    got = read(fd, start, sizeof(start));
+    close(fd);
+    return got == (ssize_t)sizeof(start) && memcmp(start, magic, sizeof(magic)) == 0;
+}
+
+static int
+gmemCapsKeyRead(const char *emulator, gmemCapsKey *key, GError **error)
+{
+    struct stat st;
+
+    if (emulator[0] != '/')
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("the emulator '%s' is not an absolute path"), emulator);
+    if (stat(emulator, &st) < 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("cannot use the emulator '%s': %s"), emulator, g_strerror(errno));
+    if (!S_ISREG(st.st_mode) || access(emulator, X_OK) < 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("the emulator '%s' is not an executable file"), emulator);
+    key->mtime = (gint64)st.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_mtim.tv_nsec;
+    key->ctime = (gint64)st.st_ctim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_ctim.tv_nsec;
+    key->size = (guint64)st.st_size;
+    key->inode = (guint64)st.st_ino;
+    key->binary = gmemCapsIsELF(emulator);
+    return 0;
+}
+
+static gmemQEMUCaps *
+gmemCapsTableFind(const gmemCapsTable *table, const char *emulator, const gmemCapsKey *key)
+{
+    size_t i;
+
+    for (i = 0; table != NULL && i < table->nentries; i++) {
+        const gmemCapsEntry *entry = &table->entries[i];
+
+        if (strcmp(entry->caps->emulator, emulator) == 0 && gmemCapsKeyEqual(&entry->key, key) &&
+            (key->binary || gmemCapsNow() - entry->made < GMEM_CAPS_CACHE_SCRIPT_MS))
+            return gmemQEMUCapsCopy(entry->caps);
+    }
+    return NULL;
+}
+
+static bool
+gmemCapsMayTrust(const struct stat *st)
+{
+    return (st->st_uid == 0 || st->st_uid == geteuid()) && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static int
+gmemCapsOpenDirectory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) < 0 || !gmemCapsMayTrust(&st)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static char *
+gmemCapsFileName(const char *emulator)
+{
+    g_autofree char *hash = gmemHashSHA256(emulator, NULL);
+
+    return hash != NULL ? g_strconcat(hash, ".json", NULL) : NULL;
+}
+
+static char *
+gmemCapsFileRead(const char *directory, const char *name)
+{
+    g_autofree char *text = NULL;
+    struct stat st;
+    ssize_t got = -1;
+    int dirfd = gmemCapsOpenDirectory(directory);
+    int fd;
+
+    if (dirfd < 0)
+        return NULL;
+    fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    close(dirfd);
+    if (fd < 0)
+        return NULL;
+    text = g_malloc(GMEM_CAPS_CACHE_FILE_MAX + 1);
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gmemCapsMayTrust(&st))
+        got = read(fd, text, GMEM_CAPS_CACHE_FILE_MAX + 1);
+    close(fd);
+    if (got <= 0 || got > GMEM_CAPS_CACHE_FILE_MAX || memchr(text, '\0', (size_t)got) != NULL)
+        return NULL;
+    text[got] = '\0';
+    return g_steal_pointer(&text);
+}
+
+static bool
+gmemCapsJSONHas(gmemJSON *json, const char *name, guint64 expected)
+{
+    unsigned long long value;
+
+    return gmemJSONGetSize(json, name, &value) && value == expected;
+}
+
+static bool
+gmemCapsJSONIs(gmemJSON *json, const char *name, const char *expected)
+{
+    return g_strcmp0(gmemJSONGetString(json, name), expected) == 0;
+}
+
+static bool
+gmemCapsParseFlags(gmemJSON *array, guint64 *flags)
+{
+    size_t i, j;
+
+    if (!YAJL_IS_ARRAY(array))
+        return false;
+    for (i = 0; i < array->u.array.len; i++) {
+        const char *name = YAJL_GET_STRING(array->u.array.values[i]);
+
+        for (j = 0; j < GMEM_QEMU_CAPS_LAST; j++) {
+            if (g_strcmp0(gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)j), name) == 0)
+                break;
+        }
+        if (j == GMEM_QEMU_CAPS_LAST)
+            return false;
+        *flags |= G_GUINT64_CONSTANT(1) << j;
+    }
+    return true;
+}
+
+static gmemQEMUCaps *
+gmemCapsParse(const char *text, const char *emulator, const gmemCapsKey *key)
+{
+    g_autoptr(gmemJSON) json = gmemJSONParse(text, NULL);
+    g_autoptr(gmemQEMUCaps) caps = g_new0(gmemQEMUCaps, 1);
+    unsigned long long version;
+    struct utsname host;
+
+    if (json == NULL || gmemJSONHasDuplicates(json) || uname(&host) < 0 ||
+        !gmemCapsJSONHas(json, "format", GMEM_CAPS_CACHE_FORMAT) ||
+        !gmemCapsJSONIs(json, "writer", PACKAGE_VERSION) ||
+        !gmemCapsJSONIs(json, "kernel", host.release) ||
+        !gmemCapsJSONIs(json, "emulator", emulator) ||
+        !gmemCapsJSONHas(json, "mtime", (guint64)key->mtime) ||
+        !gmemCapsJSONHas(json, "ctime", (guint64)key->ctime) ||
+        !gmemCapsJSONHas(json, "size", key->size) || !gmemCapsJSONHas(json, "inode", key->inode) ||
+        !gmemJSONGetSize(json, "version", &version) || version > G_MAXUINT ||
+        !gmemCapsParseFlags(gmemJSONGet(json, "flags"), &caps->flags))
+        return NULL;
+    caps->emulator = g_strdup(emulator);
+    caps->version = (unsigned int)version;
+    return g_steal_pointer(&caps);
+}
+
+static gmemQEMUCaps *
+gmemCapsLoad(const char *directory, const char *emulator, const gmemCapsKey *key)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *text = NULL;
+
+    if (directory == NULL || !key->binary)
+        return NULL;
+    name = gmemCapsFileName(emulator);
+    if (name == NULL)
+        return NULL;
+    text = gmemCapsFileRead(directory, name);
+    return text != NULL ? gmemCapsParse(text, emulator, key) : NULL;
+}
+
+static void
+gmemCapsGenNumber(gmemJSONGen *gen, const char *name, guint64 value)
+{
+    g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+
+    gmemJSONGenString(gen, name);
+    yajl_gen_number(gen, digits, strlen(digits));
+}
+
+static void
+gmemCapsGenString(gmemJSONGen *gen, const char *name, const char *value)
+{
+    gmemJSONGenString(gen, name);
+    gmemJSONGenString(gen, value);
+}
+
+static char *
+gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
+{
+    g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
+    struct utsname host;
+    size_t i;
+
+    if (uname(&host) < 0)
+        return NULL;
+    yajl_gen_map_open(gen);
+    gmemCapsGenNumber(gen, "format", GMEM_CAPS_CACHE_FORMAT);
+    gmemCapsGenString(gen, "writer", PACKAGE_VERSION);
+    gmemCapsGenString(gen, "kernel", host.release);
+    gmemCapsGenString(gen, "emulator", caps->emulator);
+    gmemCapsGenNumber(gen, "mtime", (guint64)key->mtime);
+    gmemCapsGenNumber(gen, "ctime", (guint64)key->ctime);
+    gmemCapsGenNumber(gen, "size", key->size);
+    gmemCapsGenNumber(gen, "inode", key->inode);
+    gmemCapsGenNumber(gen, "version", caps->version);
+    gmemJSONGenString(gen, "flags");
+    yajl_gen_array_open(gen);
+    for (i = 0; i < GMEM_QEMU_CAPS_LAST; i++) {
+        if (gmemQEMUCapsGet(caps, (gmemQEMUCapsFlag)i))
+            gmemJSONGenString(gen, gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)i));
+    }
+    yajl_gen_array_close(gen);
+    yajl_gen_map_close(gen);
+    return gmemJSONGenFinish(gen);
+}
+
+static int
+gmemCapsMakeDirectory(const char *directory)
+{
+    int fd = gmemCapsOpenDirectory(directory);
+
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    if (g_mkdir_with_parents(directory, 0755) < 0)
+        return -1;
+    fd = gmemCapsOpenDirectory(directory);
+    /* QEMU's user reads here, whatever the daemon's umask is. */
+    if (fd >= 0 && fchmod(fd, 0755) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A new file is complete, or it is not there: another daemon may look at any time. */
+static int
+gmemCapsFileWrite(int dirfd, const char *name, const char *text)
+{
+    g_autofree char *temporary = g_strdup_printf(".%s.%ld", name, (long)syscall(SYS_gettid));
+    size_t length = strlen(text);
+    bool good;
+    int fd;
+
+    fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) { /* left behind by a thread of that number that was killed */
+        unlinkat(dirfd, temporary, 0);
+        fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    if (fd < 0)
+        return -1;
+    good = write(fd, text, length) == (ssize_t)length && fchmod(fd, 0644) == 0;
+    good = close(fd) == 0 && good;
+    if (good && renameat(dirfd, temporary, dirfd, name) == 0)
+        return 0;
+    unlinkat(dirfd, temporary, 0);
+    return -1;
+}
+
+/* That a result could not be stored costs the next start a probe, no more. */
+static void
+gmemCapsStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsKey *key)
+{
+    g_autofree char *name = NULL;
+    g_autofree char *text = NULL;
+    int dirfd;
+
+    if (directory == NULL || !key->binary)
+        return;
+    name = gmemCapsFileName(caps->emulator);
+    text = gmemCapsFormat(caps, key);
+    if (name == NULL || text == NULL)
+        return;
+    dirfd = gmemCapsMakeDirectory(directory);
+    if (dirfd < 0) {
+        g_info("cannot use the cache directory %s", directory);
+        return;
+    }
+    if (gmemCapsFileWrite(dirfd, name, text) < 0)
+        g_info("cannot write to the cache directory %s: %s", directory, g_strerror(errno));
+    close(dirfd);
+}
+
+static void
+gmemCapsTableAppend(gmemCapsTable *table,
+                    const gmemQEMUCaps *caps,
+                    const gmemCapsKey *key,
+                    gint64 made)
+{
+    gmemCapsEntry *entry = &table->entries[table->nentries++];
+
+    entry->key = *key;
+    entry->made = made;
+    entry->caps = gmemQEMUCapsCopy(caps);
+}
+
+/* Into memory, unless the cache was switched to another directory meanwhile. */
+static void
+gmemCapsRemember(const char *directory,
+                 const char *config,
+                 const gmemQEMUCaps *caps,
+                 const gmemCapsKey *key)
+{
+    gmemCapsTable *fresh = g_new0(gmemCapsTable, 1);
+    const gmemCapsTable *old;
+    size_t i, first;
+
+    fresh->directory = g_strdup(directory);
+    fresh->config = g_strdup(config);
+    g_mutex_lock(&gmemCapsWriter);
+    old = g_atomic_pointer_get(&gmemCapsCurrent);
+    if (old != NULL &&
+        (g_strcmp0(old->directory, directory) != 0 || g_strcmp0(old->config, config) != 0)) {
+        g_mutex_unlock(&gmemCapsWriter);
+        gmemCapsTableFree(fresh);
+        return;
+    }
+    first = old != NULL && old->nentries == GMEM_CAPS_CACHE_ENTRIES_MAX ? 1 : 0;
+    for (i = first; old != NULL && i < old->nentries; i++) {
+        const gmemCapsEntry *entry = &old->entries[i];
+
+        if (strcmp(entry->caps->emulator, caps->emulator) != 0)
+            gmemCapsTableAppend(fresh, entry->caps, &entry->key, entry->made);
+    }
+    gmemCapsTableAppend(fresh, caps, key, gmemCapsNow());
+    gmemCapsSwap(fresh);
+    g_mutex_unlock(&gmemCapsWriter);
+}
+
+void
+gmemCapsCacheInit(const char *directory, const char *config)
+{
+    const gmemCapsTable *old;
+    gmemCapsTable *fresh;
+
+    g_mutex_lock(&gmemCapsWriter);
+    old = g_atomic_pointer_get(&gmemCapsCurrent);
+    if (old == NULL || g_strcmp0(old->directory, directory) != 0 ||
+        g_strcmp0(old->config, config) != 0) {
+        fresh = g_new0(gmemCapsTable, 1);
+        fresh->directory = g_strdup(directory);
+        fresh->config = g_strdup(config);
+        gmemCapsSwap(fresh);
+    }
+    g_mutex_unlock(&gmemCapsWriter);
+}
+
+gmemQEMUCaps *
+gmemCapsCacheLookup(const char *emulator, GError **error)
+{
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    g_autofree char *directory = NULL;
+    g_autofree char *config = NULL;
+    const gmemCapsTable *table;
+    gmemProbeUser user = {0};
+    gmemCapsKey before, after;
+
+    if (gmemCapsKeyRead(emulator, &before, error) < 0)
+        return NULL;
+    table = gmemCapsReadBegin();
+    caps = gmemCapsTableFind(table, emulator, &before);
+    if (table != NULL) {
+        directory = g_strdup(table->directory);
+        config = g_strdup(table->config);
+    }
+    gmemCapsReadEnd();
+    if (caps != NULL)
+        return g_steal_pointer(&caps);
+
+    caps = gmemCapsLoad(directory, emulator, &before);
+    if (caps != NULL) {
+        gmemCapsRemember(directory, config, caps, &before);
+        return g_steal_pointer(&caps);
+    }
+
+    if (gmemProbeUserFromConfig(config, &user, error) < 0)
+        return NULL;
+    caps = gmemProbe(emulator, &user, GMEM_PROBE_TIMEOUT_MS, error);
+    if (caps == NULL)
+        return NULL;
+    /* Replaced while it was asked: the answer is either one's, so it is used once and not kept. */
+    if (gmemCapsKeyRead(emulator, &after, NULL) == 0 && gmemCapsKeyEqual(&before, &after)) {
+        gmemCapsStore(directory, caps, &after);
+        gmemCapsRemember(directory, config, caps, &after);
+    }
+    return g_steal_pointer(&caps);
+}
+
+gmemQEMUCaps *
+gmemCapsCacheLookupInChild(const char *emulator, GError **error)
+{
+    const gmemCapsTable *table = g_atomic_pointer_get(&gmemCapsCurrent);
+    gmemQEMUCaps *caps;
+    gmemCapsKey key;
+
+    if (gmemCapsKeyRead(emulator, &key, error) < 0)
+        return NULL;
+    caps = gmemCapsTableFind(table, emulator, &key);
+    if (caps == NULL && table != NULL)
+        caps = gmemCapsLoad(table->directory, emulator, &key);
+    if (caps == NULL)
+        caps = gmemProbe(emulator, NULL, GMEM_PROBE_TIMEOUT_MS, error);
+    return caps;
+}
