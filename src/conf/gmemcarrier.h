@@ -21,8 +21,8 @@ typedef struct {
 
 typedef struct {
     gmemMode mode;
-    bool swProtected;             /* "launchSecurity":"sw-protected" */
-    gmemCarrierChange *changes;   /* "added" */
+    bool swProtected;           /* "launchSecurity":"sw-protected" */
+    gmemCarrierChange *changes; /* "added" */
     size_t nchanges;
 } gmemCarrier;
 
@@ -31,8 +31,8 @@ void gmemCarrierFree(gmemCarrier *carrier);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemCarrier, gmemCarrierFree)
 
 /* gmemCarrierAddChange: copies its arguments; @former may be NULL. */
-void gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value,
-                          const char *former);
+void
+gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value, const char *former);
 
 /**
  * gmemCarrierFormat:

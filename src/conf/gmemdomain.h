@@ -5,4 +5,117 @@
  * implies, Validate only refuses, Format only writes. */
 #pragma once
 
-/* (The conf part fills this in.) */
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemcarrier.h"
+#include "gmemplan.h"
+#include "gmemxml.h"
+
+#define GMEM_QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
+
+/* <launchSecurity type='…'> */
+typedef enum {
+    GMEM_LAUNCH_SECURITY_NONE = 0,
+    GMEM_LAUNCH_SECURITY_SW_PROTECTED,
+    GMEM_LAUNCH_SECURITY_SEV,
+    GMEM_LAUNCH_SECURITY_SEV_SNP,
+    GMEM_LAUNCH_SECURITY_S390_PV,
+    GMEM_LAUNCH_SECURITY_TDX,
+    GMEM_LAUNCH_SECURITY_UNKNOWN, /* for stock libvirt to judge */
+    GMEM_LAUNCH_SECURITY_LAST
+} gmemLaunchSecurity;
+
+const char *gmemLaunchSecurityToString(gmemLaunchSecurity type);
+gmemLaunchSecurity gmemLaunchSecurityFromString(const char *text);
+
+/* A <cell> of <cpu><numa>; or a memory device. Sizes in KiB, 0 where unreadable. */
+typedef struct {
+    unsigned long long size;
+    char *access; /* memAccess or access; NULL where absent, like all strings here */
+} gmemDomainCell;
+
+typedef struct {
+    char *model;
+    unsigned long long size;
+    unsigned long long pagesize; /* 0: none given */
+    char *access;
+} gmemDomainMemory;
+
+/* Strings and nodes are NULL where the XML has no such thing. Nodes belong to @xml. */
+typedef struct {
+    gmemXML *xml; /* not owned; outlives the definition */
+
+    /* The two elements and the carrier pair. */
+    bool private;
+    xmlNode *privateNode;
+    gmemLaunchSecurity launchSecurity;
+    char *launchSecurityText;
+    xmlNode *launchSecurityNode;
+    gmemCarrier *carrier;
+    char *carrierText;
+    xmlNode *pair[2];
+    xmlNode *commandline; /* the first <qemu:commandline> */
+
+    gmemMode mode; /* PostParse; from the carrier where there is one */
+
+    /* What else matters. */
+    char *name;
+    char *type;
+    char *arch;
+    char *machine;
+    char *emulator;
+    bool loaderSecure;
+    bool secureBoot; /* firmware auto-selection asks for it */
+    bool smm;        /* on; <smm/> without state is on, too */
+    char *ioapicDriver;
+    char *sourceType;
+    char *accessMode;
+    bool hugepages;
+    bool locked;
+    gmemDomainCell *cells;
+    size_t ncells;
+    gmemDomainMemory *memories;
+    size_t nmemories;
+    unsigned long long memory;        /* KiB: <memory>; 0 where absent or unreadable, as the next */
+    unsigned long long currentMemory; /* KiB */
+    unsigned long long hardLimit;     /* KiB */
+    char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
+    bool nodesetsDiffer;
+} gmemDomainDef;
+
+void gmemDomainDefFree(gmemDomainDef *def);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
+
+/**
+ * gmemDomainParseXML:
+ * @xml: a document whose root is <domain>
+ * @validate: check the two elements against the schema, too
+ * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA where @validate; says that the two
+ *         elements or the carrier pair are malformed, doubled or misplaced. The rest of the domain
+ *         is judged by stock libvirt.
+ *
+ * A domain that has neither the elements nor the pair is read no further than that.
+ */
+gmemDomainDef *gmemDomainParseXML(gmemXML *xml, bool validate, GError **error);
+
+/* gmemDomainConcerned: whether the domain has one of the elements. */
+bool gmemDomainConcerned(const gmemDomainDef *def);
+
+/* gmemDomainPostParse: launch security sw-protected implies <private/>; both decide the mode. */
+void gmemDomainPostParse(gmemDomainDef *def);
+
+/**
+ * gmemDomainValidate:
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED, naming the element in the way and what would make it work
+ *
+ * All rules that XML alone decides.
+ */
+int gmemDomainValidate(const gmemDomainDef *def, GError **error);
+
+/* gmemDomainFormat: puts those of the two elements that the carrier stands for where libvirt's
+ * formatting would have them. */
+void gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit);
+
+/* gmemDomainPlan: what the other parts of the project need to know. */
+gmemPlan *gmemDomainPlan(const gmemDomainDef *def);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplan.h: what a domain asks of guest_memfd, as the parts of the project hand it to each other. */
+/* gmemplan.h: what a domain asks of guest_memfd, as the parts of the project hand it to each other.
+ */
 #pragma once
 
 #include <glib.h>
@@ -22,9 +23,9 @@ gmemMode gmemModeFromString(const char *text);
  * and exec, which has only argv, leaves them at zero. */
 typedef struct {
     gmemMode mode;
-    char *name;               /* the domain's name */
-    char *emulator;           /* <emulator>, NULL where the XML has none */
-    bool cellNodesetsDiffer;  /* numatune binds cells (or dimms) to more than one nodeset */
+    char *name;              /* the domain's name */
+    char *emulator;          /* <emulator>, NULL where the XML has none */
+    bool cellNodesetsDiffer; /* numatune binds cells (or dimms) to more than one nodeset */
 } gmemPlan;
 
 void gmemPlanFree(gmemPlan *plan);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcarrier.c: the value of the carrier pair, between text and structure.
+ *
+ * The text comes back from places that others can write to (a client's XML, a saved image, another
+ * host), so parsing takes exactly what formatting writes and nothing that is merely similar. Runs
+ * between fork and exec, too: malloc only, none of glib's containers. */
+
+#include "gmemcarrier.h"
+
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemjson.h"
+
+/* Lowering makes a handful of changes of some 60 bytes each. */
+#define GMEM_CARRIER_LENGTH_MAX 4096
+
+#define GMEM_CARRIER_SW_PROTECTED "sw-protected"
+
+gmemCarrier *
+gmemCarrierNew(void)
+{
+    return g_new0(gmemCarrier, 1);
+}
+
+void
+gmemCarrierFree(gmemCarrier *carrier)
+{
+    size_t i;
+
+    if (carrier == NULL)
+        return;
+    for (i = 0; i < carrier->nchanges; i++) {
+        g_free(carrier->changes[i].path);
+        g_free(carrier->changes[i].value);
+        g_free(carrier->changes[i].former);
+    }
+    g_free(carrier->changes);
+    g_free(carrier);
+}
+
+void
+gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value, const char *former)
+{
+    gmemCarrierChange *change;
+
+    carrier->changes = g_renew(gmemCarrierChange, carrier->changes, carrier->nchanges + 1);
+    change = &carrier->changes[carrier->nchanges++];
+    change->path = g_strdup(path);
+    change->value = g_strdup(value);
+    change->former = g_strdup(former);
+}
+
+static void
+gmemCarrierFormatMember(gmemJSONGen *gen, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    gmemJSONGenString(gen, name);
+    gmemJSONGenString(gen, value);
+}
+
+char *
+gmemCarrierFormat(const gmemCarrier *carrier)
+{
+    g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
+    size_t i;
+
+    yajl_gen_map_open(gen);
+    gmemJSONGenString(gen, "version");
+    yajl_gen_integer(gen, GMEM_CARRIER_VERSION);
+    gmemCarrierFormatMember(gen, "mode", gmemModeToString(carrier->mode));
+    gmemCarrierFormatMember(gen, "launchSecurity",
+                            carrier->swProtected ? GMEM_CARRIER_SW_PROTECTED : NULL);
+    gmemJSONGenString(gen, "added");
+    yajl_gen_array_open(gen);
+    for (i = 0; i < carrier->nchanges; i++) {
+        yajl_gen_map_open(gen);
+        gmemCarrierFormatMember(gen, "path", carrier->changes[i].path);
+        gmemCarrierFormatMember(gen, "value", carrier->changes[i].value);
+        gmemCarrierFormatMember(gen, "former", carrier->changes[i].former);
+        yajl_gen_map_close(gen);
+    }
+    yajl_gen_array_close(gen);
+    yajl_gen_map_close(gen);
+    return gmemJSONGenFinish(gen);
+}
+
+static int
+gmemCarrierCheckObject(gmemJSON *object, GError **error)
+{
+    if (!YAJL_IS_OBJECT(object))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': not an object"),
+                            GMEM_CARRIER_OPTION);
+    if (gmemJSONHasDuplicates(object))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("a key occurs twice in value of '%s'"),
+                            GMEM_CARRIER_OPTION);
+    return 0;
+}
+
+/* @names: NULL-terminated. */
+static int
+gmemCarrierCheckKeys(gmemJSON *object, const char *const *names, GError **error)
+{
+    size_t i, j;
+
+    for (i = 0; i < object->u.object.len; i++) {
+        for (j = 0; names[j] != NULL; j++) {
+            if (strcmp(object->u.object.keys[i], names[j]) == 0)
+                break;
+        }
+        if (names[j] == NULL)
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown key '%s' in value of '%s'"),
+                                object->u.object.keys[i], GMEM_CARRIER_OPTION);
+    }
+    return 0;
+}
+
+static int
+gmemCarrierParseVersion(gmemJSON *json, GError **error)
+{
+    unsigned long long version = 0;
+
+    if (!gmemJSONGetSize(json, "version", &version))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("no version in value of '%s'"),
+                            GMEM_CARRIER_OPTION);
+    if (version != GMEM_CARRIER_VERSION)
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("unknown version %llu in value of '%s': this libvirt-gmem knows "
+                              "version %d"),
+                            version, GMEM_CARRIER_OPTION, GMEM_CARRIER_VERSION);
+    return 0;
+}
+
+static int
+gmemCarrierParseMode(gmemCarrier *carrier, gmemJSON *json, GError **error)
+{
+    const char *mode = gmemJSONGetString(json, "mode");
+    gmemJSON *launch = gmemJSONGet(json, "launchSecurity");
+
+    if (mode == NULL)
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("no mode in value of '%s'"),
+                            GMEM_CARRIER_OPTION);
+    carrier->mode = gmemModeFromString(mode);
+    if (strcmp(mode, gmemModeToString(carrier->mode)) != 0)
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown mode '%s' in value of '%s'"), mode,
+                            GMEM_CARRIER_OPTION);
+    carrier->swProtected = launch != NULL;
+    if (launch != NULL && g_strcmp0(YAJL_GET_STRING(launch), GMEM_CARRIER_SW_PROTECTED) != 0)
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown launchSecurity in value of '%s'"),
+                            GMEM_CARRIER_OPTION);
+    if (carrier->swProtected != (carrier->mode == GMEM_MODE_CONVERTIBLE))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("launchSecurity does not fit mode '%s' in value of '%s'"), mode,
+                            GMEM_CARRIER_OPTION);
+    return 0;
+}
+
+static int
+gmemCarrierParseChange(gmemCarrier *carrier, gmemJSON *json, GError **error)
+{
+    static const char *const keys[] = {"path", "value", "former", NULL};
+    const char *path = gmemJSONGetString(json, "path");
+    const char *value = gmemJSONGetString(json, "value");
+    const char *former = gmemJSONGetString(json, "former");
+
+    if (gmemCarrierCheckObject(json, error) < 0 || gmemCarrierCheckKeys(json, keys, error) < 0)
+        return -1;
+    if (path == NULL || value == NULL || (former == NULL && gmemJSONGet(json, "former") != NULL))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("damaged value of '%s': a change needs path and value"),
+                            GMEM_CARRIER_OPTION);
+    gmemCarrierAddChange(carrier, path, value, former);
+    return 0;
+}
+
+static int
+gmemCarrierParseChanges(gmemCarrier *carrier, gmemJSON *json, GError **error)
+{
+    gmemJSON *added = gmemJSONGet(json, "added");
+    size_t i;
+
+    if (!YAJL_IS_ARRAY(added))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("no list 'added' in value of '%s'"),
+                            GMEM_CARRIER_OPTION);
+    for (i = 0; i < added->u.array.len; i++) {
+        if (gmemCarrierParseChange(carrier, added->u.array.values[i], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+gmemCarrier *
+gmemCarrierParse(const char *text, GError **error)
+{
+    static const char *const keys[] = {"version", "mode", "launchSecurity", "added", NULL};
+    g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
+    g_autoptr(gmemJSON) json = NULL;
+    g_autoptr(GError) local = NULL;
+
+    if (strlen(text) > GMEM_CARRIER_LENGTH_MAX) {
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': longer than %d bytes"),
+                     GMEM_CARRIER_OPTION, GMEM_CARRIER_LENGTH_MAX);
+        return NULL;
+    }
+    /* Formatting never escapes; an escaped NUL would end a string early for us, not for others. */
+    if (strchr(text, '\\') != NULL) {
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': escape sequence"),
+                     GMEM_CARRIER_OPTION);
+        return NULL;
+    }
+    json = gmemJSONParse(text, &local);
+    if (json == NULL) {
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': %s"), GMEM_CARRIER_OPTION,
+                     local->message);
+        return NULL;
+    }
+    /* The version first: a newer one may have keys of its own. */
+    if (gmemCarrierCheckObject(json, error) < 0 || gmemCarrierParseVersion(json, error) < 0 ||
+        gmemCarrierCheckKeys(json, keys, error) < 0 ||
+        gmemCarrierParseMode(carrier, json, error) < 0 ||
+        gmemCarrierParseChanges(carrier, json, error) < 0)
+        return NULL;
+    return g_steal_pointer(&carrier);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdomainvalidate.c: what cannot stand beside the two elements, as far as XML alone decides.
+ *
+ * One rule, one function; a table says which rule is for which mode. Values that stock libvirt
+ * does not know are left to its own error. */
+
+#include <string.h>
+
+#include "gmemdomain.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+
+#define GMEM_SW_PROTECTED "<launchSecurity type='sw-protected'/>"
+
+typedef int (*gmemDomainRule)(const gmemDomainDef *def, const char *wish, GError **error);
+
+static int
+gmemDomainValidateLaunchSecurity(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    switch (def->launchSecurity) {
+    case GMEM_LAUNCH_SECURITY_SEV:
+    case GMEM_LAUNCH_SECURITY_S390_PV:
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("%s cannot be used with <launchSecurity type='%s'>, whose guest RAM "
+                              "is no guest_memfd; remove one of the two"),
+                            wish, def->launchSecurityText);
+    case GMEM_LAUNCH_SECURITY_UNKNOWN:
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("%s cannot be used with <launchSecurity type='%s'>, of which nothing "
+                              "is known here; remove one of the two"),
+                            wish, def->launchSecurityText);
+    case GMEM_LAUNCH_SECURITY_NONE:
+    case GMEM_LAUNCH_SECURITY_SW_PROTECTED:
+    case GMEM_LAUNCH_SECURITY_SEV_SNP:
+    case GMEM_LAUNCH_SECURITY_TDX:
+    case GMEM_LAUNCH_SECURITY_LAST:
+    default:
+        return 0;
+    }
+}
+
+static int
+gmemDomainValidateType(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->type == NULL || strcmp(def->type, "kvm") == 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s needs <domain type='kvm'>, not type '%s': guest_memfd belongs to "
+                          "KVM"),
+                        wish, def->type);
+}
+
+static int
+gmemDomainValidateArch(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->arch == NULL || strcmp(def->arch, "x86_64") == 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s needs <type arch='x86_64'>, not architecture '%s'"), wish, def->arch);
+}
+
+static int
+gmemDomainValidateMachine(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    static const char *const machines[] = {"isapc", "microvm", "none"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(machines); i++) {
+        if (g_strcmp0(def->machine, machines[i]) == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s is not available for machine type '%s'; use <type "
+                                  "machine='q35'> or <type machine='pc'>"),
+                                wish, def->machine);
+    }
+    return 0;
+}
+
+static int
+gmemDomainValidateSmm(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->smm)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <smm state='on'/>: such a machine has no SMM; "
+                          "use <smm state='off'/>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateLoader(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->loaderSecure)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <loader secure='yes'>, which needs SMM; use "
+                          "firmware without secure boot and <loader secure='no'>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateFirmware(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->secureBoot)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <feature enabled='yes' name='secure-boot'/>, "
+                          "which needs SMM; use enabled='no'"),
+                        wish);
+}
+
+static int
+gmemDomainValidateIoapic(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (g_strcmp0(def->ioapicDriver, "kvm") != 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <ioapic driver='kvm'/>: it needs a split "
+                          "interrupt controller; use <ioapic driver='qemu'/>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateSource(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (g_strcmp0(def->sourceType, "file") != 0 && g_strcmp0(def->sourceType, "anonymous") != 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <source type='%s'/>: guest_memfd is the source "
+                          "of guest RAM; remove it or use <source type='memfd'/>"),
+                        wish, def->sourceType);
+}
+
+static int
+gmemDomainValidateAccess(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (g_strcmp0(def->accessMode, "private") != 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <access mode='private'/>: guest_memfd can only "
+                          "be mapped shared; remove it or use <access mode='shared'/>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateCells(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->ncells; i++) {
+        if (g_strcmp0(def->cells[i].access, "private") == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s cannot be used with <cell memAccess='private'>: guest_memfd "
+                                  "can only be mapped shared; remove it or use "
+                                  "memAccess='shared'"),
+                                wish);
+    }
+    return 0;
+}
+
+/* NVDIMM and virtio-pmem are host files: never guest_memfd, and allowed beside it. */
+static int
+gmemDomainValidateDimmAccess(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
+            g_strcmp0(def->memories[i].access, "private") == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s cannot be used with <memory model='dimm' access='private'>: "
+                                  "guest_memfd can only be mapped shared; remove it or use "
+                                  "access='shared'"),
+                                wish);
+    }
+    return 0;
+}
+
+static int
+gmemDomainValidateHugepages(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->hugepages)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <hugepages>: guest_memfd has pages of 4 KiB "
+                          "only; remove <hugepages>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 && def->memories[i].pagesize > 4)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s cannot be used with <pagesize> of %llu KiB for a <memory "
+                                  "model='dimm'>: guest_memfd has pages of 4 KiB only; remove "
+                                  "<pagesize>"),
+                                wish, def->memories[i].pagesize);
+    }
+    return 0;
+}
+
+static int
+gmemDomainValidateLocked(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->locked)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <locked/>: it would populate the shared half of "
+                          "guest RAM, and private memory is never swapped; remove <locked/>"),
+                        wish);
+}
+
+static int
+gmemDomainValidateVirtioMem(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "virtio-mem") == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s cannot be used with <memory model='virtio-mem'>; use <memory "
+                                  "model='dimm'>"),
+                                wish);
+    }
+    return 0;
+}
+
+static int
+gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->vfio == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with %s: its DMA needs pinned shared pages; use an "
+                          "emulated or virtio device"),
+                        wish, def->vfio);
+}
+
+/* KiB of RAM: cells, or <memory> where there are none, and DIMMs; where @all, as libvirt counts the
+ * domain's memory, other memory devices, too. 0 where a size is unreadable. */
+static unsigned long long
+gmemDomainRam(const gmemDomainDef *def, bool all)
+{
+    unsigned long long sum = 0;
+    size_t i;
+
+    for (i = 0; i < def->ncells; i++) {
+        if (def->cells[i].size == 0)
+            return 0;
+        sum += def->cells[i].size;
+    }
+    if (def->ncells == 0)
+        return def->memory;
+    for (i = 0; i < def->nmemories; i++) {
+        if (all || g_strcmp0(def->memories[i].model, "dimm") == 0)
+            sum += def->memories[i].size;
+    }
+    return sum;
+}
+
+static int
+gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    unsigned long long total = gmemDomainRam(def, true);
+
+    if (def->currentMemory == 0 || def->currentMemory >= total)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <currentMemory> (%llu KiB) below the domain's "
+                          "memory (%llu KiB): no balloon can take private memory back; remove "
+                          "<currentMemory>"),
+                        wish, def->currentMemory, total);
+}
+
+static int
+gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    unsigned long long ram = gmemDomainRam(def, false);
+
+    if (def->hardLimit == 0 || def->hardLimit >= ram)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <hard_limit> (%llu KiB) below guest RAM (%llu "
+                          "KiB): its shared and private halves together can take %llu KiB; raise "
+                          "or remove <hard_limit>"),
+                        wish, def->hardLimit, ram, 2 * ram);
+}
+
+/* In the order of the table in the design: a domain that breaks several is told the first. */
+static const struct {
+    bool convertible;
+    bool fullyShared;
+    gmemDomainRule rule;
+} gmemDomainRules[] = {
+    {true, true, gmemDomainValidateType},           {true, true, gmemDomainValidateArch},
+    {true, true, gmemDomainValidateMachine},        {true, false, gmemDomainValidateSmm},
+    {true, false, gmemDomainValidateLoader},        {true, false, gmemDomainValidateFirmware},
+    {true, false, gmemDomainValidateIoapic},        {false, true, gmemDomainValidateSource},
+    {false, true, gmemDomainValidateAccess},        {false, true, gmemDomainValidateCells},
+    {false, true, gmemDomainValidateDimmAccess},    {false, true, gmemDomainValidateHugepages},
+    {false, true, gmemDomainValidateDimmPages},     {true, false, gmemDomainValidateLocked},
+    {true, true, gmemDomainValidateVirtioMem},      {true, false, gmemDomainValidateVfio},
+    {true, false, gmemDomainValidateCurrentMemory}, {true, false, gmemDomainValidateHardLimit},
+};
+
+int
+gmemDomainValidate(const gmemDomainDef *def, GError **error)
+{
+    const char *wish = def->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SW_PROTECTED : "<private/>";
+    size_t i;
+
+    if (gmemDomainValidateLaunchSecurity(def, wish, error) < 0)
+        return -1;
+    for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
+        if (((gmemDomainRules[i].convertible && def->mode == GMEM_MODE_CONVERTIBLE) ||
+             (gmemDomainRules[i].fullyShared && def->mode == GMEM_MODE_FULLY_SHARED)) &&
+            gmemDomainRules[i].rule(def, wish, error) < 0)
+            return -1;
+    }
+    return 0;
+}

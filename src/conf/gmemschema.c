@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemschema.c: the RELAX NG schema of the two elements, embedded at build time. */
+
+#include "gmemschema.h"
+
+#include <libxml/relaxng.h>
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemschemadata.h"
+
+#define GMEM_SCHEMA_NAME "gmem.rng"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNG, xmlRelaxNGFree)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNGParserCtxt, xmlRelaxNGFreeParserCtxt)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNGValidCtxt, xmlRelaxNGFreeValidCtxt)
+
+static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_string_append_vprintf(opaque, format, args);
+    va_end(args);
+}
+
+int
+gmemSchemaValidate(xmlNode *element, GError **error)
+{
+    g_autoptr(GString) words = g_string_new(NULL);
+    g_autoptr(xmlRelaxNGParserCtxt) parser =
+        xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
+    g_autoptr(xmlRelaxNG) schema = NULL;
+    g_autoptr(xmlRelaxNGValidCtxt) validator = NULL;
+    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *copy;
+
+    xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
+    schema = xmlRelaxNGParse(parser);
+    copy = xmlDocCopyNode(element, doc, 1);
+    if (schema == NULL || copy == NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %s: %s"),
+                            GMEM_SCHEMA_NAME, words->str);
+    xmlDocSetRootElement(doc, copy);
+    validator = xmlRelaxNGNewValidCtxt(schema);
+    xmlRelaxNGSetValidErrors(validator, gmemSchemaCollect, gmemSchemaCollect, words);
+    if (xmlRelaxNGValidateDoc(validator, doc) != 0)
+        return gmemErrorSet(error, VIR_ERR_XML_INVALID_SCHEMA,
+                            _("Unable to validate doc against %s\n%s"), GMEM_SCHEMA_NAME,
+                            g_strchomp(words->str));
+    return 0;
+}
