@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The two commands of README, over meson; see meson_options.txt for everything else.
+# The commands of README, over meson; see meson_options.txt for everything else.
 #
 #   sudo make demo     install what is missing, build, run a domain and show its memory
 #   sudo make check    install what the tests need, build, run every test
+#   sudo make check-matrix    both, in chroots of Debian 12, 13 and unstable
 #
-# BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made.
+# BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
+# tests/matrix/run-matrix: releases and options.
 
 BUILD ?= build
 SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
 
-.PHONY: all demo check bench deps-build deps-demo deps-check clean
+.PHONY: all demo check check-matrix bench deps-build deps-demo deps-check deps-matrix clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -39,6 +41,12 @@ check: deps-check
 	@$(MAKE) --no-print-directory all BUILD=$(SANITIZED) \
 	    SETUP_ARGS="$(SETUP_ARGS) -Db_sanitize=address,undefined -Db_lundef=false"
 	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit
+
+deps-matrix:
+	@./tools/install-deps matrix
+
+check-matrix: deps-matrix
+	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
 
 bench: deps-check
 	@$(MAKE) --no-print-directory all
