@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_native.c: the command line as text, and the words of LD_PRELOAD. */
+
+#include <string.h>
+
+#include "gmemcapabilities.h"
+#include "gmemnative.h"
+#include "gmemprocess.h"
+
+#define CARRIER                                                                                    \
+    "'{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}'"
+#define BACKEND                                                                                    \
+    "-object '{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"             \
+    "\"size\":67108864}'"
+#define MACHINE "-machine q35,accel=kvm,memory-backend=pc.ram"
+#define CONFIG "version=1,mode=fully-shared,backends=1,ram=67108864"
+
+static const gmemQEMUCaps stockQEMU = {
+    .emulator = (char *)"/usr/bin/qemu-system-x86_64",
+    .version = 7002022,
+    .flags = G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD,
+};
+
+static void
+testConcerns(void)
+{
+    g_assert_false(gmemNativeConcerns("LC_ALL=C /bin/qemu -machine q35"));
+    g_assert_true(gmemNativeConcerns("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
+    g_assert_true(gmemNativeConcerns("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
+    /* the text as a value of something else */
+    g_assert_false(gmemNativeConcerns("/bin/qemu -append -x-libvirt-gmem"));
+    g_assert_false(gmemNativeConcerns("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
+    /* what cannot be read is not waved through */
+    g_assert_true(gmemNativeConcerns("/bin/qemu -append 'x-libvirt-gmem"));
+}
+
+static void
+testBuild(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *got = gmemNativeBuild(
+        "LC_ALL=C A='it'\\''s' /bin/qemu -name 'guest=a b' " MACHINE " " BACKEND
+        " -x-libvirt-gmem " CARRIER " -append \"kept as it is\" ''",
+        &stockQEMU, "/lib/qemu-gmem.so", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(got, ==,
+                    "LC_ALL=C A='it'\\''s' LD_PRELOAD=/lib/qemu-gmem.so /bin/qemu -name "
+                    "'guest=a b' " MACHINE " " BACKEND " -x-libvirt-gmem " CONFIG
+                    " -append \"kept as it is\" ''");
+}
+
+static void
+testBuildPreload(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *got =
+        gmemNativeBuild("LD_PRELOAD=/lib/asan.so B=1 /bin/qemu " MACHINE " " BACKEND
+                        " -x-libvirt-gmem " CARRIER,
+                        &stockQEMU, "/a b/qemu-gmem.so", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(got, ==,
+                    "'LD_PRELOAD=/lib/asan.so:/a b/qemu-gmem.so' B=1 /bin/qemu " MACHINE " " BACKEND
+                    " -x-libvirt-gmem " CONFIG);
+}
+
+static void
+testBuildLines(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *got =
+        gmemNativeBuild("LC_ALL=C \\\n/bin/qemu \\\n" MACHINE " \\\n" BACKEND
+                        " \\\n-x-libvirt-gmem " CARRIER,
+                        &stockQEMU, "/lib/qemu-gmem.so", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(got, ==,
+                    "LC_ALL=C LD_PRELOAD=/lib/qemu-gmem.so /bin/qemu " MACHINE " " BACKEND
+                    " -x-libvirt-gmem " CONFIG);
+}
+
+static void
+testBuildRefused(void)
+{
+    g_autoptr(GError) error = NULL;
+    char *got = gmemNativeBuild("/bin/qemu " MACHINE " -x-libvirt-gmem " CARRIER, &stockQEMU,
+                                "/lib/qemu-gmem.so", &error);
+
+    g_assert_null(got);
+    g_assert_nonnull(error);
+    g_assert_nonnull(strstr(error->message, "pc.ram"));
+    g_clear_error(&error);
+    got = gmemNativeBuild("/bin/qemu 'unfinished", &stockQEMU, "/lib/qemu-gmem.so", &error);
+    g_assert_null(got);
+    g_assert_nonnull(error);
+}
+
+static void
+testWithoutPreload(void)
+{
+    static const struct {
+        const char *native;
+        const char *expected; /* NULL: nothing has to change */
+    } cases[] = {
+        {"LC_ALL=C /bin/qemu -S", NULL},
+        {"/bin/qemu LD_PRELOAD=/x/libvirt-gmem.so", NULL},
+        {"LD_PRELOAD=/lib/asan.so /bin/qemu", NULL},
+        {"LD_PRELOAD=/x/libvirt-gmem.so /bin/qemu -S", "/bin/qemu -S"},
+        {"A=1 LD_PRELOAD=/x/libvirt-gmem.so B='c d' /bin/qemu -name 'a b'",
+         "A=1 B='c d' /bin/qemu -name 'a b'"},
+        {"A=1 LD_PRELOAD=libvirt-gmem.so:/lib/asan.so /bin/qemu",
+         "A=1 LD_PRELOAD=/lib/asan.so /bin/qemu"},
+        {"LD_PRELOAD='/lib/asan.so /x/libvirt-gmem.so' /bin/qemu", "LD_PRELOAD=/lib/asan.so /bin/qemu"},
+        {"LD_PRELOAD='/a b.so:/x/libvirt-gmem.so' /bin/qemu", "LD_PRELOAD='/a b.so' /bin/qemu"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *got = gmemNativeWithoutPreload(cases[i].native);
+
+        g_assert_cmpstr(got, ==, cases[i].expected);
+    }
+}
+
+static void
+testPreloadWords(void)
+{
+    static const struct {
+        const char *value;
+        const char *expected; /* NULL: none of them is ours */
+    } cases[] = {
+        {"", NULL},
+        {"/lib/asan.so", NULL},
+        {"/x/libvirt-gmem.so.old:/y/notlibvirt-gmem.so", NULL},
+        {"libvirt-gmem.so", ""},
+        {"/x/libvirt-gmem.so", ""},
+        {"./qemu-gmem.so", ""},
+        {"/x/libvirt-gmem.so:/lib/asan.so", "/lib/asan.so"},
+        {"/lib/asan.so:/x/libvirt-gmem.so", "/lib/asan.so"},
+        {"/lib/asan.so /x/libvirt-gmem.so libjemalloc.so", "/lib/asan.so libjemalloc.so"},
+        {"/x/libvirt-gmem.so:/y/libvirt-gmem.so", ""},
+        {"a.so:/x/libvirt-gmem.so::b.so", "a.so::b.so"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *got = gmemProcessPreloadWithout(cases[i].value);
+
+        g_assert_cmpstr(got, ==, cases[i].expected);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/driver/native/concerns", testConcerns);
+    g_test_add_func("/driver/native/build", testBuild);
+    g_test_add_func("/driver/native/build-preload", testBuildPreload);
+    g_test_add_func("/driver/native/build-lines", testBuildLines);
+    g_test_add_func("/driver/native/build-refused", testBuildRefused);
+    g_test_add_func("/driver/native/without-preload", testWithoutPreload);
+    g_test_add_func("/driver/preload-words", testPreloadWords);
+    return g_test_run();
+}
