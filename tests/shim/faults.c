@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* faults.c: preloaded behind the shim, imitates kernels that refuse guest_memfd.
+ *
+ * The shim's ioctl goes on to this one. GMEM_TEST_FAULTS is a comma-separated list of
+ *
+ *   create=ERRNO      KVM_CREATE_GUEST_MEMFD fails with this number: a kernel older than 6.8
+ * (ENOTTY), one that does not know a flag (EINVAL), no memory (ENOMEM), no room for files after=N
+ * … but the first N times it works cap=N             KVM_CAP_GUEST_MEMFD is answered with N: 0 on a
+ * kernel built without it flags=N           KVM_CAP_GUEST_MEMFD_FLAGS is answered with N: 0 before
+ * Linux 6.18
+ *
+ * Its constructor runs before the shim's, and calls through it, as any preloaded library might. */
+
+#undef _FILE_OFFSET_BITS
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "gmemkvmabi.h"
+
+#define STRANGE_ERRNO 4242
+
+static atomic_int created;
+
+/* The number behind "name=" in the environment's list, or -1. */
+static int
+fault(const char *name)
+{
+    const char *list = getenv("GMEM_TEST_FAULTS");
+    const size_t length = strlen(name);
+
+    while (list != NULL && *list != '\0') {
+        if (strncmp(list, name, length) == 0 && list[length] == '=')
+            return atoi(list + length + 1);
+        list = strchr(list, ',');
+        if (list != NULL)
+            list++;
+    }
+    return -1;
+}
+
+__attribute__((visibility("default"))) int
+ioctl(int fd, unsigned long request, ...)
+{
+    int (*real)(int, unsigned long, ...) =
+        (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
+    void *argument;
+    va_list args;
+    int answer = -1;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+
+    if (request == GMEM_KVM_CREATE_GUEST_MEMFD) {
+        const int error = fault("create");
+
+        if (error > 0 && atomic_fetch_add(&created, 1) >= fault("after")) {
+            errno = error;
+            return -1;
+        }
+    }
+    if (request == KVM_CHECK_EXTENSION && argument == (void *)KVM_CAP_GUEST_MEMFD)
+        answer = fault("cap");
+    if (request == KVM_CHECK_EXTENSION && argument == (void *)KVM_CAP_GUEST_MEMFD_FLAGS)
+        answer = fault("flags");
+    return answer >= 0 ? answer : real(fd, request, argument);
+}
+
+__attribute__((constructor)) static void
+early(void)
+{
+    int flags;
+
+    errno = STRANGE_ERRNO;
+    flags = fcntl(STDERR_FILENO, F_GETFL);
+    if (flags < 0 || errno != STRANGE_ERRNO)
+        dprintf(STDERR_FILENO, "faults: fcntl before constructors: %d, errno %d\n", flags, errno);
+    else
+        dprintf(STDERR_FILENO, "faults: loaded\n");
+}

@@ -1,0 +1,288 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_shim_rig.py: runs QEMU and smaller programs under the shim and looks at them from outside.
+
+usage of the tests: test_NAME.py BUILD-DIRECTORY
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+
+QEMU = os.environ.get('GMEM_TEST_QEMU', '/usr/bin/qemu-system-x86_64')
+BUILD = os.path.abspath(sys.argv[1])
+SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
+ACTOR = os.path.join(BUILD, 'tests/shim/shim-actor')
+FAULTS = os.path.join(BUILD, 'tests/shim/shim-faults.so')
+WRAPPER = os.path.join(BUILD, 'tests/shim/shim-wrapper')
+GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
+
+MIB = 1024 * 1024
+
+# Nothing here measures time; this only says when to give up, on the slowest machine.
+PATIENCE = 120
+
+
+class Skip(Exception):
+    pass
+
+
+def config(sizes):
+    """The shim's configuration for RAM of these sizes in MiB."""
+    return 'version=1,mode=fully-shared,backends=%d,ram=%d' % (len(sizes), sum(sizes) * MIB)
+
+
+def environment(preload=(SHIM,), **more):
+    env = dict(os.environ, LC_ALL='C')
+    env.pop('LD_PRELOAD', None)
+    if preload:
+        env['LD_PRELOAD'] = ':'.join(preload)
+    env.update(more)
+    return env
+
+
+def run(argv, env=None, timeout=PATIENCE):
+    """Runs a program to its end; exit status, stdout, stderr."""
+    done = subprocess.run(argv, env=env or environment(), stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=timeout, errors='replace')
+    return done.returncode, done.stdout, done.stderr
+
+
+def require(condition, *what):
+    if not condition:
+        raise AssertionError(' '.join(str(word) for word in what))
+
+
+def require_in(needle, text):
+    require(needle in text, 'expected', repr(needle), 'in', repr(text))
+
+
+def require_not_in(needle, text):
+    require(needle not in text, 'unexpected', repr(needle), 'in', repr(text))
+
+
+def require_kvm():
+    """KVM with a guest_memfd that can be the whole of a guest's RAM, asked without the project."""
+    import fcntl
+    try:
+        kvm = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise Skip('/dev/kvm: %s' % error.strerror)
+    vm = fcntl.ioctl(kvm, 0xae01, 0)
+    flags = fcntl.ioctl(vm, 0xae03, 244)
+    os.close(vm)
+    os.close(kvm)
+    if flags & 3 != 3:
+        raise Skip('KVM has no guest_memfd that can be mapped and shared (flags %d)' % flags)
+    if not os.access(QEMU, os.X_OK):
+        raise Skip('no %s' % QEMU)
+
+
+def main(tests):
+    """Runs the functions; TAP."""
+    print('1..%d' % len(tests))
+    failed = 0
+    for number, (name, function) in enumerate(tests, 1):
+        try:
+            function()
+            print('ok %d %s' % (number, name))
+        except Skip as reason:
+            print('ok %d %s # SKIP %s' % (number, name, reason))
+        except Exception:  # a test that breaks is a test that fails
+            failed += 1
+            for line in traceback.format_exc().splitlines():
+                print('# %s' % line)
+            print('not ok %d %s' % (number, name))
+        sys.stdout.flush()
+    sys.exit(1 if failed else 0)
+
+
+class Mapping:
+    def __init__(self, line):
+        match = re.match(r'([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+\s*(.*)', line)
+        self.start = int(match.group(1), 16)
+        self.size = int(match.group(2), 16) - self.start
+        self.writable = 'w' in match.group(3)
+        self.path = match.group(4)
+
+
+def mappings(pid):
+    with open('/proc/%d/maps' % pid) as file:
+        return [Mapping(line) for line in file]
+
+
+def descriptors(pid):
+    links = []
+    for number in os.listdir('/proc/%d/fd' % pid):
+        with contextlib.suppress(FileNotFoundError):
+            links.append(os.readlink('/proc/%d/fd/%s' % (pid, number)))
+    return links
+
+
+def require_guest_memfd(pid, sizes):
+    """The process's RAM is guest_memfds of these sizes (MiB), and nothing beside them could be."""
+    wanted = sorted(size * MIB for size in sizes)
+    maps = mappings(pid)
+    found = sorted(mapping.size for mapping in maps if '[kvm-gmem]' in mapping.path)
+    require(found == wanted, 'mapped guest_memfds', found, 'not', wanted)
+    others = [mapping for mapping in maps
+              if mapping.writable and '[kvm-gmem]' not in mapping.path and mapping.size >= wanted[0]]
+    require(not others, 'as large as a backend:', [vars(mapping) for mapping in others])
+    links = descriptors(pid)
+    count = len([link for link in links if '[kvm-gmem]' in link])
+    require(count == len(sizes), count, 'descriptors of guest_memfds, not', len(sizes))
+    left = [link for link in links if 'memory-backend-memfd' in link]
+    require(not left, 'memfds left:', left)
+
+
+class QMP:
+    def __init__(self, path, process):
+        deadline = time.monotonic() + PATIENCE
+        self.socket = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self.socket.connect(path)
+                break
+            except OSError:
+                require(process.poll() is None, 'QEMU has ended')
+                require(time.monotonic() < deadline, 'no QMP socket')
+                time.sleep(0.02)
+        self.file = self.socket.makefile('rw')
+        self.file.readline()
+        self('qmp_capabilities')
+
+    def raw(self, command, arguments):
+        request = {'execute': command}
+        if arguments:
+            request['arguments'] = arguments
+        self.file.write(json.dumps(request) + '\n')
+        self.file.flush()
+        self.socket.settimeout(PATIENCE)
+        while True:
+            line = self.file.readline()
+            require(line, 'QEMU closed its monitor at', command)
+            reply = json.loads(line)
+            if 'event' not in reply:
+                return reply
+
+    def __call__(self, command, **arguments):
+        arguments = {name.replace('_', '-'): value for name, value in arguments.items()}
+        reply = self.raw(command, arguments)
+        require('return' in reply, command, reply)
+        return reply['return']
+
+
+class Emulator:
+    """A QEMU under the shim: a context that ends it, whatever happens.
+
+    sizes: MiB of each RAM backend; dimms: of each that is plugged in from the start
+    """
+
+    def __init__(self, sizes, *options, machine='q35', dimms=(), emulator=QEMU, preload=(SHIM,),
+                 pair=None, backend='', paused=True, guest=False, faults=None, maxmem=False):
+        self.directory = tempfile.mkdtemp(prefix='gmem-shim-')
+        self.sizes = list(sizes) + list(dimms)
+        self.serial = os.path.join(self.directory, 'serial')
+        self.log = os.path.join(self.directory, 'log')
+        self.monitor = os.path.join(self.directory, 'qmp')
+        self.qmp = None
+
+        argv = [emulator, '-accel', 'kvm', '-nodefaults', '-no-user-config', '-display', 'none',
+                '-serial', 'file:' + self.serial, '-qmp', 'unix:%s,server=on,wait=off' % self.monitor]
+        argv += pair if pair is not None else ['-x-libvirt-gmem', config(self.sizes)]
+        memory = str(sum(sizes))
+        if dimms or maxmem:
+            memory += ',slots=8,maxmem=8G'
+        argv += ['-m', memory]
+        for number, size in enumerate(sizes):
+            argv += ['-object', 'memory-backend-memfd,id=ram%d,share=on,size=%dM%s'
+                     % (number, size, backend)]
+        if len(sizes) == 1 and not dimms and not maxmem:
+            argv += ['-machine', machine + ',memory-backend=ram0']
+        else:
+            argv += ['-machine', machine]
+            for number in range(len(sizes)):
+                argv += ['-numa', 'node,memdev=ram%d' % number]
+        for number, size in enumerate(dimms):
+            argv += ['-object', 'memory-backend-memfd,id=mem%d,share=on,size=%dM%s'
+                     % (number, size, backend), '-device', 'pc-dimm,memdev=mem%d' % number]
+        if guest:
+            argv += ['-drive', 'file=%s,format=raw,snapshot=on,if=%s' % (GUEST, 'ide')]
+        if paused:
+            argv += ['-S']
+        argv += options
+
+        env = environment(preload, GMEM_TEST_EMULATOR=QEMU)
+        if faults is not None:
+            env['LD_PRELOAD'] += ':' + FAULTS
+            env['GMEM_TEST_FAULTS'] = faults
+        with open(self.log, 'w') as log:
+            self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log)
+        self.pid = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def connect(self):
+        try:
+            self.qmp = QMP(self.monitor, self.process)
+        except Exception:
+            sys.stdout.write(''.join('# %s\n' % line for line in self.said().splitlines()))
+            raise
+        return self.qmp
+
+    def said(self):
+        with open(self.log, errors='replace') as file:
+            return file.read()
+
+    def wait_said(self, text):
+        """Waits for the log to have this: a vCPU may be slower than the monitor's answer."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.said():
+            require(self.process.poll() is None, 'QEMU ended:', self.said())
+            require(time.monotonic() < deadline, 'never said', text, 'but', self.said())
+            time.sleep(0.02)
+
+    def wait_serial(self, pattern, after=0):
+        """Waits for the guest to say something; returns where it ends."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            text = self.serial_text()
+            match = re.compile(pattern).search(text, after)
+            if match:
+                return match.end()
+            require_not_in('BAD', text)
+            require(self.process.poll() is None, 'QEMU ended:', self.said())
+            require(time.monotonic() < deadline, 'the guest never said', pattern, 'but', text)
+            time.sleep(0.05)
+
+    def serial_text(self):
+        try:
+            with open(self.serial, errors='replace') as file:
+                return file.read()
+        except FileNotFoundError:
+            return ''
+
+    def guest_memfds(self):
+        """Sizes in bytes of those that are mapped."""
+        return [mapping.size for mapping in mappings(self.pid) if '[kvm-gmem]' in mapping.path]
+
+    def ends(self):
+        """Waits for QEMU to end by itself; its exit status and what it said."""
+        self.process.wait(PATIENCE)
+        return self.process.returncode, self.said()
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.directory)

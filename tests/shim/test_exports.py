@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What qemu-gmem.so gives to and wants from the process it is loaded into."""
+
+import os
+import re
+import subprocess
+
+from gmem_shim_rig import QEMU, SHIM, Skip, main, require
+
+
+EXPORTS = ['__libc_start_main', 'fcntl', 'fcntl64', 'ftruncate', 'ftruncate64', 'ioctl',
+           'memfd_create']
+
+
+def nm(*options):
+    out = subprocess.run(['nm', '-D', *options], check=True, capture_output=True, text=True).stdout
+    return [line.split()[-1] for line in out.splitlines()]
+
+
+def exports():
+    found = sorted(nm('--defined-only', SHIM))
+    require(found == EXPORTS, 'exported:', found)
+
+
+def no_versions():
+    """A definition with a version of its own would not take the place of libc's."""
+    out = subprocess.run(['readelf', '-VW', SHIM], check=True, capture_output=True, text=True).stdout
+    require('Version definition' not in out, out)
+
+
+def needed():
+    out = subprocess.run(['readelf', '-dW', SHIM], check=True, capture_output=True, text=True).stdout
+    libraries = re.findall(r'\(NEEDED\).*\[(.*)\]', out)
+    require(libraries == ['libc.so.6'], 'needs', libraries)
+
+
+def imports_plain():
+    """No glib, no libvirt; and its own calls go through the table, never to its own functions."""
+    names = [name.split('@')[0] for name in nm('--undefined-only', SHIM)]
+    foreign = [name for name in names if re.match(r'g_|vir|xml|yajl|json', name)]
+    require(not foreign, 'imports', foreign)
+    own = sorted(set(names) & set(EXPORTS))
+    require(not own, 'calls its own', own)
+
+
+def old_glibc():
+    """It must load with the C library of the distribution it was built on, and any later one."""
+    versions = {tuple(map(int, version.split('.'))) for name in nm('--undefined-only', SHIM)
+                for version in re.findall(r'@GLIBC_([\d.]+)$', name)}
+    require(versions and max(versions) <= (2, 34), 'wants glibc', max(versions))
+
+
+def covers_qemu():
+    """QEMU calls by these names what the shim stands in front of, and by no other."""
+    if not os.access(QEMU, os.R_OK):
+        raise Skip('no %s' % QEMU)
+    names = {name.split('@')[0] for name in nm('--undefined-only', QEMU)}
+    wanted = {name for name in names
+              if re.fullmatch(r'__libc_start_main|_*(ioctl|memfd_create|ftruncate|fcntl)(64)?(_\w+)?',
+                              name)}
+    require(wanted and wanted <= set(EXPORTS), 'QEMU imports', sorted(wanted))
+
+
+main([
+    ('exports exactly the functions it stands in front of', exports),
+    ('defines no symbol versions', no_versions),
+    ('needs only the C library', needed),
+    ('imports neither glib nor libvirt nor itself', imports_plain),
+    ('wants no newer glibc than QEMU does', old_glibc),
+    ('stands in front of all names that QEMU uses', covers_qemu),
+])

@@ -1,0 +1,276 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Real QEMU on real KVM under the shim: all of a domain's RAM is guest_memfd, and it works as RAM."""
+
+import os
+import re
+import time
+
+from gmem_shim_rig import (MIB, PATIENCE, Emulator, Skip, main, mappings, require,
+                           require_guest_memfd, require_in, require_kvm, require_not_in)
+
+PASSES = r'pass \d+ ok (\d+) pages'
+
+
+def pages(sizes):
+    """Roughly what the guest counts: all but the first MiB and what firmware keeps for itself."""
+    return sum(sizes) * 256 - 512
+
+
+def require_passes(qemu, sizes, after=0):
+    """The guest fills all its RAM and finds it again."""
+    end = qemu.wait_serial(PASSES, after)
+    found = int(re.findall(PASSES, qemu.serial_text()[after:end])[-1])
+    require(pages(sizes) <= found <= sum(sizes) * 256, found, 'pages of', sizes, 'MiB')
+    return end
+
+
+def boots(machine, sizes, *options, **more):
+    def test():
+        require_kvm()
+        with Emulator(sizes, *options, machine=machine, guest=True, **more) as qemu:
+            qmp = qemu.connect()
+            require_guest_memfd(qemu.pid, qemu.sizes)
+            require_not_in('verified', qemu.said())
+            qmp('cont')
+            require_passes(qemu, qemu.sizes)
+            require_guest_memfd(qemu.pid, qemu.sizes)
+            require(qemu.said().count('qemu-gmem: verified: mode fully-shared, %d memory backends, %d'
+                                      % (len(qemu.sizes), sum(qemu.sizes) * MIB)) == 1, qemu.said())
+            return qemu
+    return test
+
+
+def status_kib(pid, field):
+    with open('/proc/%d/status' % pid) as file:
+        return int(re.search(r'^%s:\s+(\d+) kB' % field, file.read(), re.MULTILINE).group(1))
+
+
+def preallocated():
+    """Every page is there before the guest runs."""
+    require_kvm()
+    with Emulator([56, 64], backend=',prealloc=on') as plain:
+        plain.connect()
+        require_guest_memfd(plain.pid, plain.sizes)
+        require(status_kib(plain.pid, 'VmRSS') >= 120 * 1024, status_kib(plain.pid, 'VmRSS'))
+
+
+def locked():
+    require_kvm()
+    with Emulator([64], '-overcommit', 'mem-lock=on', guest=True) as qemu:
+        qmp = qemu.connect()
+        require_guest_memfd(qemu.pid, [64])
+        require(status_kib(qemu.pid, 'VmLck') >= 64 * 1024, status_kib(qemu.pid, 'VmLck'))
+        qmp('cont')
+        require_passes(qemu, [64])
+
+
+def plug(qmp, number, size):
+    qmp('object-add', qom_type='memory-backend-memfd', id='mem%d' % number, share=True,
+        size=size * MIB)
+    qmp('device_add', driver='pc-dimm', id='dimm%d' % number, memdev='mem%d' % number)
+
+
+def hot_plugged(before_run):
+    def test():
+        require_kvm()
+        with Emulator([64], maxmem=True, guest=True) as qemu:
+            qmp = qemu.connect()
+            if not before_run:
+                qmp('cont')
+                require_passes(qemu, [64])
+            plug(qmp, 0, 48)
+            plug(qmp, 1, 56)
+            require_guest_memfd(qemu.pid, [48, 56, 64])
+            if before_run:
+                qmp('cont')
+                end = 0
+            else:
+                end = len(qemu.serial_text())
+                qmp('system_reset')
+            # The guest looks for dimms when it boots.
+            end = qemu.wait_serial(r'wrote \d+ pages', end)
+            require_passes(qemu, [48, 56, 64], end)
+            require(qemu.serial_text().count('dimm 0x') >= 2, qemu.serial_text())
+            require_guest_memfd(qemu.pid, [48, 56, 64])
+    return test
+
+
+def plugged_often():
+    """Backends come and go: the numbers of closed descriptors are used again."""
+    require_kvm()
+    with Emulator([64], maxmem=True, paused=False) as qemu:
+        qmp = qemu.connect()
+        for i in range(20):
+            plug_size = 48 + i
+            qmp('object-add', qom_type='memory-backend-memfd', id='mem', share=True,
+                size=plug_size * MIB)
+            require_guest_memfd(qemu.pid, [plug_size, 64])
+            qmp('object-del', id='mem')
+            # QEMU unmaps a while later (RCU).
+            deadline = time.monotonic() + PATIENCE
+            while len(qemu.guest_memfds()) > 1:
+                require(time.monotonic() < deadline, 'still', qemu.guest_memfds())
+                time.sleep(0.02)
+            require_guest_memfd(qemu.pid, [64])
+        require(qmp('query-status')['running'])
+
+
+def reset():
+    """What the guest wrote is still there after a reset, in the same guest_memfd."""
+    require_kvm()
+    with Emulator([64], guest=True, paused=False) as qemu:
+        qmp = qemu.connect()
+        end = require_passes(qemu, [64])
+        qmp('system_reset')
+        end = qemu.wait_serial(r'boot found (\d+) pages', end)
+        found = int(re.findall(r'boot found (\d+) pages', qemu.serial_text()[:end])[-1])
+        require(found >= pages([64]) * 9 // 10, 'found', found)
+        require_passes(qemu, [64], end)
+        require_guest_memfd(qemu.pid, [64])
+
+
+def wait_migrated(qmp):
+    deadline = time.monotonic() + 120
+    while True:
+        info = qmp('query-migrate')
+        if info.get('status') == 'completed':
+            return
+        require(info.get('status') != 'failed', info)
+        require(time.monotonic() < deadline, info)
+        time.sleep(0.05)
+
+
+def saved(machine, sizes):
+    """Migration to a file and back: as libvirt's save and restore do it."""
+    def test():
+        require_kvm()
+        with Emulator(sizes, machine=machine, guest=True, paused=False) as qemu:
+            image = os.path.join(qemu.directory, 'image')
+            facts = os.path.join(qemu.directory, 'facts')
+            helper = os.path.join(qemu.directory, 'helper')
+            with open(helper, 'w') as file:
+                file.write('cat /proc/self/maps > %s.maps\ntr "\\0" "\\n" < /proc/self/environ > %s\n'
+                           'ls -l /proc/self/fd > %s.fds\ncat > %s\n' % (facts, facts, facts, image))
+            qmp = qemu.connect()
+            require_passes(qemu, sizes)
+            qmp('migrate', uri='exec:sh %s' % helper)
+            wait_migrated(qmp)
+            require_child_clean(facts)
+
+            with Emulator(sizes, '-incoming', 'exec:cat %s' % image, machine=machine,
+                          guest=True) as back:
+                qmp = back.connect()
+                wait_migrated(qmp)
+                require_guest_memfd(back.pid, sizes)
+                require_not_in('verified', back.said())
+                qmp('cont')
+                # It goes on where it was: no boot, only passes.
+                require_passes(back, sizes)
+                require_not_in('wrote', back.serial_text())
+                back.wait_said('verified')
+    return test
+
+
+def require_child_clean(facts):
+    """QEMU's children neither load the shim nor get its descriptors."""
+    with open(facts) as file:
+        variables = file.read()
+    require_in('PATH=', variables)
+    require_not_in('qemu-gmem', variables)
+    with open(facts + '.maps') as file:
+        maps = file.read()
+    require_in('libc', maps)
+    require_not_in('qemu-gmem', maps)
+    with open(facts + '.fds') as file:
+        links = file.read()
+    require_in('maps', links + 'maps')
+    require_not_in('kvm-gmem', links)
+
+
+def snapshot_while_running():
+    """Dirty pages are logged: a guest that writes while it is migrated arrives whole."""
+    require_kvm()
+    with Emulator([64], guest=True, paused=False) as qemu:
+        image = os.path.join(qemu.directory, 'image')
+        qmp = qemu.connect()
+        # Still booting or filling its memory when the migration starts.
+        qemu.wait_serial('gmem-guest: ')
+        qmp('migrate', uri='exec:cat > %s' % image)
+        wait_migrated(qmp)
+        with Emulator([64], '-incoming', 'exec:cat %s' % image, guest=True) as back:
+            qmp = back.connect()
+            wait_migrated(qmp)
+            qmp('cont')
+            require_passes(back, [64])
+
+
+def sandboxed():
+    """seccomp as libvirt asks for it."""
+    boots('q35', [64], '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,'
+          'resourcecontrol=deny')()
+
+
+def daemonized():
+    """QEMU forks before it makes anything; what the shim knows goes along."""
+    require_kvm()
+    with Emulator([64], '-daemonize', '-pidfile', '/dev/stdout', paused=False) as qemu:
+        qmp = qemu.connect()
+        code, said = qemu.ends()
+        require(code == 0, code, said)
+        try:
+            pid = int(re.search(r'^(\d+)$', said, re.MULTILINE).group(1))
+            require_guest_memfd(pid, [64])
+            require(qmp('query-status')['running'])
+        finally:
+            qmp.file.write('{"execute":"quit"}\n')
+            qmp.file.flush()
+
+
+def smm():
+    """q35 with SMM has a second address space, with the same memory in it."""
+    require_kvm()
+    with Emulator([64], machine='q35,smm=on') as qemu:
+        try:
+            qemu.connect()
+        except (AssertionError, OSError):
+            if 'System Management Mode not supported' in qemu.said():
+                raise Skip('KVM has no System Management Mode here')
+            raise
+    boots('q35,smm=on', [64])()
+
+
+def plain_memory_beside():
+    """What is no RAM may be as it was: video memory, ROMs, other memfds."""
+    require_kvm()
+    with Emulator([64], '-device', 'VGA,vgamem_mb=32', guest=True) as qemu:
+        qmp = qemu.connect()
+        large = [mapping.size for mapping in mappings(qemu.pid) if mapping.size == 32 * MIB]
+        require(large, 'no video memory')
+        require_guest_memfd(qemu.pid, [64])
+        qmp('cont')
+        require_passes(qemu, [64])
+
+
+main([
+    ('pc, one backend', boots('pc', [64])),
+    ('q35, one backend', boots('q35', [64])),
+    ('pc, three backends of different sizes', boots('pc', [56, 48, 65])),
+    ('q35, three backends of different sizes', boots('q35', [56, 48, 65])),
+    ('q35, eight backends, two vCPUs', boots('q35', [40] * 8, '-smp', '2')),
+    ('pc, dimm at the start', boots('pc', [64], dimms=[48])),
+    ('q35, two backends and two dimms at the start', boots('q35', [64, 56], dimms=[48, 64])),
+    ('SMM', smm),
+    ('prealloc', preallocated),
+    ('mem-lock', locked),
+    ('video memory beside', plain_memory_beside),
+    ('seccomp', sandboxed),
+    ('daemonize', daemonized),
+    ('dimms plugged in while it runs', hot_plugged(False)),
+    ('dimms plugged in before it runs', hot_plugged(True)),
+    ('backends come and go', plugged_often),
+    ('reset', reset),
+    ('save and restore, pc', saved('pc', [64])),
+    ('save and restore, q35, two backends', saved('q35', [48, 56])),
+    ('save while the guest writes', snapshot_while_running),
+])
