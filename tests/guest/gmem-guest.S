@@ -3,7 +3,8 @@
  *
  * The BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors right
  * behind themselves. CHS (0, 0, 2) onwards is one track on a floppy as on a hard disk, so the image
- * boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy.
+ * boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy. Best is a
+ * virtio or IDE disk: SeaBIOS gives a floppy's interrupt 5 seconds, which a busy host may exceed.
  *
  * Then: read the E820 map while there is still a BIOS; build page tables (2 MiB pages, one to one, up
  * to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB pages); 64-bit mode; ask the ACPI memory

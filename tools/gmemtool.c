@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtool.c: what the verbs of virt-gmem share. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+
+gmemToolFiles *
+gmemToolFilesFind(void)
+{
+    gmemToolFiles *files = g_new0(gmemToolFiles, 1);
+    g_autofree char *directory = NULL;
+    g_autofree char *library = NULL;
+
+    files->self = g_file_read_link("/proc/self/exe", NULL);
+    directory = g_path_get_dirname(files->self ? files->self : "/");
+    library = g_build_filename(directory, "..", "src", "driver", "libvirt-gmem.so", NULL);
+
+    if (g_file_test(library, G_FILE_TEST_EXISTS)) {
+        g_autofree char *shim =
+            g_build_filename(directory, "..", "src", "shim", "qemu-gmem.so", NULL);
+
+        files->library = g_canonicalize_filename(library, "/");
+        files->shim = g_canonicalize_filename(shim, "/");
+        return files;
+    }
+
+    files->library = g_build_filename(GMEM_LIBDIR, "libvirt-gmem.so", NULL);
+    files->shim = g_strdup(GMEM_SHIM_INSTALLED);
+    return files;
+}
+
+void
+gmemToolFilesFree(gmemToolFiles *files)
+{
+    if (!files)
+        return;
+
+    g_free(files->library);
+    g_free(files->shim);
+    g_free(files->self);
+    g_free(files);
+}
+
+/* Never returns. The exit status is an errno, which the table of errnos keeps below 256. */
+static void G_GNUC_NORETURN
+openInChild(uid_t uid, gid_t gid, const char *path, int flags)
+{
+    if (geteuid() == 0) {
+        struct passwd *user = getpwuid(uid);
+
+        if ((user ? initgroups(user->pw_name, gid) : setgroups(0, NULL)) < 0 || setgid(gid) < 0 ||
+            setuid(uid) < 0)
+            _exit(errno);
+    }
+    _exit(open(path, flags | O_CLOEXEC) < 0 ? errno : 0);
+}
+
+int
+gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child < 0)
+        return errno;
+    if (child == 0)
+        openInChild(uid, gid, path, flags);
+
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR)
+            return errno;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
+char *
+gmemToolUserName(uid_t uid)
+{
+    const struct passwd *user = getpwuid(uid);
+
+    return user ? g_strdup(user->pw_name) : g_strdup_printf("%u", uid);
+}
+
+void
+gmemToolError(const char *format, ...)
+{
+    g_autofree char *message = NULL;
+    va_list args;
+
+    va_start(args, format);
+    message = g_strdup_vprintf(format, args);
+    va_end(args);
+    fprintf(stderr, _("error: %s\n"), message);
+}
+
+bool
+gmemToolParse(const GOptionEntry *entries,
+              int *argc,
+              char ***argv,
+              const char *parameters,
+              const char *summary)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new(parameters);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_set_translation_domain(context, GMEM_TEXT_DOMAIN);
+    g_option_context_add_main_entries(context, entries, GMEM_TEXT_DOMAIN);
+    g_option_context_set_summary(context, summary);
+    if (!g_option_context_parse(context, argc, argv, &error)) {
+        gmemToolError("%s", error->message);
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtool.h: what the verbs of virt-gmem share. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Exit statuses, as docs/manpages/virt-gmem.rst lists them. */
+#define GMEM_TOOL_EXIT_HOST_BOTH 0
+#define GMEM_TOOL_EXIT_HOST_FULLY_SHARED 1
+#define GMEM_TOOL_EXIT_HOST_CONVERTIBLE 2
+#define GMEM_TOOL_EXIT_HOST_NONE 3
+#define GMEM_TOOL_EXIT_FAILED 1
+#define GMEM_TOOL_EXIT_USAGE 64
+#define GMEM_TOOL_EXIT_SIGNAL 128 /* plus its number */
+
+typedef struct {
+    char *library; /* libvirt-gmem.so, absolute */
+    char *shim;    /* qemu-gmem.so, absolute */
+    char *self;    /* this program, absolute */
+} gmemToolFiles;
+
+/**
+ * gmemToolFilesFind:
+ *
+ * Where this program's own libraries are, judged by where it lies itself: in a build tree beside
+ * it, else where they get installed. Says nothing about whether they are there. Never fails.
+ */
+gmemToolFiles *gmemToolFilesFind(void);
+
+void gmemToolFilesFree(gmemToolFiles *files);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolFiles, gmemToolFilesFree)
+
+/**
+ * gmemToolOpenAs:
+ * @uid, @gid: who, with the supplementary groups that the system's user database gives @uid
+ * @path: a file
+ * @flags: of open(2)
+ *
+ * Returns 0 where that user may open it, else the errno. Needs root unless @uid is the caller.
+ */
+int gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags);
+
+/* gmemToolUserName: the user's name or, where it has none, its number; free with g_free(). */
+char *gmemToolUserName(uid_t uid);
+
+/* gmemToolError: prints "error: " and the message, with a newline, on standard error. */
+void gmemToolError(const char *format, ...) G_GNUC_PRINTF(1, 2);
+
+/**
+ * gmemToolParse:
+ * @entries: the verb's options
+ * @argc, @argv: what follows the program's name, the verb first; parsed options are taken out
+ * @parameters: for --help, what follows the options
+ * @summary: for --help
+ *
+ * Returns false having printed what is wrong.
+ */
+bool gmemToolParse(const GOptionEntry *entries, int *argc, char ***argv, const char *parameters,
+                   const char *summary);
+
+/* The verbs; argv[0] is the verb. They return the exit status. */
+int gmemToolHost(int argc, char **argv);
+int gmemToolRun(int argc, char **argv);

@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolhost.c: `virt-gmem host`: what this host can do for guest_memfd, line by line.
+ *
+ * Two questions are answered: one line for each thing that matters, with the reason and the cure
+ * where it is missing, and one for each memory mode, which is what the exit status tells. A thing
+ * that is missing is FAIL where a mode that was asked about cannot do without it, else WARN. Asked
+ * about is by default only the fully shared mode: the kernels of distributions cannot do the other.
+ */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <fcntl.h>
+#include <libvirt/libvirt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "gmemcapabilities.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemjson.h"
+#include "gmemkvm.h"
+#include "gmemplan.h"
+#include "gmemprobe.h"
+#include "gmemvalidate.h"
+
+#define GMEM_QEMU_CONF "/etc/libvirt/qemu.conf"
+#define GMEM_EMULATOR "qemu-system-x86_64"
+#define GMEM_LIBVIRT_MIN 9000000
+
+typedef enum {
+    GMEM_RESULT_PASS = 0,
+    GMEM_RESULT_WARN,
+    GMEM_RESULT_FAIL,
+    GMEM_RESULT_LAST
+} gmemResult;
+
+/* Not translated: scripts look for these. */
+static const char *const resultNames[] = {
+    [GMEM_RESULT_PASS] = "PASS",
+    [GMEM_RESULT_WARN] = "WARN",
+    [GMEM_RESULT_FAIL] = "FAIL",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(resultNames) == GMEM_RESULT_LAST);
+
+typedef struct {
+    const char *id; /* for --json; part of the interface */
+    const char *title;
+    gmemResult result;
+    char *detail; /* what was found; reason and cure where something is missing; may be NULL */
+} gmemCheck;
+
+typedef struct {
+    gmemMode asked; /* GMEM_MODE_NONE: no mode in particular */
+    gmemToolFiles *files;
+    char *emulator;
+    gmemKVM *kvm;
+    gmemQEMUCaps *caps; /* NULL: the emulator could not be asked */
+    unsigned long libvirtVersion;
+    GArray *checks;                /* of gmemCheck */
+    char *reasons[GMEM_MODE_LAST]; /* why a mode cannot be used; NULL: it can */
+} gmemHost;
+
+static void
+gmemCheckClear(gmemCheck *check)
+{
+    g_free(check->detail);
+}
+
+static gmemHost *
+gmemHostNew(gmemMode asked, const char *emulator)
+{
+    gmemHost *host = g_new0(gmemHost, 1);
+
+    host->asked = asked;
+    host->files = gmemToolFilesFind();
+    host->emulator = emulator ? g_strdup(emulator) : g_find_program_in_path(GMEM_EMULATOR);
+    host->checks = g_array_new(FALSE, TRUE, sizeof(gmemCheck));
+    g_array_set_clear_func(host->checks, (GDestroyNotify)gmemCheckClear);
+    return host;
+}
+
+static void
+gmemHostFree(gmemHost *host)
+{
+    gmemToolFilesFree(host->files);
+    g_free(host->emulator);
+    gmemKVMFree(host->kvm);
+    gmemQEMUCapsFree(host->caps);
+    g_array_free(host->checks, TRUE);
+    for (size_t i = 0; i < G_N_ELEMENTS(host->reasons); i++)
+        g_free(host->reasons[i]);
+    g_free(host);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemHost, gmemHostFree)
+
+/* Takes @detail. */
+static void
+addCheck(gmemHost *host, const char *id, const char *title, gmemResult result, char *detail)
+{
+    gmemCheck check = {.id = id, .title = title, .result = result, .detail = detail};
+
+    g_array_append_val(host->checks, check);
+}
+
+/* What the lack of something that only @mode needs amounts to. */
+static gmemResult
+missing(const gmemHost *host, gmemMode mode)
+{
+    if (host->asked == GMEM_MODE_NONE)
+        return mode == GMEM_MODE_FULLY_SHARED ? GMEM_RESULT_FAIL : GMEM_RESULT_WARN;
+    return mode == host->asked ? GMEM_RESULT_FAIL : GMEM_RESULT_WARN;
+}
+
+static gmemResult
+passOr(bool there, gmemResult otherwise)
+{
+    return there ? GMEM_RESULT_PASS : otherwise;
+}
+
+static void
+checkKVMConvertible(gmemHost *host)
+{
+    const gmemKVM *kvm = host->kvm;
+    gmemResult lacking = missing(host, GMEM_MODE_CONVERTIBLE);
+    bool type = kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM);
+    bool attributes = kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE;
+
+    addCheck(host, "kvm-vm-types", _("KVM: VM type for convertible memory (VM_TYPES)"),
+             passOr(type, lacking),
+             type ? g_strdup_printf("0x%x", kvm->vmTypes)
+                  : g_strdup_printf(_("0x%x without 0x2; needs Linux 6.8 with "
+                                      "CONFIG_KVM_SW_PROTECTED_VM"),
+                                    kvm->vmTypes));
+    addCheck(host, "kvm-memory-attributes", _("KVM: private pages (MEMORY_ATTRIBUTES)"),
+             passOr(attributes, lacking),
+             attributes ? g_strdup_printf("0x%x", kvm->attributes)
+                        : g_strdup_printf(_("0x%x without 0x8; comes with that VM type"),
+                                          kvm->attributes));
+    addCheck(host, "kvm-user-memory2", _("KVM: guest_memfd in memory slots (USER_MEMORY2)"),
+             passOr(kvm->userMemory2, lacking),
+             kvm->userMemory2 ? NULL : g_strdup(_("needs Linux 6.8")));
+}
+
+static void
+checkKVMFullyShared(gmemHost *host)
+{
+    const gmemKVM *kvm = host->kvm;
+    gmemResult lacking = missing(host, GMEM_MODE_FULLY_SHARED);
+    bool mmap = kvm->gmemFlags & GUEST_MEMFD_FLAG_MMAP;
+    bool shared = kvm->gmemFlags & GUEST_MEMFD_FLAG_INIT_SHARED;
+
+    addCheck(host, "kvm-guest-memfd", _("KVM: guest_memfd (GUEST_MEMFD)"),
+             passOr(kvm->guestMemfd, lacking),
+             kvm->guestMemfd ? NULL : g_strdup(_("none for ordinary VMs; needs Linux 6.18")));
+    addCheck(host, "kvm-guest-memfd-mmap", _("KVM: guest_memfd the host can map (FLAGS, MMAP)"),
+             passOr(mmap, lacking),
+             mmap ? g_strdup_printf("0x%x", kvm->gmemFlags)
+                  : g_strdup_printf(_("0x%x without 0x1; needs Linux 6.18"), kvm->gmemFlags));
+    addCheck(host, "kvm-guest-memfd-init-shared",
+             _("KVM: guest_memfd shared from the start (FLAGS, INIT_SHARED)"),
+             passOr(shared, lacking),
+             shared ? g_strdup_printf("0x%x", kvm->gmemFlags)
+                    : g_strdup_printf(_("0x%x without 0x2; needs Linux 6.18"), kvm->gmemFlags));
+    if (kvm->createErrno)
+        addCheck(host, "kvm-guest-memfd-create", _("KVM: guest_memfd can be created"), lacking,
+                 g_strdup(g_strerror(kvm->createErrno)));
+}
+
+static void
+checkNumaPolicy(gmemHost *host)
+{
+    const char *reason = NULL;
+
+    if (!host->kvm->numaPolicyKnown)
+        reason = _("cannot be found out here");
+    else if (!host->kvm->numaPolicy)
+        reason = _("cells bound to different host nodes are refused, one nodeset for the whole "
+                   "domain works; needs a newer Linux (7.2 does)");
+
+    addCheck(host, "numa-policy", _("KVM: NUMA policy of guest_memfd"),
+             passOr(!reason, GMEM_RESULT_WARN), g_strdup(reason));
+}
+
+static void
+checkKVM(gmemHost *host)
+{
+    host->kvm = gmemKVMProbe();
+    addCheck(host, "kvm", _("KVM: /dev/kvm"), passOr(host->kvm->available, GMEM_RESULT_FAIL),
+             g_strdup(host->kvm->available ? host->kvm->kernel : host->kvm->reason));
+    if (!host->kvm->available)
+        return;
+
+    checkKVMFullyShared(host);
+    checkNumaPolicy(host);
+    checkKVMConvertible(host);
+}
+
+/* A file that QEMU, as libvirt runs it, has to open. */
+static void
+checkQEMUUserOpens(gmemHost *host,
+                   const gmemProbeUser *user,
+                   const char *id,
+                   const char *title,
+                   const char *path,
+                   int flags)
+{
+    int why = gmemToolOpenAs(user->uid, user->gid, path, flags);
+    g_autofree char *name = gmemToolUserName(user->uid);
+
+    addCheck(host, id, title, passOr(why == 0, GMEM_RESULT_WARN),
+             why == 0 ? g_strdup(name)
+                      : g_strdup_printf(_("user %s: %s: %s; let that user in, or name another one "
+                                          "in %s"),
+                                        name, path, g_strerror(why), GMEM_QEMU_CONF));
+}
+
+static void
+checkEmulator(gmemHost *host, const gmemProbeUser *user)
+{
+    static const char *const title = N_("QEMU: emulator");
+    g_autoptr(GError) error = NULL;
+    unsigned int version;
+
+    if (!host->emulator) {
+        addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
+                 g_strdup_printf(_("no %s in PATH; install it, or name one with --emulator"),
+                                 GMEM_EMULATOR));
+        return;
+    }
+    if (!(host->caps = gmemProbe(host->emulator, user, GMEM_PROBE_TIMEOUT_MS, &error))) {
+        addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
+                 g_strdup_printf("%s: %s", host->emulator, error->message));
+        return;
+    }
+
+    version = host->caps->version;
+    addCheck(host, "qemu", _(title), GMEM_RESULT_PASS,
+             g_strdup_printf("%s, %u.%u.%u", host->emulator, version / 1000000,
+                             version / 1000 % 1000, version % 1000));
+}
+
+static bool
+hasOwnGuestMemfd(const gmemQEMUCaps *caps)
+{
+    return gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD) ||
+           gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD);
+}
+
+static void
+checkOffers(gmemHost *host)
+{
+    bool memfd = gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_MEMFD);
+    bool launch = gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
+
+    addCheck(host, "qemu-memfd", _("QEMU: memory-backend-memfd"),
+             passOr(memfd, missing(host, GMEM_MODE_FULLY_SHARED)),
+             memfd ? NULL : g_strdup(_("not built in; install a QEMU for Linux hosts")));
+    addCheck(host, "qemu-guest-memfd", _("QEMU: guest_memfd for fully shared memory"),
+             GMEM_RESULT_PASS,
+             g_strdup(hasOwnGuestMemfd(host->caps) ? _("its own")
+                                                   : _("none of its own: qemu-gmem.so has it")));
+    addCheck(host, "qemu-sw-protected-vm", _("QEMU: object sw-protected-vm"),
+             passOr(launch, missing(host, GMEM_MODE_CONVERTIBLE)),
+             launch ? NULL
+                    : g_strdup(_("no such object, and qemu-gmem.so does not serve convertible "
+                                 "memory yet; needs a QEMU with the \"QEMU gmem\" patches")));
+}
+
+static void
+checkQEMU(gmemHost *host)
+{
+    g_autoptr(GError) error = NULL;
+    gmemProbeUser user = {.uid = geteuid(), .gid = getegid()};
+
+    if (geteuid() == 0 && gmemProbeUserFromConfig(GMEM_QEMU_CONF, &user, &error) < 0) {
+        addCheck(host, "qemu-user", _("QEMU: its user"), GMEM_RESULT_WARN,
+                 g_strdup(error->message));
+        user.uid = user.gid = 0;
+    }
+
+    checkEmulator(host, &user);
+    if (host->caps)
+        checkOffers(host);
+
+    if (error)
+        return;
+    if (host->kvm->available)
+        checkQEMUUserOpens(host, &user, "qemu-user-kvm", _("QEMU: its user may open /dev/kvm"),
+                           "/dev/kvm", O_RDWR);
+    if (access(host->files->shim, F_OK) == 0)
+        checkQEMUUserOpens(host, &user, "qemu-user-shim", _("QEMU: its user may read qemu-gmem.so"),
+                           host->files->shim, O_RDONLY);
+}
+
+static void
+checkFile(gmemHost *host, const char *id, const char *title, const char *path)
+{
+    bool there = access(path, R_OK) == 0;
+
+    addCheck(host, id, title, passOr(there, GMEM_RESULT_FAIL),
+             there ? g_strdup(path)
+                   : g_strdup_printf(_("%s is missing or unreadable; install libvirt-gmem"), path));
+}
+
+static void
+checkLibraries(gmemHost *host)
+{
+    bool new;
+
+    checkFile(host, "library", "libvirt-gmem.so", host->files->library);
+    checkFile(host, "shim", "qemu-gmem.so", host->files->shim);
+
+    virGetVersion(&host->libvirtVersion, NULL, NULL);
+    new = host->libvirtVersion >= GMEM_LIBVIRT_MIN;
+    addCheck(host, "libvirt", "libvirt", passOr(new, GMEM_RESULT_FAIL),
+             g_strdup_printf(new ? "%lu.%lu.%lu" : _("%lu.%lu.%lu; needs 9.0.0 or newer"),
+                             host->libvirtVersion / 1000000, host->libvirtVersion / 1000 % 1000,
+                             host->libvirtVersion % 1000));
+}
+
+/* Whether the shim, which is all that is left where QEMU has nothing itself, can be had. */
+static int
+needShim(const gmemHost *host, gmemMode mode, GError **error)
+{
+    if (mode == GMEM_MODE_CONVERTIBLE)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("%s has no object sw-protected-vm, and qemu-gmem.so does not serve "
+                              "convertible memory yet"),
+                            host->emulator);
+    if (access(host->files->shim, R_OK) < 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("%s has no guest_memfd of its own, and %s cannot be read"),
+                            host->emulator, host->files->shim);
+    return 0;
+}
+
+static int
+judge(const gmemHost *host, gmemMode mode, GError **error)
+{
+    const gmemPlan plan = {.mode = mode};
+
+    if (gmemQEMUValidateHost(&plan, host->kvm, error) < 0)
+        return -1;
+    if (!host->caps)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("no emulator that answers"));
+    if (gmemQEMUValidateEmulator(&plan, host->caps, error) < 0)
+        return -1;
+    if (access(host->files->library, R_OK) < 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("%s cannot be read"),
+                            host->files->library);
+    if (mode == GMEM_MODE_CONVERTIBLE ? gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM)
+                                      : hasOwnGuestMemfd(host->caps))
+        return 0;
+    return needShim(host, mode, error);
+}
+
+static void
+judgeMode(gmemHost *host, gmemMode mode, const char *id, const char *title)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (judge(host, mode, &error) < 0)
+        host->reasons[mode] = g_strdup(error->message);
+    addCheck(host, id, title, passOr(!host->reasons[mode], missing(host, mode)),
+             g_strdup(host->reasons[mode]));
+}
+
+static void
+printText(const gmemHost *host)
+{
+    glong width = 0;
+
+    for (guint i = 0; i < host->checks->len; i++)
+        width = MAX(width, g_utf8_strlen(g_array_index(host->checks, gmemCheck, i).title, -1));
+
+    for (guint i = 0; i < host->checks->len; i++) {
+        const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
+
+        printf("%s%*s : %s", check->title, (int)(width - g_utf8_strlen(check->title, -1)), "",
+               resultNames[check->result]);
+        if (check->detail)
+            printf(" (%s)", check->detail);
+        printf("\n");
+    }
+}
+
+static void
+genMember(gmemJSONGen *gen, const char *name, const char *value)
+{
+    gmemJSONGenString(gen, name);
+    if (value)
+        gmemJSONGenString(gen, value);
+    else
+        yajl_gen_null(gen);
+}
+
+static void
+genKVM(gmemJSONGen *gen, const gmemKVM *kvm)
+{
+    gmemJSONGenString(gen, "kvm");
+    yajl_gen_map_open(gen);
+    gmemJSONGenString(gen, "available");
+    yajl_gen_bool(gen, kvm->available);
+    genMember(gen, "reason", kvm->reason);
+    genMember(gen, "kernel", kvm->kernel);
+    gmemJSONGenString(gen, "vm-types");
+    yajl_gen_integer(gen, kvm->vmTypes);
+    gmemJSONGenString(gen, "memory-attributes");
+    yajl_gen_integer(gen, kvm->attributes);
+    gmemJSONGenString(gen, "user-memory2");
+    yajl_gen_bool(gen, kvm->userMemory2);
+    gmemJSONGenString(gen, "guest-memfd");
+    yajl_gen_bool(gen, kvm->guestMemfd);
+    gmemJSONGenString(gen, "guest-memfd-flags");
+    yajl_gen_integer(gen, kvm->gmemFlags);
+    gmemJSONGenString(gen, "numa-policy");
+    if (kvm->numaPolicyKnown)
+        yajl_gen_bool(gen, kvm->numaPolicy);
+    else
+        yajl_gen_null(gen);
+    yajl_gen_map_close(gen);
+}
+
+static void
+genQEMU(gmemJSONGen *gen, const gmemHost *host)
+{
+    gmemJSONGenString(gen, "qemu");
+    yajl_gen_map_open(gen);
+    genMember(gen, "emulator", host->emulator);
+    gmemJSONGenString(gen, "version");
+    yajl_gen_integer(gen, host->caps ? host->caps->version : 0);
+    gmemJSONGenString(gen, "offers");
+    yajl_gen_array_open(gen);
+    for (unsigned int flag = 0; host->caps && flag < GMEM_QEMU_CAPS_LAST; flag++) {
+        if (gmemQEMUCapsGet(host->caps, flag))
+            gmemJSONGenString(gen, gmemQEMUCapsFlagToString(flag));
+    }
+    yajl_gen_array_close(gen);
+    yajl_gen_map_close(gen);
+}
+
+static void
+genChecks(gmemJSONGen *gen, const gmemHost *host)
+{
+    gmemJSONGenString(gen, "checks");
+    yajl_gen_array_open(gen);
+    for (guint i = 0; i < host->checks->len; i++) {
+        const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
+
+        yajl_gen_map_open(gen);
+        genMember(gen, "id", check->id);
+        genMember(gen, "title", check->title);
+        genMember(gen, "result", resultNames[check->result]);
+        genMember(gen, "detail", check->detail);
+        yajl_gen_map_close(gen);
+    }
+    yajl_gen_array_close(gen);
+}
+
+static void
+genModes(gmemJSONGen *gen, const gmemHost *host)
+{
+    gmemJSONGenString(gen, "modes");
+    yajl_gen_map_open(gen);
+    for (unsigned int mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
+        gmemJSONGenString(gen, gmemModeToString(mode));
+        yajl_gen_map_open(gen);
+        gmemJSONGenString(gen, "usable");
+        yajl_gen_bool(gen, !host->reasons[mode]);
+        genMember(gen, "reason", host->reasons[mode]);
+        yajl_gen_map_close(gen);
+    }
+    yajl_gen_map_close(gen);
+}
+
+static void
+printJSON(const gmemHost *host)
+{
+    g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
+    g_autofree char *text = NULL;
+
+    yajl_gen_map_open(gen);
+    genMember(gen, "version", PACKAGE_VERSION);
+    gmemJSONGenString(gen, "libvirt");
+    yajl_gen_integer(gen, (long long)host->libvirtVersion);
+    genMember(gen, "library", host->files->library);
+    genMember(gen, "shim", host->files->shim);
+    genKVM(gen, host->kvm);
+    genQEMU(gen, host);
+    genChecks(gen, host);
+    genModes(gen, host);
+    yajl_gen_map_close(gen);
+
+    text = gmemJSONGenFinish(gen);
+    printf("%s\n", text);
+}
+
+static int
+exitStatus(const gmemHost *host)
+{
+    bool shared = !host->reasons[GMEM_MODE_FULLY_SHARED];
+    bool convertible = !host->reasons[GMEM_MODE_CONVERTIBLE];
+
+    if (host->asked != GMEM_MODE_NONE)
+        return host->reasons[host->asked] ? GMEM_TOOL_EXIT_FAILED : 0;
+    if (shared)
+        return convertible ? GMEM_TOOL_EXIT_HOST_BOTH : GMEM_TOOL_EXIT_HOST_FULLY_SHARED;
+    return convertible ? GMEM_TOOL_EXIT_HOST_CONVERTIBLE : GMEM_TOOL_EXIT_HOST_NONE;
+}
+
+int
+gmemToolHost(int argc, char **argv)
+{
+    g_autofree char *emulator = NULL;
+    g_autofree char *modeName = NULL;
+    gboolean json = FALSE;
+    gmemMode asked = GMEM_MODE_NONE;
+    g_autoptr(gmemHost) host = NULL;
+    const GOptionEntry entries[] = {
+        {"emulator", 'e', 0, G_OPTION_ARG_FILENAME, &emulator, N_("the QEMU binary to ask"),
+         N_("PATH")},
+        {"mode", 'm', 0, G_OPTION_ARG_STRING, &modeName,
+         N_("exit with 0 where MODE, fully-shared or convertible, can be used, else with 1"),
+         N_("MODE")},
+        {"json", 'j', 0, G_OPTION_ARG_NONE, &json, N_("print JSON"), NULL},
+        {NULL, 0, 0, 0, NULL, NULL, NULL},
+    };
+
+    if (!gmemToolParse(entries, &argc, &argv, NULL,
+                       _("Says what this host can do for guest_memfd, and what is missing.")))
+        return GMEM_TOOL_EXIT_USAGE;
+    if (argc > 1) {
+        gmemToolError(_("unexpected argument '%s'"), argv[1]);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    if (modeName && (asked = gmemModeFromString(modeName)) == GMEM_MODE_NONE) {
+        gmemToolError(_("'%s' is no mode: fully-shared or convertible"), modeName);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    if (emulator) {
+        g_autofree char *absolute = g_canonicalize_filename(emulator, NULL);
+
+        g_free(emulator);
+        emulator = g_steal_pointer(&absolute);
+    }
+
+    host = gmemHostNew(asked, emulator);
+    checkKVM(host);
+    checkQEMU(host);
+    checkLibraries(host);
+    judgeMode(host, GMEM_MODE_FULLY_SHARED, "mode-fully-shared",
+              _("Mode: fully shared, <private/>"));
+    judgeMode(host, GMEM_MODE_CONVERTIBLE, "mode-convertible",
+              _("Mode: convertible, <launchSecurity type='sw-protected'/>"));
+
+    if (json)
+        printJSON(host);
+    else
+        printText(host);
+    return exitStatus(host);
+}

@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolrun.c: `virt-gmem run`: a domain from an XML file, without a daemon, and nothing left of
+ * it.
+ *
+ * Two processes. The first makes a temporary root and starts this program again with
+ * libvirt-gmem.so preloaded, so that there it stands in front of libvirt: the worker, in which
+ * libvirt's embedded driver runs the domain. The first one, the keeper, uses no libvirt; it waits
+ * and then removes the root. It is the subreaper of all that descends from it: QEMU, which libvirt
+ * detaches, becomes its child, so what a worker leaves that crashed or was killed is found there
+ * and killed. A keeper that is killed itself takes the worker along by SIGTERM, which makes that
+ * clean up as on Ctrl-C and remove the root. Only both of them killed at once leave something
+ * behind. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <grp.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemxml.h"
+
+/* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
+#define GMEM_ROOT_AS_ROOT "/run/virt-gmem-XXXXXX"
+#define GMEM_ROOT_ELSE "/tmp/virt-gmem-XXXXXX"
+
+/* How many directories nftw() keeps open at once. */
+#define GMEM_REMOVE_DEPTH 16
+
+/* How much of QEMU's log is shown when it crashed, in bytes. */
+#define GMEM_LOG_TAIL 2048
+
+typedef struct {
+    char *file;
+    char *emulator;
+    int seconds; /* 0: for ever */
+    char *root;  /* the worker's: set by the keeper */
+} gmemRunOptions;
+
+typedef struct {
+    const gmemRunOptions *options;
+    virConnectPtr conn;
+    virDomainPtr domain;
+    bool active;
+    const char *ended; /* why, translated; NULL: it has not */
+    bool crashed;
+} gmemRun;
+
+/* What the signal handlers set; a process runs one domain. */
+static volatile sig_atomic_t caught;
+static volatile sig_atomic_t workerPid;
+static int wakeup[2] = {-1, -1};
+
+static void
+handleSignals(void (*handler)(int))
+{
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction hangup;
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    /* nohup(1) */
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
+}
+
+static int
+removeEntry(const char *path,
+            const struct stat *status G_GNUC_UNUSED,
+            int type G_GNUC_UNUSED,
+            struct FTW *ftw G_GNUC_UNUSED)
+{
+    if (remove(path) < 0)
+        gmemToolError(_("%s cannot be removed: %s"), path, g_strerror(errno));
+    return 0;
+}
+
+static void
+removeRoot(const char *root)
+{
+    nftw(root, removeEntry, GMEM_REMOVE_DEPTH, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* ---- the worker ---- */
+
+static void
+workerCaught(int number)
+{
+    int saved = errno;
+
+    caught = number;
+    /* Where the pipe is full, it wakes already. */
+    (void)!write(wakeup[1], "", 1);
+    errno = saved;
+}
+
+/* Errors are reported where the call failed; libvirt would print each of them as well. */
+static void
+ignoreError(void *data G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
+{
+}
+
+static int
+failLibvirt(const char *what)
+{
+    gmemToolError("%s: %s", what, virGetLastErrorMessage());
+    return -1;
+}
+
+static void
+onSignal(int watch G_GNUC_UNUSED, int fd, int events G_GNUC_UNUSED, void *data)
+{
+    gmemRun *run = data;
+    char buffer[16];
+
+    if (read(fd, buffer, sizeof(buffer)) > 0)
+        run->ended = _("stopped by a signal");
+}
+
+static void
+onTimeout(int timer G_GNUC_UNUSED, void *data)
+{
+    gmemRun *run = data;
+
+    run->ended = _("the time is up");
+}
+
+static int
+onLifecycle(virConnectPtr conn G_GNUC_UNUSED,
+            virDomainPtr domain G_GNUC_UNUSED,
+            int event,
+            int detail,
+            void *data)
+{
+    gmemRun *run = data;
+
+    if (event != VIR_DOMAIN_EVENT_STOPPED)
+        return 0;
+
+    run->active = false;
+    run->crashed =
+        detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED;
+    run->ended = run->crashed ? _("QEMU crashed") : _("the guest has shut down");
+    return 0;
+}
+
+/* A library that could not be preloaded is only a warning of ld.so. */
+static bool
+libraryIsInFront(const char *library)
+{
+    void *function = dlsym(RTLD_DEFAULT, "virDomainDefineXML");
+    g_autofree char *name = NULL;
+    Dl_info info;
+
+    if (!function || dladdr(function, &info) == 0)
+        return false;
+
+    name = g_path_get_basename(info.dli_fname);
+    if (strcmp(name, "libvirt-gmem.so") == 0)
+        return true;
+
+    gmemToolError(_("%s could not be preloaded"), library);
+    return false;
+}
+
+static char *
+setEmulator(const char *text, const char *emulator, GError **error)
+{
+    g_autofree char *escaped = gmemXMLEscape(emulator);
+    g_autofree char *markup = g_strdup_printf("<emulator>%s</emulator>", escaped);
+    g_autoptr(gmemXML) xml = gmemXMLParse(text);
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    xmlNode *devices = xml ? gmemXMLFindFirst(gmemXMLRoot(xml), "devices") : NULL;
+    xmlNode *former = xml ? gmemXMLFindFirst(gmemXMLRoot(xml), "devices/emulator") : NULL;
+
+    /* libvirt says what is wrong with it. */
+    if (!xml)
+        return g_strdup(text);
+
+    edit = gmemXMLEditNew(xml);
+    if (former)
+        gmemXMLEditRemove(edit, former);
+    if (devices) {
+        gmemXMLEditPrepend(edit, devices, markup);
+    } else {
+        g_autofree char *both = g_strdup_printf("<devices>%s</devices>", markup);
+        gmemXMLEditAppend(edit, gmemXMLRoot(xml), both);
+    }
+    return gmemXMLEditApply(edit, error);
+}
+
+static char *
+readXML(const gmemRunOptions *options, GError **error)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(options->file, &text, NULL, error))
+        return NULL;
+    return options->emulator ? setEmulator(text, options->emulator, error) : g_steal_pointer(&text);
+}
+
+/* QEMU's process, from the file that libvirt has it write; 0 where there is none. */
+static int
+findPid(const gmemRun *run)
+{
+    g_autofree char *name = g_strconcat(virDomainGetName(run->domain), ".pid", NULL);
+    g_autofree char *path = g_build_filename(run->options->root, "run", "qemu", name, NULL);
+    g_autofree char *text = NULL;
+
+    return g_file_get_contents(path, &text, NULL, NULL) ? atoi(text) : 0;
+}
+
+static void
+showLog(const gmemRun *run)
+{
+    g_autofree char *name = g_strconcat(virDomainGetName(run->domain), ".log", NULL);
+    g_autofree char *path = g_build_filename(run->options->root, "log", "qemu", name, NULL);
+    g_autofree char *text = NULL;
+    size_t length;
+
+    if (g_file_get_contents(path, &text, &length, NULL))
+        fprintf(stderr, _("the end of its log:\n%s"),
+                length > GMEM_LOG_TAIL ? text + length - GMEM_LOG_TAIL : text);
+}
+
+static int
+startDomain(gmemRun *run)
+{
+    g_autofree char *uri = g_strconcat("qemu:///embed?root=", run->options->root, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *xml = readXML(run->options, &error);
+    char *dump;
+
+    if (!xml) {
+        gmemToolError("%s", error->message);
+        return -1;
+    }
+
+    if (!(run->conn = virConnectOpen(uri)))
+        return failLibvirt(_("the embedded driver does not start"));
+    if (caught)
+        return -1;
+
+    if (!(run->domain = virDomainDefineXML(run->conn, xml)))
+        return failLibvirt(run->options->file);
+    if (virConnectDomainEventRegisterAny(run->conn, run->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(onLifecycle), run, NULL) < 0)
+        return failLibvirt(run->options->file);
+    if (caught)
+        return -1;
+
+    if (virDomainCreate(run->domain) < 0)
+        return caught ? -1 : failLibvirt(_("the domain does not start"));
+    run->active = true;
+
+    if (!(dump = virDomainGetXMLDesc(run->domain, 0)))
+        return failLibvirt(_("the domain cannot be dumped"));
+    printf("%s", dump);
+    free(dump);
+    return 0;
+}
+
+static int
+waitForEnd(gmemRun *run)
+{
+    printf(_("running: %s, process %d; stop it with Ctrl-C\n"), virDomainGetName(run->domain),
+           findPid(run));
+    fflush(stdout);
+
+    if (run->options->seconds > 0 &&
+        virEventAddTimeout(run->options->seconds * 1000, onTimeout, run, NULL) < 0)
+        return failLibvirt(_("no timer"));
+
+    while (!run->ended) {
+        if (virEventRunDefaultImpl() < 0)
+            return failLibvirt(_("the event loop ends"));
+    }
+
+    printf(_("ended: %s, %s\n"), virDomainGetName(run->domain), run->ended);
+    fflush(stdout);
+    if (run->crashed)
+        showLog(run);
+    return run->crashed ? -1 : 0;
+}
+
+static int
+stopDomain(gmemRun *run)
+{
+    int result = 0;
+
+    if (run->domain) {
+        if (virDomainIsActive(run->domain) == 1 && virDomainDestroy(run->domain) < 0 &&
+            virDomainIsActive(run->domain) == 1)
+            result = failLibvirt(_("the domain cannot be destroyed"));
+        if (virDomainIsPersistent(run->domain) == 1 &&
+            virDomainUndefineFlags(run->domain, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
+                                                    VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+                                                    VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
+                                                    VIR_DOMAIN_UNDEFINE_NVRAM) < 0)
+            result = failLibvirt(_("the domain cannot be undefined"));
+        virDomainFree(run->domain);
+    }
+    if (run->conn)
+        virConnectClose(run->conn);
+    return result;
+}
+
+static int
+work(const gmemRunOptions *options, const gmemToolFiles *files)
+{
+    gmemRun run = {.options = options};
+    pid_t keeper = getppid();
+    int result;
+
+    if (!libraryIsInFront(files->library))
+        return GMEM_TOOL_EXIT_FAILED;
+
+    if (pipe2(wakeup, O_CLOEXEC | O_NONBLOCK) < 0) {
+        gmemToolError("pipe2: %s", g_strerror(errno));
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    handleSignals(workerCaught);
+    /* Whoever reads our output may leave: that must not end us before all is cleaned up. */
+    signal(SIGPIPE, SIG_IGN);
+
+    virSetErrorFunc(NULL, ignoreError);
+    if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0 ||
+        virEventAddHandle(wakeup[0], VIR_EVENT_HANDLE_READABLE, onSignal, &run, NULL) < 0)
+        result = failLibvirt(_("libvirt does not start"));
+    else
+        result = startDomain(&run);
+    if (result == 0)
+        result = waitForEnd(&run);
+    if (stopDomain(&run) < 0)
+        result = -1;
+
+    if (getppid() != keeper)
+        removeRoot(options->root);
+    if (result == 0)
+        return 0;
+    return caught ? GMEM_TOOL_EXIT_SIGNAL + caught : GMEM_TOOL_EXIT_FAILED;
+}
+
+/* ---- the keeper ---- */
+
+static void
+keeperCaught(int number)
+{
+    int saved = errno;
+
+    caught = number;
+    if (workerPid > 0)
+        kill(workerPid, SIGTERM);
+    errno = saved;
+}
+
+/* Why the user that libvirt runs QEMU as by default will not do, translated; NULL: it will. */
+static char *
+findObstacle(const gmemToolFiles *files)
+{
+    const char *const paths[] = {"/dev/kvm", files->shim};
+    const int modes[] = {O_RDWR, O_RDONLY};
+    const struct passwd *user = getpwnam(GMEM_QEMU_USER);
+    const struct group *group = getgrnam(GMEM_QEMU_GROUP);
+
+    if (!user || !group)
+        return g_strdup_printf(_("there is no user %s"), GMEM_QEMU_USER);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+        int why = gmemToolOpenAs(user->pw_uid, group->gr_gid, paths[i], modes[i]);
+
+        if (why != 0)
+            return g_strdup_printf(_("%s: %s: %s"), GMEM_QEMU_USER, paths[i], g_strerror(why));
+    }
+    return NULL;
+}
+
+/* Neither cgroups nor namespaces nor labels: libvirt would need systemd and a security driver. */
+static int
+writeConfig(const char *root, const gmemToolFiles *files, GError **error)
+{
+    g_autofree char *directory = g_build_filename(root, "etc", NULL);
+    g_autofree char *path = g_build_filename(directory, "qemu.conf", NULL);
+    g_autofree char *obstacle = geteuid() == 0 ? findObstacle(files) : NULL;
+    g_autofree char *text = NULL;
+
+    if (obstacle)
+        printf(_("QEMU runs as root: %s\n"), obstacle);
+    text = g_strdup_printf("user = \"%s\"\ngroup = \"%s\"\nnamespaces = []\n"
+                           "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
+                           "stdio_handler = \"file\"\n",
+                           obstacle ? "root" : GMEM_QEMU_USER, obstacle ? "root" : GMEM_QEMU_GROUP);
+
+    if (mkdir(directory, 0755) < 0 && errno != EEXIST) {
+        g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s: %s", directory,
+                    g_strerror(errno));
+        return -1;
+    }
+    return g_file_set_contents(path, text, -1, error) ? 0 : -1;
+}
+
+static char *
+makeRoot(const gmemToolFiles *files)
+{
+    g_autofree char *root = g_strdup(geteuid() == 0 ? GMEM_ROOT_AS_ROOT : GMEM_ROOT_ELSE);
+    g_autoptr(GError) error = NULL;
+
+    /* QEMU's user has to get through. */
+    if (!g_mkdtemp_full(root, 0755)) {
+        gmemToolError("%s: %s", root, g_strerror(errno));
+        return NULL;
+    }
+    if (writeConfig(root, files, &error) < 0) {
+        gmemToolError("%s", error->message);
+        removeRoot(root);
+        return NULL;
+    }
+    return g_steal_pointer(&root);
+}
+
+/* Never returns. */
+static void G_GNUC_NORETURN
+becomeWorker(const gmemToolFiles *files, const char *root, int argc, char **argv, pid_t keeper)
+{
+    const char *former = g_getenv("LD_PRELOAD");
+    g_autofree char *preload = former && former[0] ? g_strconcat(files->library, ":", former, NULL)
+                                                   : g_strdup(files->library);
+    g_autofree char *option = g_strconcat("--root=", root, NULL);
+    g_autofree char *log = g_strconcat("3:file:", root, "/libvirt.log", NULL);
+    g_auto(GStrv) args = g_new0(char *, argc + 3);
+    int n = 0;
+
+    args[n++] = g_strdup("virt-gmem");
+    args[n++] = g_strdup(argv[0]);
+    args[n++] = g_strdup(option);
+    for (int i = 1; i < argc; i++)
+        args[n++] = g_strdup(argv[i]);
+
+    g_setenv("LD_PRELOAD", preload, TRUE);
+    /* What libvirt logs would come between our own lines; whoever wants it says where to. */
+    g_setenv("LIBVIRT_LOG_OUTPUTS", log, FALSE);
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
+        execv(files->self, args);
+    gmemToolError("%s: %s", files->self, g_strerror(errno));
+    _exit(GMEM_TOOL_EXIT_FAILED);
+}
+
+static pid_t
+startWorker(const gmemToolFiles *files, const char *root, int argc, char **argv)
+{
+    pid_t keeper = getpid();
+    sigset_t all;
+    sigset_t former;
+    pid_t pid;
+
+    fflush(stdout);
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &former);
+    pid = fork();
+    if (pid == 0) {
+        /* A signal that waits arrives where its default, the end, does no harm: not started yet. */
+        handleSignals(SIG_DFL);
+        sigprocmask(SIG_SETMASK, &former, NULL);
+        becomeWorker(files, root, argc, argv, keeper);
+    }
+    workerPid = pid > 0 ? pid : 0;
+    sigprocmask(SIG_SETMASK, &former, NULL);
+
+    if (pid < 0)
+        gmemToolError("fork: %s", g_strerror(errno));
+    else if (caught)
+        kill(pid, SIGTERM);
+    return pid;
+}
+
+/* Also reaps what the worker's driver detached: libvirt waits for QEMU's process to disappear. */
+static int
+waitForWorker(pid_t pid)
+{
+    int status;
+
+    for (;;) {
+        pid_t ended = waitpid(-1, &status, 0);
+
+        if (ended == pid)
+            return status;
+        if (ended < 0 && errno != EINTR)
+            return 0;
+    }
+}
+
+static pid_t
+parentOf(const char *pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%s/stat", pid);
+    g_autofree char *text = NULL;
+    const char *behind;
+    int parent = 0;
+
+    /* The name before it may contain anything. */
+    if (!g_file_get_contents(path, &text, NULL, NULL) || !(behind = strrchr(text, ')')))
+        return 0;
+    return sscanf(behind, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+static unsigned int
+killChildren(void)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    unsigned int count = 0;
+    const char *name;
+
+    while (proc && (name = g_dir_read_name(proc))) {
+        if (g_ascii_isdigit(name[0]) && parentOf(name) == getpid()) {
+            kill(atoi(name), SIGKILL);
+            waitpid(atoi(name), NULL, 0);
+            count++;
+        }
+    }
+    return count;
+}
+
+static int
+keep(const gmemToolFiles *files, int argc, char **argv)
+{
+    g_autofree char *root = NULL;
+    unsigned int killed = 0;
+    unsigned int more;
+    pid_t pid;
+    int status;
+
+    if (access(files->library, R_OK) < 0) {
+        gmemToolError("%s: %s", files->library, g_strerror(errno));
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    handleSignals(keeperCaught);
+    if (!(root = makeRoot(files)))
+        return GMEM_TOOL_EXIT_FAILED;
+
+    if ((pid = startWorker(files, root, argc, argv)) < 0) {
+        removeRoot(root);
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    status = waitForWorker(pid);
+    workerPid = 0;
+
+    while ((more = killChildren()) > 0)
+        killed += more;
+    removeRoot(root);
+
+    if (WIFSIGNALED(status)) {
+        if (caught)
+            return GMEM_TOOL_EXIT_SIGNAL + caught;
+        gmemToolError(_("the worker was ended by signal %d; %u processes that it left were killed"),
+                      WTERMSIG(status), killed);
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    return WEXITSTATUS(status);
+}
+
+static void
+gmemRunOptionsClear(gmemRunOptions *options)
+{
+    g_free(options->file);
+    g_free(options->emulator);
+    g_free(options->root);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemRunOptions, gmemRunOptionsClear)
+
+int
+gmemToolRun(int argc, char **argv)
+{
+    g_auto(gmemRunOptions) options = {0};
+    g_autoptr(gmemToolFiles) files = gmemToolFilesFind();
+    /* Parsing takes options out; the worker gets them all. */
+    g_auto(GStrv) all = g_strdupv(argv);
+    int allCount = argc;
+    const GOptionEntry entries[] = {
+        {"for", 'f', 0, G_OPTION_ARG_INT, &options.seconds, N_("end the domain after that time"),
+         N_("SECONDS")},
+        {"emulator", 'e', 0, G_OPTION_ARG_FILENAME, &options.emulator,
+         N_("use this QEMU binary, whatever the XML says"), N_("PATH")},
+        {"root", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options.root, NULL, NULL},
+        {NULL, 0, 0, 0, NULL, NULL, NULL},
+    };
+
+    options.seconds = -1;
+    if (!gmemToolParse(entries, &argc, &argv, _("FILE.xml"),
+                       _("Runs a domain by libvirt's embedded driver until Ctrl-C, until the guest "
+                         "ends, or for a time,\nand leaves nothing behind.")))
+        return GMEM_TOOL_EXIT_USAGE;
+    if (argc != 2) {
+        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    if (options.seconds == 0 || options.seconds < -1 || options.seconds > G_MAXINT / 1000) {
+        gmemToolError(_("--for takes a number of seconds from 1 to %d"), G_MAXINT / 1000);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    options.file = g_strdup(argv[1]);
+
+    return options.root ? work(&options, files) : keep(files, allCount, all);
+}

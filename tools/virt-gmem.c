@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, and running one without a
+ * daemon. */
+
+#include "config.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemi18n.h"
+#include "gmemtool.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+    {"host", gmemToolHost, N_("say what this host can do, and what is missing")},
+    {"run", gmemToolRun, N_("run a domain from an XML file, without a daemon")},
+};
+
+static void
+usage(FILE *out)
+{
+    fprintf(out, _("Usage: virt-gmem VERB [OPTION…]\n\nVerbs:\n"));
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+        fprintf(out, "  %-8s %s\n", verbs[i].name, _(verbs[i].summary));
+    fprintf(out,
+            _("\n'virt-gmem VERB --help' lists a verb's options; --version prints the version.\n"));
+}
+
+int
+main(int argc, char **argv)
+{
+    setlocale(LC_ALL, "");
+    bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
+    bind_textdomain_codeset(GMEM_TEXT_DOMAIN, "UTF-8");
+    g_set_prgname("virt-gmem");
+
+    if (argc < 2) {
+        usage(stderr);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+
+    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            g_autofree char *name = g_strdup_printf("virt-gmem %s", verbs[i].name);
+            g_set_prgname(name);
+            return verbs[i].run(argc - 1, argv + 1);
+        }
+    }
+
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("virt-gmem %s\n", PACKAGE_VERSION);
+        return 0;
+    }
+
+    gmemToolError(_("'%s' is no verb of virt-gmem"), argv[1]);
+    usage(stderr);
+    return GMEM_TOOL_EXIT_USAGE;
+}
