@@ -12,7 +12,7 @@ From outside, the processes are looked at under the pids that the outer /proc sh
 
 import contextlib
 import ctypes
-import glob
+import difflib
 import json
 import os
 import re
@@ -82,6 +82,17 @@ class Failure(Exception):
     """A check did not hold."""
 
 
+def difference(wanted, got):
+    """The places where they differ: lines of text, words of one line, members of a list."""
+    def parts(value):
+        if isinstance(value, str):
+            return value.splitlines() if '\n' in value else value.split(' ')
+        if isinstance(value, dict):
+            return ['%s: %r' % item for item in sorted(value.items())]
+        return [str(v) for v in value] if isinstance(value, (list, tuple)) else [repr(value)]
+    return '\n'.join(difflib.unified_diff(parts(wanted), parts(got), 'wanted', 'got', '', '', 1, ''))
+
+
 class Checks:
     """What a test uses to say what must hold; counts, so that no test passes having checked nothing."""
 
@@ -96,7 +107,7 @@ class Checks:
     def equal(self, got, wanted, what):
         self.count += 1
         if got != wanted:
-            raise Failure('%s differs\n--- wanted\n%s\n--- got\n%s' % (what, wanted, got))
+            raise Failure('%s differs\n%s' % (what, difference(wanted, got)))
 
     def has(self, text, part, what):
         self.count += 1
@@ -164,10 +175,10 @@ class Suite:
                 except Exception as error:  # pylint: disable=broad-except
                     failed += 1
                     line = 'not ok %d - %s' % (number, name)
-                    diagnostics = str(error) if isinstance(error, Failure) else ''
-                    diagnostics += '\n' + traceback.format_exc()
-                for text in diagnostics.splitlines():
-                    print('# ' + text)
+                    diagnostics = str(error) if isinstance(error, Failure) else repr(error)
+                    diagnostics += '\n' + ''.join(traceback.format_tb(error.__traceback__)[1:])
+                for text in diagnostics.strip().splitlines()[:200]:
+                    print('# ' + text[:500])
                 print(line)
                 print('# %.1f s' % (time.monotonic() - begin), flush=True)
         return 1 if failed else 0
@@ -374,7 +385,7 @@ class Sandbox:
     def write(self, path, text, mode=0o644):
         path = self.outer(path)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, 'w', encoding='utf-8') as file:
+        with open(path, 'w', encoding='utf-8', errors='surrogateescape') as file:
             file.write(text)
         os.chmod(path, mode)
 
@@ -391,6 +402,12 @@ class Sandbox:
             _setns(self._own, _CLONE_NEWPID)
         self._children = [c for c in self._children if c.poll() is None] + [process]
         return process
+
+    def guest_image(self, name):
+        """A copy of the guest payload for one domain: disks are locked."""
+        path = '/run/%s.img' % name
+        shutil.copyfile(GUEST, self.outer(path))
+        return path
 
     def run(self, argv, preload=(), env=None, stdin='', timeout=PATIENCE):
         """Runs to the end; gives a CompletedProcess with stdout and stderr as text."""
@@ -772,10 +789,14 @@ class DaemonRig(Rig):
         self.daemon = None
         self.start_daemon()
 
-    def start_daemon(self):
+    def start_daemon(self, patient=True):
         with open(self.outer(self.log), 'ab') as log:
             self.daemon = self.popen([LIBVIRTD, '-f', '/etc/libvirt/libvirtd.conf'], stdout=log,
                                      stderr=log, stdin=subprocess.DEVNULL, env=self.environ)
+        if patient:
+            self.wait_daemon()
+
+    def wait_daemon(self):
         wait_for(self._answers, 'libvirtd to answer on its socket')
 
     def _answers(self):
@@ -813,11 +834,12 @@ PRIVATE = '<private/>'
 
 def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kind='kvm', vcpus=1,
            dimm=None, launch=None, arguments=(), environment=(), boot=None, serial=None,
-           emulator=QEMU, backing='', body='', devices='', dimm_node=0):
+           emulator=QEMU, backing='', body='', devices='', dimm_node=0, slots=False):
     """Domain XML. Sizes in KiB; @cells: a list of them, the memory is then their sum.
 
     @boot: a disk image with a boot sector; @serial: file behind the first serial port; @dimm: a
-    pluggable module's size; @arguments: the user's own words for QEMU."""
+    pluggable module's size; @slots: room for modules that
+    @devices has; @arguments: the user's own words for QEMU."""
     if cells:
         memory = sum(cells)
         vcpus = max(vcpus, len(cells))
@@ -831,15 +853,13 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
     add = lines.append
     add('  <name>%s</name>' % xml.sax.saxutils.escape(name))
     add('  <uuid>%s</uuid>' % domain_uuid(name))
-    if dimm:
-        add("  <maxMemory slots='4' unit='KiB'>%d</maxMemory>" % (memory + dimm + 4096 * KIB))
+    if dimm or slots:
+        add("  <maxMemory slots='4' unit='KiB'>%d</maxMemory>" % (memory + 8192 * KIB))
     add("  <memory unit='KiB'>%d</memory>" % (memory + (dimm or 0)))
     if private or backing:
         add('  <memoryBacking>%s%s</memoryBacking>' % (backing, PRIVATE if private else ''))
     add('  <vcpu>%d</vcpu>' % vcpus)
-    add("  <os><type arch='x86_64' machine=%s>hvm</type>%s</os>" % (
-        quote(machine), "<boot dev='%s'/>" % ('hd' if machine.startswith('q35') else 'fd')
-        if boot else ''))
+    add("  <os><type arch='x86_64' machine=%s>hvm</type><boot dev='hd'/></os>" % quote(machine))
     add('  <features><acpi/></features>')
     if cells:
         add('  <cpu><numa>')
@@ -855,14 +875,10 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
     add('  <devices>')
     add('    <emulator>%s</emulator>' % xml.sax.saxutils.escape(emulator))
     if boot:
-        device, bus, target = (('disk', 'sata', 'sda') if machine.startswith('q35')
-                               else ('floppy', 'fdc', 'fda'))
-        add("    <disk type='file' device='%s'><driver name='qemu' type='raw'/>"
-            "<source file=%s/><target dev='%s' bus='%s'/><readonly/></disk>"
-            % (device, quote(boot), target, bus) if device == 'floppy' else
-            "    <disk type='file' device='%s'><driver name='qemu' type='raw'/>"
-            "<source file=%s/><target dev='%s' bus='%s'/></disk>"
-            % (device, quote(boot), target, bus))
+        # Not a floppy: SeaBIOS cannot read one under some KVMs that run in a guest themselves.
+        target = "dev='sda' bus='sata'" if 'q35' in machine else "dev='hda' bus='ide'"
+        add("    <disk type='file' device='disk'><driver name='qemu' type='raw'/>"
+            "<source file=%s/><target %s/></disk>" % (quote(boot), target))
     if serial:
         add("    <serial type='file'><source path=%s/></serial>" % quote(serial))
     if dimm:
