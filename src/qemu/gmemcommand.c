@@ -25,7 +25,7 @@
 #include "gmemjson.h"
 
 /* Without the dash that GMEM_CARRIER_OPTION has: names are compared as QEMU does. */
-#define GMEM_CARRIER_NAME (GMEM_CARRIER_OPTION + 1)
+#define GMEM_CARRIER_NAME (&GMEM_CARRIER_OPTION[1])
 
 /* The version of the shim's configuration. */
 #define GMEM_SHIM_CONFIG_VERSION 1

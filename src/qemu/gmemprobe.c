@@ -25,7 +25,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,7 +302,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
 {
     /* -S and machine none: nothing runs, nothing is allocated. TCG first: KVM's device may be out
      * of reach of a user without groups, and the answers do not depend on the accelerator. */
-    char *const argv[] = {(char *)(uintptr_t)run->emulator,
+    char *const argv[] = {(char *)run->emulator,
                           (char[]){"-S"},
                           (char[]){"-no-user-config"},
                           (char[]){"-nodefaults"},
@@ -543,7 +542,8 @@ gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
 }
 
 /* One line of qemu.conf: the value of @key, or NULL. libvirt's format (virconf.c): a name, '=', a
- * string in single or double quotes without escapes, or a number; '#' starts a comment. */
+ * string in single, double or three double quotes without escapes, or a number; '#' starts a
+ * comment. */
 static char *
 gmemProbeParseLine(const char *line, const char *key)
 {
@@ -559,6 +559,10 @@ gmemProbeParseLine(const char *line, const char *key)
         return NULL;
     line++;
     line += strspn(line, " \t");
+    if (g_str_has_prefix(line, "\"\"\"")) {
+        end = strstr(line + 3, "\"\"\"");
+        return end != NULL ? g_strndup(line + 3, (size_t)(end - line - 3)) : NULL;
+    }
     if (*line == '"' || *line == '\'') {
         end = strchr(line + 1, *line);
         return end != NULL ? g_strndup(line + 1, (size_t)(end - line - 1)) : NULL;
