@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_qemu_argv.c: gmemargv.c beside QEMU's own idea of its options. */
+
+#include "config.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "gmemargv.h"
+
+#define QEMU "/usr/bin/qemu-system-x86_64"
+
+/* Where the help's column of descriptions begins. */
+#define HELP_COLUMN 16
+
+static void
+checkWalk(const char *const *words, const char *expected)
+{
+    g_autoptr(GString) got = g_string_new(NULL);
+    gmemArgvOption option;
+    size_t position = 0;
+
+    while (gmemArgvNext((char *const *)words, &position, &option)) {
+        g_string_append_printf(got, "%s=%s@%zu+%zu ", option.name != NULL ? option.name : "(disk)",
+                               option.value != NULL ? option.value : "(none)", option.index,
+                               option.count);
+    }
+    g_assert_cmpstr(got->str, ==, expected);
+}
+
+static void
+testWalk(void)
+{
+    checkWalk((const char *[]){"qemu", NULL}, "");
+    checkWalk((const char *[]){NULL}, "");
+    checkWalk((const char *[]){"qemu", "-S", "-m", "1G", "--nodefaults", NULL},
+              "S=(none)@1+1 m=1G@2+2 nodefaults=(none)@4+1 ");
+    checkWalk((const char *[]){"qemu", "disk.img", "-S", NULL}, "(disk)=(none)@1+1 S=(none)@2+1 ");
+    checkWalk((const char *[]){"qemu", "-append", "-x-libvirt-gmem", "-S", NULL},
+              "append=-x-libvirt-gmem@1+2 S=(none)@3+1 ");
+    checkWalk((const char *[]){"qemu", "-S", "-x-libvirt-gmem", "-S", NULL},
+              "S=(none)@1+1 x-libvirt-gmem=-S@2+2 ");
+    checkWalk((const char *[]){"qemu", "-m", NULL}, "m=(none)@1+1 ");
+    checkWalk((const char *[]){"qemu", "-", "-S", NULL}, "=-S@1+2 ");
+    checkWalk((const char *[]){"qemu", "--", "x", "", NULL}, "=x@1+2 (disk)=(none)@3+1 ");
+    checkWalk((const char *[]){"qemu", "---S", "x", NULL}, "-S=x@1+2 ");
+}
+
+static void
+testFind(void)
+{
+    const char *const words[] = {
+        "qemu", "-append", "-x-libvirt-gmem", "-x-libvirt-gmem", "1", "--x-libvirt-gmem",
+        "2",    NULL};
+    gmemArgvOption first;
+
+    g_assert_cmpuint(gmemArgvFind((char *const *)words, "x-libvirt-gmem", &first), ==, 2);
+    g_assert_cmpuint(first.index, ==, 3);
+    g_assert_cmpstr(first.value, ==, "1");
+    g_assert_cmpuint(gmemArgvFind((char *const *)words, "append", &first), ==, 1);
+    g_assert_cmpuint(gmemArgvFind((char *const *)words, "machine", &first), ==, 0);
+}
+
+static bool
+takesValue(const char *name)
+{
+    g_autofree char *dashed = g_strconcat("-", name, NULL);
+    const char *const words[] = {"qemu", dashed, "word", NULL};
+    gmemArgvOption option;
+    size_t position = 0;
+
+    g_assert_true(gmemArgvNext((char *const *)words, &position, &option));
+    return option.count == 2;
+}
+
+/* A line of the help: "-name arg   what it does", or "-name   what it does". Between the name and
+ * the column of descriptions stands the argument or nothing; a name too long for that has two
+ * spaces or more behind it where a description follows. */
+static bool
+helpHasValue(const char *line, size_t length)
+{
+    const char *rest = line + length;
+    size_t spaces = strspn(rest, " ");
+
+    if (rest[spaces] == '\0' || g_str_has_prefix(rest, " or -"))
+        return false;
+    return length < HELP_COLUMN ? length + spaces < HELP_COLUMN : spaces < 2;
+}
+
+static void
+testHelp(void)
+{
+    g_autofree char *help = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) lines = NULL;
+    char *argv[] = {(char[]){QEMU}, (char[]){"-help"}, NULL};
+    size_t options = 0, flags = 0, i;
+
+    if (!g_file_test(QEMU, G_FILE_TEST_IS_EXECUTABLE)) {
+        g_test_skip("no " QEMU);
+        return;
+    }
+    g_spawn_sync("/", argv, NULL, G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &help, NULL, NULL,
+                 &error);
+    g_assert_no_error(error);
+    lines = g_strsplit(help, "\n", -1);
+    for (i = 0; lines[i] != NULL; i++) {
+        size_t length = strcspn(lines[i], " /[");
+        g_autofree char *name = NULL;
+        bool expected;
+
+        if (lines[i][0] != '-')
+            continue;
+        name = g_strndup(lines[i], length);
+        expected = helpHasValue(lines[i], length);
+        options++;
+        if (!expected)
+            flags++;
+        if (takesValue(g_str_has_prefix(name, "--") ? name + 2 : name + 1) != expected)
+            g_error("%s: the help says it takes %s value", name, expected ? "a" : "no");
+    }
+    g_test_message("%zu lines of help, %zu options without a value", options, flags);
+    g_assert_cmpuint(options, >, 100);
+    g_assert_cmpuint(flags, >, 20);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/argv/walk", testWalk);
+    g_test_add_func("/argv/find", testFind);
+    g_test_add_func("/argv/help-of-installed-qemu", testHelp);
+    return g_test_run();
+}

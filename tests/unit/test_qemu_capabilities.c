@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_qemu_capabilities.c: flags found in QMP schemas; what is no schema is no answer. */
+
+#include "config.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "gmemcapabilities.h"
+#include "gmemerror.h"
+
+#define GREETING                                                                                   \
+    "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "             \
+    "\"package\": \"\"}, \"capabilities\": [\"oob\"]}}\r\n"
+#define DONE "{\"return\": {}}\r\n"
+#define EVENT "{\"timestamp\": {\"seconds\": 1}, \"event\": \"SHUTDOWN\", \"data\": {}}\r\n"
+
+/* As QEMU writes them: types are numbered, but for the built-in ones. */
+#define MEMBER(name, type) "{\"name\": \"" name "\", \"default\": null, \"type\": \"" type "\"}"
+#define TYPE(name, members)                                                                        \
+    ", {\"name\": \"" name "\", \"members\": [" MEMBER("size", "int") members                      \
+        "], \"meta-type\": \"object\"}"
+#define CASE(name, type) ", {\"case\": \"" name "\", \"type\": \"" type "\"}"
+#define SCHEMA(cases, types)                                                                       \
+    "{\"return\": [{\"name\": \"query-status\", \"ret-type\": \"1\", \"meta-type\": "              \
+    "\"command\"}, "                                                                               \
+    "{\"name\": \"object-add\", \"arg-type\": \"183\", \"meta-type\": \"command\"}, "              \
+    "{\"name\": \"183\", \"tag\": \"qom-type\", \"meta-type\": \"object\", \"variants\": ["        \
+    "{\"case\": \"can-bus\", \"type\": \"0\"}" cases "], \"members\": []}"                         \
+    ", {\"name\": \"0\", \"members\": [], \"meta-type\": \"object\"}" types "]}\r\n"
+
+#define CASES                                                                                      \
+    CASE("memory-backend-file", "3")                                                               \
+    CASE("memory-backend-ram", "2") CASE("memory-backend-memfd", "1")
+
+typedef struct {
+    const char *name;
+    const char *schema;
+    guint64 flags;
+} Case;
+
+#define FLAG(flag) (G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_##flag)
+
+static const Case cases[] = {
+    {"distribution", SCHEMA(CASES, TYPE("1", "") TYPE("2", "") TYPE("3", "")), FLAG(MEMFD)},
+    {"rfc",
+     SCHEMA(CASES CASE("sw-protected-vm", "0"),
+            TYPE("1", ", " MEMBER("private", "bool")) TYPE("2", ", " MEMBER("private", "bool"))
+                TYPE("3", ", " MEMBER("private", "bool"))),
+     FLAG(MEMFD) | FLAG(SW_PROTECTED_VM) | FLAG(BACKEND_PRIVATE)},
+    {"rfc-without-property",
+     SCHEMA(CASES CASE("sw-protected-vm", "0"), TYPE("1", "") TYPE("2", "") TYPE("3", "")),
+     FLAG(MEMFD) | FLAG(SW_PROTECTED_VM)},
+    {"private-on-some-only",
+     SCHEMA(CASES CASE("sw-protected-vm", "0"),
+            TYPE("1", "") TYPE("2", ", " MEMBER("private", "bool")) TYPE("3", "")),
+     FLAG(MEMFD)},
+    {"private-of-another-type",
+     SCHEMA(CASES CASE("sw-protected-vm", "0"),
+            TYPE("1", ", " MEMBER("private", "str")) TYPE("2", ", " MEMBER("private", "str"))
+                TYPE("3", ", " MEMBER("private", "str"))),
+     FLAG(MEMFD) | FLAG(SW_PROTECTED_VM)},
+    {"property-without-object",
+     SCHEMA(CASES,
+            TYPE("1", ", " MEMBER("private", "bool")) TYPE("2", ", " MEMBER("private", "bool"))
+                TYPE("3", ", " MEMBER("private", "bool"))),
+     FLAG(MEMFD)},
+    {"guest-memfd",
+     SCHEMA(CASES, TYPE("1", ", " MEMBER("guest-memfd", "bool")) TYPE("2", "") TYPE("3", "")),
+     FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD)},
+    {"x-guest-memfd",
+     SCHEMA(CASES, TYPE("1", ", " MEMBER("x-guest-memfd", "bool")) TYPE("2", "") TYPE("3", "")),
+     FLAG(MEMFD) | FLAG(MEMFD_X_GUEST_MEMFD)},
+    {"guest-memfd-elsewhere",
+     SCHEMA(CASES, TYPE("1", "") TYPE("2", ", " MEMBER("guest-memfd", "bool")) TYPE("3", "")),
+     FLAG(MEMFD)},
+    {"no-memfd", SCHEMA(CASE("memory-backend-ram", "2"), TYPE("2", "")), 0},
+    {"type-missing", SCHEMA(CASE("memory-backend-memfd", "99"), ""), 0},
+};
+
+static void
+testFlags(gconstpointer data)
+{
+    const Case *test = data;
+    g_autofree char *text = g_strconcat(GREETING, DONE, test->schema, EVENT, DONE, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", text, &error);
+    g_autoptr(gmemQEMUCaps) copy = NULL;
+
+    g_assert_no_error(error);
+    g_assert_cmphex(caps->flags, ==, test->flags);
+    g_assert_cmpuint(caps->version, ==, 7002022);
+    g_assert_cmpstr(caps->emulator, ==, "/q");
+    copy = gmemQEMUCapsCopy(caps);
+    g_assert_cmphex(copy->flags, ==, caps->flags);
+    g_assert_cmpstr(copy->emulator, ==, caps->emulator);
+    g_assert_true(copy->emulator != caps->emulator);
+}
+
+static void
+testNames(void)
+{
+    size_t i, j;
+
+    for (i = 0; i < GMEM_QEMU_CAPS_LAST; i++) {
+        const char *name = gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)i);
+
+        g_assert_nonnull(name);
+        for (j = 0; j < i; j++)
+            g_assert_cmpstr(name, !=, gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)j));
+    }
+    g_assert_null(gmemQEMUCapsFlagToString(GMEM_QEMU_CAPS_LAST));
+}
+
+/* QEMU 5.2 and older: any properties, nothing described. */
+static void
+testUntagged(void)
+{
+    g_autofree char *text = g_strconcat(
+        GREETING, DONE,
+        "{\"return\": [{\"name\": \"object-add\", \"arg-type\": \"1\", \"meta-type\": \"command\"},"
+        "{\"name\": \"1\", \"members\": [], \"meta-type\": \"object\"}]}\n",
+        DONE, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", text, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmphex(caps->flags, ==, 0);
+}
+
+/* An index and not a search per lookup: 200,000 entries would take hours otherwise. */
+static void
+testLarge(void)
+{
+    g_autoptr(GString) text = g_string_new(GREETING DONE "{\"return\": [");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    size_t i;
+
+    for (i = 0; i < 200000; i++)
+        g_string_append_printf(text, "{\"name\": \"t%zu\", \"meta-type\": \"enum\"},\n",
+                               i * 7919 % 200000);
+    /* One line is one reply. */
+    g_strdelimit(text->str + strlen(GREETING DONE), "\n", ' ');
+    g_string_append(text,
+                    "{\"name\": \"object-add\", \"arg-type\": \"a\", \"meta-type\": "
+                    "\"command\"}, {\"name\": \"a\", \"tag\": \"qom-type\", \"meta-type\": "
+                    "\"object\", \"variants\": [{\"case\": \"memory-backend-memfd\", "
+                    "\"type\": \"m\"}]}, {\"name\": \"m\", \"meta-type\": \"object\", "
+                    "\"members\": [{\"name\": \"guest-memfd\", \"type\": \"bool\"}]}]}\n" DONE);
+    caps = gmemQEMUCapsFromQMP("/q", text->str, &error);
+    g_assert_no_error(error);
+    g_assert_cmphex(caps->flags, ==, FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD));
+}
+
+typedef struct {
+    const char *name;
+    const char *replies;
+    const char *message;
+} Refusal;
+
+#define GOOD SCHEMA(CASES, TYPE("1", ""))
+
+static const Refusal refusals[] = {
+    {"nothing", "", "the emulator '/q' ended before it had answered all QMP commands"},
+    {"no-quit", GREETING DONE GOOD,
+     "the emulator '/q' ended before it had answered all QMP commands"},
+    {"no-greeting", DONE GOOD DONE, "the emulator '/q' does not speak QMP: an unexpected reply"},
+    {"one-too-many", GREETING DONE GOOD DONE DONE,
+     "the emulator '/q' does not speak QMP: an unexpected reply"},
+    {"two-greetings", GREETING GREETING DONE GOOD DONE,
+     "the emulator '/q' does not speak QMP: an unexpected reply"},
+    {"no-object", GREETING "[]\n", "the emulator '/q' does not speak QMP: an unexpected reply"},
+    {"refused", GREETING "{\"error\": {\"class\": \"GenericError\", \"desc\": \"not today\"}}\n",
+     "the emulator '/q' refused a QMP command: not today"},
+    {"refused-without-words", GREETING "{\"error\": 1}\n",
+     "the emulator '/q' refused a QMP command: no reason given"},
+    {"no-version", "{\"QMP\": {}}\n" DONE GOOD DONE, "the emulator '/q' does not tell its version"},
+    {"no-list", GREETING DONE DONE DONE,
+     "the emulator '/q' did not answer query-qmp-schema with a list"},
+    {"empty-list", GREETING DONE "{\"return\": []}\n" DONE,
+     "the QMP schema of the emulator '/q' has no command object-add"},
+    {"nameless", GREETING DONE "{\"return\": [{\"meta-type\": \"enum\"}]}\n" DONE,
+     "the QMP schema of the emulator '/q' has an entry without a name"},
+    {"no-argument",
+     GREETING DONE "{\"return\": [{\"name\": \"object-add\", \"meta-type\": \"command\"}]}\n" DONE,
+     "the QMP schema of the emulator '/q' does not describe the argument of object-add"},
+    {"argument-is-no-object",
+     GREETING DONE "{\"return\": [{\"name\": \"object-add\", \"meta-type\": \"command\", "
+                   "\"arg-type\": \"object-add\"}]}\n" DONE,
+     "the QMP schema of the emulator '/q' does not describe the argument of object-add"},
+};
+
+static void
+testRefusal(gconstpointer data)
+{
+    const Refusal *test = data;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(gmemQEMUCapsFromQMP("/q", test->replies, &error));
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
+    g_assert_cmpstr(error->message, ==, test->message);
+}
+
+static void
+testMalformed(void)
+{
+    static const char *const texts[] = {"garbage", "{\"QMP\": ", "{\"a\": 1} {", GREETING "\x01"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(gmemQEMUCapsFromQMP("/q", texts[i], &error));
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
+        g_assert_true(g_str_has_prefix(error->message,
+                                       "the emulator '/q' does not speak QMP: malformed JSON: "));
+        g_assert_null(strchr(error->message, '\n'));
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t i;
+
+    g_setenv("LC_ALL", "C", TRUE);
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/capabilities/names", testNames);
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat("/capabilities/flags/", cases[i].name, NULL);
+
+        g_test_add_data_func(path, &cases[i], testFlags);
+    }
+    for (i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        g_autofree char *path = g_strconcat("/capabilities/refused/", refusals[i].name, NULL);
+
+        g_test_add_data_func(path, &refusals[i], testRefusal);
+    }
+    g_test_add_func("/capabilities/untagged", testUntagged);
+    g_test_add_func("/capabilities/malformed", testMalformed);
+    g_test_add_func("/capabilities/large-schema", testLarge);
+    return g_test_run();
+}

@@ -1,0 +1,779 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_qemu_command.c: properties of the command line that golden files do not show: options in
+ * both notations, options that override each other, and each refusal with its code and message.
+ * What real libvirt writes is in ../qemuxml2argvdata. */
+
+#include "config.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "gmemcommand.h"
+#include "gmemerror.h"
+
+#define FLAG(flag) (G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_##flag)
+
+#define CAPS_SHIM FLAG(MEMFD)
+#define CAPS_OBJECT (FLAG(MEMFD) | FLAG(SW_PROTECTED_VM) | FLAG(BACKEND_PRIVATE))
+#define CAPS_OBJECT_ONLY (FLAG(MEMFD) | FLAG(SW_PROTECTED_VM))
+#define CAPS_PROPERTY (FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD))
+#define CAPS_X_PROPERTY (FLAG(MEMFD) | FLAG(MEMFD_X_GUEST_MEMFD))
+#define CAPS_BOTH (CAPS_PROPERTY | FLAG(MEMFD_X_GUEST_MEMFD))
+
+#define OPTION "-x-libvirt-gmem"
+#define SHARED "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}"
+#define CONVERTIBLE                                                                                \
+    "{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\",\"added\":[]}"
+#define NONE "{\"version\":1,\"mode\":\"none\",\"added\":[]}"
+
+#define MACHINE "-machine", "q35,usb=off,memory-backend=pc.ram"
+#define SPLIT "-machine", "q35,memory-backend=pc.ram,kernel_irqchip=split"
+#define KVM "-accel", "kvm"
+#define MEMFD(id, size)                                                                            \
+    "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"" id "\",\"share\":true,\"size\":" size "}"
+#define RAM(id, size) "{\"qom-type\":\"memory-backend-ram\",\"id\":\"" id "\",\"size\":" size "}"
+#define MIB64 "67108864"
+
+/* What most tests have in front of what they are about. */
+#define HEAD "qemu", MACHINE, KVM, "-m", "64", "-object", MEMFD("pc.ram", MIB64)
+
+#define WORDS_MAX 32
+
+typedef struct {
+    const char *name;
+    guint64 flags;
+    const char *argv[WORDS_MAX];
+    const char *expected[WORDS_MAX];
+    bool shim;
+    unsigned long long ram;
+    size_t backends;
+    const char *object;
+} Case;
+
+#define SHIM_64 "version=1,mode=fully-shared,backends=1,ram=67108864"
+
+static const Case cases[] = {
+    {
+        "shim",
+        CAPS_SHIM,
+        {HEAD, OPTION, SHARED, "-S"},
+        {HEAD, OPTION, SHIM_64, "-S"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "property",
+        CAPS_PROPERTY,
+        {HEAD, "-S", OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-m", "64", "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+         "\"size\":67108864,\"guest-memfd\":true}",
+         "-S"},
+        false,
+        64 << 20,
+        1,
+        "guest-memfd",
+    },
+    {
+        "x-property",
+        CAPS_X_PROPERTY,
+        {HEAD, OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-m", "64", "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+         "\"size\":67108864,\"x-guest-memfd\":true}"},
+        false,
+        64 << 20,
+        1,
+        "x-guest-memfd",
+    },
+    {
+        "stable-name-preferred",
+        CAPS_BOTH,
+        {HEAD, OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-m", "64", "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+         "\"size\":67108864,\"guest-memfd\":true}"},
+        false,
+        64 << 20,
+        1,
+        "guest-memfd",
+    },
+    {
+        "object",
+        CAPS_OBJECT,
+        {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), "-sandbox", "on", OPTION,
+         CONVERTIBLE, "-name", "x"},
+        {"qemu", "-machine",
+         "q35,usb=off,memory-backend=pc.ram,kernel_irqchip=split,"
+         "confidential-guest-support=lsec0",
+         KVM, "-object",
+         "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864,"
+         "\"private\":true}",
+         "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on",
+         "-name", "x"},
+        false,
+        64 << 20,
+        1,
+        "sw-protected-vm",
+    },
+    {
+        /* no -sandbox before the pair: the object takes the pair's place */
+        "object-without-property",
+        CAPS_OBJECT_ONLY,
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-sandbox",
+         "on"},
+        {"qemu", "-machine",
+         "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
+         "-object", RAM("pc.ram", MIB64), "-object",
+         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
+        false,
+        64 << 20,
+        1,
+        "sw-protected-vm",
+    },
+    {
+        "shim-convertible",
+        CAPS_SHIM,
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
+         "version=1,mode=convertible,backends=1,ram=67108864"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        /* the same wish, but a QEMU that has only the other mode's property */
+        "property-does-not-help-convertible",
+        CAPS_PROPERTY,
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
+         "version=1,mode=convertible,backends=1,ram=67108864"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "object-does-not-help-shared",
+        CAPS_OBJECT,
+        {HEAD, OPTION, SHARED},
+        {HEAD, OPTION, SHIM_64},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "two-dashes",
+        CAPS_SHIM,
+        {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
+         MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHARED},
+        {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
+         MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHIM_64},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "key-value-notation",
+        CAPS_PROPERTY,
+        {"qemu", "-M", "q35,accel=kvm", "-object",
+         "memory-backend-memfd,id=ram-node0,size=64M,share=on", "-object",
+         "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd", "-numa",
+         "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node", OPTION,
+         SHARED},
+        {"qemu", "-M", "q35,accel=kvm", "-object",
+         "memory-backend-memfd,id=ram-node0,size=64M,share=on,guest-memfd=on", "-object",
+         "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd,guest-memfd=on",
+         "-numa", "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node"},
+        false,
+        128 << 20,
+        2,
+        "guest-memfd",
+    },
+    {
+        "key-value-private",
+        CAPS_OBJECT,
+        {"qemu", "-enable-kvm", "-machine", "memory-backend=a,,b,type=pc", "-object",
+         "memory-backend-file,id=a,,b,size=0.5G,size=1G,mem-path=/x,,y", OPTION, CONVERTIBLE},
+        {"qemu", "-enable-kvm", "-machine",
+         "memory-backend=a,,b,type=pc,kernel_irqchip=split,confidential-guest-support=lsec0",
+         "-object", "memory-backend-file,id=a,,b,size=0.5G,size=1G,mem-path=/x,,y,private=on",
+         "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
+        false,
+        1 << 30,
+        1,
+        "sw-protected-vm",
+    },
+    {
+        "numa-as-json",
+        CAPS_SHIM,
+        {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
+         "{\"type\":\"node\",\"nodeid\":0,\"memdev\":\"r0\"}", "-numa", "dist,src=0,dst=0,val=10",
+         OPTION, SHARED},
+        {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
+         "{\"type\":\"node\",\"nodeid\":0,\"memdev\":\"r0\"}", "-numa", "dist,src=0,dst=0,val=10",
+         OPTION, SHIM_64},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "last-machine-counts",
+        CAPS_SHIM,
+        {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
+         OPTION, SHARED, "-machine", "memory-backend=pc.ram"},
+        {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
+         OPTION, SHIM_64, "-machine", "memory-backend=pc.ram"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "split-by-accel",
+        CAPS_OBJECT_ONLY,
+        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
+         OPTION, CONVERTIBLE},
+        {"qemu", "-machine", "q35,usb=off,memory-backend=pc.ram,confidential-guest-support=lsec0",
+         "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64), "-object",
+         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
+        false,
+        64 << 20,
+        1,
+        "sw-protected-vm",
+    },
+    {
+        "dimm-nvdimm-pmem",
+        CAPS_PROPERTY,
+        {HEAD, "-object", MEMFD("memdimm0", MIB64), "-device",
+         "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}", "-object",
+         "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
+         "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
+         "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
+         "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}", OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-m", "64", "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+         "\"size\":67108864,\"guest-memfd\":true}",
+         "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"memdimm0\",\"share\":true,"
+         "\"size\":67108864,\"guest-memfd\":true}",
+         "-device", "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}",
+         "-object",
+         "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
+         "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
+         "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
+         "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}"},
+        false,
+        128 << 20,
+        2,
+        "guest-memfd",
+    },
+    {
+        "property-there-already",
+        CAPS_PROPERTY,
+        {"qemu", MACHINE, KVM, "-object",
+         "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on", OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-object",
+         "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on"},
+        false,
+        64 << 20,
+        1,
+        "guest-memfd",
+    },
+    {
+        "values-of-other-options",
+        CAPS_SHIM,
+        {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHARED, "-kernel", "-machine"},
+        {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHIM_64, "-kernel", "-machine"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "harmless-set-and-global",
+        CAPS_SHIM,
+        {HEAD, OPTION, SHARED, "-set", "device.video0.vgamem_mb=64", "-global",
+         "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
+        {HEAD, OPTION, SHIM_64, "-set", "device.video0.vgamem_mb=64", "-global",
+         "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "launch-security-of-hardware",
+        CAPS_SHIM,
+        {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
+         "-object", RAM("pc.ram", MIB64), "-object",
+         "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}", OPTION, NONE},
+        {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
+         "-object", RAM("pc.ram", MIB64), "-object",
+         "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}"},
+        false,
+        0,
+        0,
+        "none",
+    },
+};
+
+static void
+testCase(gconstpointer data)
+{
+    const Case *test = data;
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = test->flags};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)test->argv, &caps, &error);
+    size_t i;
+
+    g_assert_no_error(error);
+    for (i = 0; test->expected[i] != NULL && command->argv[i] != NULL; i++)
+        g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
+    g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
+    g_assert_cmpint(command->shim, ==, test->shim);
+    g_assert_cmpuint(command->ramSize, ==, test->ram);
+    g_assert_cmpuint(command->nbackends, ==, test->backends);
+    g_assert_cmpstr(command->emulatorObject, ==, test->object);
+}
+
+typedef struct {
+    const char *name;
+    guint64 flags;
+    int code;
+    const char *message;
+    const char *argv[WORDS_MAX];
+} Refusal;
+
+#define BAD VIR_ERR_CONFIG_UNSUPPORTED
+#define WOULD_CHANGE " could change what the RAM of a domain with private memory is made of"
+
+static const Refusal refusals[] = {
+    {"no-pair",
+     CAPS_SHIM,
+     VIR_ERR_XML_ERROR,
+     "QEMU's option '-x-libvirt-gmem' is not there",
+     {HEAD}},
+    {"pair-doubled",
+     CAPS_SHIM,
+     VIR_ERR_XML_ERROR,
+     "QEMU's option '-x-libvirt-gmem' is there more than once",
+     {HEAD, OPTION, SHARED, OPTION, SHARED}},
+    {"pair-doubled-with-two-dashes",
+     CAPS_SHIM,
+     VIR_ERR_XML_ERROR,
+     "QEMU's option '-x-libvirt-gmem' is there more than once",
+     {HEAD, OPTION, SHARED, "--x-libvirt-gmem", SHARED}},
+    {"pair-without-value",
+     CAPS_SHIM,
+     VIR_ERR_XML_ERROR,
+     "QEMU's option '-x-libvirt-gmem' has no value",
+     {HEAD, OPTION}},
+    {"no-machine",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's command line has no -machine",
+     {"qemu", KVM, OPTION, SHARED}},
+    {"machine-as-json",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the value of QEMU's option '-machine {\"type\":\"pc\"}'",
+     {"qemu", "-machine", "{\"type\":\"pc\"}", KVM, OPTION, SHARED}},
+    {"microvm",
+     CAPS_SHIM,
+     BAD,
+     "machine type 'microvm' cannot have private memory",
+     {HEAD, OPTION, SHARED, "-machine", "microvm"}},
+    {"isapc",
+     CAPS_SHIM,
+     BAD,
+     "machine type 'isapc' cannot have private memory",
+     {HEAD, OPTION, SHARED, "-machine", "type=isapc"}},
+    {"no-accelerator",
+     CAPS_SHIM,
+     BAD,
+     "guest_memfd is KVM's, and QEMU is not told to use KVM",
+     {"qemu", MACHINE, "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
+    {"tcg",
+     CAPS_SHIM,
+     BAD,
+     "guest_memfd is KVM's, and QEMU would use the accelerator 'tcg'",
+     {"qemu", MACHINE, "-accel", "tcg", "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
+    {"tcg-too",
+     CAPS_SHIM,
+     BAD,
+     "guest_memfd is KVM's, and QEMU would use the accelerator 'tcg'",
+     {HEAD, OPTION, SHARED, "-accel", "tcg,thread=multi"}},
+    {"tcg-by-machine",
+     CAPS_SHIM,
+     BAD,
+     "guest_memfd is KVM's, and QEMU would use the accelerator 'kvm:tcg'",
+     {HEAD, OPTION, SHARED, "-machine", "accel=kvm:tcg"}},
+    {"no-ram",
+     CAPS_SHIM,
+     BAD,
+     "the machine's RAM has no memory backend, so it cannot be private",
+     {"qemu", "-machine", "pc", KVM, OPTION, SHARED}},
+    {"only-a-dimm",
+     CAPS_SHIM,
+     BAD,
+     "the machine's RAM has no memory backend, so it cannot be private",
+     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("d", MIB64), "-device",
+      "pc-dimm,memdev=d,id=dimm0", OPTION, SHARED}},
+    {"backend-missing",
+     CAPS_SHIM,
+     BAD,
+     "there is no memory backend 'pc.ram', which -machine memory-backend uses",
+     {"qemu", MACHINE, KVM, OPTION, SHARED}},
+    {"dimm-backend-missing",
+     CAPS_SHIM,
+     BAD,
+     "there is no memory backend 'x', which pc-dimm 'dimm0' uses",
+     {HEAD, "-device", "{\"driver\":\"pc-dimm\",\"memdev\":\"x\",\"id\":\"dimm0\"}", OPTION,
+      SHARED}},
+    {"backend-twice",
+     CAPS_SHIM,
+     BAD,
+     "there are two memory backends 'pc.ram'",
+     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,id=pc.ram,size=64M"}},
+    {"backend-used-twice",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'pc.ram' is used twice, by nvdimm 'n' and by -machine memory-backend",
+     {HEAD, OPTION, SHARED, "-device", "nvdimm,memdev=pc.ram,id=n"}},
+    {"backend-without-id",
+     CAPS_SHIM,
+     BAD,
+     "a memory backend of type memory-backend-ram has no id",
+     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,size=64M"}},
+    {"backend-unused",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'shm' (memory-backend-file) is neither RAM nor an NVDIMM or virtio-pmem "
+     "device, which a domain with private memory cannot have",
+     {HEAD, OPTION, SHARED, "-object", "memory-backend-file,id=shm,mem-path=/x,size=1M", "-device",
+      "ivshmem-plain,memdev=shm"}},
+    {"epc",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'epc' (memory-backend-epc) is neither RAM nor an NVDIMM or virtio-pmem "
+     "device, which a domain with private memory cannot have",
+     {HEAD, OPTION, SHARED, "-object", "{\"qom-type\":\"memory-backend-epc\",\"id\":\"epc\"}"}},
+    {"nvdimm-on-memfd",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'n' of nvdimm 'n0' is a memory-backend-memfd; beside private memory it has to "
+     "be a memory-backend-file",
+     {HEAD, OPTION, SHARED, "-object", MEMFD("n", MIB64), "-device", "nvdimm,memdev=n,id=n0"}},
+    {"virtio-mem",
+     CAPS_SHIM,
+     BAD,
+     "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
+     {HEAD, OPTION, SHARED, "-device",
+      "{\"driver\":\"virtio-mem-pci\",\"memdev\":\"x\",\"id\":\"vm0\"}"}},
+    {"virtio-mem-escaped",
+     CAPS_SHIM,
+     BAD,
+     "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
+     {HEAD, OPTION, SHARED, "-device", "{\"driver\":\"virtio-\\u006dem-pci\",\"id\":\"vm0\"}"}},
+    {"dimm-without-backend",
+     CAPS_SHIM,
+     BAD,
+     "memory device 'd' of type pc-dimm has no memory backend",
+     {HEAD, OPTION, SHARED, "-device", "pc-dimm,id=d"}},
+    {"numa-mem",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-numa node,mem=64' gives a cell memory without a memory backend",
+     {HEAD, OPTION, SHARED, "-numa", "node,mem=64"}},
+    {"size-unreadable",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the size of memory backend 'pc.ram'",
+     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=1.5G,share=on", OPTION,
+      SHARED}},
+    {"size-zero",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the size of memory backend 'pc.ram'",
+     {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "0"), OPTION, SHARED}},
+    {"size-overflow",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the size of memory backend 'r1'",
+     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", "18446744073709551615"), "-object",
+      MEMFD("r1", "18446744073709551615"), "-numa", "node,memdev=r0", "-numa", "node,memdev=r1",
+      OPTION, SHARED}},
+    {"size-suffix-overflow",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the size of memory backend 'pc.ram'",
+     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=99E,share=on", OPTION,
+      SHARED}},
+    {"size-missing",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the size of memory backend 'pc.ram'",
+     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,share=on", OPTION, SHARED}},
+    {"object-unreadable",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the value of QEMU's option '-object {\"qom-type\":'",
+     {HEAD, OPTION, SHARED, "-object", "{\"qom-type\":"}},
+    {"object-with-a-key-twice",
+     CAPS_SHIM,
+     BAD,
+     "cannot read the value of QEMU's option '-object {\"id\":\"a\",\"id\":\"b\"}'",
+     {HEAD, OPTION, SHARED, "-object", "{\"id\":\"a\",\"id\":\"b\"}"}},
+    {"option-at-the-end",
+     CAPS_SHIM,
+     BAD,
+     "the option '-object' at the end of QEMU's command line has no value",
+     {HEAD, OPTION, SHARED, "-object"}},
+    {"mem-path",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-mem-path /x'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-mem-path", "/x"}},
+    {"mem-prealloc",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-mem-prealloc'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-mem-prealloc"}},
+    {"readconfig",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-readconfig /x'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-readconfig", "/x"}},
+    {"preconfig",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-preconfig'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "--preconfig"}},
+    {"set-object",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-set object.pc.ram.share=off'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-set", "object.pc.ram.share=off"}},
+    {"set-memdev",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-set device.dimm0.memdev=x'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-set", "device.dimm0.memdev=x"}},
+    {"global-memdev",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-global pc-dimm.memdev=x'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-global", "pc-dimm.memdev=x"}},
+    {"global-backend",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-global driver=memory-backend-memfd,property=share,value=off'" WOULD_CHANGE,
+     {HEAD, OPTION, SHARED, "-global", "driver=memory-backend-memfd,property=share,value=off"}},
+    {"shared-on-file",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'pc.ram' is a memory-backend-file; for fully shared guest_memfd it has to be "
+     "a memory-backend-memfd",
+     {"qemu", MACHINE, KVM, "-object",
+      "memory-backend-file,id=pc.ram,size=64M,share=on,mem-path=/x", OPTION, SHARED}},
+    {"shared-on-ram-with-property",
+     CAPS_PROPERTY,
+     BAD,
+     "memory backend 'pc.ram' is a memory-backend-ram; for fully shared guest_memfd it has to be a "
+     "memory-backend-memfd",
+     {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHARED}},
+    {"shared-not-shared",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'pc.ram' is not shared, which fully shared guest_memfd has to be",
+     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M", OPTION, SHARED}},
+    {"shared-off",
+     CAPS_PROPERTY,
+     BAD,
+     "memory backend 'pc.ram' is not shared, which fully shared guest_memfd has to be",
+     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M,share=off", OPTION,
+      SHARED}},
+    {"shared-hugetlb",
+     CAPS_SHIM,
+     BAD,
+     "memory backend 'pc.ram' asks for huge pages, which guest_memfd does not have",
+     {"qemu", MACHINE, KVM, "-object",
+      "memory-backend-memfd,id=pc.ram,size=64M,share=on,hugetlb=on", OPTION, SHARED}},
+    {"shared-property-off",
+     CAPS_PROPERTY,
+     BAD,
+     "memory backend 'pc.ram' has the property 'guest-memfd' switched off",
+     {"qemu", MACHINE, KVM, "-object",
+      "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=off", OPTION, SHARED}},
+    {"shared-with-confidential",
+     CAPS_SHIM,
+     BAD,
+     "fully shared guest_memfd and confidential guest support ('sev0') exclude each other",
+     {HEAD, OPTION, SHARED, "-machine", "confidential-guest-support=sev0"}},
+    {"convertible-with-confidential",
+     CAPS_OBJECT,
+     BAD,
+     "the machine has confidential guest support already: 'sev0'",
+     {HEAD, OPTION, CONVERTIBLE, "-machine", "confidential-guest-support=sev0"}},
+    {"convertible-with-encryption",
+     CAPS_OBJECT,
+     BAD,
+     "the machine has confidential guest support already: 'sev0'",
+     {HEAD, OPTION, CONVERTIBLE, "-machine", "memory-encryption=sev0"}},
+    {"convertible-lsec0",
+     CAPS_OBJECT,
+     BAD,
+     "there is already an object 'lsec0'",
+     {HEAD, OPTION, CONVERTIBLE, "-object", "secret,id=lsec0,data=x"}},
+    {"convertible-irqchip",
+     CAPS_OBJECT,
+     BAD,
+     "a software-protected VM needs kernel_irqchip=split, not 'on'",
+     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
+      "kernel-irqchip=on"}},
+    {"convertible-irqchip-by-accel",
+     CAPS_OBJECT,
+     BAD,
+     "a software-protected VM needs kernel_irqchip=split, not 'off'",
+     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-accel",
+      "kvm,kernel-irqchip=off"}},
+    {"convertible-irqchip-missing",
+     CAPS_SHIM,
+     BAD,
+     "a software-protected VM needs kernel_irqchip=split, which is not on QEMU's command line",
+     {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
+    {"convertible-smm",
+     CAPS_OBJECT,
+     BAD,
+     "a software-protected VM has no SMM, and QEMU is told smm=on",
+     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
+      "smm=on"}},
+    {"convertible-private-off",
+     CAPS_OBJECT,
+     BAD,
+     "memory backend 'pc.ram' has the property 'private' switched off",
+     {"qemu", SPLIT, KVM, "-object",
+      "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":1,\"private\":false}",
+      OPTION, CONVERTIBLE}},
+    {"nobody-has-it",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-x-libvirt-gmem' leaves private memory to the domain's launch security, and "
+     "there is none that has it",
+     {HEAD, OPTION, NONE}},
+    {"sev-has-it-not",
+     CAPS_SHIM,
+     BAD,
+     "QEMU's option '-x-libvirt-gmem' leaves private memory to the domain's launch security, and "
+     "there is none that has it",
+     {HEAD, "-machine", "confidential-guest-support=lsec0", "-object", "sev-guest,id=lsec0", OPTION,
+      NONE}},
+};
+
+static void
+testRefusal(gconstpointer data)
+{
+    const Refusal *test = data;
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = test->flags};
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(gmemCommandBuild((char *const *)test->argv, &caps, &error));
+    g_assert_nonnull(error);
+    g_assert_cmpstr(error->message, ==, test->message);
+    g_assert_error(error, GMEM_ERROR, test->code);
+}
+
+/* The carrier is the conf part's to judge; here only that its refusal is passed on. */
+static void
+testDamagedCarrier(void)
+{
+    static const char *const values[] = {
+        "",
+        "x",
+        "{}",
+        "{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}",
+        "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"more\":1}",
+        "version=1,mode=fully-shared,backends=1,ram=67108864",
+    };
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(values); i++) {
+        const char *const argv[] = {HEAD, OPTION, values[i], NULL};
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(gmemCommandBuild((char *const *)argv, &caps, &error));
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    }
+}
+
+static void
+testConcerns(void)
+{
+    static const char *const none[] = {"qemu", "-append", OPTION, OPTION "x", "y", NULL};
+    static const char *const one[] = {"qemu", "-append", OPTION, "--x-libvirt-gmem", NULL};
+    static const char *const empty[] = {NULL};
+
+    g_assert_false(gmemCommandConcerns((char *const *)none));
+    g_assert_true(gmemCommandConcerns((char *const *)one));
+    g_assert_false(gmemCommandConcerns((char *const *)empty));
+}
+
+/* As many cells as QEMU takes, and no time to speak of. */
+static void
+testManyCells(void)
+{
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
+    g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
+    static const char *const head[] = {"qemu", "-machine", "pc", KVM, OPTION, SHARED};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemCommand) command = NULL;
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(head); i++)
+        g_ptr_array_add(argv, g_strdup(head[i]));
+    for (i = 0; i < 1000; i++) {
+        g_ptr_array_add(argv, g_strdup("-object"));
+        g_ptr_array_add(argv, g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
+                                              "\"ram-node%zu\",\"share\":true,\"size\":4096}",
+                                              i));
+        g_ptr_array_add(argv, g_strdup("-numa"));
+        g_ptr_array_add(argv, g_strdup_printf("node,nodeid=%zu,memdev=ram-node%zu", i, i));
+    }
+    g_ptr_array_add(argv, NULL);
+    command = gmemCommandBuild((char *const *)argv->pdata, &caps, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(command->nbackends, ==, 1000);
+    g_assert_cmpuint(command->ramSize, ==, 4096000);
+    g_assert_cmpuint(g_strv_length(command->argv), ==, argv->len - 1);
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t i;
+
+    g_setenv("LC_ALL", "C", TRUE);
+    g_test_init(&argc, &argv, NULL);
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strconcat("/command/", cases[i].name, NULL);
+
+        g_test_add_data_func(path, &cases[i], testCase);
+    }
+    for (i = 0; i < G_N_ELEMENTS(refusals); i++) {
+        g_autofree char *path = g_strconcat("/command/refused/", refusals[i].name, NULL);
+
+        g_test_add_data_func(path, &refusals[i], testRefusal);
+    }
+    g_test_add_func("/command/damaged-carrier", testDamagedCarrier);
+    g_test_add_func("/command/concerns", testConcerns);
+    g_test_add_func("/command/many-cells", testManyCells);
+    return g_test_run();
+}
