@@ -49,7 +49,7 @@
         .set    RAM_FIRST, 0x100000
         .set    RAM_LIMIT, 64 << 30
 
-        .set    MAGIC, 0x45474150454d4547       # "GMEMPAGE"
+        .set    MAGIC, 0x454741504d454d47       # "GMEMPAGE"
 
         .set    COM1, 0x3f8
         .set    TICKS, 18                       # of 1/18.2 s: what PIT channel 0 counts to 65536 in
