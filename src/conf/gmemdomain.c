@@ -215,7 +215,7 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
 
     gmemDomainFindArguments(def, nodes, argv);
     while (gmemArgvNext((char *const *)argv->pdata, &position, &option)) {
-        if (option.name == NULL || strcmp(option.name, GMEM_CARRIER_OPTION + 1) != 0)
+        if (option.name == NULL || strcmp(option.name, &GMEM_CARRIER_OPTION[1]) != 0)
             continue;
         if (count++ == 0)
             first = option.index;

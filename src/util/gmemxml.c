@@ -43,7 +43,6 @@ struct gmemXML {
 typedef struct {
     xmlParserCtxt *ctxt;
     gmemXML *xml;
-    bool encoded; /* positions count bytes of a text that libxml2 made, not of ours */
 } gmemXMLParser;
 
 typedef struct {
@@ -78,11 +77,23 @@ gmemXMLParserHere(xmlParserCtxt *ctxt)
 
     if (parser == NULL || parser->ctxt != ctxt || ctxt->inputNr != 1 || ctxt->node == NULL)
         return NULL;
-    if (ctxt->input->buf != NULL && ctxt->input->buf->encoder != NULL) {
-        parser->encoded = true;
-        return NULL;
-    }
     return parser;
+}
+
+/* What xmlByteConsumed returns, which is deprecated since 2.14, for text that is UTF-8. */
+static size_t
+gmemXMLPosition(const xmlParserCtxt *ctxt)
+{
+    const xmlParserInput *input = ctxt->input;
+
+    return input->consumed + (size_t)(input->cur - input->base);
+}
+
+/* Whether positions count bytes of a text that libxml2 made, not of ours. */
+static bool
+gmemXMLIsEncoded(const xmlDoc *doc)
+{
+    return doc->encoding != NULL && g_ascii_strcasecmp((const char *)doc->encoding, "UTF-8") != 0;
 }
 
 /* Returns the offset of the "<" of the tag that reaches to @end; the text's length for none. */
@@ -110,17 +121,17 @@ gmemXMLStartElement(void *opaque,
     xmlParserCtxt *ctxt = opaque;
     gmemXMLSpan span = {0};
     gmemXMLParser *parser;
-    long position;
+    size_t position;
 
     xmlSAX2StartElementNs(ctxt, name, prefix, href, nnamespaces, namespaces, nattributes,
                           ndefaulted, attributes);
     parser = gmemXMLParserHere(ctxt);
     if (parser == NULL)
         return;
-    position = xmlByteConsumed(ctxt);
-    if (position <= 0 || (size_t)position >= parser->xml->length)
+    position = gmemXMLPosition(ctxt);
+    if (position == 0 || position >= parser->xml->length)
         return;
-    span.tagEnd = (size_t)position;
+    span.tagEnd = position;
     span.start = gmemXMLTagStart(parser->xml, span.tagEnd);
     if (span.start == parser->xml->length ||
         (parser->xml->text[span.tagEnd] != '>' && parser->xml->text[span.tagEnd] != '/'))
@@ -139,11 +150,11 @@ gmemXMLEndElement(void *opaque, const xmlChar *name, const xmlChar *prefix, cons
     if (parser != NULL)
         span = gmemXMLGetSpan(parser->xml, ctxt->node);
     if (span != NULL) {
-        long position = xmlByteConsumed(ctxt);
+        size_t position = gmemXMLPosition(ctxt);
 
-        if (position > 0 && (size_t)position <= parser->xml->length &&
+        if (position > 0 && position <= parser->xml->length &&
             parser->xml->text[position - 1] == '>') {
-            span->end = (size_t)position;
+            span->end = position;
             span->close = parser->xml->text[span->tagEnd] == '/'
                               ? span->tagEnd
                               : gmemXMLTagStart(parser->xml, span->end);
@@ -159,7 +170,7 @@ static gmemXML *
 gmemXMLParseText(char *text, bool *encoded)
 {
     g_autoptr(gmemXML) xml = g_new0(gmemXML, 1);
-    gmemXMLParser parser = {NULL, xml, false};
+    gmemXMLParser parser = {NULL, xml};
     xmlParserCtxt *ctxt = xmlNewParserCtxt();
 
     xml->text = text;
@@ -173,9 +184,9 @@ gmemXMLParseText(char *text, bool *encoded)
     ctxt->sax->endElementNs = gmemXMLEndElement;
     xml->doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL, GMEM_XML_OPTIONS);
     xmlFreeParserCtxt(ctxt);
-    *encoded = parser.encoded;
     if (xml->doc == NULL || xmlDocGetRootElement(xml->doc) == NULL)
         return NULL;
+    *encoded = gmemXMLIsEncoded(xml->doc);
     return g_steal_pointer(&xml);
 }
 
