@@ -30,6 +30,9 @@
 /* The version of the shim's configuration. */
 #define GMEM_SHIM_CONFIG_VERSION 1
 
+/* The change of lowering that is about preallocation. */
+#define GMEM_ALLOCATION_PATH "memoryBacking/allocation/@mode"
+
 /* What libvirt calls its launch security objects. */
 #define GMEM_LAUNCH_OBJECT "lsec0"
 
@@ -81,7 +84,6 @@ typedef struct {
     size_t npairs;
     const char *carrier;
     size_t machine; /* index of the first -machine's value; 0: none */
-    size_t sandbox; /* index of the last -sandbox before the pair; 0: none */
     gmemBackend *backends;
     size_t nbackends;
     gmemReference *references;
@@ -513,8 +515,6 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         return gmemReadDevice(line, option, error);
     if (strcmp(name, "object") == 0)
         return gmemReadObject(line, option, error);
-    if (strcmp(name, "sandbox") == 0 && line->npairs == 0)
-        line->sandbox = option->index;
     if (gmemIsOneOf(name, gmemCommandRefused, G_N_ELEMENTS(gmemCommandRefused)) ||
         (strcmp(name, "set") == 0 && gmemSetConcernsMemory(option->value)) ||
         (strcmp(name, "global") == 0 && gmemGlobalConcernsMemory(option->value)))
@@ -732,28 +732,26 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
     return 0;
 }
 
-/* @backend's value with @property true: only that is added, the rest stays as it was written. */
-static char *
-gmemBackendWith(const gmemBackend *backend, const char *property)
+/* The value of @backend as edited so far. */
+static const char *
+gmemBackendText(const gmemBackend *backend, char *const *edits)
 {
-    const char *text = backend->props.text;
-    const char *brace;
-
-    if (backend->props.json == NULL)
-        return g_strdup_printf("%s,%s=on", text, property);
-    brace = strrchr(text, '}');
-    return g_strdup_printf("%.*s,\"%s\":true%s", (int)(brace - text), text, property, brace);
+    return edits[backend->index] != NULL ? edits[backend->index] : backend->props.text;
 }
 
-/* Sets @property on all RAM. @edits: a word for each of argv, NULL where it stays. */
+/* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
+ * @edits: a word for each of argv, NULL where it stays. */
 static int
-gmemEditBackends(const gmemCommandLine *line, const char *property, char **edits, GError **error)
+gmemEditProperty(const gmemCommandLine *line, const char *property, char **edits, GError **error)
 {
     size_t i;
 
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
         int present = gmemPropsGetBool(&backend->props, property);
+        const char *text = gmemBackendText(backend, edits);
+        const char *brace = strrchr(text, '}');
+        char *edited;
 
         if (backend->use != GMEM_USE_RAM || present == 1)
             continue;
@@ -761,32 +759,61 @@ gmemEditBackends(const gmemCommandLine *line, const char *property, char **edits
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend '%s' has the property '%s' switched off"),
                                 backend->id, property);
-        edits[backend->index] = gmemBackendWith(backend, property);
+        if (backend->props.json != NULL && brace != NULL)
+            edited =
+                g_strdup_printf("%.*s,\"%s\":true%s", (int)(brace - text), text, property, brace);
+        else
+            edited = g_strdup_printf("%s,%s=on", text, property);
+        gmemReplace(&edits[backend->index], edited);
     }
     return 0;
 }
 
-/* argv with @edits, without the pair unless @keepPair, and with -object @object before the word at
- * @place where @object is not NULL. */
-static char **
-gmemAssemble(const gmemCommandLine *line,
-             char *const *edits,
-             bool keepPair,
-             const char *object,
-             size_t place)
+/* libvirt preallocates huge pages whether or not it is asked to, and refuses to be asked not to. In
+ * convertible mode RAM would be held twice then. Lowering tells by a change of its own to
+ * <allocation mode='immediate'> that it was not the user who wrote that. */
+static void
+gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char **edits)
 {
-    char **argv = g_new0(char *, line->argc + 3);
+    static const char on[] = "\"prealloc\":true";
+    bool unwanted = false;
+    size_t i;
+
+    for (i = 0; i < carrier->nchanges; i++) {
+        if (strcmp(carrier->changes[i].path, GMEM_ALLOCATION_PATH) == 0)
+            unwanted = true;
+    }
+    for (i = 0; unwanted && i < line->nbackends; i++) {
+        const gmemBackend *backend = &line->backends[i];
+        const char *text = gmemBackendText(backend, edits);
+        const char *at = strstr(text, on);
+
+        /* Spelled in another way it is not libvirt's, but a user's own argument, and so a wish. */
+        if (backend->use != GMEM_USE_RAM || backend->props.json == NULL || at == NULL)
+            continue;
+        gmemReplace(
+            &edits[backend->index],
+            g_strdup_printf("%.*s\"prealloc\":false%s", (int)(at - text), text, at + strlen(on)));
+    }
+}
+
+/* argv with @edits; where @keepPair is false, -object @object stands in the place of the pair, or
+ * nothing where @object is NULL. That place is where libvirt puts launch security objects: behind
+ * its devices, before the user's arguments. */
+static char **
+gmemAssemble(const gmemCommandLine *line, char *const *edits, bool keepPair, const char *object)
+{
+    char **argv = g_new0(char *, line->argc + 1);
     size_t n = 0;
     size_t i;
 
     for (i = 0; i < line->argc; i++) {
-        if (i == place && object != NULL) {
-            argv[n++] = g_strdup("-object");
-            argv[n++] = g_strdup(object);
-        }
-        if (!keepPair && (i == line->pair || i == line->pair + 1))
-            continue;
-        argv[n++] = g_strdup(edits[i] != NULL ? edits[i] : line->argv[i]);
+        bool pair = i == line->pair || i == line->pair + 1;
+
+        if (!pair || keepPair)
+            argv[n++] = g_strdup(edits[i] != NULL ? edits[i] : line->argv[i]);
+        else if (object != NULL)
+            argv[n++] = g_strdup(i == line->pair ? "-object" : object);
     }
     return argv;
 }
@@ -812,15 +839,14 @@ gmemEmitObject(const gmemCommandLine *line,
     bool split = line->irqchip != NULL || line->accelIrqchip != NULL;
 
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_BACKEND_PRIVATE) &&
-        gmemEditBackends(line, "private", edits, error) < 0)
+        gmemEditProperty(line, "private", edits, error) < 0)
         return -1;
     edits[line->machine] =
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
                         split ? "" : ",kernel_irqchip=split", GMEM_LAUNCH_OBJECT);
     command->emulatorObject = g_strdup("sw-protected-vm");
     command->argv = gmemAssemble(
-        line, edits, false, "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}",
-        line->sandbox != 0 ? line->sandbox : line->pair);
+        line, edits, false, "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
     return 0;
 }
 
@@ -832,10 +858,10 @@ gmemEmitProperty(const gmemCommandLine *line,
                  gmemCommand *command,
                  GError **error)
 {
-    if (gmemEditBackends(line, property, edits, error) < 0)
+    if (gmemEditProperty(line, property, edits, error) < 0)
         return -1;
     command->emulatorObject = g_strdup(property);
-    command->argv = gmemAssemble(line, edits, false, NULL, 0);
+    command->argv = gmemAssemble(line, edits, false, NULL);
     return 0;
 }
 
@@ -848,11 +874,12 @@ gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
                         gmemModeToString(command->mode), command->nbackends, command->ramSize);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
-    command->argv = gmemAssemble(line, edits, true, NULL, 0);
+    command->argv = gmemAssemble(line, edits, true, NULL);
 }
 
 static int
 gmemEmit(const gmemCommandLine *line,
+         const gmemCarrier *carrier,
          const gmemQEMUCaps *caps,
          char **edits,
          gmemCommand *command,
@@ -863,6 +890,7 @@ gmemEmit(const gmemCommandLine *line,
 
         if (gmemCheckConvertible(line, !object, error) < 0)
             return -1;
+        gmemEditPrealloc(line, carrier, edits);
         if (object)
             return gmemEmitObject(line, caps, edits, command, error);
     } else {
@@ -914,10 +942,10 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     if (command->mode == GMEM_MODE_NONE) {
         rc = gmemCheckHardware(&line, error);
         command->emulatorObject = g_strdup("none");
-        command->argv = gmemAssemble(&line, edits, false, NULL, 0);
+        command->argv = gmemAssemble(&line, edits, false, NULL);
     } else if (gmemCheckMachine(&line, error) < 0 || gmemCheckReferences(&line, error) < 0 ||
                gmemCheckBackends(&line, error) < 0 || gmemSumUp(&line, command, error) < 0 ||
-               gmemEmit(&line, caps, edits, command, error) < 0) {
+               gmemEmit(&line, carrier, caps, edits, command, error) < 0) {
         rc = -1;
     }
     gmemFreeEdits(edits, line.argc);

@@ -24,6 +24,9 @@
 #define SHARED "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}"
 #define CONVERTIBLE                                                                                \
     "{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\",\"added\":[]}"
+#define NO_PREALLOC                                                                                \
+    "{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\",\"added\":["      \
+    "{\"path\":\"memoryBacking/allocation/@mode\",\"value\":\"immediate\"}]}"
 #define NONE "{\"version\":1,\"mode\":\"none\",\"added\":[]}"
 
 #define MACHINE "-machine", "q35,usb=off,memory-backend=pc.ram"
@@ -32,6 +35,9 @@
 #define MEMFD(id, size)                                                                            \
     "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"" id "\",\"share\":true,\"size\":" size "}"
 #define RAM(id, size) "{\"qom-type\":\"memory-backend-ram\",\"id\":\"" id "\",\"size\":" size "}"
+#define HUGE(rest)                                                                                 \
+    "{\"qom-type\":\"memory-backend-file\",\"id\":\"pc.ram\",\"mem-path\":\"/"                     \
+    "x\",\"prealloc\":" rest
 #define MIB64 "67108864"
 
 /* What most tests have in front of what they are about. */
@@ -103,23 +109,21 @@ static const Case cases[] = {
     {
         "object",
         CAPS_OBJECT,
-        {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), "-sandbox", "on", OPTION,
-         CONVERTIBLE, "-name", "x"},
+        {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), "-S", OPTION, CONVERTIBLE,
+         "-sandbox", "on"},
         {"qemu", "-machine",
          "q35,usb=off,memory-backend=pc.ram,kernel_irqchip=split,"
          "confidential-guest-support=lsec0",
          KVM, "-object",
          "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864,"
          "\"private\":true}",
-         "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on",
-         "-name", "x"},
+         "-S", "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
         false,
         64 << 20,
         1,
         "sw-protected-vm",
     },
     {
-        /* no -sandbox before the pair: the object takes the pair's place */
         "object-without-property",
         CAPS_OBJECT_ONLY,
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-sandbox",
@@ -303,6 +307,42 @@ static const Case cases[] = {
          "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
         {HEAD, OPTION, SHIM_64, "-set", "device.video0.vgamem_mb=64", "-global",
          "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        /* asked for by libvirt on its own account, together with "private" */
+        "prealloc-not-asked-for",
+        CAPS_OBJECT,
+        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
+        {"qemu", "-machine",
+         "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
+         "-object", HUGE("false,\"size\":67108864,\"private\":true}"), "-object",
+         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
+        false,
+        64 << 20,
+        1,
+        "sw-protected-vm",
+    },
+    {
+        "prealloc-not-asked-for-shim",
+        CAPS_SHIM,
+        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
+        {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), OPTION,
+         "version=1,mode=convertible,backends=1,ram=67108864"},
+        true,
+        64 << 20,
+        1,
+        "shim",
+    },
+    {
+        "prealloc-asked-for",
+        CAPS_SHIM,
+        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, CONVERTIBLE},
+        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION,
+         "version=1,mode=convertible,backends=1,ram=67108864"},
         true,
         64 << 20,
         1,
