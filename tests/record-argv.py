@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Records the command lines that the installed, stock libvirt writes for tests/qemuxml2argvdata.
+
+usage: sudo tests/record-argv.py BUILD [NAME …]
+
+For each NAME.xml (default: all) the domain is lowered by BUILD/tests/unit/gmem-lower and started on an
+embedded driver without our library. The emulator is a script that answers libvirt's questions through
+the real QEMU, writes down the arguments of the domain itself, and ends; so NAME.stock.args is what
+QEMU would have been started with, but for what differs from run to run: domain ids and descriptors.
+Then run the golden test with GMEM_TEST_REGENERATE_OUTPUT=1, and look at the difference.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, 'e2e'))
+sys.dont_write_bytecode = True
+
+import gmem_rig  # pylint: disable=wrong-import-position
+
+DATA = os.path.join(HERE, 'qemuxml2argvdata')
+QEMU = gmem_rig.QEMU
+RECORDER = '/run/recorder'
+RECORD = '/run/argv'
+HUGE = '/run/huge'
+
+RECORDER_SCRIPT = '''\
+#!/bin/sh
+case " $* " in
+*" -name guest="*)
+  printf '%%s\\0' "$@" > %s
+  echo recorded >&2
+  exit 1
+  ;;
+esac
+exec %s "$@"
+''' % (RECORD, QEMU)
+
+
+def quote(word):
+    """As a shell would want it; the same bytes as the golden test writes."""
+    if re.fullmatch(r'[A-Za-z0-9_@%+=:,./-]+', word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def format_args(words):
+    """One option a line, with its value."""
+    text = quote(words[0])
+    for word in words[1:]:
+        text += (' \\\n' if word.startswith('-') else ' ') + quote(word)
+    return text + '\n'
+
+
+def steady(word):
+    """A word without what is different in each run."""
+    word = re.sub(r'/domain-\d+-', '/domain-1-', word)
+    word = re.sub(r'(%s/libvirt/qemu[^/]*/)\d+-' % HUGE, r'\g<1>1-', word)
+    return re.sub(r'^(socket,id=charmonitor,fd=)\d+', r'\g<1>20', word)
+
+
+def record(rig, client, lower, name):
+    with open(os.path.join(DATA, name + '.xml'), encoding='utf-8') as file:
+        user = file.read()
+    lowered = subprocess.run([lower], input=user, stdout=subprocess.PIPE, text=True,
+                             check=True).stdout
+    xml = lowered.replace('<emulator>%s<' % QEMU, '<emulator>%s<' % RECORDER)
+    if xml == lowered:
+        sys.exit('%s.xml does not name %s' % (name, QEMU))
+    try:
+        client.create(xml)
+    except gmem_rig.LibvirtError as error:
+        if 'recorded' not in error.message:
+            sys.exit('%s: %s' % (name, error.message))
+    with open(rig.outer(RECORD), encoding='utf-8') as file:
+        words = [QEMU] + file.read().split('\0')[:-1]
+    os.unlink(rig.outer(RECORD))
+    path = os.path.join(DATA, name + '.stock.args')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(format_args([steady(word) for word in words]))
+    print('recorded ' + os.path.relpath(path))
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    lower = os.path.join(sys.argv[1], 'tests/unit/gmem-lower')
+    names = sys.argv[2:] or [os.path.basename(path)[:-len('.xml')]
+                             for path in sorted(glob.glob(os.path.join(DATA, '*.xml')))]
+    if not shutil.which(lower):
+        sys.exit('%s is not built' % lower)
+    with gmem_rig.EmbedRig() as rig:
+        rig.write(RECORDER, RECORDER_SCRIPT, 0o755)
+        rig.write(rig.config, rig.read(rig.config) + 'hugetlbfs_mount = "%s"\n' % HUGE)
+        rig.write('/run/nvdimm.img', '')
+        os.truncate(rig.outer('/run/nvdimm.img'), 128 * gmem_rig.MIB)
+        mount = rig.run(['sh', '-c', 'mkdir %s && mount -t hugetlbfs none %s' % (HUGE, HUGE)])
+        if mount.returncode:
+            sys.exit(mount.stderr)
+        client = rig.python()
+        for name in names:
+            record(rig, client, lower, name)
+        client.close()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmem-lower.c: reads domain XML on stdin and prints what stock libvirt is given; a tool of
+ * ../record-argv.py. */
+
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemlower.h"
+
+int
+main(void)
+{
+    g_autofree char *text = g_malloc0(1024 * 1024);
+    g_autofree char *lowered = NULL;
+    g_autoptr(GError) error = NULL;
+    size_t length = fread(text, 1, 1024 * 1024 - 1, stdin);
+
+    text[length] = '\0';
+    lowered = gmemLower(text, false, NULL, &error);
+    if (lowered == NULL) {
+        g_autofree char *message = gmemErrorFormat(error);
+
+        fprintf(stderr, "%s\n", message);
+        return 1;
+    }
+    return fputs(lowered, stdout) == EOF ? 1 : 0;
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What must hold between the two command lines of each golden pair, told without the code under test.
+
+usage: test_argv_properties.py DIRECTORY
+"""
+
+import glob
+import json
+import os
+import re
+import shlex
+import sys
+import traceback
+
+OPTION = '-x-libvirt-gmem'
+LAUNCH_OBJECT = {'qom-type': 'sw-protected-vm', 'id': 'lsec0'}
+# All options without a value that libvirt writes for these domains.
+FLAGS = {'-S', '-no-user-config', '-nodefaults', '-no-shutdown'}
+PROPERTIES = {('object', 'convertible'): 'private', ('property', 'fully-shared'): 'guest-memfd'}
+
+
+class Args:
+    """A command line: a list of (option, value), with what it says about memory."""
+
+    def __init__(self, path):
+        with open(path, encoding='utf-8') as file:
+            self.words = shlex.split(file.read().replace('\\\n', ' '))
+        self.options = []
+        words = iter(self.words[1:])
+        for word in words:
+            assert word.startswith('-'), 'a positional argument: %s' % word
+            self.options.append((word, None if word in FLAGS else next(words)))
+        self.backends = {}
+        for value in self.values('-object'):
+            properties = json.loads(value)
+            if properties['qom-type'].startswith('memory-backend-'):
+                assert properties['id'] not in self.backends
+                self.backends[properties['id']] = (value, properties)
+        self.devices = [json.loads(value) for value in self.values('-device')]
+
+    def values(self, option):
+        return [value for name, value in self.options if name == option]
+
+    def keys(self, option):
+        """A list of dictionaries, one for each use of an option in key=value notation."""
+        result = []
+        for value in self.values(option):
+            first, *rest = value.split(',')
+            result.append(dict([('', first)] + [part.split('=', 1) for part in rest]))
+        return result
+
+    @property
+    def ram(self):
+        """Ids of the backends that are RAM, in the order of their use."""
+        ids = [machine['memory-backend'] for machine in self.keys('-machine')
+               if 'memory-backend' in machine]
+        ids += [cell['memdev'] for cell in self.keys('-numa') if cell[''] == 'node']
+        ids += [device['memdev'] for device in self.devices if device['driver'] == 'pc-dimm']
+        return ids
+
+    @property
+    def files(self):
+        return [device['memdev'] for device in self.devices if device['driver'] == 'nvdimm']
+
+
+def check_shape(stock, shape):
+    """That the recording is of the shape that its name says."""
+    cells = [cell for cell in stock.keys('-numa') if cell[''] == 'node']
+    ram = [stock.backends[name][1] for name in stock.ram]
+    drivers = [device['driver'] for device in stock.devices]
+    assert ('pc-dimm' in drivers) == (shape == 'dimm')
+    assert ('nvdimm' in drivers) == (shape == 'nvdimm')
+    assert any('host-nodes' in backend for backend in ram) == (shape == 'host-nodes')
+    assert any('/huge/' in backend.get('mem-path', '') for backend in ram) == (shape == 'hugepages')
+    if shape == 'plain':
+        assert not cells and len(ram) == 1
+    if shape in ('cells', 'host-nodes'):
+        assert len(cells) > 1 and len(set(backend['size'] for backend in ram)) > 1
+
+
+def check_ram(stock, mode):
+    assert stock.ram and len(set(stock.ram)) == len(stock.ram)
+    assert sorted(stock.ram + stock.files) == sorted(stock.backends)
+    for name in stock.ram if mode == 'fully-shared' else []:
+        properties = stock.backends[name][1]
+        assert properties['qom-type'] == 'memory-backend-memfd' and properties['share'] is True
+
+
+def expected_options(stock, row, mode):
+    """What the other command line's options have to be, worked out from the stock one's."""
+    added = PROPERTIES.get((row, mode))
+    wanted = []
+    for name, value in stock.options:
+        if name == OPTION and not added:
+            size = sum(stock.backends[backend][1]['size'] for backend in stock.ram)
+            value = 'version=1,mode=%s,backends=%d,ram=%d' % (mode, len(stock.ram), size)
+        elif name == OPTION and added == 'private':
+            name, value = '-object', json.dumps(LAUNCH_OBJECT, separators=(',', ':'))
+        elif name == OPTION:
+            continue
+        elif name == '-machine' and added == 'private':
+            assert 'kernel_irqchip=split' in value.split(',')
+            value += ',confidential-guest-support=lsec0'
+        elif name == '-object' and added and json.loads(value)['id'] in stock.ram:
+            # By the text: nothing else may change, not even the order of members.
+            assert value.endswith('}') and '"%s"' % added not in value
+            value = '%s,"%s":true}' % (value[:-1], added)
+        wanted.append((name, value))
+    return wanted
+
+
+def check_result(stock, ours, row, mode):
+    added = PROPERTIES.get((row, mode))
+    assert ours.words[0] == stock.words[0]
+    assert ours.ram == stock.ram and ours.files == stock.files
+    for name in ours.ram:
+        before, after = stock.backends[name][1], dict(ours.backends[name][1])
+        assert after['size'] == before['size']
+        if added:
+            assert after.pop(added) is True
+        # Huge pages are not preallocated without the user's wish.
+        if mode == 'convertible' and after.get('prealloc') is False:
+            before = dict(before, prealloc=False)
+        assert after == before
+    for name in ours.files:
+        assert ours.backends[name] == stock.backends[name]
+    assert len(ours.values(OPTION)) == (0 if added else 1)
+    for word in ours.words:
+        if word.startswith('{'):
+            json.loads(word)
+
+
+def unwanted_prealloc(stock):
+    """Whether the pair says that libvirt preallocates on its own account."""
+    pair = json.loads(stock.values(OPTION)[0])
+    return any(change['path'] == 'memoryBacking/allocation/@mode' for change in pair['added'])
+
+
+def check(directory, name):
+    row, mode, shape = re.fullmatch(r'(object|property|shim)-(convertible|fully-shared)-(.+)',
+                                    name).groups()
+    stock = Args(os.path.join(directory, name + '.stock.args'))
+    ours = Args(os.path.join(directory, name + '.args'))
+    assert len(stock.values(OPTION)) == 1
+    pair = json.loads(stock.values(OPTION)[0])
+    assert pair['mode'] == mode
+    check_shape(stock, shape)
+    check_ram(stock, mode)
+    wanted = expected_options(stock, row, mode)
+    if mode == 'convertible' and unwanted_prealloc(stock):
+        ram = stock.ram
+        wanted = [(n, v.replace('"prealloc":true', '"prealloc":false')
+                   if n == '-object' and json.loads(v)['id'] in ram else v) for n, v in wanted]
+    assert ours.options == wanted, 'wanted %r\ngot %r' % (wanted, ours.options)
+    check_result(stock, ours, row, mode)
+
+
+def main():
+    directory = sys.argv[1]
+    names = sorted(os.path.basename(path)[:-len('.stock.args')]
+                   for path in glob.glob(os.path.join(directory, '*.stock.args')))
+    failed = 0
+    print('1..%d' % (len(names) + 1))
+    print('%s 1 - there are pairs' % ('ok' if len(names) >= 33 else 'not ok'))
+    for number, name in enumerate(names, 2):
+        try:
+            check(directory, name)
+            print('ok %d - %s' % (number, name))
+        except Exception:  # pylint: disable=broad-except
+            failed += 1
+            for line in traceback.format_exc().splitlines():
+                print('# ' + line)
+            print('not ok %d - %s' % (number, name))
+    return 1 if failed or len(names) < 33 else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
