@@ -44,11 +44,16 @@ def imports_plain():
     require(not own, 'calls its own', own)
 
 
+def glibc_of(path):
+    return max(tuple(map(int, version.split('.'))) for name in nm('--undefined-only', path)
+               for version in re.findall(r'@GLIBC_([\d.]+)$', name))
+
+
 def old_glibc():
-    """It must load with the C library of the distribution it was built on, and any later one."""
-    versions = {tuple(map(int, version.split('.'))) for name in nm('--undefined-only', SHIM)
-                for version in re.findall(r'@GLIBC_([\d.]+)$', name)}
-    require(versions and max(versions) <= (2, 34), 'wants glibc', max(versions))
+    """It must load with the C library that the QEMU of the same distribution was built with."""
+    if not os.access(QEMU, os.R_OK):
+        raise Skip('no %s' % QEMU)
+    require(glibc_of(SHIM) <= glibc_of(QEMU), 'wants glibc', glibc_of(SHIM), 'QEMU', glibc_of(QEMU))
 
 
 def covers_qemu():
