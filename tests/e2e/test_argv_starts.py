@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every command line of the shim's row in tests/qemuxml2argvdata starts on the installed QEMU.
+
+Fully shared: with the shim preloaded, and then all RAM is guest_memfd, seen from outside. Convertible:
+the shim of today refuses it, and QEMU alone refuses the pair; without the pair QEMU starts, so that
+nothing else in those command lines is in the way. What a recording cannot have is filled in: the
+monitor's socket, libvirt's state directory, the NVDIMM's file, the mount of huge pages.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+
+import gmem_rig
+from gmem_rig import Failure, Skip, Suite
+
+DATA = os.path.join(gmem_rig.SOURCE, 'tests/qemuxml2argvdata')
+OPTION = '-x-libvirt-gmem'
+HUGE_PAGES = '/proc/sys/vm/nr_hugepages'
+HUGE_PAGE = 2 * gmem_rig.MIB
+
+suite = Suite()
+
+
+class Emulator:
+    """A QEMU of a golden command line, with the files and the socket that it needs."""
+
+    def __init__(self, name, pair=True, shim=False):
+        with open(os.path.join(DATA, name + '.args'), encoding='utf-8') as file:
+            words = shlex.split(file.read().replace('\\\n', ' '))
+        self.directory = tempfile.mkdtemp(prefix='gmem-argv-')
+        self.monitor = os.path.join(self.directory, 'monitor.sock')
+        self.process = None
+        self.stream = None
+        self.huge = 0
+        at = words.index(OPTION)
+        self.config = dict(part.split('=') for part in words[at + 1].split(','))
+        if not pair:
+            del words[at:at + 2]
+        self.argv = [self._fill_in(word) for word in words]
+        self.environ = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C'}
+        if shim:
+            self.environ['LD_PRELOAD'] = gmem_rig.SHIM
+
+    def _fill_in(self, word):
+        path = os.path.join(self.directory, 'master-key.aes')
+        if '/master-key.aes"' in word:
+            with open(path, 'wb') as file:
+                file.write(os.urandom(32))
+            return re.sub(r'"[^"]*/master-key\.aes"', json.dumps(path), word)
+        if '"/run/nvdimm.img"' in word:
+            path = os.path.join(self.directory, 'nvdimm.img')
+            with open(path, 'wb') as file:
+                file.truncate(json.loads(word)['size'])
+            return word.replace('/run/nvdimm.img', path)
+        if '"/run/huge/' in word:
+            self.huge += json.loads(word)['size']
+            path = os.path.join(self.directory, 'huge')
+            os.mkdir(path)
+            return re.sub(r'"/run/huge/[^"]*"', json.dumps(path), word)
+        return re.sub(r'^(socket,id=charmonitor),fd=\d+', r'\1,path=' + self.monitor, word)
+
+    def run(self):
+        """Starts it; a Failure with its words where it ends instead of answering."""
+        argv = self.argv
+        if self.huge:
+            argv = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c',
+                    'mount -t hugetlbfs none "$0" && exec "$@"',
+                    os.path.join(self.directory, 'huge')] + argv
+        self.process = subprocess.Popen(argv, env=self.environ, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True, errors='replace')
+
+    def refusal(self):
+        """Starts it, and returns its exit status and what it said; a Failure where it stays."""
+        self.run()
+        try:
+            output, _ = self.process.communicate(timeout=gmem_rig.PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failure('QEMU was not refused') from None
+        return self.process.returncode, output
+
+    def connect(self):
+        def answers():
+            if self.process.poll() is not None:
+                raise Failure('QEMU ended with status %d: %s'
+                              % (self.process.returncode, self.process.stdout.read()))
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(self.monitor)
+            except OSError:
+                connection.close()
+                return None
+            return connection
+        with contextlib.closing(gmem_rig.wait_for(answers, 'the monitor')) as connection:
+            self.stream = connection.makefile('rw', encoding='utf-8')
+        if 'QMP' not in json.loads(self.stream.readline()):
+            raise Failure('no greeting on the monitor')
+        self.qmp('qmp_capabilities')
+
+    def qmp(self, command):
+        self.stream.write(json.dumps({'execute': command}) + '\n')
+        self.stream.flush()
+        while True:
+            line = self.stream.readline()
+            if not line:
+                raise Failure('the monitor was closed: ' + self.process.stdout.read())
+            reply = json.loads(line)
+            if 'error' in reply:
+                raise Failure('%s: %s' % (command, reply['error']))
+            if 'return' in reply:
+                return reply['return']
+
+    @property
+    def backends(self):
+        """RAM backends on the command line: id → bytes."""
+        result = {}
+        for word in self.argv:
+            if word.startswith('{"qom-type":"memory-backend-') and '/nvdimm.img"' not in word:
+                properties = json.loads(word)
+                result[properties['id']] = properties['size']
+        return result
+
+    def close(self):
+        if self.stream:
+            self.stream.close()
+        if self.process:
+            if self.process.poll() is None:
+                self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def guest_memfd_mappings(pid):
+    """Sizes in bytes of the shared, writable mappings of guest_memfd in a process."""
+    sizes = []
+    with open('/proc/%d/maps' % pid, encoding='utf-8') as file:
+        for line in file:
+            if '[kvm-gmem]' in line and line.split()[1] == 'rw-s':
+                begin, end = line.split()[0].split('-')
+                sizes.append(int(end, 16) - int(begin, 16))
+    return sizes
+
+
+@contextlib.contextmanager
+def huge_pages(size):
+    """That many bytes of huge pages more than there were; Skip where the host has them not."""
+    if not size:
+        yield
+        return
+    pages = -(-size // HUGE_PAGE)
+    try:
+        with open(HUGE_PAGES, encoding='utf-8') as file:
+            before = int(file.read())
+    except OSError as error:
+        raise Skip('no huge pages: %s' % error) from None
+    try:
+        try:
+            with open(HUGE_PAGES, 'w', encoding='utf-8') as file:
+                file.write(str(before + pages))
+            with open(HUGE_PAGES, encoding='utf-8') as file:
+                got = int(file.read())
+        except OSError as error:
+            raise Skip('huge pages cannot be set aside: %s' % error) from None
+        if got < before + pages:
+            raise Skip('the host gives %d of %d huge pages' % (got - before, pages))
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            with open(HUGE_PAGES, 'w', encoding='utf-8') as file:
+                file.write(str(before))
+
+
+def check_up(check, emulator):
+    """It answers, is where libvirt expects it with -S, and has the memory of its arguments."""
+    emulator.connect()
+    status = emulator.qmp('query-status')
+    check.equal((status['status'], status['running']), ('prelaunch', False), 'the status')
+    found = {memdev['id']: memdev['size'] for memdev in emulator.qmp('query-memdev')}
+    for name, size in emulator.backends.items():
+        check.equal(found.get(name), size, 'the size of ' + name)
+
+
+def check_quits(check, emulator):
+    emulator.qmp('quit')
+    check.equal(emulator.process.wait(gmem_rig.PATIENCE), 0, "QEMU's exit status")
+
+
+def fully_shared(name):
+    def test(check):
+        gmem_rig.need_guest_memfd()
+        with Emulator(name, shim=True) as emulator:
+            emulator.run()
+            check_up(check, emulator)
+            check.equal(sorted(guest_memfd_mappings(emulator.process.pid)),
+                        sorted(emulator.backends.values()), 'the mappings of guest_memfd')
+            check.equal(str(sum(emulator.backends.values())), emulator.config['ram'],
+                        'the RAM that the pair tells')
+            with open('/proc/%d/maps' % emulator.process.pid, encoding='utf-8') as file:
+                check.lacks(file.read(), 'memory-backend-memfd', "QEMU's mappings")
+            check_quits(check, emulator)
+    return test
+
+
+def convertible(name):
+    def test(check):
+        gmem_rig.need_kvm()
+        with Emulator(name, pair=False) as emulator, huge_pages(emulator.huge):
+            emulator.run()
+            check_up(check, emulator)
+            check.equal(guest_memfd_mappings(emulator.process.pid), [], 'guest_memfd')
+            check_quits(check, emulator)
+    return test
+
+
+def refused_by_shim(name):
+    def test(check):
+        with Emulator(name, shim=True) as emulator:
+            emulator.huge = 0
+            status, output = emulator.refusal()
+            check.true(status not in (0, None), 'QEMU ended with status %r' % status)
+            check.matches(output, 'convertible', 'what the shim says')
+            check.lacks(output, 'invalid option', 'what the shim says')
+    return test
+
+
+def refused_by_qemu(name):
+    def test(check):
+        with Emulator(name) as emulator:
+            emulator.huge = 0
+            status, output = emulator.refusal()
+            check.equal(status, 1, "QEMU's exit status")
+            check.has(output, OPTION + ': invalid option', 'what QEMU says')
+    return test
+
+
+def collect():
+    names = sorted(os.path.basename(path)[:-len('.args')]
+                   for path in glob.glob(os.path.join(DATA, 'shim-*.args'))
+                   if not path.endswith('.stock.args'))
+
+    @suite.test('there are command lines of both modes')
+    def _(check):
+        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 5, 'the number')
+        check.equal(sum(name.startswith('shim-convertible-') for name in names), 6, 'the number')
+
+    for name in names:
+        if name.startswith('shim-fully-shared-'):
+            suite.test(name + ' starts on guest_memfd')(fully_shared(name))
+        else:
+            suite.test(name + ' starts without the pair')(convertible(name))
+            suite.test(name + ' is refused by the shim')(refused_by_shim(name))
+        suite.test(name + ' is refused by QEMU alone')(refused_by_qemu(name))
+
+
+def need():
+    if not os.access(gmem_rig.QEMU, os.X_OK):
+        return 'needs ' + gmem_rig.QEMU
+    if not os.path.exists(gmem_rig.SHIM):
+        raise SystemExit('%s is not built' % gmem_rig.SHIM)
+    return None
+
+
+if __name__ == '__main__':
+    collect()
+    sys.exit(suite.run(need()))
