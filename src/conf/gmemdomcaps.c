@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdomcaps.c: tells in libvirt's domain capabilities which of the two memory modes can be used.
+ */
+
+#include "gmemdomcaps.h"
+
+#include <stdbool.h>
+
+#include "gmemxml.h"
+
+/* A block that libvirt reports, the enum in it that is ours to fill, and where the block belongs.
+ */
+typedef struct {
+    const char *name;
+    const char *enumName;
+    const char *const *values; /* NULL-terminated */
+    int indent;                /* of the block, in columns */
+    xmlNode *node;             /* NULL: libvirt has none */
+    xmlNode *parent;           /* a new block is appended to that, … */
+    xmlNode *behind;           /* … or put behind that: one of the two, or NULL: nowhere */
+} gmemDomCapsBlock;
+
+static bool
+gmemDomCapsIs(xmlNode *root, const char *element, const char *wanted)
+{
+    xmlNode *node = gmemXMLFindFirst(root, element);
+    g_autofree char *content = node != NULL ? gmemXMLContent(node) : NULL;
+
+    return g_strcmp0(content, wanted) == 0;
+}
+
+static unsigned int
+gmemDomCapsRestrict(xmlNode *root, unsigned int modes)
+{
+    if (!gmemDomCapsIs(root, "domain", "kvm") || !gmemDomCapsIs(root, "arch", "x86_64") ||
+        gmemDomCapsIs(root, "machine", "isapc") || gmemDomCapsIs(root, "machine", "microvm") ||
+        gmemDomCapsIs(root, "machine", "none"))
+        return 0;
+    return modes;
+}
+
+static xmlNode *
+gmemDomCapsFindEnum(xmlNode *block, const char *name)
+{
+    g_autofree xmlNode **enums = gmemXMLFind(block, "enum");
+    size_t i;
+
+    for (i = 0; enums[i] != NULL; i++) {
+        g_autofree char *enumName = gmemXMLAttribute(enums[i], "name");
+
+        if (g_strcmp0(enumName, name) == 0)
+            return enums[i];
+    }
+    return NULL;
+}
+
+static bool
+gmemDomCapsHasValue(xmlNode *node, const char *wanted)
+{
+    g_autofree xmlNode **values = gmemXMLFind(node, "value");
+    size_t i;
+
+    for (i = 0; values[i] != NULL; i++) {
+        g_autofree char *value = gmemXMLContent(values[i]);
+
+        if (g_str_equal(value, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* The values that @node (NULL: a new enum) does not have yet, each on a line of its own. */
+static char *
+gmemDomCapsFormatValues(xmlNode *node, const char *const *values, int indent)
+{
+    GString *markup = g_string_new(NULL);
+
+    for (; *values != NULL; values++) {
+        if (node == NULL || !gmemDomCapsHasValue(node, *values))
+            g_string_append_printf(markup, "\n%*s<value>%s</value>", indent, "", *values);
+    }
+    return g_string_free(markup, FALSE);
+}
+
+static char *
+gmemDomCapsFormatEnum(const gmemDomCapsBlock *block)
+{
+    int indent = block->indent + 2;
+    g_autofree char *values = gmemDomCapsFormatValues(NULL, block->values, indent + 2);
+
+    if (*values == '\0')
+        return g_strdup_printf("\n%*s<enum name='%s'/>", indent, "", block->enumName);
+    return g_strdup_printf("\n%*s<enum name='%s'>%s\n%*s</enum>", indent, "", block->enumName,
+                           values, indent, "");
+}
+
+/* In an element without content the end tag is on no line of its own yet. */
+static void
+gmemDomCapsAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup, int indent)
+{
+    g_autofree char *lines = NULL;
+
+    if (node->children == NULL)
+        lines = g_strdup_printf("%s\n%*s", markup, indent, "");
+    gmemXMLEditAppend(edit, node, lines != NULL ? lines : markup);
+}
+
+static void
+gmemDomCapsMakeBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
+{
+    g_autofree char *content = gmemDomCapsFormatEnum(block);
+    g_autofree char *markup =
+        g_strdup_printf("\n%*s<%s supported='yes'>%s\n%*s</%s>", block->indent, "", block->name,
+                        content, block->indent, "", block->name);
+
+    if (block->parent != NULL)
+        gmemDomCapsAppend(edit, block->parent, markup, block->indent - 2);
+    else if (block->behind != NULL)
+        gmemXMLEditInsertAfter(edit, block->behind, markup);
+}
+
+static void
+gmemDomCapsFillBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
+{
+    xmlNode *node = gmemDomCapsFindEnum(block->node, block->enumName);
+    g_autofree char *markup = NULL;
+
+    if (node == NULL) {
+        markup = gmemDomCapsFormatEnum(block);
+        gmemDomCapsAppend(edit, block->node, markup, block->indent);
+        return;
+    }
+    markup = gmemDomCapsFormatValues(node, block->values, block->indent + 4);
+    if (*markup != '\0')
+        gmemDomCapsAppend(edit, node, markup, block->indent + 2);
+}
+
+static void
+gmemDomCapsRaiseBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
+{
+    g_autofree char *supported = gmemXMLAttribute(block->node, "supported");
+    bool offers = *block->values != NULL;
+
+    if (block->node == NULL) {
+        if (offers)
+            gmemDomCapsMakeBlock(edit, block);
+        return;
+    }
+    if (g_strcmp0(supported, "no") == 0 && offers)
+        gmemXMLEditSetAttribute(edit, block->node, "supported", "yes");
+    else if (g_strcmp0(supported, "yes") != 0)
+        return;
+    gmemDomCapsFillBlock(edit, block);
+}
+
+char *
+gmemDomCapsRaise(const char *xml, unsigned int modes)
+{
+    g_autoptr(gmemXML) document = gmemXMLParse(xml);
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    const char *usable[GMEM_MODE_LAST] = {NULL};
+    const char *types[2] = {NULL};
+    gmemDomCapsBlock memory = {"memoryBacking", "private", usable, 2, NULL, NULL, NULL};
+    gmemDomCapsBlock security = {"launchSecurity", "sectype", types, 4, NULL, NULL, NULL};
+    size_t nusable = 0;
+    gmemMode mode;
+    xmlNode *root;
+    char *raised;
+
+    if (document == NULL)
+        return g_strdup(xml);
+    root = gmemXMLRoot(document);
+    if (!gmemXMLIs(root, "domainCapabilities"))
+        return g_strdup(xml);
+
+    modes = gmemDomCapsRestrict(root, modes);
+    for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
+        if (modes & (1u << mode))
+            usable[nusable++] = gmemModeToString(mode);
+    }
+
+    edit = gmemXMLEditNew(document);
+    memory.node = gmemXMLFindFirst(root, "memoryBacking");
+    memory.behind = gmemXMLFindFirst(root, "cpu");
+    gmemDomCapsRaiseBlock(edit, &memory);
+    if (modes & (1u << GMEM_MODE_CONVERTIBLE)) {
+        types[0] = "sw-protected";
+        security.node = gmemXMLFindFirst(root, "features/launchSecurity");
+        security.parent = gmemXMLFindFirst(root, "features");
+        gmemDomCapsRaiseBlock(edit, &security);
+    }
+    raised = gmemXMLEditApply(edit, NULL);
+    /* NULL: an element came out of an entity and has no place in the text. libvirt writes none. */
+    return raised != NULL ? raised : g_strdup(xml);
+}

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_domcaps.c: domain capabilities, stock and raised.
+ *
+ * tests/domaincapsdata/libvirt-*.xml are answers of stock libvirt, recorded with the QEMU of the
+ * same Debian release (9.0 with QEMU 7.2, 11.3 with 10.0, 12.8 with 11.1) on a host with KVM, cut
+ * short: few CPU models and features are left, and not all devices. One was not recorded:
+ * *-sev.xml is its neighbour with what libvirt's documentation says of a host with AMD SEV. Each
+ * other file there is what the answer of one row of the table below must become; with
+ * GMEM_TEST_REGENERATE_OUTPUT=1 in the environment they are written anew. */
+
+#include "config.h"
+
+#include <libxml/parser.h>
+#include <libxml/xpath.h>
+#include <string.h>
+
+#include "gmemdomcaps.h"
+#include "gmemvalidate.h"
+#include "gmemxml.h"
+
+#define CONVERTIBLE (1u << GMEM_MODE_CONVERTIBLE)
+#define FULLY_SHARED (1u << GMEM_MODE_FULLY_SHARED)
+#define BOTH (CONVERTIBLE | FULLY_SHARED)
+
+typedef enum {
+    HOST_OLD,       /* KVM without guest_memfd */
+    HOST_PROTECTED, /* CONFIG_KVM_SW_PROTECTED_VM, guest_memfd that cannot be mapped */
+    HOST_STOCK,     /* what distributions build: guest_memfd that can be mapped */
+    HOST_BOTH,      /* the same with CONFIG_KVM_SW_PROTECTED_VM */
+    HOST_LAST
+} Host;
+
+static const char *const hostNames[] = {
+    [HOST_OLD] = "linux-6.1",
+    [HOST_PROTECTED] = "linux-6.12-protected",
+    [HOST_STOCK] = "linux-6.18",
+    [HOST_BOTH] = "linux-7.2-protected",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(hostNames) == HOST_LAST);
+
+static const gmemKVM hosts[] = {
+    [HOST_OLD] = {.available = true, .kernel = (char *)"6.1"},
+    [HOST_PROTECTED] = {.available = true,
+                        .vmTypes = 3,
+                        .attributes = 8,
+                        .userMemory2 = true,
+                        .convertibleGuestMemfd = true,
+                        .kernel = (char *)"6.12"},
+    [HOST_STOCK] = {.available = true,
+                    .vmTypes = 1,
+                    .userMemory2 = true,
+                    .guestMemfd = true,
+                    .gmemFlags = 3,
+                    .kernel = (char *)"6.18"},
+    [HOST_BOTH] = {.available = true,
+                   .vmTypes = 3,
+                   .attributes = 8,
+                   .userMemory2 = true,
+                   .guestMemfd = true,
+                   .convertibleGuestMemfd = true,
+                   .gmemFlags = 3,
+                   .kernel = (char *)"7.2"},
+};
+
+typedef enum {
+    QEMU_NO_MEMFD, /* built without it */
+    QEMU_STOCK,    /* nothing but memory-backend-memfd */
+    QEMU_PROTECTED,
+    QEMU_GUEST_MEMFD,
+    QEMU_X_GUEST_MEMFD,
+    QEMU_LAST
+} Emulator;
+
+static const char *const emulatorNames[] = {
+    [QEMU_NO_MEMFD] = "no-memfd",           [QEMU_STOCK] = "memfd",
+    [QEMU_PROTECTED] = "sw-protected-vm",   [QEMU_GUEST_MEMFD] = "guest-memfd",
+    [QEMU_X_GUEST_MEMFD] = "x-guest-memfd",
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(emulatorNames) == QEMU_LAST);
+
+static const guint64 emulatorFlags[] = {
+    [QEMU_NO_MEMFD] = 0,
+    [QEMU_STOCK] = 1 << GMEM_QEMU_CAPS_MEMFD,
+    [QEMU_PROTECTED] = 1 << GMEM_QEMU_CAPS_MEMFD | 1 << GMEM_QEMU_CAPS_SW_PROTECTED_VM |
+                       1 << GMEM_QEMU_CAPS_BACKEND_PRIVATE,
+    [QEMU_GUEST_MEMFD] = 1 << GMEM_QEMU_CAPS_MEMFD | 1 << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD,
+    [QEMU_X_GUEST_MEMFD] = 1 << GMEM_QEMU_CAPS_MEMFD | 1 << GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD,
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(emulatorFlags) == QEMU_LAST);
+
+typedef enum {
+    VIRT_KVM,
+    VIRT_QEMU,
+    VIRT_LAST
+} Virt;
+
+static const char *const virtNames[] = {[VIRT_KVM] = "kvm", [VIRT_QEMU] = "qemu"};
+G_STATIC_ASSERT(G_N_ELEMENTS(virtNames) == VIRT_LAST);
+
+static const char *const libvirts[] = {"9.0", "11.3", "12.8"};
+
+typedef struct {
+    Host host;
+    Emulator emulator;
+    Virt virt;
+    const char *stock;  /* file is libvirt-STOCK.xml */
+    unsigned int modes; /* what host and emulator can do, whatever the virt type */
+} Row;
+
+/* clang-format off */
+static const Row rows[] = {
+    {HOST_OLD,       QEMU_NO_MEMFD,      VIRT_KVM,  "9.0-kvm-pc",       0},
+    {HOST_OLD,       QEMU_STOCK,         VIRT_KVM,  "9.0-kvm-q35",      0},
+    {HOST_OLD,       QEMU_PROTECTED,     VIRT_KVM,  "11.3-kvm-pc",      0},
+    {HOST_OLD,       QEMU_GUEST_MEMFD,   VIRT_KVM,  "12.8-kvm-pc",      0},
+    {HOST_OLD,       QEMU_X_GUEST_MEMFD, VIRT_KVM,  "12.8-kvm-q35-sev", 0},
+    {HOST_PROTECTED, QEMU_NO_MEMFD,      VIRT_KVM,  "9.0-kvm-pc",       CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_STOCK,         VIRT_KVM,  "9.0-kvm-q35",      CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_PROTECTED,     VIRT_KVM,  "11.3-kvm-q35",     CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_GUEST_MEMFD,   VIRT_KVM,  "12.8-kvm-q35",     CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_X_GUEST_MEMFD, VIRT_KVM,  "12.8-kvm-q35-sev", CONVERTIBLE},
+    {HOST_STOCK,     QEMU_NO_MEMFD,      VIRT_KVM,  "11.3-kvm-q35",     0},
+    {HOST_STOCK,     QEMU_STOCK,         VIRT_KVM,  "9.0-kvm-q35",      FULLY_SHARED},
+    {HOST_STOCK,     QEMU_PROTECTED,     VIRT_KVM,  "11.3-kvm-pc",      FULLY_SHARED},
+    {HOST_STOCK,     QEMU_GUEST_MEMFD,   VIRT_KVM,  "12.8-kvm-q35",     FULLY_SHARED},
+    {HOST_STOCK,     QEMU_X_GUEST_MEMFD, VIRT_KVM,  "12.8-kvm-q35-sev", FULLY_SHARED},
+    {HOST_BOTH,      QEMU_NO_MEMFD,      VIRT_KVM,  "11.3-kvm-pc",      CONVERTIBLE},
+    {HOST_BOTH,      QEMU_STOCK,         VIRT_KVM,  "9.0-kvm-q35",      BOTH},
+    {HOST_BOTH,      QEMU_PROTECTED,     VIRT_KVM,  "11.3-kvm-q35",     BOTH},
+    {HOST_BOTH,      QEMU_GUEST_MEMFD,   VIRT_KVM,  "12.8-kvm-pc",      BOTH},
+    {HOST_BOTH,      QEMU_X_GUEST_MEMFD, VIRT_KVM,  "12.8-kvm-q35-sev", BOTH},
+    {HOST_OLD,       QEMU_NO_MEMFD,      VIRT_QEMU, "9.0-qemu-pc",      0},
+    {HOST_OLD,       QEMU_STOCK,         VIRT_QEMU, "9.0-qemu-q35",     0},
+    {HOST_OLD,       QEMU_PROTECTED,     VIRT_QEMU, "11.3-qemu-pc",     0},
+    {HOST_OLD,       QEMU_GUEST_MEMFD,   VIRT_QEMU, "12.8-qemu-pc",     0},
+    {HOST_OLD,       QEMU_X_GUEST_MEMFD, VIRT_QEMU, "12.8-qemu-q35",    0},
+    {HOST_PROTECTED, QEMU_NO_MEMFD,      VIRT_QEMU, "9.0-qemu-pc",      CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_STOCK,         VIRT_QEMU, "9.0-qemu-q35",     CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_PROTECTED,     VIRT_QEMU, "11.3-qemu-q35",    CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_GUEST_MEMFD,   VIRT_QEMU, "12.8-qemu-q35",    CONVERTIBLE},
+    {HOST_PROTECTED, QEMU_X_GUEST_MEMFD, VIRT_QEMU, "12.8-qemu-pc",     CONVERTIBLE},
+    {HOST_STOCK,     QEMU_NO_MEMFD,      VIRT_QEMU, "11.3-qemu-q35",    0},
+    {HOST_STOCK,     QEMU_STOCK,         VIRT_QEMU, "9.0-qemu-q35",     FULLY_SHARED},
+    {HOST_STOCK,     QEMU_PROTECTED,     VIRT_QEMU, "11.3-qemu-q35",    FULLY_SHARED},
+    {HOST_STOCK,     QEMU_GUEST_MEMFD,   VIRT_QEMU, "12.8-qemu-q35",    FULLY_SHARED},
+    {HOST_STOCK,     QEMU_X_GUEST_MEMFD, VIRT_QEMU, "12.8-qemu-pc",     FULLY_SHARED},
+    {HOST_BOTH,      QEMU_NO_MEMFD,      VIRT_QEMU, "11.3-qemu-pc",     CONVERTIBLE},
+    {HOST_BOTH,      QEMU_STOCK,         VIRT_QEMU, "9.0-qemu-pc",      BOTH},
+    {HOST_BOTH,      QEMU_PROTECTED,     VIRT_QEMU, "11.3-qemu-pc",     BOTH},
+    {HOST_BOTH,      QEMU_GUEST_MEMFD,   VIRT_QEMU, "12.8-qemu-q35",    BOTH},
+    {HOST_BOTH,      QEMU_X_GUEST_MEMFD, VIRT_QEMU, "12.8-qemu-pc",     BOTH},
+};
+/* clang-format on */
+G_STATIC_ASSERT(G_N_ELEMENTS(rows) == (size_t)HOST_LAST * QEMU_LAST * VIRT_LAST);
+
+/* Every line that may be new, whatever the stock answer. */
+static const char *const newLines[] = {
+    "    <enum name='private'>",
+    "      <value>convertible</value>",
+    "      <value>fully-shared</value>",
+    "    </enum>",
+    "    <enum name='private'/>",
+    "    <launchSecurity supported='yes'>",
+    "      <enum name='sectype'>",
+    "        <value>sw-protected</value>",
+    "      </enum>",
+    "    </launchSecurity>",
+};
+
+#define NO_LAUNCH_SECURITY "    <launchSecurity supported='no'/>"
+
+static char *
+pathOf(const char *name)
+{
+    return g_strdup_printf("%s/%s.xml", GMEM_DOMCAPS_DATA, name);
+}
+
+static char *
+readData(const char *name)
+{
+    g_autofree char *path = pathOf(name);
+    g_autoptr(GError) error = NULL;
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, NULL, &error);
+    g_assert_no_error(error);
+    return text;
+}
+
+static char *
+readStock(const char *stock)
+{
+    g_autofree char *name = g_strconcat("libvirt-", stock, NULL);
+
+    return readData(name);
+}
+
+static char *
+nameOf(const Row *row)
+{
+    return g_strdup_printf("%s.%s.%s", hostNames[row->host], emulatorNames[row->emulator],
+                           virtNames[row->virt]);
+}
+
+static void
+testGolden(gconstpointer data)
+{
+    const Row *row = data;
+    g_autofree char *name = nameOf(row);
+    g_autofree char *stock = readStock(row->stock);
+    g_autofree char *raised = gmemDomCapsRaise(stock, row->modes);
+    g_autofree char *wanted = NULL;
+
+    if (g_strcmp0(g_getenv("GMEM_TEST_REGENERATE_OUTPUT"), "1") == 0) {
+        g_autofree char *path = pathOf(name);
+        g_autoptr(GError) error = NULL;
+
+        g_file_set_contents(path, raised, -1, &error);
+        g_assert_no_error(error);
+    }
+    wanted = readData(name);
+    g_assert_cmpstr(raised, ==, wanted);
+}
+
+/* No cell is missing, no cell and no pair is there twice, and no version of libvirt, mode or file
+ * is left out. */
+static void
+testTable(void)
+{
+    g_autoptr(GHashTable) cells = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) pairs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) versions = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GDir) dir = g_dir_open(GMEM_DOMCAPS_DATA, 0, NULL);
+    const char *entry;
+    unsigned int modes;
+    size_t i;
+
+    g_assert_nonnull(dir);
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *name = nameOf(&rows[i]);
+        g_autofree char *virt = g_strdup_printf("-%s-", virtNames[rows[i].virt]);
+        size_t digits = strcspn(rows[i].stock, "-");
+
+        g_assert_nonnull(strstr(rows[i].stock, virt));
+        g_hash_table_add(files, g_strdup_printf("%s.xml", name));
+        g_hash_table_add(files, g_strdup_printf("libvirt-%s.xml", rows[i].stock));
+        g_hash_table_add(
+            versions, g_strdup_printf("%.*s%s%u", (int)digits, rows[i].stock, virt, rows[i].modes));
+        g_assert_true(
+            g_hash_table_add(pairs, g_strdup_printf("%s %u", rows[i].stock, rows[i].modes)));
+        g_assert_true(g_hash_table_add(cells, g_steal_pointer(&name)));
+    }
+    for (i = 0; i < G_N_ELEMENTS(libvirts); i++) {
+        for (modes = 0; modes <= BOTH; modes += CONVERTIBLE) {
+            g_autofree char *kvm = g_strdup_printf("%s-kvm-%u", libvirts[i], modes);
+            g_autofree char *qemu = g_strdup_printf("%s-qemu-%u", libvirts[i], modes);
+
+            g_assert_true(g_hash_table_contains(versions, kvm));
+            g_assert_true(g_hash_table_contains(versions, qemu));
+        }
+    }
+    while ((entry = g_dir_read_name(dir)) != NULL) {
+        g_test_message("%s", entry);
+        g_assert_true(g_hash_table_remove(files, entry));
+    }
+    g_assert_cmpuint(g_hash_table_size(files), ==, 0);
+}
+
+/* The modes in the table are those with which a domain would be let start. */
+static void
+testModes(void)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        gmemQEMUCaps caps = {(char *)"/usr/bin/qemu-system-x86_64", 7002022,
+                             emulatorFlags[rows[i].emulator]};
+        unsigned int modes = 0;
+        gmemMode mode;
+
+        for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
+            gmemPlan plan = {.mode = mode};
+
+            if (gmemQEMUValidateHost(&plan, &hosts[rows[i].host], NULL) == 0 &&
+                gmemQEMUValidateEmulator(&plan, &caps, NULL) == 0)
+                modes |= 1u << mode;
+        }
+        g_test_message("%s %s", hostNames[rows[i].host], emulatorNames[rows[i].emulator]);
+        g_assert_cmpuint(modes, ==, rows[i].modes);
+    }
+}
+
+static bool
+isLine(const char *text, size_t length, const char *line)
+{
+    return strlen(line) == length && memcmp(text, line, length) == 0;
+}
+
+static bool
+isNew(const char *text, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(newLines); i++) {
+        if (isLine(text, length, newLines[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Taking the new lines out of @raised gives @stock back: nothing else was touched. */
+static void
+assertOnlyAdds(const char *stock, const char *raised)
+{
+    while (*raised != '\0') {
+        size_t length = (size_t)(strchrnul(raised, '\n') - raised);
+        size_t stockLength = (size_t)(strchrnul(stock, '\n') - stock);
+        size_t end = raised[length] == '\n' ? 1 : 0;
+
+        if (length == stockLength && memcmp(stock, raised, length + 1) == 0) {
+            stock += length + end;
+        } else {
+            g_test_message("%.*s", (int)length, raised);
+            g_assert_true(isNew(raised, length));
+            if (isLine(stock, stockLength, NO_LAUNCH_SECURITY) &&
+                isLine(raised, length, "    <launchSecurity supported='yes'>"))
+                stock += stockLength + 1;
+        }
+        raised += length + end;
+    }
+    g_assert_cmpstr(stock, ==, "");
+}
+
+/* The strings that @expression selects, each with a '|' behind; read by libxml2 alone. */
+static char *
+selectStrings(const char *xml, const char *expression)
+{
+    xmlDoc *doc = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, XML_PARSE_NONET);
+    GString *result = g_string_new(NULL);
+    xmlXPathContext *context;
+    xmlXPathObject *object;
+    int i;
+
+    g_assert_nonnull(doc);
+    context = xmlXPathNewContext(doc);
+    object = xmlXPathEval((const xmlChar *)expression, context);
+    g_assert_nonnull(object);
+    for (i = 0; object->nodesetval != NULL && i < object->nodesetval->nodeNr; i++) {
+        xmlChar *content = xmlNodeGetContent(object->nodesetval->nodeTab[i]);
+
+        g_string_append_printf(result, "%s|", (char *)content);
+        xmlFree(content);
+    }
+    xmlXPathFreeObject(object);
+    xmlXPathFreeContext(context);
+    xmlFreeDoc(doc);
+    return g_string_free(result, FALSE);
+}
+
+static void
+assertSelects(const char *xml, const char *expression, const char *wanted)
+{
+    g_autofree char *found = selectStrings(xml, expression);
+
+    g_test_message("%s", expression);
+    g_assert_cmpstr(found, ==, wanted);
+}
+
+#define PRIVATE_VALUES                                                                             \
+    "/domainCapabilities/memoryBacking[@supported='yes']/enum[@name='private']/value"
+#define SECTYPES                                                                                   \
+    "/domainCapabilities/features/launchSecurity[@supported='yes']/enum[@name='sectype']/value"
+
+static const char *
+privateValues(unsigned int modes)
+{
+    static const char *const values[] = {
+        [0] = "",
+        [CONVERTIBLE] = "convertible|",
+        [FULLY_SHARED] = "fully-shared|",
+        [BOTH] = "convertible|fully-shared|",
+    };
+
+    return values[modes];
+}
+
+/* What must hold for any stock answer, whatever the modes; @effective is what is left of them. */
+static void
+assertRaised(const char *stock, unsigned int modes, unsigned int effective)
+{
+    g_autofree char *raised = gmemDomCapsRaise(stock, modes);
+    g_autofree char *again = gmemDomCapsRaise(raised, modes);
+    g_autofree char *types = selectStrings(stock, SECTYPES);
+    g_autofree char *wanted =
+        g_strconcat(types, effective & CONVERTIBLE ? "sw-protected|" : "", NULL);
+
+    assertOnlyAdds(stock, raised);
+    assertSelects(raised, PRIVATE_VALUES, privateValues(effective));
+    assertSelects(raised, SECTYPES, wanted);
+    assertSelects(raised, "/domainCapabilities/*/enum[@name='private']/@name", "private|");
+    g_assert_cmpstr(again, ==, raised);
+}
+
+static void
+testProperties(void)
+{
+    size_t i;
+    unsigned int modes;
+
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *stock = readStock(rows[i].stock);
+
+        g_test_message("%s", rows[i].stock);
+        for (modes = 0; modes <= BOTH; modes += CONVERTIBLE)
+            assertRaised(stock, modes, rows[i].virt == VIRT_KVM ? modes : 0);
+    }
+}
+
+static char *
+replace(const char *text, const char *old, const char *new)
+{
+    g_auto(GStrv) parts = g_strsplit(text, old, -1);
+
+    g_assert_cmpuint(g_strv_length(parts), ==, 2);
+    return g_strjoinv(new, parts);
+}
+
+static void
+assertNoModes(const char *stock, const char *old, const char *new)
+{
+    g_autofree char *other = replace(stock, old, new);
+
+    g_test_message("%s", new);
+    assertRaised(other, BOTH, 0);
+}
+
+static void
+testOtherMachines(void)
+{
+    g_autofree char *stock = readStock("12.8-kvm-q35");
+    const char *machine = "<machine>pc-q35-11.1</machine>";
+    g_autofree char *pc = replace(stock, machine, "<machine>pc-i440fx-2.9</machine>");
+
+    assertNoModes(stock, machine, "<machine>isapc</machine>");
+    assertNoModes(stock, machine, "<machine>microvm</machine>");
+    assertNoModes(stock, machine, "<machine>none</machine>");
+    assertNoModes(stock, "<arch>x86_64</arch>", "<arch>i686</arch>");
+    assertNoModes(stock, "<arch>x86_64</arch>", "<arch>aarch64</arch>");
+    assertNoModes(stock, "<domain>kvm</domain>", "<domain>hvf</domain>");
+    assertNoModes(stock, "  <domain>kvm</domain>\n", "");
+    assertNoModes(stock, "  <arch>x86_64</arch>\n", "");
+    assertRaised(pc, BOTH, BOTH);
+}
+
+/* @text is a part of a stock answer in which @old is there once, and becomes @new; raised with
+ * @modes it must be the same with @raised there. */
+static void
+assertPart(const char *old, const char *new, const char *raised, unsigned int modes)
+{
+    g_autofree char *stock = readStock("12.8-kvm-q35");
+    g_autofree char *plain = replace(stock, old, new);
+    g_autofree char *wanted = replace(stock, old, raised);
+    g_autofree char *result = gmemDomCapsRaise(plain, modes);
+    g_autofree char *again = gmemDomCapsRaise(result, modes);
+
+    g_assert_cmpstr(result, ==, wanted);
+    g_assert_cmpstr(again, ==, wanted);
+}
+
+#define MEMORY_BACKING                                                                             \
+    "  <memoryBacking supported='yes'>\n"                                                          \
+    "    <enum name='sourceType'>\n"                                                               \
+    "      <value>file</value>\n"                                                                  \
+    "      <value>anonymous</value>\n"                                                             \
+    "      <value>memfd</value>\n"                                                                 \
+    "    </enum>\n"                                                                                \
+    "  </memoryBacking>\n"
+#define ENUM_OF_ONE                                                                                \
+    "    <enum name='private'>\n"                                                                  \
+    "      <value>fully-shared</value>\n"                                                          \
+    "    </enum>\n"
+#define BACKING_OF_ONE "  <memoryBacking supported='yes'>\n" ENUM_OF_ONE "  </memoryBacking>\n"
+
+static void
+testMemoryBacking(void)
+{
+    assertPart(MEMORY_BACKING, "", BACKING_OF_ONE, FULLY_SHARED);
+    assertPart(MEMORY_BACKING, "  <memoryBacking supported='no'/>\n", BACKING_OF_ONE, FULLY_SHARED);
+    assertPart(MEMORY_BACKING, "  <memoryBacking supported='yes'/>\n", BACKING_OF_ONE,
+               FULLY_SHARED);
+    assertPart(MEMORY_BACKING,
+               "  <memoryBacking supported='no'>\n    <enum name='private'/>\n  </memoryBacking>\n",
+               BACKING_OF_ONE, FULLY_SHARED);
+    /* Where there is nothing to offer, nothing that is missing is made. */
+    assertPart(MEMORY_BACKING, "", "", 0);
+    assertPart(MEMORY_BACKING, "  <memoryBacking supported='no'/>\n",
+               "  <memoryBacking supported='no'/>\n", 0);
+    assertPart(
+        MEMORY_BACKING, "  <memoryBacking supported='yes'/>\n",
+        "  <memoryBacking supported='yes'>\n    <enum name='private'/>\n  </memoryBacking>\n", 0);
+    /* Words that are neither yes nor no are not ours to interpret. */
+    assertPart(MEMORY_BACKING, "  <memoryBacking supported='perhaps'/>\n",
+               "  <memoryBacking supported='perhaps'/>\n", FULLY_SHARED);
+    assertPart(MEMORY_BACKING, "  <memoryBacking/>\n", "  <memoryBacking/>\n", FULLY_SHARED);
+    /* A libvirt that knows the enum itself. */
+    assertPart(MEMORY_BACKING,
+               "  <memoryBacking supported='yes'>\n"
+               "    <enum name='private'>\n"
+               "      <value>other</value>\n"
+               "    </enum>\n"
+               "    <enum name='sourceType'/>\n"
+               "  </memoryBacking>\n",
+               "  <memoryBacking supported='yes'>\n"
+               "    <enum name='private'>\n"
+               "      <value>other</value>\n"
+               "      <value>fully-shared</value>\n"
+               "    </enum>\n"
+               "    <enum name='sourceType'/>\n"
+               "  </memoryBacking>\n",
+               FULLY_SHARED);
+}
+
+/* As assertPart(), but for convertible, where <memoryBacking> gains a mode, too. */
+static void
+assertSecurity(const char *new, const char *raised)
+{
+    g_autofree char *stock = readStock("12.8-kvm-q35");
+    g_autofree char *plain = replace(stock, NO_LAUNCH_SECURITY "\n", new);
+    g_autofree char *security = replace(stock, NO_LAUNCH_SECURITY "\n", raised);
+    g_autofree char *wanted = replace(security, "  </memoryBacking>\n",
+                                      "    <enum name='private'>\n"
+                                      "      <value>convertible</value>\n"
+                                      "    </enum>\n"
+                                      "  </memoryBacking>\n");
+    g_autofree char *result = gmemDomCapsRaise(plain, CONVERTIBLE);
+
+    g_assert_cmpstr(result, ==, wanted);
+}
+
+#define LAUNCH_SECURITY(values)                                                                    \
+    "    <launchSecurity supported='yes'>\n"                                                       \
+    "      <enum name='sectype'>\n" values "      </enum>\n"                                       \
+    "    </launchSecurity>\n"
+#define SW_PROTECTED "        <value>sw-protected</value>\n"
+
+static void
+testLaunchSecurity(void)
+{
+    assertSecurity("", LAUNCH_SECURITY(SW_PROTECTED));
+    assertSecurity("    <launchSecurity supported='no'/>\n", LAUNCH_SECURITY(SW_PROTECTED));
+    assertSecurity("    <launchSecurity supported='yes'/>\n", LAUNCH_SECURITY(SW_PROTECTED));
+    assertSecurity("    <launchSecurity supported='no'>\n"
+                   "      <enum name='sectype'/>\n"
+                   "    </launchSecurity>\n",
+                   LAUNCH_SECURITY(SW_PROTECTED));
+    assertSecurity("    <launchSecurity supported='yes'>\n"
+                   "      <enum name='other'/>\n"
+                   "    </launchSecurity>\n",
+                   "    <launchSecurity supported='yes'>\n"
+                   "      <enum name='other'/>\n"
+                   "      <enum name='sectype'>\n"
+                   "        <value>sw-protected</value>\n"
+                   "      </enum>\n"
+                   "    </launchSecurity>\n");
+    assertSecurity(
+        LAUNCH_SECURITY("        <value>sev</value>\n        <value>tdx</value>\n"),
+        LAUNCH_SECURITY("        <value>sev</value>\n        <value>tdx</value>\n" SW_PROTECTED));
+    assertSecurity(LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"),
+                   LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"));
+    /* Fully shared memory is no launch security. */
+    assertPart("  </memoryBacking>\n", "  </memoryBacking>\n", ENUM_OF_ONE "  </memoryBacking>\n",
+               FULLY_SHARED);
+}
+
+static void
+assertUnchanged(const char *xml)
+{
+    g_autofree char *raised = gmemDomCapsRaise(xml, BOTH);
+
+    g_assert_cmpstr(raised, ==, xml);
+}
+
+static void
+testPassedThrough(void)
+{
+    g_autofree char *stock = readStock("9.0-kvm-pc");
+    g_autofree char *other = g_strdup(stock);
+    size_t length = strlen(stock) - strlen("\n");
+    size_t i;
+
+    assertUnchanged("");
+    assertUnchanged("no XML at all");
+    assertUnchanged("<domain type='kvm'><memoryBacking supported='yes'/></domain>");
+    assertUnchanged("<domainCapabilities/>");
+    assertUnchanged("<x:domainCapabilities xmlns:x='urn:x'/>");
+    /* A change where there is no text to change. */
+    assertUnchanged("<!DOCTYPE domainCapabilities [<!ENTITY e \"<memoryBacking supported='yes'>"
+                    "</memoryBacking>\">]><domainCapabilities><domain>kvm</domain>"
+                    "<arch>x86_64</arch>&e;</domainCapabilities>");
+    for (i = 0; i < length; i++) {
+        other[i] = '\0';
+        assertUnchanged(other);
+        other[i] = stock[i];
+    }
+}
+
+/* The same answer in another style of XML is another's work, but still gets the right answer. */
+static void
+testOtherStyle(void)
+{
+    const char *stock = "<domainCapabilities><domain>kvm</domain><machine>q35</machine>"
+                        "<arch>x86_64</arch><cpu/><memoryBacking supported=\"yes\"></memoryBacking>"
+                        "<features></features></domainCapabilities>";
+    g_autofree char *raised = gmemDomCapsRaise(stock, BOTH);
+
+    assertSelects(raised, PRIVATE_VALUES, "convertible|fully-shared|");
+    assertSelects(raised, SECTYPES, "sw-protected|");
+}
+
+/* Stock answers differ by libvirt, QEMU and host; a property must not depend on how long one is. */
+static void
+testLong(void)
+{
+    g_autofree char *stock = readStock("12.8-kvm-q35");
+    GString *models = g_string_new("    <mode name='custom' supported='yes'>\n");
+    g_autofree char *longStock = NULL;
+    g_autofree char *text = NULL;
+    unsigned int i;
+
+    /* libxml2 counts lines with 16 bits. */
+    for (i = 0; i < 100000; i++)
+        g_string_append_printf(models, "      <model usable='no' vendor='x'>m%u</model>\n", i);
+    text = g_string_free(models, FALSE);
+    longStock = replace(stock, "    <mode name='custom' supported='yes'>\n", text);
+    assertRaised(longStock, BOTH, BOTH);
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t i;
+
+    g_test_init(&argc, &argv, NULL);
+    for (i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *name = nameOf(&rows[i]);
+        g_autofree char *path = g_strconcat("/domcaps/golden/", name, NULL);
+
+        g_test_add_data_func(path, &rows[i], testGolden);
+    }
+    g_test_add_func("/domcaps/table/complete", testTable);
+    g_test_add_func("/domcaps/table/modes", testModes);
+    g_test_add_func("/domcaps/properties", testProperties);
+    g_test_add_func("/domcaps/other-machines", testOtherMachines);
+    g_test_add_func("/domcaps/memory-backing", testMemoryBacking);
+    g_test_add_func("/domcaps/launch-security", testLaunchSecurity);
+    g_test_add_func("/domcaps/passed-through", testPassedThrough);
+    g_test_add_func("/domcaps/other-style", testOtherStyle);
+    g_test_add_func("/domcaps/long", testLong);
+    return g_test_run();
+}
