@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_conf_carrier.c: the value of the carrier pair, and the names of modes. */
+
+#include <string.h>
+
+#include "gmemcarrier.h"
+#include "gmemdomain.h"
+#include "gmemerror.h"
+
+static void
+testModes(void)
+{
+    g_assert_cmpstr(gmemModeToString(GMEM_MODE_NONE), ==, "none");
+    g_assert_cmpstr(gmemModeToString(GMEM_MODE_CONVERTIBLE), ==, "convertible");
+    g_assert_cmpstr(gmemModeToString(GMEM_MODE_FULLY_SHARED), ==, "fully-shared");
+    g_assert_cmpint(gmemModeFromString("none"), ==, GMEM_MODE_NONE);
+    g_assert_cmpint(gmemModeFromString("convertible"), ==, GMEM_MODE_CONVERTIBLE);
+    g_assert_cmpint(gmemModeFromString("fully-shared"), ==, GMEM_MODE_FULLY_SHARED);
+    g_assert_cmpint(gmemModeFromString("Fully-Shared"), ==, GMEM_MODE_NONE);
+    g_assert_cmpint(gmemModeFromString(""), ==, GMEM_MODE_NONE);
+}
+
+static void
+testLaunchSecurity(void)
+{
+    int type;
+
+    for (type = GMEM_LAUNCH_SECURITY_SW_PROTECTED; type < GMEM_LAUNCH_SECURITY_UNKNOWN; type++)
+        g_assert_cmpint(
+            gmemLaunchSecurityFromString(gmemLaunchSecurityToString((gmemLaunchSecurity)type)), ==,
+            type);
+    g_assert_cmpint(gmemLaunchSecurityFromString("sw_protected"), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
+    g_assert_cmpint(gmemLaunchSecurityFromString(""), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
+    g_assert_cmpint(gmemLaunchSecurityFromString("unknown"), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
+}
+
+static void
+testFormat(void)
+{
+    g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
+    g_autoptr(gmemCarrier) parsed = NULL;
+    g_autofree char *text = NULL;
+    g_autofree char *again = NULL;
+
+    carrier->mode = GMEM_MODE_CONVERTIBLE;
+    carrier->swProtected = true;
+    gmemCarrierAddChange(carrier, "features/smm/@state", "off", NULL);
+    gmemCarrierAddChange(carrier, "devices/memballoon/@autodeflate", "off", "on");
+    text = gmemCarrierFormat(carrier);
+    g_assert_cmpstr(text, ==,
+                    "{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\","
+                    "\"added\":[{\"path\":\"features/smm/@state\",\"value\":\"off\"},"
+                    "{\"path\":\"devices/memballoon/@autodeflate\",\"value\":\"off\","
+                    "\"former\":\"on\"}]}");
+    parsed = gmemCarrierParse(text, NULL);
+    g_assert_nonnull(parsed);
+    g_assert_cmpint(parsed->mode, ==, GMEM_MODE_CONVERTIBLE);
+    g_assert_true(parsed->swProtected);
+    g_assert_cmpuint(parsed->nchanges, ==, 2);
+    g_assert_null(parsed->changes[0].former);
+    g_assert_cmpstr(parsed->changes[1].former, ==, "on");
+    again = gmemCarrierFormat(parsed);
+    g_assert_cmpstr(again, ==, text);
+}
+
+static void
+testFormatSmall(void)
+{
+    static const gmemMode modes[] = {GMEM_MODE_NONE, GMEM_MODE_FULLY_SHARED};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(modes); i++) {
+        g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
+        g_autoptr(gmemCarrier) parsed = NULL;
+        g_autofree char *expected = g_strdup_printf("{\"version\":1,\"mode\":\"%s\",\"added\":[]}",
+                                                    gmemModeToString(modes[i]));
+        g_autofree char *text = NULL;
+
+        carrier->mode = modes[i];
+        text = gmemCarrierFormat(carrier);
+        g_assert_cmpstr(text, ==, expected);
+        parsed = gmemCarrierParse(text, NULL);
+        g_assert_nonnull(parsed);
+        g_assert_cmpint(parsed->mode, ==, modes[i]);
+    }
+}
+
+/* Every one of these is refused; @message is the whole message, or, ending in "…", its beginning.
+ */
+static const struct {
+    const char *text;
+    const char *message;
+} testDamages[] = {
+    {"", "damaged value of '-x-libvirt-gmem': …"},
+    {" ", "damaged value of '-x-libvirt-gmem': …"},
+    {"{", "damaged value of '-x-libvirt-gmem': …"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]",
+     "damaged value of '-x-libvirt-gmem': …"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}x",
+     "damaged value of '-x-libvirt-gmem': …"},
+    {"{\"version\":1,\"mode\":\"fully-\\u0073hared\",\"added\":[]}",
+     "damaged value of '-x-libvirt-gmem': escape sequence"},
+    {"{\"version\":1,\"mode\":\"fully-shared\\u0000\",\"added\":[]}",
+     "damaged value of '-x-libvirt-gmem': escape sequence"},
+    {"[]", "damaged value of '-x-libvirt-gmem': not an object"},
+    {"1", "damaged value of '-x-libvirt-gmem': not an object"},
+    {"null", "damaged value of '-x-libvirt-gmem': not an object"},
+    {"{}", "no version in value of '-x-libvirt-gmem'"},
+    {"{\"version\":\"1\",\"mode\":\"fully-shared\",\"added\":[]}",
+     "no version in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1.0,\"mode\":\"fully-shared\",\"added\":[]}",
+     "no version in value of '-x-libvirt-gmem'"},
+    {"{\"version\":-1,\"mode\":\"fully-shared\",\"added\":[]}",
+     "no version in value of '-x-libvirt-gmem'"},
+    {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
+     "unknown version 2 in value of '-x-libvirt-gmem': this libvirt-gmem knows version 1"},
+    {"{\"version\":0,\"mode\":\"fully-shared\",\"added\":[]}",
+     "unknown version 0 in value of '-x-libvirt-gmem': this libvirt-gmem knows version 1"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
+     "unknown key 'newer' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"mode\":\"none\",\"added\":[]}",
+     "a key occurs twice in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}",
+     "a key occurs twice in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"added\":[]}", "no mode in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":1,\"added\":[]}", "no mode in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"secret\",\"added\":[]}",
+     "unknown mode 'secret' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"\",\"added\":[]}", "unknown mode '' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"convertible\",\"added\":[]}",
+     "launchSecurity does not fit mode 'convertible' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"launchSecurity\":\"sw-protected\",\"added\":[]}",
+     "launchSecurity does not fit mode 'fully-shared' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"none\",\"launchSecurity\":\"sw-protected\",\"added\":[]}",
+     "launchSecurity does not fit mode 'none' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"tdx\",\"added\":[]}",
+     "unknown launchSecurity in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":null,\"added\":[]}",
+     "unknown launchSecurity in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\"}", "no list 'added' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":{}}",
+     "no list 'added' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[1]}",
+     "damaged value of '-x-libvirt-gmem': not an object"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\"}]}",
+     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\",\"value\":1}]}",
+     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
+     "[{\"path\":\"a\",\"value\":\"b\",\"former\":1}]}",
+     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
+     "[{\"path\":\"a\",\"value\":\"b\",\"later\":\"c\"}]}",
+     "unknown key 'later' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
+     "[{\"path\":\"a\",\"path\":\"a\",\"value\":\"b\"}]}",
+     "a key occurs twice in value of '-x-libvirt-gmem'"},
+};
+
+static void
+testDamaged(void)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(testDamages); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemCarrier) carrier = gmemCarrierParse(testDamages[i].text, &error);
+        const char *dots = strstr(testDamages[i].message, "…");
+
+        g_test_message("%s", testDamages[i].text);
+        g_assert_null(carrier);
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+        if (dots != NULL) {
+            g_autofree char *start =
+                g_strndup(testDamages[i].message, (gsize)(dots - testDamages[i].message));
+
+            g_assert_true(g_str_has_prefix(error->message, start));
+            g_assert_cmpuint(strlen(error->message), >, strlen(start));
+        } else {
+            g_assert_cmpstr(error->message, ==, testDamages[i].message);
+        }
+    }
+}
+
+static void
+testLong(void)
+{
+    g_autofree char *padding = g_strnfill(5000, ' ');
+    g_autofree char *text =
+        g_strdup_printf("{\"version\":1,%s\"mode\":\"fully-shared\",\"added\":[]}", padding);
+    g_autofree char *deep = g_strnfill(4000, '[');
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(gmemCarrierParse(text, &error));
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    g_assert_cmpstr(error->message, ==,
+                    "damaged value of '-x-libvirt-gmem': longer than 4096 bytes");
+    g_clear_error(&error);
+    g_assert_null(gmemCarrierParse(deep, &error));
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+}
+
+/* What a byte less, or another one, makes of a good value is refused, or it is good again. */
+static void
+testMutations(void)
+{
+    static const char good[] =
+        "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"memoryBacking/source/"
+        "@type\",\"value\":\"memfd\"}]}";
+    size_t i;
+    int byte;
+
+    for (i = 0; i < strlen(good); i++) {
+        for (byte = 0; byte < 256; byte++) {
+            g_autofree char *text = g_strdup(good);
+            g_autoptr(GError) error = NULL;
+            g_autoptr(gmemCarrier) carrier = NULL;
+
+            text[i] = (char)byte;
+            carrier = gmemCarrierParse(text, &error);
+            g_assert_true((carrier == NULL) == (error != NULL));
+            if (carrier != NULL)
+                g_assert_cmpint(carrier->mode, ==, GMEM_MODE_FULLY_SHARED);
+        }
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/conf/carrier/modes", testModes);
+    g_test_add_func("/conf/carrier/launch-security", testLaunchSecurity);
+    g_test_add_func("/conf/carrier/format", testFormat);
+    g_test_add_func("/conf/carrier/format-small", testFormatSmall);
+    g_test_add_func("/conf/carrier/damaged", testDamaged);
+    g_test_add_func("/conf/carrier/long", testLong);
+    g_test_add_func("/conf/carrier/mutations", testMutations);
+    return g_test_run();
+}

@@ -1,0 +1,1145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_conf_lower.c: lowering and raising of hand-written domains, and every refusal. */
+
+#include <string.h>
+
+#include "gmemcarrier.h"
+#include "gmemerror.h"
+#include "gmemlower.h"
+#include "test_conf_util.h"
+
+#define TEST_SW "<launchSecurity type='sw-protected'/>"
+#define TEST_PRIVATE "<memoryBacking><private/></memoryBacking>"
+#define TEST_SHARED_PAIR                                                                           \
+    "{\"version\":1,\"mode\":\"fully-shared\",\"added\":["                                         \
+    "{\"path\":\"memoryBacking/source/@type\",\"value\":\"memfd\"},"                               \
+    "{\"path\":\"memoryBacking/access/@mode\",\"value\":\"shared\"}]}"
+#define TEST_CONVERTIBLE_PAIR                                                                      \
+    "{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\",\"added\":["      \
+    "{\"path\":\"features/ioapic/@driver\",\"value\":\"qemu\"},"                                   \
+    "{\"path\":\"features/smm/@state\",\"value\":\"off\"}]}"
+
+/* A domain as short as one can be, with @type and @os for what most refusals are about. */
+static char *
+testDomain(const char *type, const char *os, const char *devices, const char *rest)
+{
+    return g_strdup_printf("<domain type='%s'>\n  <name>d&amp;d</name>\n"
+                           "  <memory unit='KiB'>1048576</memory>\n"
+                           "  <os>%s</os>\n  <devices>%s</devices>\n  %s\n</domain>\n",
+                           type, os, devices, rest);
+}
+
+static char *
+testSimple(const char *rest)
+{
+    return testDomain("kvm", "<type arch='x86_64' machine='q35'>hvm</type>",
+                      "<emulator>/usr/bin/qemu</emulator>", rest);
+}
+
+static char *
+testLower(const char *text, gmemMode mode)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    char *lowered = gmemLower(text, true, &plan, &error);
+
+    g_assert_no_error(error);
+    g_assert_nonnull(lowered);
+    g_assert_nonnull(plan);
+    g_assert_cmpint(plan->mode, ==, mode);
+    testUtilAssert(lowered, "qemu:commandline[1]/qemu:arg[1]/@value", GMEM_CARRIER_OPTION);
+    testUtilAssert(lowered, "count(memoryBacking/private)", "0");
+    testUtilAssert(lowered, "count(launchSecurity[@type='sw-protected'])", "0");
+    return lowered;
+}
+
+/* Lowers @text, checks what must always hold, and returns what it was raised to. */
+static char *
+testRound(const char *text, gmemMode mode)
+{
+    g_autofree char *lowered = testLower(text, mode);
+    g_autofree char *again = testLower(lowered, mode);
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    char *raised = gmemRaise(lowered, &plan, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(again, ==, lowered);
+    g_assert_cmpint(plan->mode, ==, mode);
+    return raised;
+}
+
+static void
+testRoundAssert(const char *text, const char *expected, gmemMode mode)
+{
+    g_autofree char *raised = testRound(text, mode);
+
+    testUtilAssertSame(raised, expected, text);
+}
+
+static void
+testRefused(const char *text, bool validate, int code, const char *message)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *lowered = gmemLower(text, validate, &plan, &error);
+    g_autofree char *whole = NULL;
+
+    g_assert_null(lowered);
+    g_assert_null(plan);
+    g_assert_nonnull(error);
+    whole = gmemErrorFormat(error);
+    g_assert_cmpstr(whole, ==, message);
+    g_assert_error(error, GMEM_ERROR, code);
+}
+
+static void
+testUntouched(const char *text)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *lowered = gmemLower(text, true, &plan, &error);
+    g_autofree char *raised = gmemRaise(text, &plan, NULL);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(lowered, ==, text);
+    g_assert_null(plan);
+    g_assert_cmpstr(raised, ==, text);
+}
+
+static void
+testFullyShared(void)
+{
+    g_autofree char *text = testSimple("<memoryBacking>\n    <private/>\n  </memoryBacking>");
+    g_autofree char *lowered = testLower(text, GMEM_MODE_FULLY_SHARED);
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    testUtilAssert(lowered, "memoryBacking/source/@type", "memfd");
+    testUtilAssert(lowered, "memoryBacking/access/@mode", "shared");
+    testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value", TEST_SHARED_PAIR);
+    testUtilAssert(lowered, "count(qemu:commandline/qemu:arg)", "2");
+    testUtilAssert(lowered, "count(features)", "0");
+    raised = gmemRaise(lowered, &plan, NULL);
+    g_assert_cmpstr(raised, ==, text);
+    g_assert_cmpstr(plan->name, ==, "d&d");
+    g_assert_cmpstr(plan->emulator, ==, "/usr/bin/qemu");
+    g_assert_false(plan->cellNodesetsDiffer);
+}
+
+/* What the user wrote is not taken for what lowering put in. */
+static void
+testFullySharedPartly(void)
+{
+    g_autofree char *text = testSimple(
+        "<memoryBacking><hugepages xmlns='urn:other'/><source type='memfd'/><locked/><private/>"
+        "<allocation mode='immediate'/></memoryBacking>");
+    g_autofree char *lowered = testLower(text, GMEM_MODE_FULLY_SHARED);
+    g_autofree char *both = testSimple("<memoryBacking><access mode='shared'/><private/>"
+                                       "<source type='memfd'/></memoryBacking>");
+    g_autofree char *lowered2 = testLower(both, GMEM_MODE_FULLY_SHARED);
+    g_autofree char *empty = testSimple("<memoryBacking><access/><private></private><source />"
+                                        "</memoryBacking>");
+    g_autofree char *emptyRaised = testRound(empty, GMEM_MODE_FULLY_SHARED);
+
+    testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value",
+                   "{\"version\":1,\"mode\":\"fully-shared\",\"added\":["
+                   "{\"path\":\"memoryBacking/access/@mode\",\"value\":\"shared\"}]}");
+    testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
+    testUtilAssert(lowered2, "qemu:commandline/qemu:arg[2]/@value",
+                   "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}");
+    testRoundAssert(both, both, GMEM_MODE_FULLY_SHARED);
+    testUtilAssert(emptyRaised, "count(memoryBacking/*)", "1");
+}
+
+static void
+testConvertible(void)
+{
+    g_autofree char *text = testSimple(TEST_SW);
+    g_autofree char *expected = testSimple(TEST_PRIVATE TEST_SW);
+    g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+
+    testUtilAssert(lowered, "features/ioapic/@driver", "qemu");
+    testUtilAssert(lowered, "features/smm/@state", "off");
+    testUtilAssert(lowered, "count(features)", "1");
+    testUtilAssert(lowered, "count(memoryBacking)", "0");
+    testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value", TEST_CONVERTIBLE_PAIR);
+    testRoundAssert(text, expected, GMEM_MODE_CONVERTIBLE);
+    testRoundAssert(expected, expected, GMEM_MODE_CONVERTIBLE);
+}
+
+static void
+testConvertiblePartly(void)
+{
+    static const char *const features[] = {
+        "<features/>",
+        "<features></features>",
+        "<features><acpi/></features>",
+        "<features><acpi/><smm state='off'/></features>",
+        "<features><ioapic driver='qemu'/><apic/></features>",
+        "<features><ioapic driver='qemu'/><smm state='off'/></features>",
+        "<features><!-- none --></features>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(features); i++) {
+        g_autofree char *text = g_strdup_printf(
+            "<domain type='kvm'><name>a</name><memory>1048576</memory>%s<devices>"
+            "<memballoon model='virtio' autodeflate='on' freePageReporting='on'/></devices>"
+            "<memoryBacking><source type='file'/><access mode='private'/><hugepages/>"
+            "<private/></memoryBacking>" TEST_SW "</domain>",
+            features[i]);
+        g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+        g_autofree char *expected = NULL;
+
+        testUtilAssert(lowered, "devices/memballoon/@autodeflate", "off");
+        testUtilAssert(lowered, "devices/memballoon/@freePageReporting", "off");
+        testUtilAssert(lowered, "features/smm/@state", "off");
+        testUtilAssert(lowered, "features/ioapic/@driver", "qemu");
+        testUtilAssert(lowered, "memoryBacking/source/@type", "file");
+        /* Stock libvirt does not print an empty <features>. */
+        expected = g_strdup(text);
+        if (i < 2)
+            memset(strstr(expected, features[i]), ' ', strlen(features[i]));
+        testRoundAssert(text, expected, GMEM_MODE_CONVERTIBLE);
+    }
+}
+
+/* Raising undoes a change only where it is still there. */
+static void
+testChangedSince(void)
+{
+    g_autofree char *text = testDomain("kvm", "<type>hvm</type>",
+                                       "<memballoon model='virtio' autodeflate='on'/>", TEST_SW);
+    g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+    g_autofree char *changed = NULL;
+    g_autofree char *raised = NULL;
+    g_autofree char *gone = NULL;
+    g_autofree char *raised2 = NULL;
+    g_auto(GStrv) parts = g_strsplit(lowered, "<smm state='off'/>", 2);
+    g_auto(GStrv) parts2 = g_strsplit(lowered, "autodeflate='off'", 2);
+
+    changed = g_strjoinv("<smm state='on'/>", parts);
+    raised = gmemRaise(changed, NULL, NULL);
+    testUtilAssert(raised, "features/smm/@state", "on");
+    testUtilAssert(raised, "count(features/*)", "1");
+    testUtilAssert(raised, "devices/memballoon/@autodeflate", "on");
+    gone = g_strjoinv("", parts2);
+    raised2 = gmemRaise(gone, NULL, NULL);
+    testUtilAssert(raised2, "count(devices/memballoon/@autodeflate)", "0");
+    testUtilAssert(raised2, "count(features)", "0");
+    /* Neither is what the elements would give. */
+    testRefused(changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
+                "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
+                "with <smm state='on'/>: such a machine has no SMM; use <smm state='off'/>");
+    testRefused(gone, false, VIR_ERR_XML_ERROR,
+                "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the "
+                "option out and write <private/> or <launchSecurity type='sw-protected'/>");
+}
+
+/* RAM of these is guest_memfd already: the wish is kept, and asks for nothing. */
+static void
+testHardware(void)
+{
+    static const char *const types[] = {"sev-snp", "tdx"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(types); i++) {
+        g_autofree char *rest = g_strdup_printf(
+            TEST_PRIVATE "<launchSecurity type='%s'><policy>1</policy></launchSecurity>", types[i]);
+        g_autofree char *with = testSimple(rest);
+        g_autofree char *without = testSimple(rest + strlen(TEST_PRIVATE));
+        g_autofree char *lowered = testLower(with, GMEM_MODE_NONE);
+
+        testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value",
+                       "{\"version\":1,\"mode\":\"none\",\"added\":[]}");
+        testUtilAssert(lowered, "launchSecurity/@type", types[i]);
+        testUtilAssert(lowered, "count(memoryBacking/*)", "0");
+        testRoundAssert(with, with, GMEM_MODE_NONE);
+        testUntouched(without);
+    }
+}
+
+static void
+testNeither(void)
+{
+    static const char *const rests[] = {
+        "",
+        "<launchSecurity type='sev'><policy>1</policy></launchSecurity>",
+        "<launchSecurity type='s390-pv'/>",
+        "<launchSecurity type='bogus'/>",
+        "<launchSecurity type='sw_protected'/>",
+        "<launchSecurity/>",
+        "<launchSecurity type='sev'/><launchSecurity type='bogus'/>",
+        "<private/>",
+        "<memoryBacking><source><private/></source></memoryBacking>",
+        "<memoryBacking><private xmlns='urn:x'/></memoryBacking>",
+        "<memoryBacking xmlns:p='urn:x'><p:private/></memoryBacking>",
+        "<memoryBacking xmlns='urn:x'><private/></memoryBacking>",
+        "<memoryBacking><!-- <private/> --></memoryBacking>",
+        "<memoryBacking><![CDATA[<private/>]]></memoryBacking>",
+        "<memoryBacking><?private <private/> ?></memoryBacking>",
+        "<memoryBacking><privately/></memoryBacking>",
+        "<description>&lt;private/> -x-libvirt-gmem <![CDATA[<memoryBacking><private/>]]>"
+        "</description>",
+        "<metadata><x:a xmlns:x='urn:x'><memoryBacking><private/></memoryBacking>"
+        "<launchSecurity type='sw-protected'/></x:a></metadata>",
+        "<devices><launchSecurity type='sw-protected'/></devices>",
+        "<launchSecurity xmlns='urn:x' type='sw-protected'/>",
+        "<qemu:commandline xmlns:qemu='" TEST_QEMU "'><qemu:arg value='-append'/>"
+        "<qemu:arg value='-x-libvirt-gmem'/></qemu:commandline>",
+        "<qemu:commandline xmlns:qemu='" TEST_QEMU "'><qemu:arg value='-S'/>"
+        "<qemu:arg value='-append'/><qemu:arg value='&#45;x-libvirt-gmem'/></qemu:commandline>",
+        "<qemu:commandline xmlns:qemu='" TEST_QEMU "'><qemu:env name='A' "
+        "value='-x-libvirt-gmem'/></qemu:commandline>",
+        "<qemu:commandline xmlns:qemu='urn:not-qemu'><qemu:arg value='-x-libvirt-gmem'/>"
+        "</qemu:commandline>",
+        "<commandline><arg value='-x-libvirt-gmem'/></commandline>",
+        "<qemu:commandline xmlns:qemu='" TEST_QEMU "'><arg value='-x-libvirt-gmem'/>"
+        "</qemu:commandline>",
+        "<qemu:commandline xmlns:qemu='" TEST_QEMU "'><qemu:arg/></qemu:commandline>",
+    };
+    static const char *const texts[] = {
+        "",
+        "no XML with <private/>",
+        "<domain><memoryBacking><private/></memoryBacking>",
+        "<domain type='kvm'><memoryBacking><private></memoryBacking></domain>",
+        "<domain xmlns='urn:x' type='kvm'>" TEST_PRIVATE "</domain>",
+        "<domainsnapshot>" TEST_PRIVATE "</domainsnapshot>",
+        "<other><domain type='kvm'>" TEST_PRIVATE "</domain></other>",
+        "<!DOCTYPE domain [<!ENTITY t '<title>t</title>'><!ENTITY n 'n'>]>"
+        "<domain type='kvm'>&t;<name>&n;</name></domain>",
+        "<?xml version='1.0' encoding='no-such-encoding'?><domain>" TEST_PRIVATE "</domain>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rests); i++) {
+        g_autofree char *text = testSimple(rests[i]);
+
+        g_test_message("%s", rests[i]);
+        testUntouched(text);
+    }
+    for (i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_test_message("%s", texts[i]);
+        testUntouched(texts[i]);
+    }
+}
+
+static void
+testConcerns(void)
+{
+    g_assert_false(gmemLowerConcerns(""));
+    g_assert_false(gmemLowerConcerns("<domain type='kvm'><name>private</name></domain>"));
+    g_assert_false(gmemLowerConcerns("<?xml version=\"1.0\" encoding=\"UTF-8\"?><domain/>"));
+    g_assert_false(gmemLowerConcerns("\xef\xbb\xbf <?xml version='1.0' encoding = 'iso-8859-15'?>"
+                                     "<domain/>"));
+    g_assert_false(gmemLowerConcerns("<domain><title encoding='UTF-7'/></domain>"));
+    g_assert_true(gmemLowerConcerns("<domain><memoryBacking><private/>"));
+    g_assert_true(gmemLowerConcerns("<domain><launchSecurity"));
+    g_assert_true(gmemLowerConcerns("<arg value='-x-libvirt-gmem'"));
+    g_assert_true(gmemLowerConcerns("<?xml version='1.0' encoding='UTF-7'?><domain/>"));
+    g_assert_true(gmemLowerConcerns("<?xml version='1.0' encoding='IBM037'?><domain/>"));
+    g_assert_true(gmemLowerConcerns("\x4c\x6f\xa7\x94\x93"));
+    g_assert_true(gmemLowerConcerns("<!DOCTYPE domain [<!ENTITY a '&#60;&#112;rivate/>'>]>"));
+    g_assert_false(gmemRaiseConcerns("<domain/>"));
+    g_assert_true(gmemRaiseConcerns("<qemu:arg value='-x-libvirt-gmem'/>"));
+}
+
+/* @rest, @before: the domain's <qemu:commandline>s, and how its root starts. */
+static const struct {
+    const char *root;
+    const char *rest;
+    const char *args; /* the user's own */
+} testCommandlines[] = {
+    {"", "", ""},
+    {" xmlns:qemu='" TEST_QEMU "'", "", ""},
+    {" xmlns:qemu='urn:x' qemu:a='b'", "", ""},
+    {" xmlns:qemu='" TEST_QEMU "'",
+     "<qemu:commandline><qemu:arg value='-a'/><qemu:arg value='1'/></qemu:commandline>", "-a 1"},
+    {" xmlns:q='" TEST_QEMU "'",
+     "<q:commandline><q:arg value='-a'/><q:env name='E' value='v'/></q:commandline>", "-a"},
+    {" xmlns:qemu='urn:x' xmlns:q='" TEST_QEMU "'",
+     "<qemu:commandline><qemu:arg value='-no'/></qemu:commandline>"
+     "<q:commandline><!-- c --><q:arg value='-append'/><q:arg value='-x-libvirt-gmem'/>"
+     "</q:commandline>",
+     "-append -x-libvirt-gmem"},
+    {"", "<commandline xmlns='" TEST_QEMU "'><arg value='-a'/></commandline>", "-a"},
+    {"",
+     "<commandline xmlns='" TEST_QEMU "'><x:arg xmlns:x='" TEST_QEMU "' value='-a'/>"
+     "</commandline>",
+     "-a"},
+    {" xmlns:qemu='" TEST_QEMU "'",
+     "<qemu:commandline><qemu:arg value='-a'/></qemu:commandline>"
+     "<qemu:commandline><qemu:arg value='-b'/></qemu:commandline>",
+     "-a -b"},
+    {" xmlns:qemu='" TEST_QEMU "'",
+     "<qemu:commandline><qemu:env name='E' value='v'/></qemu:commandline>"
+     "<qemu:commandline><qemu:arg value='-b'/></qemu:commandline>",
+     "-b"},
+    {" xmlns:qemu='" TEST_QEMU "'",
+     "<qemu:commandline>\n    <qemu:env name='E' value='v'/>\n"
+     "  </qemu:commandline>",
+     ""},
+    {" xmlns:qemu='" TEST_QEMU "'",
+     "<qemu:capabilities><qemu:del capability='c'/></qemu:capabilities>", ""},
+};
+
+static char *
+testArguments(const char *text, unsigned int from)
+{
+    GString *all = g_string_new(NULL);
+    unsigned int i;
+
+    for (i = from;; i++) {
+        g_autofree char *count = g_strdup_printf("count(qemu:commandline/qemu:arg) >= %u", i);
+        g_autofree char *path = g_strdup_printf("(qemu:commandline/qemu:arg)[%u]/@value", i);
+        g_autofree char *more = testUtilEval(text, count);
+        g_autofree char *value = NULL;
+
+        if (strcmp(more, "true") != 0)
+            return g_string_free(all, FALSE);
+        value = testUtilEval(text, path);
+        g_string_append_printf(all, "%s%s", all->len > 0 ? " " : "", value);
+    }
+}
+
+static void
+testCommandline(void)
+{
+    size_t i, mode;
+
+    for (i = 0; i < 2 * G_N_ELEMENTS(testCommandlines); i++) {
+        const char *rest = testCommandlines[i / 2].rest;
+        g_autofree char *text = NULL;
+        g_autofree char *expected = NULL;
+        g_autofree char *lowered = NULL;
+        g_autofree char *args = NULL;
+        g_autofree char *first = NULL;
+
+        mode = i % 2 != 0 ? GMEM_MODE_CONVERTIBLE : GMEM_MODE_FULLY_SHARED;
+        text = g_strdup_printf("<domain type='kvm'%s><name>a</name>%s%s</domain>",
+                               testCommandlines[i / 2].root, rest,
+                               mode == GMEM_MODE_CONVERTIBLE ? TEST_SW : TEST_PRIVATE);
+        expected = g_strdup_printf(
+            "<domain type='kvm'%s><name>a</name>%s" TEST_PRIVATE "%s</domain>",
+            testCommandlines[i / 2].root, rest, mode == GMEM_MODE_CONVERTIBLE ? TEST_SW : "");
+        g_test_message("%s", text);
+        lowered = testLower(text, (gmemMode)mode);
+        args = testArguments(lowered, 3);
+        g_assert_cmpstr(args, ==, testCommandlines[i / 2].args);
+        first = testUtilEval(lowered, "(qemu:commandline/qemu:arg)[1]/@value");
+        g_assert_cmpstr(first, ==, GMEM_CARRIER_OPTION);
+        testRoundAssert(text, expected, (gmemMode)mode);
+    }
+}
+
+/* libvirt's own formatting, as stock libvirt 9.0 prints such a domain, and what it must become. */
+static void
+testFormatting(void)
+{
+    g_autofree char *lowered = g_strdup_printf(
+        "<domain type='kvm' id='3' xmlns:qemu='%s'>\n"
+        "  <name>a</name>\n"
+        "  <metadata>\n"
+        "    <x:y xmlns:x=\"urn:x\" a=\"&#xE9;\">é<![CDATA[<q>]]></x:y>\n"
+        "  </metadata>\n"
+        "  <memory unit='KiB'>1048576</memory>\n"
+        "  <currentMemory unit='KiB'>1048576</currentMemory>\n"
+        "  <vcpu placement='static'>1</vcpu>\n"
+        "  <features>\n"
+        "    <smm state='off'/>\n"
+        "    <ioapic driver='qemu'/>\n"
+        "  </features>\n"
+        "  <devices>\n"
+        "    <memballoon model='virtio' autodeflate='off'>\n"
+        "      <address type='pci'/>\n"
+        "    </memballoon>\n"
+        "  </devices>\n"
+        "  <seclabel type='none'/>\n"
+        "  <qemu:commandline>\n"
+        "    <qemu:arg value='-x-libvirt-gmem'/>\n"
+        "    <qemu:arg value='{&quot;version&quot;:1,&quot;mode&quot;:&quot;convertible&quot;,"
+        "&quot;launchSecurity&quot;:&quot;sw-protected&quot;,&quot;added&quot;:["
+        "{&quot;path&quot;:&quot;features/ioapic/@driver&quot;,&quot;value&quot;:&quot;qemu&quot;},"
+        "{&quot;path&quot;:&quot;features/smm/@state&quot;,&quot;value&quot;:&quot;off&quot;},"
+        "{&quot;path&quot;:&quot;devices/memballoon/@autodeflate&quot;,&quot;value&quot;:"
+        "&quot;off&quot;,&quot;former&quot;:&quot;on&quot;}]}'/>\n"
+        "  </qemu:commandline>\n"
+        "</domain>\n",
+        TEST_QEMU);
+    g_autofree char *raised = gmemRaise(lowered, NULL, NULL);
+
+    g_assert_cmpstr(raised, ==,
+                    "<domain type='kvm' id='3'>\n"
+                    "  <name>a</name>\n"
+                    "  <metadata>\n"
+                    "    <x:y xmlns:x=\"urn:x\" a=\"&#xE9;\">é<![CDATA[<q>]]></x:y>\n"
+                    "  </metadata>\n"
+                    "  <memory unit='KiB'>1048576</memory>\n"
+                    "  <currentMemory unit='KiB'>1048576</currentMemory>\n"
+                    "  <memoryBacking>\n"
+                    "    <private/>\n"
+                    "  </memoryBacking>\n"
+                    "  <vcpu placement='static'>1</vcpu>\n"
+                    "  <devices>\n"
+                    "    <memballoon model='virtio' autodeflate='on'>\n"
+                    "      <address type='pci'/>\n"
+                    "    </memballoon>\n"
+                    "  </devices>\n"
+                    "  <seclabel type='none'/>\n"
+                    "  <launchSecurity type='sw-protected'/>\n"
+                    "</domain>\n");
+}
+
+/* A pair that a client wrote: @option and @value in a domain that is otherwise lowered. */
+static char *
+testReady(const char *value, const char *rest)
+{
+    g_autofree char *escaped = g_markup_escape_text(value, -1);
+    g_autofree char *all = g_strdup_printf(
+        "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>"
+        "<q:commandline xmlns:q='" TEST_QEMU "'><q:arg value='-x-libvirt-gmem'/>"
+        "<q:arg value='%s'/>%s</q:commandline>",
+        escaped, rest);
+
+    return testSimple(all);
+}
+
+static void
+testReadyMade(void)
+{
+    static const char notGiven[] =
+        "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the option out "
+        "and write <private/> or <launchSecurity type='sw-protected'/>";
+    static const struct {
+        const char *value;
+        const char *rest;
+        const char *message;
+    } cases[] = {
+        {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}", "", NULL},
+        {TEST_SHARED_PAIR, "", NULL},
+        {TEST_SHARED_PAIR, "<q:arg value='-append'/><q:arg value='-x-libvirt-gmem'/>", NULL},
+        {"{\"version\": 1,\"mode\":\"fully-shared\",\"added\":[]}", "", notGiven},
+        {"{\"mode\":\"fully-shared\",\"version\":1,\"added\":[]}", "", notGiven},
+        {"{\"version\":1,\"mode\":\"none\",\"added\":[]}", "", notGiven},
+        {"{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":\"sw-protected\",\"added\":[]"
+         "}",
+         "", notGiven},
+        {TEST_CONVERTIBLE_PAIR, "", notGiven},
+        {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}", "",
+         "XML error: unknown version 2 in value of '-x-libvirt-gmem': this libvirt-gmem knows "
+         "version 1"},
+        {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"key\":1}", "",
+         "XML error: unknown key 'key' in value of '-x-libvirt-gmem'"},
+        {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"devices/disk/@type\","
+         "\"value\":\"file\"}]}",
+         "",
+         "XML error: unknown change of 'devices/disk/@type' to 'file' in value of "
+         "'-x-libvirt-gmem'"},
+        {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"memoryBacking/source/"
+         "@type\",\"value\":\"memfd\",\"former\":\"file\"}]}",
+         "",
+         "XML error: unknown change of 'memoryBacking/source/@type' to 'memfd' in value of "
+         "'-x-libvirt-gmem'"},
+        {"nonsense", "", NULL},
+        {TEST_SHARED_PAIR, "<q:arg value='-x-libvirt-gmem'/><q:arg value='{}'/>",
+         "XML error: option '-x-libvirt-gmem' is there more than once"},
+        {TEST_SHARED_PAIR, "<q:arg value='--x-libvirt-gmem'/>",
+         "XML error: option '-x-libvirt-gmem' is there more than once"},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = testReady(cases[i].value, cases[i].rest);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemPlan) plan = NULL;
+        g_autofree char *lowered = gmemLower(text, false, &plan, &error);
+        g_autofree char *whole = error != NULL ? gmemErrorFormat(error) : NULL;
+
+        g_test_message("%s", cases[i].value);
+        if (cases[i].message == NULL && strcmp(cases[i].value, "nonsense") == 0) {
+            g_assert_true(
+                g_str_has_prefix(whole, "XML error: damaged value of '-x-libvirt-gmem': "));
+        } else if (cases[i].message == NULL) {
+            g_assert_no_error(error);
+            g_assert_cmpstr(lowered, ==, text);
+            g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
+        } else {
+            g_assert_null(lowered);
+            g_assert_cmpstr(whole, ==, cases[i].message);
+            g_assert_cmpint(error->code, ==, VIR_ERR_XML_ERROR);
+        }
+    }
+}
+
+/* The pair in other places and shapes. */
+static void
+testMisplaced(void)
+{
+    static const struct {
+        const char *commandlines; /* PAIR stands for the pair's two arguments */
+        const char *message;
+    } cases[] = {
+        {"<q:commandline><q:arg value='-S'/>PAIR</q:commandline>",
+         "XML error: option '-x-libvirt-gmem' must be the first argument of <qemu:commandline>"},
+        {"<q:commandline><q:arg value='-append'/><q:arg value='x'/>PAIR</q:commandline>",
+         "XML error: option '-x-libvirt-gmem' must be the first argument of <qemu:commandline>"},
+        {"<q:commandline><q:arg value='--x-libvirt-gmem'/><q:arg value='{}'/></q:commandline>",
+         "XML error: option '-x-libvirt-gmem' must be the first argument of <qemu:commandline>"},
+        {"<q:commandline><q:arg value='-x-libvirt-gmem'/></q:commandline>",
+         "XML error: option '-x-libvirt-gmem' has no value"},
+        {"<q:commandline/><q:commandline>PAIR</q:commandline>",
+         "XML error: option '-x-libvirt-gmem' and its value must be in the first "
+         "<qemu:commandline>"},
+        {"<q:commandline><q:arg value='-x-libvirt-gmem'/></q:commandline>"
+         "<q:commandline><q:arg value='{}'/></q:commandline>",
+         "XML error: option '-x-libvirt-gmem' and its value must be in the first "
+         "<qemu:commandline>"},
+        {"<q:commandline>PAIR</q:commandline><memoryBacking><private/></memoryBacking>",
+         "XML error: <private/> and option '-x-libvirt-gmem' exclude each other"},
+        {"<q:commandline>PAIR</q:commandline>" TEST_SW,
+         "XML error: <launchSecurity type='sw-protected'/> and option '-x-libvirt-gmem' exclude "
+         "each other"},
+        {"<q:commandline><q:arg value='&#45;x-libvirt-gme&#109;'/></q:commandline>",
+         "XML error: option '-x-libvirt-gmem' has no value"},
+    };
+    g_autofree char *escaped = g_markup_escape_text(TEST_SHARED_PAIR, -1);
+    g_autofree char *pair =
+        g_strdup_printf("<q:arg value='-x-libvirt-gmem'/><q:arg value='%s'/>", escaped);
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(GStrv) parts = g_strsplit(cases[i].commandlines, "PAIR", -1);
+        g_autofree char *rest = g_strjoinv(pair, parts);
+        g_autofree char *text = g_strdup_printf(
+            "<domain type='kvm' xmlns:q='" TEST_QEMU "'><name>a</name>%s</domain>", rest);
+        g_autoptr(GError) error = NULL;
+
+        g_test_message("%s", cases[i].commandlines);
+        testRefused(text, false, VIR_ERR_XML_ERROR, cases[i].message);
+        if (gmemRaiseConcerns(text)) {
+            g_assert_null(gmemRaise(text, NULL, &error));
+            g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+        }
+    }
+}
+
+/* libxml2's words change from version to version; they follow in a line of their own. */
+static void
+testInvalid(const char *text)
+{
+    static const char start[] = "XML document failed to validate against schema: Unable to "
+                                "validate doc against gmem.rng\n";
+    g_autoptr(GError) error = NULL;
+    g_autofree char *lowered = gmemLower(text, true, NULL, &error);
+    g_autofree char *whole = NULL;
+
+    g_assert_null(lowered);
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_INVALID_SCHEMA);
+    whole = gmemErrorFormat(error);
+    g_assert_true(g_str_has_prefix(whole, start));
+    g_assert_cmpuint(strlen(whole), >, strlen(start));
+}
+
+static void
+testMalformedElements(void)
+{
+    static const struct {
+        const char *rest;
+        const char *message;
+        bool schema; /* the schema sees it, too */
+    } cases[] = {
+        {"<memoryBacking><private a='1'/></memoryBacking>",
+         "XML error: element <private> takes no attributes", true},
+        {"<memoryBacking xmlns:x='urn:x'><private x:a='1'/></memoryBacking>",
+         "XML error: element <private> takes no attributes", true},
+        {"<memoryBacking><private>yes</private></memoryBacking>",
+         "XML error: element <private> takes no content", true},
+        {"<memoryBacking><private><![CDATA[yes]]></private></memoryBacking>",
+         "XML error: element <private> takes no content", true},
+        {"<memoryBacking><private>\n<a/></private></memoryBacking>",
+         "XML error: element <private> takes no content", true},
+        {"<memoryBacking><private/><private/></memoryBacking>",
+         "XML error: more than one <private> element", false},
+        {"<memoryBacking><private/></memoryBacking><memoryBacking><private/></memoryBacking>",
+         "XML error: more than one <private> element", false},
+        {"<memoryBacking/><memoryBacking><private/></memoryBacking>",
+         "XML error: more than one <memoryBacking> element", false},
+        {"<memoryBacking><private/></memoryBacking><memoryBacking/>",
+         "XML error: more than one <memoryBacking> element", false},
+        {"<memoryBacking/><memoryBacking/>" TEST_SW,
+         "XML error: more than one <memoryBacking> element", false},
+        {"<memoryBacking><private/><source/><source type='file'/></memoryBacking>",
+         "XML error: more than one <source> element", false},
+        {"<memoryBacking><private/><access/><access mode='private'/></memoryBacking>",
+         "XML error: more than one <access> element", false},
+        {"<features/><features><smm/></features>" TEST_SW,
+         "XML error: more than one <features> element", false},
+        {"<features><smm state='off'/><smm/></features>" TEST_SW,
+         "XML error: more than one <smm> element", false},
+        {"<features><ioapic driver='qemu'/><ioapic/></features>" TEST_SW,
+         "XML error: more than one <ioapic> element", false},
+        {TEST_SW TEST_SW, "XML error: more than one <launchSecurity> element", false},
+        {"<launchSecurity type='sev'/>" TEST_SW,
+         "XML error: more than one <launchSecurity> element", false},
+        {TEST_SW "<launchSecurity type='bogus'/>",
+         "XML error: more than one <launchSecurity> element", false},
+        {"<launchSecurity type='sw-protected' kernelHashes='yes'/>",
+         "XML error: element <launchSecurity> takes no attribute but 'type'", true},
+        {"<launchSecurity type='sw-protected'><policy>1</policy></launchSecurity>",
+         "XML error: element <launchSecurity> takes no content", true},
+        {"<launchSecurity type='sw-protected'>text</launchSecurity>",
+         "XML error: element <launchSecurity> takes no content", true},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = testSimple(cases[i].rest);
+
+        g_test_message("%s", cases[i].rest);
+        testRefused(text, false, VIR_ERR_XML_ERROR, cases[i].message);
+        if (cases[i].schema)
+            testInvalid(text);
+        else
+            testRefused(text, true, VIR_ERR_XML_ERROR, cases[i].message);
+    }
+}
+
+static void
+testWellFormedElements(void)
+{
+    static const char *const rests[] = {
+        "<memoryBacking><private></private></memoryBacking>",
+        "<memoryBacking><private >\n\t</private\n></memoryBacking>",
+        "<memoryBacking><private><!-- why --></private></memoryBacking>",
+        "<memoryBacking><private><?why not?></private></memoryBacking>",
+        "<memoryBacking><private xmlns:x='urn:x'/></memoryBacking>",
+        "<memoryBacking>text<private/></memoryBacking>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(rests); i++) {
+        g_autofree char *text = testSimple(rests[i]);
+        g_autofree char *lowered = testLower(text, GMEM_MODE_FULLY_SHARED);
+    }
+    {
+        g_autofree char *text = testSimple(
+            "<launchSecurity\ttype = \"sw&#45;protected\" ><!-- x -->\n</launchSecurity>");
+        g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+    }
+}
+
+/* The rules that XML alone decides. @both: what refuses <private/> (and then, where @convertible is
+ * "=", launch security, too). */
+static const struct {
+    const char *type;
+    const char *os;
+    const char *devices;
+    const char *rest;
+    const char *shared;      /* the message for <private/>; NULL: accepted */
+    const char *convertible; /* for sw-protected */
+} testRules[] = {
+    {"qemu", "<type>hvm</type>", "", "",
+     "<private/> needs <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM",
+     "<launchSecurity type='sw-protected'/> needs <domain type='kvm'>, not type 'qemu': "
+     "guest_memfd "
+     "belongs to KVM"},
+    {"hvf", "<type>hvm</type>", "", "",
+     "<private/> needs <domain type='kvm'>, not type 'hvf': guest_memfd belongs to KVM",
+     "<launchSecurity type='sw-protected'/> needs <domain type='kvm'>, not type 'hvf': guest_memfd "
+     "belongs to KVM"},
+    {"kvm", "<type arch='aarch64' machine='virt'>hvm</type>", "", "",
+     "<private/> needs <type arch='x86_64'>, not architecture 'aarch64'",
+     "<launchSecurity type='sw-protected'/> needs <type arch='x86_64'>, not architecture "
+     "'aarch64'"},
+    {"kvm", "<type arch='i686'>hvm</type>", "", "",
+     "<private/> needs <type arch='x86_64'>, not architecture 'i686'",
+     "<launchSecurity type='sw-protected'/> needs <type arch='x86_64'>, not architecture 'i686'"},
+    {"kvm", "<type machine='isapc'>hvm</type>", "", "",
+     "<private/> is not available for machine type 'isapc'; use <type machine='q35'> or <type "
+     "machine='pc'>",
+     "<launchSecurity type='sw-protected'/> is not available for machine type 'isapc'; use <type "
+     "machine='q35'> or <type machine='pc'>"},
+    {"kvm", "<type machine='microvm'>hvm</type>", "", "",
+     "<private/> is not available for machine type 'microvm'; use <type machine='q35'> or <type "
+     "machine='pc'>",
+     "<launchSecurity type='sw-protected'/> is not available for machine type 'microvm'; use <type "
+     "machine='q35'> or <type machine='pc'>"},
+    {"kvm", "<type machine='none'>hvm</type>", "", "",
+     "<private/> is not available for machine type 'none'; use <type machine='q35'> or <type "
+     "machine='pc'>",
+     "<launchSecurity type='sw-protected'/> is not available for machine type 'none'; use <type "
+     "machine='q35'> or <type machine='pc'>"},
+    {"kvm", "<type machine='pc-i440fx-7.2'>hvm</type>", "", "", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<features><smm state='on'/></features>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <smm state='on'/>: such a machine "
+     "has no SMM; use <smm state='off'/>"},
+    {"kvm", "<type>hvm</type>", "", "<features><smm/></features>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <smm state='on'/>: such a machine "
+     "has no SMM; use <smm state='off'/>"},
+    {"kvm", "<type>hvm</type>", "", "<features><smm state='off'/></features>", NULL, NULL},
+    {"kvm", "<type>hvm</type><loader secure='yes'>/f</loader>", "", "", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <loader secure='yes'>, which needs "
+     "SMM; use firmware without secure boot and <loader secure='no'>"},
+    {"kvm", "<type>hvm</type><loader secure='no'>/f</loader>", "", "", NULL, NULL},
+    {"kvm", "<type>hvm</type><firmware><feature enabled='yes' name='secure-boot'/></firmware>", "",
+     "", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <feature enabled='yes' "
+     "name='secure-boot'/>, which needs SMM; use enabled='no'"},
+    {"kvm",
+     "<type>hvm</type><firmware><feature enabled='no' name='secure-boot'/><feature "
+     "enabled='yes' name='enrolled-keys'/></firmware>",
+     "", "", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<features><ioapic driver='kvm'/></features>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <ioapic driver='kvm'/>: it needs a "
+     "split interrupt controller; use <ioapic driver='qemu'/>"},
+    {"kvm", "<type>hvm</type>", "", "<features><ioapic driver='qemu'/></features>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><source type='file'/></memoryBacking>",
+     "<private/> cannot be used with <source type='file'/>: guest_memfd is the source of guest "
+     "RAM; remove it or use <source type='memfd'/>",
+     NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><source type='anonymous'/></memoryBacking>",
+     "<private/> cannot be used with <source type='anonymous'/>: guest_memfd is the source of "
+     "guest RAM; remove it or use <source type='memfd'/>",
+     NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><source type='memfd'/></memoryBacking>", NULL,
+     NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><access mode='private'/></memoryBacking>",
+     "<private/> cannot be used with <access mode='private'/>: guest_memfd can only be mapped "
+     "shared; remove it or use <access mode='shared'/>",
+     NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><access mode='shared'/></memoryBacking>", NULL,
+     NULL},
+    {"kvm", "<type>hvm</type>", "",
+     "<cpu><numa><cell id='0' memory='1024'/><cell id='1' memory='1' unit='MiB' "
+     "memAccess='private'/></numa></cpu>",
+     "<private/> cannot be used with <cell memAccess='private'>: guest_memfd can only be mapped "
+     "shared; remove it or use memAccess='shared'",
+     NULL},
+    {"kvm", "<type>hvm</type>", "<memory model='dimm' access='private'/>", "",
+     "<private/> cannot be used with <memory model='dimm' access='private'>: guest_memfd can only "
+     "be mapped shared; remove it or use access='shared'",
+     NULL},
+    {"kvm", "<type>hvm</type>", "<memory model='nvdimm' access='private'/>", "", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><hugepages/></memoryBacking>",
+     "<private/> cannot be used with <hugepages>: guest_memfd has pages of 4 KiB only; remove "
+     "<hugepages>",
+     NULL},
+    {"kvm", "<type>hvm</type>", "",
+     "<memoryBacking><hugepages><page size='1' unit='G' nodeset='0'/></hugepages></memoryBacking>",
+     "<private/> cannot be used with <hugepages>: guest_memfd has pages of 4 KiB only; remove "
+     "<hugepages>",
+     NULL},
+    {"kvm", "<type>hvm</type>",
+     "<memory model='dimm'><source><pagesize unit='MiB'>2</pagesize></source></memory>", "",
+     "<private/> cannot be used with <pagesize> of 2048 KiB for a <memory model='dimm'>: "
+     "guest_memfd has pages of 4 KiB only; remove <pagesize>",
+     NULL},
+    {"kvm", "<type>hvm</type>",
+     "<memory model='dimm'><source><pagesize>4</pagesize></source></memory>", "", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<memoryBacking><locked/></memoryBacking>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <locked/>: it would populate the "
+     "shared half of guest RAM, and private memory is never swapped; remove <locked/>"},
+    {"kvm", "<type>hvm</type>", "<memory model='virtio-mem'/>", "",
+     "<private/> cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>",
+     "<launchSecurity type='sw-protected'/> cannot be used with <memory model='virtio-mem'>; use "
+     "<memory model='dimm'>"},
+    {"kvm", "<type>hvm</type>", "<hostdev mode='subsystem' type='pci'/>", "", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <hostdev type='pci'>: its DMA "
+     "needs "
+     "pinned shared pages; use an emulated or virtio device"},
+    {"kvm", "<type>hvm</type>", "<hostdev type='usb'/><hostdev type='mdev' model='vfio-pci'/>", "",
+     NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <hostdev type='mdev'>: its DMA "
+     "needs pinned shared pages; use an emulated or virtio device"},
+    {"kvm", "<type>hvm</type>", "<interface type='hostdev'/>", "", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <interface type='hostdev'>: its "
+     "DMA "
+     "needs pinned shared pages; use an emulated or virtio device"},
+    {"kvm", "<type>hvm</type>", "<hostdev type='usb'/>", "", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='MiB'>1023</currentMemory>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (1047552 KiB) "
+     "below "
+     "the domain's memory (1048576 KiB): no balloon can take private memory back; remove "
+     "<currentMemory>"},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='GiB'>1</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory>0</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='MB'>1074</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "<memory model='dimm'><target><size>1024</size></target></memory>",
+     "<currentMemory>2048</currentMemory><cpu><numa><cell memory='2048'/></numa></cpu>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (2048 KiB) below "
+     "the domain's memory (3072 KiB): no balloon can take private memory back; remove "
+     "<currentMemory>"},
+    {"kvm", "<type>hvm</type>", "",
+     "<memtune><hard_limit unit='bytes'>1073741823</hard_limit></memtune>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<memtune><hard_limit unit='M'>1000</hard_limit></memtune>",
+     NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <hard_limit> (1024000 KiB) below "
+     "guest RAM (1048576 KiB): its shared and private halves together can take 2097152 KiB; raise "
+     "or remove <hard_limit>"},
+    {"kvm", "<type>hvm</type>", "", "<launchSecurity type='sev'/>",
+     "<private/> cannot be used with <launchSecurity type='sev'>, whose guest RAM is no "
+     "guest_memfd; remove one of the two",
+     "-"},
+    {"kvm", "<type>hvm</type>", "", "<launchSecurity type='s390-pv'/>",
+     "<private/> cannot be used with <launchSecurity type='s390-pv'>, whose guest RAM is no "
+     "guest_memfd; remove one of the two",
+     "-"},
+    {"kvm", "<type>hvm</type>", "", "<launchSecurity type='cca'/>",
+     "<private/> cannot be used with <launchSecurity type='cca'>, of which nothing is known here; "
+     "remove one of the two",
+     "-"},
+};
+
+/* Adds <private/> to the domain's <memoryBacking>, which may have to be made. */
+static char *
+testAddPrivate(const char *rest)
+{
+    g_auto(GStrv) parts = g_strsplit(rest, "</memoryBacking>", 2);
+
+    if (parts[0] == NULL || parts[1] == NULL)
+        return g_strconcat(rest, TEST_PRIVATE, NULL);
+    return g_strjoinv("<private/></memoryBacking>", parts);
+}
+
+static void
+testValidate(void)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(testRules); i++) {
+        g_autofree char *private = testAddPrivate(testRules[i].rest);
+        g_autofree char *secure = g_strconcat(testRules[i].rest, TEST_SW, NULL);
+        g_autofree char *both = g_strconcat(private, TEST_SW, NULL);
+        const char *rests[] = {private, secure, both};
+        const char *messages[] = {testRules[i].shared, testRules[i].convertible,
+                                  testRules[i].convertible};
+        size_t j;
+
+        for (j = 0; j < G_N_ELEMENTS(rests); j++) {
+            g_autofree char *text =
+                testDomain(testRules[i].type, testRules[i].os, testRules[i].devices, rests[j]);
+            g_autofree char *message =
+                g_strconcat("unsupported configuration: ", messages[j], NULL);
+
+            g_test_message("%s", text);
+            if (messages[j] == NULL) {
+                g_autofree char *lowered =
+                    testLower(text, j == 0 ? GMEM_MODE_FULLY_SHARED : GMEM_MODE_CONVERTIBLE);
+            } else if (strcmp(messages[j], "-") != 0) {
+                testRefused(text, false, VIR_ERR_CONFIG_UNSUPPORTED, message);
+                testRefused(text, true, VIR_ERR_CONFIG_UNSUPPORTED, message);
+            }
+        }
+    }
+}
+
+static void
+testNodesets(void)
+{
+    static const struct {
+        const char *rest;
+        bool differ;
+    } cases[] = {
+        {"", false},
+        {"<numatune><memory nodeset='0'/></numatune>", false},
+        {"<numatune><memory nodeset='0-1'/><memnode cellid='0' nodeset='0,1'/></numatune>", false},
+        {"<numatune><memory nodeset='0-3,^2'/><memnode cellid='0' nodeset='3,0-1'/></numatune>",
+         false},
+        {"<numatune><memory nodeset='0-1'/><memnode cellid='0' nodeset='1'/></numatune>", true},
+        {"<numatune><memnode cellid='0' nodeset='1'/></numatune>", true},
+        {"<numatune><memory nodeset='x'/><memnode cellid='0' nodeset='x'/></numatune>", false},
+        {"<numatune><memory nodeset='0'/><memnode cellid='0' nodeset='99999999999'/></numatune>",
+         true},
+        {"<numatune><memory placement='auto'/></numatune>", false},
+        {"<numatune><memory nodeset='1'/></numatune><devices><memory model='dimm'><source>"
+         "<nodemask>0</nodemask></source></memory></devices>",
+         true},
+        {"<numatune><memory nodeset='1'/></numatune><devices><memory model='dimm'><source>"
+         "<nodemask> 1 </nodemask></source></memory></devices>",
+         false},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *rest = g_strconcat(cases[i].rest, TEST_PRIVATE, NULL);
+        g_autofree char *text = testSimple(rest);
+        g_autoptr(gmemPlan) plan = NULL;
+        g_autoptr(gmemPlan) raisedPlan = NULL;
+        g_autofree char *lowered = gmemLower(text, false, &plan, NULL);
+        g_autofree char *raised = NULL;
+
+        g_test_message("%s", cases[i].rest);
+        g_assert_nonnull(lowered);
+        g_assert_cmpint(plan->cellNodesetsDiffer, ==, cases[i].differ);
+        raised = gmemRaise(lowered, &raisedPlan, NULL);
+        g_assert_cmpint(raisedPlan->cellNodesetsDiffer, ==, cases[i].differ);
+    }
+}
+
+/* Nothing that hides an element from a substring search starts a domain without it. */
+static void
+testHidden(void)
+{
+    static const struct {
+        const char *entity;
+        const char *message;
+    } cases[] = {
+        {"<!ENTITY e '<memoryBacking><private/></memoryBacking>'>", "domain"},
+        {"<!ENTITY e '&#60;memoryBacking>&#60;&#112;rivate/>&#60;/memoryBacking>'>", "domain"},
+        {"<!ENTITY f '<private/>'><!ENTITY e '<memoryBacking>&f;</memoryBacking>'>", "domain"},
+        {"<!ENTITY e '<launchSecurity type=\"sw-protected\"/>'>", "domain"},
+        {"<!ENTITY % p '<!ENTITY e \"<memoryBacking>&#38;#60;private/></memoryBacking>\">'> %p;",
+         "domain"},
+        {"<!ENTITY e SYSTEM 'file:///nowhere'>", "domain"},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = g_strdup_printf(
+            "<!DOCTYPE domain [%s]><domain type='kvm'><name>a</name>&e;</domain>", cases[i].entity);
+
+        g_test_message("%s", text);
+        testRefused(text, false, VIR_ERR_XML_ERROR,
+                    "XML error: entity reference '&e;' in <domain> may hide <private/> or "
+                    "<launchSecurity>: write the elements out");
+    }
+    testRefused("<!DOCTYPE domain [<!ENTITY e '<private/>'>]><domain type='kvm'><name>a</name>"
+                "<memoryBacking>&e;</memoryBacking></domain>",
+                false, VIR_ERR_XML_ERROR,
+                "XML error: entity reference '&e;' in <memoryBacking> may hide <private/> or "
+                "<launchSecurity>: write the elements out");
+    testRefused("<!DOCTYPE domain SYSTEM 'nowhere.dtd'><domain type='kvm'>&e;</domain>", false,
+                VIR_ERR_XML_ERROR,
+                "XML error: entity reference '&e;' in <domain> may hide <private/> or "
+                "<launchSecurity>: write the elements out");
+}
+
+/* Entities and defaulted attributes that libvirt's parser resolves are resolved here, too. */
+static void
+testDeclared(void)
+{
+    g_autofree char *entity =
+        testLower("<!DOCTYPE domain [<!ENTITY t 'sw-protected'><!ENTITY n 'a'>]><domain type='kvm'>"
+                  "<name>&n;</name><launchSecurity type='&t;'/></domain>",
+                  GMEM_MODE_CONVERTIBLE);
+    static const char defaulted[] =
+        "<!DOCTYPE domain [<!ATTLIST launchSecurity type CDATA 'sw-protected'>]>"
+        "<domain type='kvm'><name>a</name><launchSecurity/></domain>";
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autofree char *lowered = gmemLower(defaulted, false, &plan, NULL);
+
+    g_assert_nonnull(strstr(entity, "<name>&n;</name>"));
+    g_assert_nonnull(lowered);
+    g_assert_cmpint(plan->mode, ==, GMEM_MODE_CONVERTIBLE);
+    /* As in stock libvirt, the schema looks at what is written. */
+    testInvalid(defaulted);
+    /* Here the declaration takes <features> out of libvirt's sight. */
+    testRefused(
+        "<!DOCTYPE domain [<!ATTLIST features xmlns CDATA 'urn:x'>]><domain type='kvm'>"
+        "<name>a</name>" TEST_SW "</domain>",
+        false, VIR_ERR_INTERNAL_ERROR,
+        "internal error: the domain's XML cannot be rewritten for libvirt: a change did not "
+        "take effect; does a document type declaration interfere?");
+}
+
+/* Declared encodings: whatever libxml2 makes of them, the wish arrives or libvirt's parser fails.
+ */
+static void
+testEncodings(void)
+{
+    static const char *const texts[] = {
+        "<?xml version='1.0' encoding='ISO-8859-1'?><domain type='kvm'><name>\xe9</name>"
+        "<memoryBacking><private/></memoryBacking></domain>",
+        "<?xml version='1.0' encoding='ISO-8859-1'?><domain type='kvm'><name>e</name>"
+        "<memoryBacking><private/></memoryBacking></domain>",
+        "<?xml version='1.0' encoding='UTF-7'?><domain type='kvm'><name>e</name>"
+        "<memoryBacking>+ADw-private/+AD4-</memoryBacking></domain>",
+        "<?xml version='1.0' encoding='UTF-7'?><domain type='kvm'><name>e</name>"
+        "<memoryBacking><private/></memoryBacking></domain>",
+        "<?xml version='1.0' encoding='UTF-16'?><domain type='kvm'><name>e</name>"
+        "<memoryBacking><private/></memoryBacking></domain>",
+        "\xef\xbb\xbf<?xml version='1.0' encoding='UTF-8'?>\n<domain type='kvm'><name>\xc3\xa9"
+        "</name><memoryBacking>\n<private/></memoryBacking></domain>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(texts); i++) {
+        xmlDoc *doc = testUtilParse(texts[i]);
+        g_autofree char *wish = doc != NULL ? testUtilXPath(doc, "count(memoryBacking/private)")
+                                            : g_strdup("malformed");
+
+        xmlFreeDoc(doc);
+        g_test_message("%zu: %s", i, wish);
+        if (strcmp(wish, "1") == 0) {
+            g_autofree char *lowered = testLower(texts[i], GMEM_MODE_FULLY_SHARED);
+        } else {
+            g_autofree char *lowered = gmemLower(texts[i], false, NULL, NULL);
+
+            g_assert_cmpstr(lowered, ==, texts[i]);
+        }
+    }
+}
+
+/* libvirt compares the root's name, not its namespace: this is a domain to it. */
+static void
+testPrefixedRoot(void)
+{
+    g_autofree char *lowered =
+        testLower("<x:domain xmlns:x='urn:x' type='kvm'><name>a</name>" TEST_PRIVATE "</x:domain>",
+                  GMEM_MODE_FULLY_SHARED);
+
+    testUtilAssert(lowered, "name", "a");
+}
+
+static void
+testRaiseDamaged(void)
+{
+    static const char *const values[] = {
+        "", "{}", "{&quot;version&quot;:7}",
+        "{&quot;version&quot;:1,&quot;mode&quot;:&quot;fully-shared&quot;,&quot;added&quot;:["
+        "{&quot;path&quot;:&quot;x&quot;,&quot;value&quot;:&quot;y&quot;}]}"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(values); i++) {
+        g_autofree char *text =
+            g_strdup_printf("<domain xmlns:qemu='" TEST_QEMU "'><qemu:commandline>"
+                            "<qemu:arg value='-x-libvirt-gmem'/><qemu:arg value='%s'/>"
+                            "</qemu:commandline></domain>",
+                            values[i]);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemPlan) plan = NULL;
+
+        g_assert_null(gmemRaise(text, &plan, &error));
+        g_assert_null(plan);
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/conf/lower/fully-shared", testFullyShared);
+    g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
+    g_test_add_func("/conf/lower/convertible", testConvertible);
+    g_test_add_func("/conf/lower/convertible-partly", testConvertiblePartly);
+    g_test_add_func("/conf/lower/changed-since", testChangedSince);
+    g_test_add_func("/conf/lower/hardware", testHardware);
+    g_test_add_func("/conf/lower/neither", testNeither);
+    g_test_add_func("/conf/lower/concerns", testConcerns);
+    g_test_add_func("/conf/lower/commandline", testCommandline);
+    g_test_add_func("/conf/lower/formatting", testFormatting);
+    g_test_add_func("/conf/lower/ready-made", testReadyMade);
+    g_test_add_func("/conf/lower/misplaced", testMisplaced);
+    g_test_add_func("/conf/lower/malformed-elements", testMalformedElements);
+    g_test_add_func("/conf/lower/well-formed-elements", testWellFormedElements);
+    g_test_add_func("/conf/lower/validate", testValidate);
+    g_test_add_func("/conf/lower/nodesets", testNodesets);
+    g_test_add_func("/conf/lower/hidden", testHidden);
+    g_test_add_func("/conf/lower/declared", testDeclared);
+    g_test_add_func("/conf/lower/encodings", testEncodings);
+    g_test_add_func("/conf/lower/prefixed-root", testPrefixedRoot);
+    g_test_add_func("/conf/lower/raise-damaged", testRaiseDamaged);
+    return g_test_run();
+}
