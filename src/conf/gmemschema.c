@@ -26,6 +26,26 @@ static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *form
     va_end(args);
 }
 
+/* A document of @element alone. Entities in its attributes are replaced: their declarations stay
+ * behind. */
+static xmlDoc *
+gmemSchemaIsolate(xmlNode *element)
+{
+    xmlDoc *doc = xmlNewDoc((const xmlChar *)"1.0");
+    xmlNode *copy = xmlDocCopyNode(element, doc, 1);
+    const xmlAttr *attribute;
+
+    for (attribute = element->properties; attribute != NULL; attribute = attribute->next) {
+        xmlChar *value = xmlNodeListGetString(element->doc, attribute->children, 1);
+
+        if (attribute->ns == NULL)
+            xmlSetProp(copy, attribute->name, value);
+        xmlFree(value);
+    }
+    xmlDocSetRootElement(doc, copy);
+    return doc;
+}
+
 int
 gmemSchemaValidate(xmlNode *element, GError **error)
 {
@@ -34,16 +54,13 @@ gmemSchemaValidate(xmlNode *element, GError **error)
         xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
     g_autoptr(xmlRelaxNG) schema = NULL;
     g_autoptr(xmlRelaxNGValidCtxt) validator = NULL;
-    g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
-    xmlNode *copy;
+    g_autoptr(xmlDoc) doc = gmemSchemaIsolate(element);
 
     xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
     schema = xmlRelaxNGParse(parser);
-    copy = xmlDocCopyNode(element, doc, 1);
-    if (schema == NULL || copy == NULL)
+    if (schema == NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %s: %s"),
                             GMEM_SCHEMA_NAME, words->str);
-    xmlDocSetRootElement(doc, copy);
     validator = xmlRelaxNGNewValidCtxt(schema);
     xmlRelaxNGSetValidErrors(validator, gmemSchemaCollect, gmemSchemaCollect, words);
     if (xmlRelaxNGValidateDoc(validator, doc) != 0)

@@ -195,18 +195,22 @@ gmemXMLParse(const char *text)
 {
     bool encoded = false;
     g_autoptr(gmemXML) xml = gmemXMLParseText(g_strdup(text), &encoded);
-    xmlChar *converted = NULL;
+    g_autoptr(gmemXML) converted = NULL;
+    xmlChar *utf8 = NULL;
     int length = 0;
 
     if (xml == NULL || !encoded)
         return g_steal_pointer(&xml);
 
-    xmlDocDumpMemoryEnc(xml->doc, &converted, &length, "UTF-8");
-    if (converted == NULL)
-        g_error("out of memory");
-    gmemXMLFree(g_steal_pointer(&xml));
-    xml = gmemXMLParseText(g_strndup((const char *)converted, (size_t)length), &encoded);
-    xmlFree(converted);
+    xmlDocDumpMemoryEnc(xml->doc, &utf8, &length, "UTF-8");
+    if (utf8 != NULL)
+        converted = gmemXMLParseText(g_strndup((const char *)utf8, (size_t)length), &encoded);
+    xmlFree(utf8);
+    if (converted != NULL)
+        return g_steal_pointer(&converted);
+    /* The document is well formed, so it must not be reported as anything else; but without
+     * positions nothing in it can be changed. */
+    g_array_set_size(xml->spans, 0);
     return g_steal_pointer(&xml);
 }
 
