@@ -28,13 +28,19 @@ def without_private(xml):
     return canonical(ET.tostring(root, encoding='unicode'))
 
 
-def shows_private(check, xml, what='dumpxml'):
-    """<private/> where the user wrote it, and nothing of the carrier."""
+def shows_private(check, xml, what='dumpxml', carriers=0):
+    """<private/> where the user wrote it, and nothing of the carrier.
+
+    @carriers: how many arguments of the user's own look like the carrier's option."""
     root = ET.fromstring(xml)
     check.equal(len(root.findall('memoryBacking/private')), 1, 'number of <private/> in ' + what)
     private = root.find('memoryBacking/private')
     check.equal((private.attrib, len(private), private.text), ({}, 0, None), '<private/> in ' + what)
-    check.lacks(xml, 'x-libvirt-gmem', what)
+    check.equal(xml.count("value='%s'" % OPTION), carriers, 'arguments like the carrier in ' + what)
+    check.lacks(xml, 'fully-shared', what)
+    check.lacks(xml, 'convertible', what)
+    if not carriers:
+        check.lacks(xml, 'qemu:', what)
 
 
 def split_native(text):

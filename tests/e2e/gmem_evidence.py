@@ -13,9 +13,9 @@ Needs the right to ptrace QEMU: root, as a rule.
     evidence.large_foreign_mappings(pid)             # must be empty
 
 Backends are the machine's RAM in the order of guest addresses: what -machine names, the cells by
-number, the DIMMs. They are matched to descriptors by size; among those of one size by the pattern of
-tests/guest, where the guest has written it (backend.matched is 'pattern'), else by the numbers of
-the descriptors, which QEMU allocates in the order of its -object arguments ('order').
+number, the DIMMs. They are matched to descriptors by size; among those of one size by the pattern
+of tests/guest, where the guest has written it (backend.matched is 'pattern'), else by the numbers
+of the descriptors, which QEMU allocates in the order of its -object arguments ('order').
 """
 
 import collections
@@ -66,7 +66,7 @@ def command_line(pid):
 
 
 def options(argv):
-    """Yields (name, value) as QEMU reads them: the value of one option is never taken for another."""
+    """Yields (name, value) as QEMU reads them: a value is never taken for an option."""
     i = 1
     while i < len(argv):
         word = argv[i]
@@ -178,8 +178,9 @@ def mappings(pid):
             fields = line.rstrip('\n').split(None, 5)
             start, end = (int(x, 16) for x in fields[0].split('-'))
             major, minor = (int(x, 16) for x in fields[3].split(':'))
-            result.append(Mapping(start, end, fields[1], int(fields[2], 16), os.makedev(major, minor),
-                                  int(fields[4]), fields[5] if len(fields) > 5 else ''))
+            result.append(Mapping(start, end, fields[1], int(fields[2], 16),
+                                  os.makedev(major, minor), int(fields[4]),
+                                  fields[5] if len(fields) > 5 else ''))
     return result
 
 
@@ -209,7 +210,8 @@ class Backend:
             raise EvidenceError('%s has no guest_memfd' % self.id)
         if self._address is None:
             self._copy = duplicate(self.pid, self.fd)
-            self._address = _libc.mmap(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, self._copy, 0)
+            self._address = _libc.mmap(None, self.size, mmap.PROT_READ, mmap.MAP_SHARED, self._copy,
+                                       0)
             if self._address in (None, ctypes.c_void_p(-1).value):
                 self._address = None
                 raise EvidenceError('mapping %s: %s' % (self.id, os.strerror(ctypes.get_errno())))
@@ -229,7 +231,7 @@ class Backend:
         return bool(self._residency(offset & -PAGE, PAGE)[0] & 1)
 
     def read(self, offset, count):
-        """Bytes of it, through a duplicate; a page that is not there yet is made by this, with zeros."""
+        """Bytes of it, through a duplicate; a page that is not there yet is made by it (zeros)."""
         if offset < 0 or count < 0 or offset + count > self.size:
             raise EvidenceError('%s ends at %#x' % (self.id, self.size))
         return ctypes.string_at(self._map() + offset, count)
@@ -316,8 +318,8 @@ def large_foreign_mappings(pid, found=None):
 def serial_ranges(text):
     """[(start, end, kind)] of the last boot in what the guest wrote on its serial port; kind is
     'usable', 'reserved' or 'dimm'."""
-    lines = re.findall(r'gmem-guest: (?:e820 (\w+) (\w+) (usable|reserved)|(dimm) (\w+) (\w+))\r?\n',
-                       text)
+    lines = re.findall(r'gmem-guest: (?:e820 (\w+) (\w+) (usable|reserved)|(dimm) (\w+) (\w+))'
+                       r'\r?\n', text)
     ranges = []
     for start, end, kind, dimm, dimm_start, dimm_end in lines:
         entry = (int(start or dimm_start, 16), int(end or dimm_end, 16), kind or dimm)
@@ -328,7 +330,7 @@ def serial_ranges(text):
 
 
 def end_of_low_ram(ranges):
-    """Where RAM below 4 GiB ends: what is usable from 1 MiB up, and what the BIOS keeps behind it."""
+    """Where RAM below 4 GiB ends: what is usable from 1 MiB up, and what the BIOS keeps of it."""
     end = 1 << 20
     for start, stop, kind in sorted(ranges):
         if start == end and end < GIB4 and kind != 'dimm':

@@ -404,6 +404,30 @@ class Sandbox:
         self._children = [c for c in self._children if c.poll() is None] + [process]
         return process
 
+    def tree(self, shim_mode=0o755):
+        """A copy of the build tree's two libraries that any user may read: the library's path.
+
+        @shim_mode: None leaves the shim out."""
+        top = tempfile.mkdtemp(prefix='tree', dir=self.root)
+        os.chmod(top, 0o755)
+        for part, source in (('driver', LIBRARY), ('shim', SHIM)):
+            directory = os.path.join(top, 'src', part)
+            os.makedirs(directory, 0o755)
+            copy = os.path.join(directory, os.path.basename(source))
+            if source == LIBRARY or shim_mode is not None:
+                shutil.copyfile(source, copy)
+                os.chmod(copy, 0o755 if source == LIBRARY else shim_mode)
+        return os.path.join(top, 'src', 'driver', os.path.basename(LIBRARY))
+
+    def open_kvm(self):
+        """A /dev/kvm of the sandbox's own that any user may open."""
+        script = ('mkdir -p /run/dev && mount -t tmpfs -o mode=755,dev tmpfs /run/dev && '
+                  'mknod -m 666 /run/dev/kvm c 10 232 && mount --bind /run/dev/kvm /dev/kvm && '
+                  'setpriv --reuid=65534 --clear-groups sh -c ": <>/dev/kvm"')
+        result = self.run(['sh', '-c', script])
+        if result.returncode:
+            raise Skip('no device nodes can be made here: ' + result.stderr.strip())
+
     def guest_image(self, name):
         """A copy of the guest payload for one domain: disks are locked."""
         path = '/run/%s.img' % name
@@ -745,13 +769,16 @@ class VirshClient:
 
 
 class Rig(Sandbox):
-    """A sandbox with qemu.conf; @preload: what stands in LD_PRELOAD, () is stock libvirt."""
+    """A sandbox with qemu.conf; @preload: what stands in LD_PRELOAD, () is stock libvirt, or a
+    function of the rig that gives it. @prepare: a function of the rig, called before libvirt runs."""
 
     config = ''
 
-    def __init__(self, preload=(), user='root', group='root', ownership=0):
+    def __init__(self, preload=(), user='root', group='root', ownership=0, prepare=None):
         super().__init__()
-        self.preload = tuple(preload)
+        self.preload = tuple(preload(self) if callable(preload) else preload)
+        if prepare:
+            prepare(self)
         self.write(self.config, QEMU_CONF.format(user=user, group=group, ownership=ownership))
 
 
@@ -786,14 +813,14 @@ class DaemonRig(Rig):
     def __init__(self, preload=(), environment=None, **options):
         super().__init__(preload, **options)
         self.write('/etc/libvirt/libvirtd.conf', LIBVIRTD_CONF)
-        self.environ = self.environment(self.preload, **(environment or {}))
+        self.more = environment or {}
         self.daemon = None
         self.start_daemon()
 
     def start_daemon(self, patient=True):
         with open(self.outer(self.log), 'ab') as log:
             self.daemon = self.popen([LIBVIRTD, '-f', '/etc/libvirt/libvirtd.conf'], stdout=log,
-                                     stderr=log, stdin=subprocess.DEVNULL, env=self.environ)
+                                     stderr=log, stdin=subprocess.DEVNULL, env=self.environment(self.preload, **self.more))
         if patient:
             self.wait_daemon()
 
