@@ -72,9 +72,12 @@ def heading(text):
 
 
 def environment(**changes):
-    env = {name: value for name, value in os.environ.items() if name != 'LD_PRELOAD'}
-    env.update(LC_ALL='C.UTF-8', **changes)
-    return env
+    """Ours without this project's libraries, which virt-gmem preloads where they belong."""
+    env = dict(os.environ, LC_ALL='C.UTF-8', **changes)
+    preload = re.split('[: ]', env.pop('LD_PRELOAD', ''))
+    ours = ('libvirt-gmem.so', 'qemu-gmem.so')
+    others = [path for path in preload if path and os.path.basename(path) not in ours]
+    return dict(env, LD_PRELOAD=':'.join(others)) if others else env
 
 
 def check_host(tool):
@@ -98,7 +101,8 @@ def check_host(tool):
 
 def write_domain(directory, build):
     """The example, with the guest's disk and a serial port into a file."""
-    image, serial, path = (os.path.join(directory, name) for name in ('guest.img', 'serial', 'domain.xml'))
+    image, serial, path = (os.path.join(directory, name)
+                           for name in ('guest.img', 'serial', 'domain.xml'))
     shutil.copyfile(os.path.join(build, 'tests', 'guest', 'gmem-guest.img'), image)
     with open(serial, 'w'):
         pass
@@ -123,8 +127,9 @@ def stock_argv(directory, path):
     os.makedirs(os.path.join(root, 'etc'))
     with open(os.path.join(root, 'etc', 'qemu.conf'), 'w') as f:
         f.write(QEMU_CONF)
-    done = subprocess.run([sys.executable, '-c', STOCK, root, path], stdout=subprocess.PIPE, text=True,
-                          env=environment(LIBVIRT_LOG_OUTPUTS='3:file:%s/log' % root), check=False)
+    env = environment(LIBVIRT_LOG_OUTPUTS='3:file:%s/log' % root)
+    done = subprocess.run([sys.executable, '-c', STOCK, root, path], stdout=subprocess.PIPE,
+                          env=env, text=True, check=False)
     if done.returncode != 0:
         raise Failure('stock libvirt does not translate the domain')
     # libvirt escapes nothing but quotes around words here.
@@ -308,6 +313,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit('demo: stopped by a signal'))
 
+    sys.stdout.reconfigure(line_buffering=True)
     # Short, for the paths of sockets in it, and open, for the user that QEMU runs as.
     directory = tempfile.mkdtemp(prefix='gmem-demo-', dir='/tmp')
     try:

@@ -243,6 +243,9 @@ showLog(const gmemRun *run)
 static int
 startDomain(gmemRun *run)
 {
+    /* By way of the one function type that compilers let pass for any other. */
+    virConnectDomainEventGenericCallback callback =
+        VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))onLifecycle);
     g_autofree char *uri = g_strconcat("qemu:///embed?root=", run->options->root, NULL);
     g_autoptr(GError) error = NULL;
     g_autofree char *xml = readXML(run->options, &error);
@@ -261,7 +264,7 @@ startDomain(gmemRun *run)
     if (!(run->domain = virDomainDefineXML(run->conn, xml)))
         return failLibvirt(run->options->file);
     if (virConnectDomainEventRegisterAny(run->conn, run->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                         VIR_DOMAIN_EVENT_CALLBACK(onLifecycle), run, NULL) < 0)
+                                         callback, run, NULL) < 0)
         return failLibvirt(run->options->file);
     if (caught)
         return -1;

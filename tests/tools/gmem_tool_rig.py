@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_tool_rig.py: what the tests of virt-gmem and of the demo share."""
+
+import contextlib
+import fcntl
+import glob
+import json
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(SOURCE, 'tests', 'e2e'))
+
+# pylint: disable=wrong-import-position,unused-import
+import gmem_rig as rig  # noqa: E402
+import gmem_evidence as evidence  # noqa: E402,F401
+
+BUILD = rig.BUILD
+TOOL = os.path.join(BUILD, 'tools', 'virt-gmem')
+DEMO = os.path.join(SOURCE, 'tools', 'demo.py')
+FAULTS = os.path.join(BUILD, 'tests', 'shim', 'shim-faults.so')
+ROOTS = '/run/virt-gmem-*'
+
+ENV = dict({k: v for k, v in os.environ.items() if k != 'LD_PRELOAD'}, LC_ALL='C')
+
+# A mount namespace in which /dev is a directory without kvm, but with what any program needs.
+HIDE_KVM = '''
+set -e
+mkdir -p "$1/dev"
+mount -t tmpfs dev "$1/dev"
+for name in null zero full random urandom tty; do
+    touch "$1/dev/$name"
+    mount --bind "/dev/$name" "$1/dev/$name"
+done
+mkdir "$1/dev/shm"
+mount --rbind "$1/dev" /dev
+shift
+exec "$@"
+'''
+
+
+def call(*args, **changes):
+    """(exit status, stdout, stderr) of virt-gmem."""
+    done = subprocess.run([TOOL, *args], env=dict(ENV, **changes), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False, timeout=rig.PATIENCE)
+    return done.returncode, done.stdout, done.stderr
+
+
+def without_kvm(directory, *command, **kwargs):
+    """Runs a command where /dev/kvm does not exist."""
+    return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',
+                           '/bin/sh', '-c', HIDE_KVM, 'sh', directory, *command],
+                          env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False, timeout=rig.PATIENCE, **kwargs)
+
+
+@contextlib.contextmanager
+def directory():
+    """A temporary one that any user may look into."""
+    path = tempfile.mkdtemp(prefix='gmem-test-', dir='/tmp')
+    os.chmod(path, 0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def processes_with(text):
+    """The processes that have a text in their command line."""
+    found = []
+    for path in glob.glob('/proc/[0-9]*/cmdline'):
+        with contextlib.suppress(OSError):
+            with open(path, 'rb') as f:
+                if text.encode() in f.read():
+                    found.append(int(path.split('/')[2]))
+    return [pid for pid in found if pid != os.getpid() and rig.Process(pid).alive]
+
+
+class Leftovers:
+    """Notices directories of `virt-gmem run`, and processes in them, that were not there before."""
+
+    def __init__(self):
+        self.before = set(glob.glob(ROOTS))
+
+    def roots(self):
+        return sorted(set(glob.glob(ROOTS)) - self.before)
+
+    def check(self, t, *pids):
+        """Fails unless all is gone soon; what was killed hard takes a moment."""
+        end = time.monotonic() + 15
+        while time.monotonic() < end and (self.roots() or any(rig.Process(p).alive for p in pids)):
+            time.sleep(0.1)
+        t.equal(self.roots(), [], 'directories left')
+        t.equal([pid for pid in pids if rig.Process(pid).alive], [], 'processes left')
+        t.equal([p for root in self.roots() for p in processes_with(root)], [], 'processes left')
+
+
+class Run:
+    """A `virt-gmem run` in the background, in a process group of its own."""
+
+    def __init__(self, *args, **changes):
+        self.process = subprocess.Popen([TOOL, 'run', *args], env=dict(ENV, **changes),
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        start_new_session=True)
+        self.out = ''
+        self.err = ''
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.wait()
+
+    def started(self):
+        """QEMU's pid, once the domain runs."""
+        os.set_blocking(self.process.stdout.fileno(), False)
+        end = time.monotonic() + rig.PATIENCE
+        while time.monotonic() < end:
+            select.select([self.process.stdout], [], [], 0.1)
+            self.out += (self.process.stdout.read() or b'').decode()
+            found = re.search(r'^running: .*, process (\d+)', self.out, re.M)
+            if found:
+                os.set_blocking(self.process.stdout.fileno(), True)
+                return int(found[1])
+            if self.process.poll() is not None:
+                break
+        raise rig.Failure('the domain does not run: %s%s' % (self.out, self.wait()[2]))
+
+    def worker(self):
+        """The pid of the process in which libvirt runs."""
+        children = [pid for pid in processes_with('--root=' + '/run/virt-gmem-')
+                    if self.parent(pid) == self.process.pid]
+        return children[0] if children else None
+
+    @staticmethod
+    def parent(pid):
+        with contextlib.suppress(OSError):
+            with open('/proc/%d/stat' % pid) as f:
+                return int(f.read().rpartition(')')[2].split()[1])
+        return None
+
+    def wait(self):
+        """(exit status, stdout, stderr)"""
+        out, err = self.process.communicate(timeout=rig.PATIENCE)
+        self.out += out.decode()
+        self.err += err.decode()
+        return self.process.returncode, self.out, self.err
+
+
+def domain(path, private='<private/>', devices='', extra=''):
+    """Writes a domain without disks, which SeaBIOS ends up looping in; returns @path."""
+    with open(path, 'w') as f:
+        f.write('''<domain type='kvm'>
+  <name>tool-test</name>
+  <memory unit='MiB'>64</memory>
+  <memoryBacking>%s</memoryBacking>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>%s<memballoon model='none'/></devices>
+  %s
+</domain>
+''' % (private, devices, extra))
+    return path
+
+
+def need_build():
+    """Raises Failure where there is nothing to test."""
+    for path in (TOOL, rig.LIBRARY, rig.SHIM, rig.GUEST):
+        if not os.path.exists(path):
+            raise rig.Failure('%s is not built' % path)
+
+
+def system_extension(capability):
+    """KVM_CHECK_EXTENSION on /dev/kvm itself."""
+    rig.need_kvm()
+    device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return fcntl.ioctl(device, 0xAE03, capability)
+    finally:
+        os.close(device)
+
+
+def host_json(*args, **changes):
+    status, out, err = call('host', '--json', *args, **changes)
+    try:
+        return status, json.loads(out)
+    except ValueError:
+        raise rig.Failure('no JSON: %s%s' % (out, err)) from None
+

@@ -1,0 +1,217 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_host.py: `virt-gmem host` beside the same questions asked in other ways."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import gmem_tool_rig as tools
+from gmem_tool_rig import rig
+
+suite = rig.Suite()
+
+MODES = ('fully-shared', 'convertible')
+NOBODY = 65534
+
+
+def expected_status(host):
+    shared, convertible = (host['modes'][mode]['usable'] for mode in MODES)
+    return 0 if shared and convertible else 1 if shared else 2 if convertible else 3
+
+
+def check_of(host, name):
+    return next(check for check in host['checks'] if check['id'] == name)
+
+
+@suite.test('the capabilities are those that KVM answers to bare ioctls')
+def capabilities(t):
+    rig.need_kvm()
+    _, host = tools.host_json()
+    kvm = host['kvm']
+    t.equal(kvm['available'], True, 'available')
+    t.equal(kvm['kernel'], os.uname().release, 'kernel')
+    t.equal(kvm['vm-types'], max(tools.system_extension(235), 0), 'KVM_CAP_VM_TYPES')
+    t.equal(kvm['user-memory2'], rig.kvm_extension(231) > 0, 'KVM_CAP_USER_MEMORY2')
+    t.equal(kvm['guest-memfd'], rig.kvm_extension(234) > 0, 'KVM_CAP_GUEST_MEMFD')
+    t.equal(kvm['guest-memfd-flags'], max(rig.kvm_extension(244), 0), 'KVM_CAP_GUEST_MEMFD_FLAGS')
+    if not kvm['vm-types'] & 2:
+        t.equal(kvm['memory-attributes'], max(rig.kvm_extension(233), 0), 'MEMORY_ATTRIBUTES')
+        t.equal(host['modes']['convertible']['usable'], False, 'convertible')
+    t.equal(host['modes']['fully-shared']['usable'], rig.kvm_extension(244) & 3 == 3, 'usable')
+
+
+@suite.test('lines for people say what the JSON says, and the exit status follows from the modes')
+def agree(t):
+    status, host = tools.host_json()
+    human_status, out, err = tools.call('host')
+    t.equal(err, '', 'standard error')
+    t.equal(human_status, status, 'exit status')
+    t.equal(status, expected_status(host), 'exit status')
+    lines = out.splitlines()
+    t.equal(len(lines), len(host['checks']), 'number of lines')
+    for line, check in zip(lines, host['checks']):
+        title, _, rest = line.partition(' : ')
+        t.equal(title.rstrip(), check['title'], 'title')
+        detail = ' (%s)' % check['detail'] if check['detail'] else ''
+        t.equal(rest, check['result'] + detail, 'result of ' + check['id'])
+        t.true(check['result'] == 'PASS' or check['detail'], check['id'] + ' has no reason')
+    t.equal(len({check['id'] for check in host['checks']}), len(lines), 'ids')
+    t.equal(len({line.index(' : ') for line in lines}), 1, 'columns of the results')
+
+
+@suite.test('--mode asks for one mode: 0 or 1, and FAIL where it lacks something')
+def mode(t):
+    _, host = tools.host_json()
+    for name in MODES:
+        usable = host['modes'][name]['usable']
+        status, asked = tools.host_json('--mode', name)
+        t.equal(status, 0 if usable else 1, 'exit status for ' + name)
+        t.equal(asked['modes'], host['modes'], 'modes')
+        t.equal(check_of(asked, 'mode-' + name)['result'], 'PASS' if usable else 'FAIL', name)
+        if not usable:
+            t.true(host['modes'][name]['reason'], 'no reason for ' + name)
+
+
+@suite.test('versions are those of QEMU and libvirt')
+def versions(t):
+    _, host = tools.host_json()
+    said = subprocess.run([rig.QEMU, '--version'], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout
+    major, minor, micro = (int(n) for n in re.search(r'version (\d+)\.(\d+)\.(\d+)', said).groups())
+    t.equal(host['qemu']['version'], major * 1000000 + minor * 1000 + micro, 'version of QEMU')
+    t.equal(os.path.realpath(host['qemu']['emulator']), os.path.realpath(rig.QEMU), 'emulator')
+    t.has(host['qemu']['offers'], 'memory-backend-memfd', 'offers')
+    # Debian's QEMU has an object for each variant; -object help lists what can be made.
+    listed = subprocess.run([rig.QEMU, '-object', 'help'], stdout=subprocess.PIPE, text=True,
+                            check=True).stdout.split()
+    t.equal('sw-protected-vm' in host['qemu']['offers'], 'sw-protected-vm' in listed, 'offers')
+    version = subprocess.run([rig.PYTHON, '-c', 'import libvirt; print(libvirt.getVersion())'],
+                             stdout=subprocess.PIPE, text=True, check=True).stdout
+    t.equal(host['libvirt'], int(version), 'version of libvirt')
+    t.equal(host['library'], os.path.realpath(rig.LIBRARY), 'library')
+    t.equal(host['shim'], os.path.realpath(rig.SHIM), 'shim')
+
+
+@suite.test('an emulator with guest_memfd of its own needs no shim')
+def own_guest_memfd(t):
+    fake = os.path.join(rig.SOURCE, 'tests', 'fake-emulators', 'answers')
+    _, host = tools.host_json('--emulator', fake)
+    t.equal(host['qemu']['emulator'], fake, 'emulator')
+    t.has(host['qemu']['offers'], 'memory-backend-memfd.guest-memfd', 'offers')
+    t.equal(check_of(host, 'qemu-guest-memfd')['detail'], 'its own', 'detail')
+
+
+@suite.test('emulators that do not answer: why, and no mode can be used')
+def bad_emulators(t):
+    for path, word in (('/nonexistent/qemu', '/nonexistent/qemu'), ('/bin/true', '/bin/true'),
+                       ('/etc/passwd', '/etc/passwd')):
+        status, host = tools.host_json('-e', path)
+        t.equal(status, 3, 'exit status for ' + path)
+        t.equal(check_of(host, 'qemu')['result'], 'FAIL', path)
+        t.has(check_of(host, 'qemu')['detail'], word, 'detail')
+        t.equal(host['qemu']['offers'], [], 'offers')
+    status, host = tools.host_json(PATH='/nonexistent')
+    t.equal(status, 3, 'exit status without PATH')
+    t.has(check_of(host, 'qemu')['detail'], 'no qemu-system-x86_64 in PATH', 'detail')
+
+
+@suite.test('wrong usage: status 64 and what is wrong')
+def usage(t):
+    for args, message in ((('host', '--mode', 'secret'), "'secret' is no mode"),
+                          (('host', '--frobnicate'), '--frobnicate'),
+                          (('host', 'file'), "unexpected argument 'file'"),
+                          (('hots',), "'hots' is no verb"),
+                          ((), 'Usage: virt-gmem')):
+        status, out, err = tools.call(*args)
+        t.equal(status, 64, 'exit status of %r' % (args,))
+        t.equal(out, '', 'standard output')
+        t.has(err, message, 'standard error')
+
+
+@suite.test('--help and --version')
+def help_and_version(t):
+    for args, text in ((('--help',), 'Verbs:'), (('--version',), 'virt-gmem '),
+                       (('host', '--help'), '--json'), (('run', '--help'), '--for')):
+        status, out, _ = tools.call(*args)
+        t.equal(status, 0, 'exit status of %r' % (args,))
+        t.has(out, text, 'output')
+    t.lacks(tools.call('run', '--help')[1], '--root', 'help')
+
+
+@suite.test('without /dev/kvm: FAIL, the reason, status 3')
+def no_kvm(t):
+    with tools.directory() as directory:
+        done = tools.without_kvm(directory, tools.TOOL, 'host')
+    t.equal(done.returncode, 3, 'exit status')
+    t.matches(done.stdout, r'(?m)^KVM: /dev/kvm +: FAIL \(/dev/kvm cannot be opened: No such file '
+                           r'or directory; load the module', 'output')
+    t.matches(done.stdout, r'(?m)^Mode: fully shared, .*: FAIL \(/dev/kvm cannot', 'output')
+
+
+@suite.test('kernels without guest_memfd, or without one that the host can map')
+def old_kernels(t):
+    rig.need_guest_memfd()
+    for faults, name, words in (
+            ('cap=0,flags=0', 'kvm-guest-memfd', 'needs Linux 6.18'),
+            ('flags=0', 'kvm-guest-memfd-mmap', '0x0 without 0x1; needs Linux 6.18'),
+            ('flags=1', 'kvm-guest-memfd-init-shared', '0x1 without 0x2; needs Linux 6.18'),
+            ('create=1', 'kvm-guest-memfd-create', 'Operation not permitted')):
+        status, host = tools.host_json(LD_PRELOAD=tools.FAULTS, GMEM_TEST_FAULTS=faults)
+        t.equal(status, 3, 'exit status with ' + faults)
+        t.equal(check_of(host, name)['result'], 'FAIL', name)
+        t.has(check_of(host, name)['detail'], words, name)
+        t.has(host['modes']['fully-shared']['reason'], 'KVM of Linux', 'reason')
+
+
+def as_nobody():
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+@suite.test('an unprivileged user learns about himself')
+def unprivileged(t):
+    rig.need_kvm()
+    probe = subprocess.run(['/usr/bin/test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False)
+    if probe.returncode:
+        raise rig.Skip('user nobody may not look into the build tree')
+    allowed = subprocess.run(['/usr/bin/test', '-w', '/dev/kvm'], preexec_fn=as_nobody,
+                             check=False).returncode == 0
+    done = subprocess.run([tools.TOOL, 'host'], preexec_fn=as_nobody, env=tools.ENV,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    if allowed:
+        t.matches(done.stdout, r'(?m)^KVM: /dev/kvm +: PASS', 'output')
+    else:
+        t.matches(done.stdout, r'(?m)^KVM: /dev/kvm +: FAIL \(/dev/kvm cannot be opened: '
+                               r'Permission denied; run as root', 'output')
+        t.equal(done.returncode, 3, 'exit status')
+    t.matches(done.stdout, r'(?m)^QEMU: emulator +: PASS', 'output')
+    t.equal(done.stderr, '', 'standard error')
+
+
+@suite.test('away from its tree it looks where libraries get installed')
+def moved(t):
+    with tools.directory() as directory:
+        copy = os.path.join(directory, 'virt-gmem')
+        shutil.copy(tools.TOOL, copy)
+        done = subprocess.run([copy, 'host'], env=tools.ENV, stdout=subprocess.PIPE, text=True,
+                              check=False)
+        run = subprocess.run([copy, 'run', '/dev/null'], env=tools.ENV, stderr=subprocess.PIPE,
+                             text=True, check=False)
+    if os.path.exists(re.search(r'(?m)^libvirt-gmem.so .*?(/\S+)', done.stdout)[1]):
+        raise rig.Skip('libvirt-gmem is installed here')
+    t.equal(done.returncode, 3, 'exit status')
+    t.matches(done.stdout, r'(?m)^libvirt-gmem.so +: FAIL \(\S*/lib\S*/libvirt-gmem.so is missing',
+              'output')
+    t.matches(done.stdout, r'(?m)^qemu-gmem.so +: FAIL \(\S*/libvirt-gmem/qemu-gmem.so is missing',
+              'output')
+    t.equal(run.returncode, 1, 'exit status of run')
+    t.has(run.stderr, 'libvirt-gmem.so: No such file', 'run')
+
+
+if __name__ == '__main__':
+    tools.need_build()
+    sys.exit(suite.run(rig.need_root()))

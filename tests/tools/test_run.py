@@ -1,0 +1,267 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_run.py: `virt-gmem run`: it runs, it ends in each way there is, and nothing stays."""
+
+import os
+import signal
+import sys
+import time
+
+import gmem_tool_rig as tools
+from gmem_tool_rig import evidence, rig
+
+suite = rig.Suite()
+
+
+@suite.test('--for: the domain runs on guest_memfd, ends when the time is up, and nothing stays')
+def for_seconds(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, \
+            tools.Run('--for', '4', tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        began = time.monotonic()
+        with evidence.backends(pid) as found:
+            t.equal([(b.id, b.size) for b in found], [('pc.ram', 64 << 20)], 'backends')
+            t.has(found[0].link or '', evidence.LINK, 'descriptor')
+        t.equal(len(left.roots()), 1, 'number of roots')
+        status, out, err = run.wait()
+        t.true(2 < time.monotonic() - began < 60, 'it ended after the wrong time')
+        t.equal(status, 0, 'exit status\n' + err)
+        t.has(out, '<private/>', 'dump')
+        t.lacks(out, 'x-libvirt-gmem', 'dump')
+        t.has(out, 'ended: tool-test, the time is up', 'output')
+        left.check(t, pid)
+
+
+@suite.test('Ctrl-C, SIGTERM and SIGHUP end it with status 0')
+def signals(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        path = tools.domain(directory + '/d.xml')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with tools.Run(path) as run:
+                pid = run.started()
+                run.process.send_signal(number)
+                status, out, err = run.wait()
+                t.equal(status, 0, 'exit status after signal %d\n%s' % (number, err))
+                t.has(out, 'ended: tool-test, stopped by a signal', 'output')
+                left.check(t, pid)
+
+
+@suite.test('Ctrl-C on a terminal, which reaches every process of the group')
+def terminal(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        os.killpg(run.process.pid, signal.SIGINT)
+        status, _, err = run.wait()
+        t.equal(status, 0, 'exit status\n' + err)
+        left.check(t, pid)
+
+
+@suite.test('a signal at any moment of the start')
+def early_signals(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        path = tools.domain(directory + '/d.xml')
+        for delay in (0.0, 0.02, 0.1, 0.3, 0.6, 0.9, 1.2, 1.6):
+            with tools.Run(path) as run:
+                time.sleep(delay)
+                run.process.send_signal(signal.SIGTERM)
+                status, out, err = run.wait()
+                # -15: before it had a handler, and had made anything.
+                t.true(status in (0, 128 + signal.SIGTERM, -signal.SIGTERM),
+                       'exit status %d after %.2f s\n%s%s' % (status, delay, out, err))
+                left.check(t)
+
+
+@suite.test('the worker killed: QEMU goes too, status 1')
+def worker_killed(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        os.kill(run.worker(), signal.SIGKILL)
+        status, _, err = run.wait()
+        t.equal(status, 1, 'exit status')
+        t.has(err, 'the worker was ended by signal 9', 'standard error')
+        left.check(t, pid)
+
+
+@suite.test('the keeper killed: the worker cleans up')
+def keeper_killed(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        worker = run.worker()
+        run.process.kill()
+        run.wait()
+        left.check(t, pid, worker)
+
+
+@suite.test('QEMU killed: status 1, and the end of its log')
+def qemu_killed(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        os.kill(pid, signal.SIGKILL)
+        status, out, err = run.wait()
+        t.equal(status, 1, 'exit status')
+        t.has(out, 'ended: tool-test, QEMU crashed', 'output')
+        t.has(err, 'the end of its log', 'standard error')
+        left.check(t, pid)
+
+
+@suite.test('the guest shuts down: status 0')
+def shutdown(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        # QEMU takes this for a request to power the machine off.
+        os.kill(pid, signal.SIGTERM)
+        status, out, err = run.wait()
+        t.equal(status, 0, 'exit status\n' + err)
+        t.has(out, 'ended: tool-test, the guest has shut down', 'output')
+        left.check(t, pid)
+
+
+@suite.test('a reader of the output that leaves does not stop the cleaning up')
+def broken_pipe(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, \
+            tools.Run('--for', '2', tools.domain(directory + '/d.xml')) as run:
+        pid = run.started()
+        run.process.stdout.close()
+        run.process.wait(timeout=rig.PATIENCE)
+        left.check(t, pid)
+
+
+@suite.test('a domain without the elements runs as under stock libvirt')
+def stock(t):
+    rig.need_kvm()
+    left = tools.Leftovers()
+    with tools.directory() as directory, \
+            tools.Run('--for', '1', tools.domain(directory + '/d.xml', private='')) as run:
+        pid = run.started()
+        t.equal(evidence.guest_memfds(pid), [], 'guest_memfds')
+        t.equal([m for m in evidence.mappings(pid) if 'gmem.so' in m.path], [], 'libraries')
+        status, out, err = run.wait()
+        t.equal(status, 0, 'exit status\n' + err)
+        t.lacks(out, '<private/>', 'dump')
+        left.check(t, pid)
+
+
+@suite.test('broken, refused and missing: what libvirt says, status 1, and nothing stays')
+def refused(t):
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        broken = directory + '/broken.xml'
+        with open(broken, 'w') as f:
+            f.write('<domain type="kvm"><name>x</domain>')
+        cases = [
+            ((broken,), 'tag mismatch'),
+            ((directory + '/missing.xml',), 'No such file'),
+            ((directory,), ''),
+            ((tools.domain(directory + '/a.xml', private='<private/><hugepages/>'),), 'hugepages'),
+            ((tools.domain(directory + '/b.xml', private='<private x="1"/>'),), 'private'),
+            ((tools.domain(directory + '/c.xml', devices='<emulator>/bin/true</emulator>'),),
+             'error: '),
+            (('-e', '/nonexistent/qemu', tools.domain(directory + '/d.xml')), '/nonexistent/qemu'),
+            ((tools.domain(directory + '/e.xml', devices="<disk type='file' device='disk'><source "
+              "file='/nonexistent/disk'/><target dev='vda' bus='virtio'/></disk>"),),
+             '/nonexistent/disk'),
+        ]
+        for args, message in cases:
+            status, out, err = tools.call('run', *args)
+            t.equal(status, 1, 'exit status of %r\n%s%s' % (args, out, err))
+            t.has(err, 'error: ', 'standard error of %r' % (args,))
+            t.has(err, message, 'standard error of %r' % (args,))
+            t.lacks(out, 'running:', 'output')
+            left.check(t)
+
+
+@suite.test('convertible memory on a host whose KVM cannot: refused with the reason')
+def convertible(t):
+    rig.need_kvm()
+    if tools.system_extension(235) & 2:
+        raise rig.Skip('this host can')
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        path = tools.domain(directory + '/d.xml', private='',
+                            extra="<launchSecurity type='sw-protected'/>")
+        status, out, err = tools.call('run', path)
+    t.equal(status, 1, 'exit status\n' + out)
+    t.has(err, 'unsupported configuration: ', 'standard error')
+    t.has(err, 'KVM_X86_SW_PROTECTED_VM', 'standard error')
+    left.check(t)
+
+
+@suite.test('--emulator takes the place of the one in the XML, or of none')
+def emulator(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        link = directory + '/my qemu & more'
+        os.symlink(rig.QEMU, link)
+        for name, devices in (('a', '<emulator>/nonexistent</emulator>'), ('b', '')):
+            path = tools.domain('%s/%s.xml' % (directory, name), devices=devices)
+            with tools.Run('-e', link, '--for', '1', path) as run:
+                pid = run.started()
+                status, out, err = run.wait()
+                t.equal(status, 0, 'exit status\n' + err)
+                t.has(out, '<emulator>%s</emulator>' % link.replace('&', '&amp;'), 'dump')
+                left.check(t, pid)
+
+
+@suite.test('wrong usage: status 64, and nothing is made')
+def usage(t):
+    left = tools.Leftovers()
+    for args, message in (((), 'no file'), (('a', 'b'), 'more than one file'),
+                          (('--for', '0', 'a'), '--for takes'),
+                          (('--for', '-3', 'a'), '--for takes'),
+                          (('--for', 'x', 'a'), 'x'), (('--for', '99999999', 'a'), '--for takes'),
+                          (('--frobnicate', 'a'), '--frobnicate')):
+        status, out, err = tools.call('run', *args)
+        t.equal(status, 64, 'exit status of %r' % (args,))
+        t.equal(out, '', 'output')
+        t.has(err, message, 'standard error of %r' % (args,))
+    left.check(t)
+
+
+@suite.test('without /dev/kvm: the reason, and nothing stays')
+def no_kvm(t):
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        path = tools.domain(directory + '/d.xml')
+        done = tools.without_kvm(directory, tools.TOOL, 'run', path)
+    t.equal(done.returncode, 1, 'exit status')
+    t.has(done.stderr, 'error: ', 'standard error')
+    t.has(done.stderr.lower(), 'kvm', 'standard error')
+    left.check(t)
+
+
+@suite.test('a preload of the user stays, ours comes before it')
+def preload(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory, \
+            tools.Run('--for', '1', tools.domain(directory + '/d.xml'),
+                      LD_PRELOAD=tools.FAULTS) as run:
+        pid = run.started()
+        t.true(any('shim-faults' in m.path for m in evidence.mappings(run.worker())),
+               'the worker does not have the user\'s library')
+        t.equal(run.wait()[0], 0, 'exit status')
+        left.check(t, pid)
+
+
+if __name__ == '__main__':
+    tools.need_build()
+    sys.exit(suite.run(rig.need_root()))
