@@ -243,7 +243,8 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     return def->carrier != NULL ? 0 : -1;
 }
 
-/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. */
+/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. (It
+ * finds some attributes whatever their namespace.) */
 static int
 gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
 {
@@ -251,6 +252,7 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         "memoryBacking", "memoryBacking/source", "memoryBacking/access",
         "features",      "features/smm",         "features/ioapic",
     };
+    const xmlAttr *attribute;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(paths); i++) {
@@ -259,6 +261,14 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         if (nodes[0] != NULL && nodes[1] != NULL)
             return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"),
                                 (const char *)nodes[0]->name);
+        for (attribute = nodes[0] != NULL ? nodes[0]->properties : NULL; attribute != NULL;
+             attribute = attribute->next) {
+            if (attribute->ns != NULL)
+                return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                                    _("attribute '%s:%s' of element <%s> is in a namespace"),
+                                    (const char *)attribute->ns->prefix,
+                                    (const char *)attribute->name, (const char *)nodes[0]->name);
+        }
     }
     return 0;
 }
@@ -616,9 +626,8 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
 
     if (backing != NULL)
         gmemXMLEditAppend(edit, backing,
-                          backing->last != NULL && xmlIsBlankNode(backing->last)
-                              ? "\n    <private/>"
-                              : "\n    <private/>\n  ");
+                          gmemXMLEndsInSpace(def->xml, backing) ? "\n    <private/>"
+                                                                : "\n    <private/>\n  ");
     else
         gmemDomainFormatAfter(edit, root, beforeBacking,
                               "\n  <memoryBacking>\n    <private/>\n  </memoryBacking>");

@@ -21,7 +21,8 @@ bool gmemLowerConcerns(const char *xml);
  * @xml: domain XML as a client wrote it (root element <domain>)
  * @validate: also validate the two elements against the schema (VIR_DOMAIN_DEFINE_VALIDATE)
  * @plan: where the plan goes; may be NULL
- * @error: VIR_ERR_XML_ERROR, VIR_ERR_XML_INVALID_SCHEMA or VIR_ERR_CONFIG_UNSUPPORTED
+ * @error: VIR_ERR_XML_ERROR, VIR_ERR_XML_INVALID_SCHEMA or VIR_ERR_CONFIG_UNSUPPORTED;
+ *         VIR_ERR_INTERNAL_ERROR where the result would not say what it should
  *
  * Parse, post-parse, validate, lower; a pure function of @xml that asks neither host nor QEMU.
  *
@@ -29,6 +30,9 @@ bool gmemLowerConcerns(const char *xml);
  * (neither element is there; malformed XML, on which stock libvirt reports its own error; or XML
  * that is already lowered) that is a copy; *@plan is NULL unless the domain is ours. NULL on
  * refusal.
+ *
+ * <private/> beside launch security sev-snp or tdx asks for nothing, but is to be shown again: such
+ * a domain gets a pair and a plan of mode GMEM_MODE_NONE.
  */
 char *gmemLower(const char *xml, bool validate, gmemPlan **plan, GError **error);
 

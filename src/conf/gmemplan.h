@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplan.h: what a domain asks of guest_memfd, as the parts of the project hand it to each other.
- */
+/* gmemplan.h: what a domain asks of guest_memfd, as the project's parts hand it to each other. */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
 
 typedef enum {
-    GMEM_MODE_NONE = 0,
+    GMEM_MODE_NONE = 0, /* also <private/> with launch security whose RAM is guest_memfd anyway */
     GMEM_MODE_CONVERTIBLE,  /* <launchSecurity type='sw-protected'/> */
     GMEM_MODE_FULLY_SHARED, /* <memoryBacking><private/></memoryBacking> alone */
     GMEM_MODE_LAST
@@ -25,7 +24,8 @@ typedef struct {
     gmemMode mode;
     char *name;              /* the domain's name */
     char *emulator;          /* <emulator>, NULL where the XML has none */
-    bool cellNodesetsDiffer; /* numatune binds cells (or dimms) to more than one nodeset */
+    bool cellNodesetsDiffer; /* a cell (or dimm) is bound to other nodes than the whole domain: no
+                              * cpuset can hold it there */
 } gmemPlan;
 
 void gmemPlanFree(gmemPlan *plan);

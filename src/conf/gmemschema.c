@@ -14,7 +14,6 @@
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNG, xmlRelaxNGFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNGParserCtxt, xmlRelaxNGFreeParserCtxt)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlRelaxNGValidCtxt, xmlRelaxNGFreeValidCtxt)
 
 static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *format, ...)
@@ -46,18 +45,31 @@ gmemSchemaIsolate(xmlNode *element)
     return doc;
 }
 
+/* libxml2 sets up its library of data types at first use, without a lock in older versions. */
+static xmlRelaxNG *
+gmemSchemaLoad(GString *words)
+{
+    static GMutex lock;
+    xmlRelaxNGParserCtxt *parser;
+    xmlRelaxNG *schema;
+
+    g_mutex_lock(&lock);
+    parser = xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
+    xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
+    schema = xmlRelaxNGParse(parser);
+    xmlRelaxNGFreeParserCtxt(parser);
+    g_mutex_unlock(&lock);
+    return schema;
+}
+
 int
 gmemSchemaValidate(xmlNode *element, GError **error)
 {
     g_autoptr(GString) words = g_string_new(NULL);
-    g_autoptr(xmlRelaxNGParserCtxt) parser =
-        xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
-    g_autoptr(xmlRelaxNG) schema = NULL;
+    g_autoptr(xmlRelaxNG) schema = gmemSchemaLoad(words);
     g_autoptr(xmlRelaxNGValidCtxt) validator = NULL;
     g_autoptr(xmlDoc) doc = gmemSchemaIsolate(element);
 
-    xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
-    schema = xmlRelaxNGParse(parser);
     if (schema == NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %s: %s"),
                             GMEM_SCHEMA_NAME, words->str);

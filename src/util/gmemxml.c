@@ -524,6 +524,17 @@ gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup)
         gmemXMLEditAdd(edit, span->end, 0, markup, NULL);
 }
 
+/* The tree does not know: whether blank text becomes nodes is a setting of the thread, which
+ * libvirt changes. */
+bool
+gmemXMLEndsInSpace(const gmemXML *xml, const xmlNode *node)
+{
+    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
+
+    return span != NULL && span->close > span->tagEnd &&
+           gmemXMLSkipSpaceBack(xml, span->close, span->tagEnd) < span->close;
+}
+
 bool
 gmemXMLEditRemoved(const gmemXMLEdit *edit, const xmlNode *node)
 {

@@ -86,6 +86,9 @@ void gmemXMLEditPrepend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
 void gmemXMLEditAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
 void gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup);
 
+/* gmemXMLEndsInSpace: whether white space stands in front of @node's end tag. */
+bool gmemXMLEndsInSpace(const gmemXML *xml, const xmlNode *node);
+
 /* gmemXMLEditRemoved: whether @node itself was taken out. */
 bool gmemXMLEditRemoved(const gmemXMLEdit *edit, const xmlNode *node);
 

@@ -467,8 +467,16 @@ testFormatting(void)
         "  </qemu:commandline>\n"
         "</domain>\n",
         TEST_QEMU);
-    g_autofree char *raised = gmemRaise(lowered, NULL, NULL);
+    g_autofree char *raised = NULL;
+    g_autofree char *without = NULL;
+    int keep;
 
+    raised = gmemRaise(lowered, NULL, NULL);
+    /* libvirt leaves its thread with this setting. */
+    keep = xmlKeepBlanksDefault(0);
+    without = gmemRaise(lowered, NULL, NULL);
+    xmlKeepBlanksDefault(keep);
+    g_assert_cmpstr(without, ==, raised);
     g_assert_cmpstr(raised, ==,
                     "<domain type='kvm' id='3'>\n"
                     "  <name>a</name>\n"
@@ -489,6 +497,86 @@ testFormatting(void)
                     "  <seclabel type='none'/>\n"
                     "  <launchSecurity type='sw-protected'/>\n"
                     "</domain>\n");
+}
+
+static void
+testFormattingBacking(void)
+{
+    static const char lowered[] =
+        "<domain type='kvm' xmlns:qemu='" TEST_QEMU "'>\n"
+        "  <name>a</name>\n"
+        "  <metadata>\n"
+        "    <qemu:mine xmlns:qemu=\"" TEST_QEMU "\"/>\n"
+        "  </metadata>\n"
+        "  <memoryBacking>\n"
+        "    <locked/>\n"
+        "    <source type='memfd'/>\n"
+        "    <access mode='shared'/>\n"
+        "  </memoryBacking>\n"
+        "  <devices>\n"
+        "  </devices>\n"
+        "  <qemu:commandline>\n"
+        "    <qemu:arg value='-x-libvirt-gmem'/>\n"
+        "    <qemu:arg value='{&quot;version&quot;:1,&quot;mode&quot;:&quot;fully-shared&quot;,"
+        "&quot;added&quot;:[{&quot;path&quot;:&quot;memoryBacking/source/@type&quot;,&quot;value"
+        "&quot;:&quot;memfd&quot;},{&quot;path&quot;:&quot;memoryBacking/access/@mode&quot;,&quot;"
+        "value&quot;:&quot;shared&quot;}]}'/>\n"
+        "    <qemu:arg value='-S'/>\n"
+        "  </qemu:commandline>\n"
+        "</domain>\n";
+    g_autofree char *raised = NULL;
+    g_autofree char *without = NULL;
+    int keep;
+
+    raised = gmemRaise(lowered, NULL, NULL);
+    keep = xmlKeepBlanksDefault(0);
+    without = gmemRaise(lowered, NULL, NULL);
+    xmlKeepBlanksDefault(keep);
+    g_assert_cmpstr(without, ==, raised);
+    g_assert_cmpstr(raised, ==,
+                    "<domain type='kvm' xmlns:qemu='" TEST_QEMU "'>\n"
+                    "  <name>a</name>\n"
+                    "  <metadata>\n"
+                    "    <qemu:mine xmlns:qemu=\"" TEST_QEMU "\"/>\n"
+                    "  </metadata>\n"
+                    "  <memoryBacking>\n"
+                    "    <locked/>\n"
+                    "    <private/>\n"
+                    "  </memoryBacking>\n"
+                    "  <devices>\n"
+                    "  </devices>\n"
+                    "  <qemu:commandline>\n"
+                    "    <qemu:arg value='-S'/>\n"
+                    "  </qemu:commandline>\n"
+                    "</domain>\n");
+}
+
+/* The root's declaration stays where something else needs it. */
+static void
+testNamespaceUsed(void)
+{
+    static const char *const uses[] = {
+        "<metadata><qemu:mine/></metadata>",
+        "<metadata><m:m xmlns:m='urn:m'><a><b qemu:c='d'/></a></m:m></metadata>",
+        "<qemu:capabilities/>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(uses); i++) {
+        g_autofree char *text = g_strdup_printf("<domain type='kvm' xmlns:qemu='" TEST_QEMU "'>"
+                                                "<name>a</name>%s" TEST_PRIVATE "</domain>",
+                                                uses[i]);
+        g_autofree char *raised = testRound(text, GMEM_MODE_FULLY_SHARED);
+
+        g_assert_nonnull(strstr(raised, "<domain type='kvm' xmlns:qemu='"));
+    }
+    {
+        g_autofree char *raised = testRound("<domain xmlns:qemu='" TEST_QEMU
+                                            "' type='kvm'><name>a</name>" TEST_PRIVATE "</domain>",
+                                            GMEM_MODE_FULLY_SHARED);
+
+        g_assert_true(g_str_has_prefix(raised, "<domain type='kvm'>"));
+    }
 }
 
 /* A pair that a client wrote: @option and @value in a domain that is otherwise lowered. */
@@ -679,6 +767,8 @@ testMalformedElements(void)
          "XML error: more than one <smm> element", false},
         {"<features><ioapic driver='qemu'/><ioapic/></features>" TEST_SW,
          "XML error: more than one <ioapic> element", false},
+        {"<features><smm xmlns:x='urn:x' x:state='on' state='off'/></features>" TEST_SW,
+         "XML error: attribute 'x:state' of element <smm> is in a namespace", false},
         {TEST_SW TEST_SW, "XML error: more than one <launchSecurity> element", false},
         {"<launchSecurity type='sev'/>" TEST_SW,
          "XML error: more than one <launchSecurity> element", false},
@@ -865,6 +955,17 @@ static const struct {
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='GiB'>1</currentMemory>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<currentMemory>0</currentMemory>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='MB'>1074</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='Mb'>1073</currentMemory>", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (1047852 KiB) "
+     "below "
+     "the domain's memory (1048576 KiB): no balloon can take private memory back; remove "
+     "<currentMemory>"},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='furlong'>1</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='mile'>1</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory unit='EiB'>99</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "", "<currentMemory>-1</currentMemory>", NULL, NULL},
+    {"kvm", "<type>hvm</type>", "",
+     "<currentMemory>1</currentMemory><cpu><numa><cell memory='x'/></numa></cpu>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "<memory model='dimm'><target><size>1024</size></target></memory>",
      "<currentMemory>2048</currentMemory><cpu><numa><cell memory='2048'/></numa></cpu>", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (2048 KiB) below "
@@ -951,6 +1052,12 @@ testNodesets(void)
         {"<numatune><memory nodeset='x'/><memnode cellid='0' nodeset='x'/></numatune>", false},
         {"<numatune><memory nodeset='0'/><memnode cellid='0' nodeset='99999999999'/></numatune>",
          true},
+        {"<numatune><memory nodeset='0, 1 ,3'/><memnode nodeset='3 , 0-1'/></numatune>", false},
+        {"<numatune><memory nodeset='0'/><memnode nodeset='0-'/></numatune>", true},
+        {"<numatune><memory nodeset='0'/><memnode nodeset='0;'/></numatune>", true},
+        {"<numatune><memory nodeset='1-0'/><memnode nodeset='0-1'/></numatune>", true},
+        {"<numatune><memory nodeset='0'/><memnode nodeset='^0-1'/></numatune>", true},
+        {"<numatune><memory nodeset='0'/><memnode/></numatune>", true},
         {"<numatune><memory placement='auto'/></numatune>", false},
         {"<numatune><memory nodeset='1'/></numatune><devices><memory model='dimm'><source>"
          "<nodemask>0</nodemask></source></memory></devices>",
@@ -1130,6 +1237,8 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/concerns", testConcerns);
     g_test_add_func("/conf/lower/commandline", testCommandline);
     g_test_add_func("/conf/lower/formatting", testFormatting);
+    g_test_add_func("/conf/lower/formatting-backing", testFormattingBacking);
+    g_test_add_func("/conf/lower/namespace-used", testNamespaceUsed);
     g_test_add_func("/conf/lower/ready-made", testReadyMade);
     g_test_add_func("/conf/lower/misplaced", testMisplaced);
     g_test_add_func("/conf/lower/malformed-elements", testMalformedElements);
