@@ -29,14 +29,13 @@ gmemDomCapsIs(xmlNode *root, const char *element, const char *wanted)
     return g_strcmp0(content, wanted) == 0;
 }
 
-static unsigned int
-gmemDomCapsRestrict(xmlNode *root, unsigned int modes)
+/* Whether a domain of the kind that the answer is about could have either mode anywhere. */
+static bool
+gmemDomCapsConcerns(xmlNode *root)
 {
-    if (!gmemDomCapsIs(root, "domain", "kvm") || !gmemDomCapsIs(root, "arch", "x86_64") ||
-        gmemDomCapsIs(root, "machine", "isapc") || gmemDomCapsIs(root, "machine", "microvm") ||
-        gmemDomCapsIs(root, "machine", "none"))
-        return 0;
-    return modes;
+    return gmemXMLIs(root, "domainCapabilities") && gmemDomCapsIs(root, "domain", "kvm") &&
+           gmemDomCapsIs(root, "arch", "x86_64") && !gmemDomCapsIs(root, "machine", "isapc") &&
+           !gmemDomCapsIs(root, "machine", "microvm") && !gmemDomCapsIs(root, "machine", "none");
 }
 
 static xmlNode *
@@ -154,6 +153,18 @@ gmemDomCapsRaiseBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
 }
 
 char *
+gmemDomCapsEmulator(const char *xml)
+{
+    g_autoptr(gmemXML) document = gmemXMLParse(xml);
+    xmlNode *path;
+
+    if (document == NULL || !gmemDomCapsConcerns(gmemXMLRoot(document)))
+        return NULL;
+    path = gmemXMLFindFirst(gmemXMLRoot(document), "path");
+    return path != NULL ? gmemXMLContent(path) : NULL;
+}
+
+char *
 gmemDomCapsRaise(const char *xml, unsigned int modes)
 {
     g_autoptr(gmemXML) document = gmemXMLParse(xml);
@@ -173,7 +184,8 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     if (!gmemXMLIs(root, "domainCapabilities"))
         return g_strdup(xml);
 
-    modes = gmemDomCapsRestrict(root, modes);
+    if (!gmemDomCapsConcerns(root))
+        modes = 0;
     for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         if (modes & (1u << mode))
             usable[nusable++] = gmemModeToString(mode);

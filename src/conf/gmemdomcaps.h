@@ -6,12 +6,21 @@
 #include "gmemplan.h"
 
 /**
+ * gmemDomCapsEmulator:
+ * @xml: <domainCapabilities> as stock libvirt formatted it
+ *
+ * Returns the emulator that the answer is about, to be freed with g_free(); NULL where it does not
+ * matter what it offers: the virt type is not kvm, the architecture not x86_64, the machine one of
+ * isapc, microvm and none; or @xml is something else.
+ */
+char *gmemDomCapsEmulator(const char *xml);
+
+/**
  * gmemDomCapsRaise:
  * @xml: <domainCapabilities> as stock libvirt formatted it
  * @modes: what host and emulator can do: 1 << GMEM_MODE_CONVERTIBLE, 1 << GMEM_MODE_FULLY_SHARED
  *
- * A pure function of its arguments. What the answer is about restricts @modes further: the virt
- * type must be kvm, the architecture x86_64, and the machine none of isapc, microvm and none.
+ * A pure function of its arguments. Where gmemDomCapsEmulator() gives NULL, @modes counts as 0.
  *
  *  - <memoryBacking> gains <enum name='private'> with the modes that can be used. Where none can,
  *    the enum is there without values: libvirt's way to say "known here, but nothing of it works",

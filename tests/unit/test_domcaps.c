@@ -385,16 +385,19 @@ privateValues(unsigned int modes)
     return values[modes];
 }
 
-/* What must hold for any stock answer, whatever the modes; @effective is what is left of them. */
+/* What must hold for any stock answer; @possible: such domains can have the modes at all. */
 static void
-assertRaised(const char *stock, unsigned int modes, unsigned int effective)
+assertRaised(const char *stock, unsigned int modes, bool possible)
 {
+    unsigned int effective = possible ? modes : 0;
+    g_autofree char *emulator = gmemDomCapsEmulator(stock);
     g_autofree char *raised = gmemDomCapsRaise(stock, modes);
     g_autofree char *again = gmemDomCapsRaise(raised, modes);
     g_autofree char *types = selectStrings(stock, SECTYPES);
     g_autofree char *wanted =
         g_strconcat(types, effective & CONVERTIBLE ? "sw-protected|" : "", NULL);
 
+    g_assert_cmpstr(emulator, ==, possible ? "/usr/bin/qemu-system-x86_64" : NULL);
     assertOnlyAdds(stock, raised);
     assertSelects(raised, PRIVATE_VALUES, privateValues(effective));
     assertSelects(raised, SECTYPES, wanted);
@@ -413,7 +416,7 @@ testProperties(void)
 
         g_test_message("%s", rows[i].stock);
         for (modes = 0; modes <= BOTH; modes += CONVERTIBLE)
-            assertRaised(stock, modes, rows[i].virt == VIRT_KVM ? modes : 0);
+            assertRaised(stock, modes, rows[i].virt == VIRT_KVM);
     }
 }
 
@@ -432,7 +435,7 @@ assertNoModes(const char *stock, const char *old, const char *new)
     g_autofree char *other = replace(stock, old, new);
 
     g_test_message("%s", new);
-    assertRaised(other, BOTH, 0);
+    assertRaised(other, BOTH, false);
 }
 
 static void
@@ -450,7 +453,7 @@ testOtherMachines(void)
     assertNoModes(stock, "<domain>kvm</domain>", "<domain>hvf</domain>");
     assertNoModes(stock, "  <domain>kvm</domain>\n", "");
     assertNoModes(stock, "  <arch>x86_64</arch>\n", "");
-    assertRaised(pc, BOTH, BOTH);
+    assertRaised(pc, BOTH, true);
 }
 
 /* @text is a part of a stock answer in which @old is there once, and becomes @new; raised with
@@ -577,8 +580,10 @@ static void
 assertUnchanged(const char *xml)
 {
     g_autofree char *raised = gmemDomCapsRaise(xml, BOTH);
+    g_autofree char *emulator = gmemDomCapsEmulator(xml);
 
     g_assert_cmpstr(raised, ==, xml);
+    g_assert_null(emulator);
 }
 
 static void
@@ -633,7 +638,7 @@ testLong(void)
         g_string_append_printf(models, "      <model usable='no' vendor='x'>m%u</model>\n", i);
     text = g_string_free(models, FALSE);
     longStock = replace(stock, "    <mode name='custom' supported='yes'>\n", text);
-    assertRaised(longStock, BOTH, BOTH);
+    assertRaised(longStock, BOTH, true);
 }
 
 int
