@@ -21,15 +21,16 @@ gmemToolFilesFind(void)
 {
     gmemToolFiles *files = g_new0(gmemToolFiles, 1);
     g_autofree char *directory = NULL;
-    g_autofree char *library = NULL;
+    g_autofree char *source = NULL;
 
     files->self = g_file_read_link("/proc/self/exe", NULL);
     directory = g_path_get_dirname(files->self ? files->self : "/");
-    library = g_build_filename(directory, "..", "src", "driver", "libvirt-gmem.so", NULL);
+    source = g_build_filename(directory, "..", "src", NULL);
 
-    if (g_file_test(library, G_FILE_TEST_EXISTS)) {
-        g_autofree char *shim =
-            g_build_filename(directory, "..", "src", "shim", "qemu-gmem.so", NULL);
+    /* A tree that lacks them is not completed from what is installed. */
+    if (g_file_test(source, G_FILE_TEST_IS_DIR) && g_str_has_suffix(directory, "/tools")) {
+        g_autofree char *library = g_build_filename(source, "driver", "libvirt-gmem.so", NULL);
+        g_autofree char *shim = g_build_filename(source, "shim", "qemu-gmem.so", NULL);
 
         files->library = g_canonicalize_filename(library, "/");
         files->shim = g_canonicalize_filename(shim, "/");

@@ -57,7 +57,10 @@ void gmemToolError(const char *format, ...) G_GNUC_PRINTF(1, 2);
  *
  * Returns false having printed what is wrong.
  */
-bool gmemToolParse(const GOptionEntry *entries, int *argc, char ***argv, const char *parameters,
+bool gmemToolParse(const GOptionEntry *entries,
+                   int *argc,
+                   char ***argv,
+                   const char *parameters,
                    const char *summary);
 
 /* The verbs; argv[0] is the verb. They return the exit status. */
