@@ -46,8 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(gmemPlan) raisedPlan = NULL;
     g_autofree char *lowered = gmemLower(text, size % 2 != 0, &plan, NULL);
     g_autofree char *raised = gmemRaise(text, &raisedPlan, NULL);
-    g_autoptr(gmemCarrier) carrier = gmemCarrierParse(text, NULL);
 
+    gmemCarrierFree(gmemCarrierParse(text, NULL));
     if (lowered != NULL && plan == NULL && strcmp(lowered, text) != 0)
         abort();
     if (raised != NULL && raisedPlan == NULL && strcmp(raised, text) != 0)

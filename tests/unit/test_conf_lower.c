@@ -53,6 +53,12 @@ testLower(const char *text, gmemMode mode)
     return lowered;
 }
 
+static void
+testLowers(const char *text, gmemMode mode)
+{
+    g_free(testLower(text, mode));
+}
+
 /* Lowers @text, checks what must always hold, and returns what it was raised to. */
 static char *
 testRound(const char *text, gmemMode mode)
@@ -810,12 +816,12 @@ testWellFormedElements(void)
 
     for (i = 0; i < G_N_ELEMENTS(rests); i++) {
         g_autofree char *text = testSimple(rests[i]);
-        g_autofree char *lowered = testLower(text, GMEM_MODE_FULLY_SHARED);
+        testLowers(text, GMEM_MODE_FULLY_SHARED);
     }
     {
         g_autofree char *text = testSimple(
             "<launchSecurity\ttype = \"sw&#45;protected\" ><!-- x -->\n</launchSecurity>");
-        g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+        testLowers(text, GMEM_MODE_CONVERTIBLE);
     }
 }
 
@@ -1025,8 +1031,7 @@ testValidate(void)
 
             g_test_message("%s", text);
             if (messages[j] == NULL) {
-                g_autofree char *lowered =
-                    testLower(text, j == 0 ? GMEM_MODE_FULLY_SHARED : GMEM_MODE_CONVERTIBLE);
+                testLowers(text, j == 0 ? GMEM_MODE_FULLY_SHARED : GMEM_MODE_CONVERTIBLE);
             } else if (strcmp(messages[j], "-") != 0) {
                 testRefused(text, false, VIR_ERR_CONFIG_UNSUPPORTED, message);
                 testRefused(text, true, VIR_ERR_CONFIG_UNSUPPORTED, message);
@@ -1179,7 +1184,7 @@ testEncodings(void)
         xmlFreeDoc(doc);
         g_test_message("%zu: %s", i, wish);
         if (strcmp(wish, "1") == 0) {
-            g_autofree char *lowered = testLower(texts[i], GMEM_MODE_FULLY_SHARED);
+            testLowers(texts[i], GMEM_MODE_FULLY_SHARED);
         } else {
             g_autofree char *lowered = gmemLower(texts[i], false, NULL, NULL);
 
@@ -1203,9 +1208,12 @@ static void
 testRaiseDamaged(void)
 {
     static const char *const values[] = {
-        "", "{}", "{&quot;version&quot;:7}",
-        "{&quot;version&quot;:1,&quot;mode&quot;:&quot;fully-shared&quot;,&quot;added&quot;:["
-        "{&quot;path&quot;:&quot;x&quot;,&quot;value&quot;:&quot;y&quot;}]}"};
+        "",
+        "{}",
+        "{&quot;version&quot;:7}",
+        ("{&quot;version&quot;:1,&quot;mode&quot;:&quot;fully-shared&quot;,&quot;added&quot;:["
+         "{&quot;path&quot;:&quot;x&quot;,&quot;value&quot;:&quot;y&quot;}]}"),
+    };
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(values); i++) {
