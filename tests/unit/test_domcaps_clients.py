@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Raised domain capabilities as others see them: line by line, virt-manager, Nova.
 
-None of this comes from the code under test. Each raised answer must be one of the stock answers with
-nothing but a few known lines added, and what virt-manager and Nova make of it must be what they make
-of that stock answer.
+None of this comes from the code under test. Each raised answer must be one of the stock answers
+with nothing but a few known lines added, and what virt-manager and Nova make of it must be what
+they make of that stock answer.
 
 usage: test_domcaps_clients.py DIRECTORY
 """
@@ -130,7 +130,7 @@ class Nova:
         try:
             from nova.virt.libvirt import config  # pylint: disable=import-outside-toplevel
         except ImportError as error:
-            raise Skip('Nova cannot be imported (Debian package python3-nova): %s' % error) from None
+            raise Skip('Nova cannot be imported (package python3-nova): %s' % error) from None
         self.config = config
 
     def parse(self, text):
