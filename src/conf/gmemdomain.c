@@ -623,17 +623,21 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
     static const char *const beforeSecurity[] = {"devices", "seclabel", "keywrap", NULL};
     xmlNode *root = gmemXMLRoot(def->xml);
     xmlNode *backing = gmemXMLFindFirst(root, "memoryBacking");
+    /* More than a line's end and two spaces where the domain stands inside of another document. */
+    g_autofree char *indent = gmemXMLIndent(def->xml, root);
+    g_autofree char *private = g_strdup_printf("%s  <private/>", indent);
+    g_autofree char *closed = g_strconcat(private, indent, NULL);
+    g_autofree char *whole =
+        g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
+    g_autofree char *security =
+        g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
 
     if (backing != NULL)
-        gmemXMLEditAppend(edit, backing,
-                          gmemXMLEndsInSpace(def->xml, backing) ? "\n    <private/>"
-                                                                : "\n    <private/>\n  ");
+        gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(def->xml, backing) ? private : closed);
     else
-        gmemDomainFormatAfter(edit, root, beforeBacking,
-                              "\n  <memoryBacking>\n    <private/>\n  </memoryBacking>");
+        gmemDomainFormatAfter(edit, root, beforeBacking, whole);
     if (def->carrier->swProtected)
-        gmemDomainFormatAfter(edit, root, beforeSecurity,
-                              "\n  <launchSecurity type='sw-protected'/>");
+        gmemDomainFormatAfter(edit, root, beforeSecurity, security);
 }
 
 gmemPlan *

@@ -333,6 +333,15 @@ gmemLowerCheckReady(const gmemDomainDef *def, gmemPlan **plan, GError **error)
     return 0;
 }
 
+/* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the
+ * persistent configuration beside it, under a name of its own (gmemnested.c). */
+static bool
+gmemLowerIsDomain(const xmlNode *root)
+{
+    return strcmp((const char *)root->name, "domain") == 0 ||
+           strcmp((const char *)root->name, "inactiveDomain") == 0;
+}
+
 /* Returns the definition of the domain in @text where there may be something to do; NULL with
  * @error where it is malformed, without where it is none of our business: not well formed (stock
  * libvirt will say so), or no domain. *@xml must be freed behind the definition. */
@@ -340,8 +349,7 @@ static gmemDomainDef *
 gmemLowerParse(const char *text, bool validate, gmemXML **xml, GError **error)
 {
     *xml = gmemXMLParse(text);
-    /* libvirt compares the root's name only, not its namespace. */
-    if (*xml == NULL || strcmp((const char *)gmemXMLRoot(*xml)->name, "domain") != 0)
+    if (*xml == NULL || !gmemLowerIsDomain(gmemXMLRoot(*xml)))
         return NULL;
     return gmemDomainParseXML(*xml, validate, error);
 }

@@ -339,6 +339,14 @@ gmemXMLEscape(const char *text)
     return g_string_free(escaped, FALSE);
 }
 
+char *
+gmemXMLSlice(const gmemXML *xml, const xmlNode *node)
+{
+    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
+
+    return span != NULL ? g_strndup(xml->text + span->start, span->end - span->start) : NULL;
+}
+
 gmemXMLEdit *
 gmemXMLEditNew(gmemXML *xml)
 {
@@ -522,6 +530,27 @@ gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup)
 
     if (span != NULL)
         gmemXMLEditAdd(edit, span->end, 0, markup, NULL);
+}
+
+void
+gmemXMLEditReplace(gmemXMLEdit *edit, xmlNode *node, const char *markup)
+{
+    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
+
+    if (span != NULL)
+        gmemXMLEditAdd(edit, span->start, span->end - span->start, markup, NULL);
+}
+
+char *
+gmemXMLIndent(const gmemXML *xml, const xmlNode *node)
+{
+    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
+    const char *start;
+
+    if (span == NULL || span->close <= span->tagEnd)
+        return g_strdup("");
+    start = xml->text + span->tagEnd + 1;
+    return g_strndup(start, strspn(start, GMEM_XML_SPACE));
 }
 
 /* The tree does not know: whether blank text becomes nodes is a setting of the thread, which

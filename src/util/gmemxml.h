@@ -66,6 +66,10 @@ char *gmemXMLContent(xmlNode *node);
  * does. Free with g_free(). */
 char *gmemXMLEscape(const char *text);
 
+/* gmemXMLSlice: the text of @node, from its start tag to its end tag; NULL where it has no place in
+ * the text (it came out of an entity). Free with g_free(). */
+char *gmemXMLSlice(const gmemXML *xml, const xmlNode *node);
+
 /* Changes to a document's text; they are made together, by gmemXMLEditApply(). */
 typedef struct gmemXMLEdit gmemXMLEdit;
 
@@ -85,6 +89,13 @@ void gmemXMLEditSetAttribute(gmemXMLEdit *edit, xmlNode *node, const char *name,
 void gmemXMLEditPrepend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
 void gmemXMLEditAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
 void gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup);
+
+/* gmemXMLEditReplace: @markup stands in place of @node. */
+void gmemXMLEditReplace(gmemXMLEdit *edit, xmlNode *node, const char *markup);
+
+/* gmemXMLIndent: the white space directly behind @node's start tag: what stands in front of each of its
+ * children in a document that was formatted. Free with g_free(). */
+char *gmemXMLIndent(const gmemXML *xml, const xmlNode *node);
 
 /* gmemXMLEndsInSpace: whether white space stands in front of @node's end tag. */
 bool gmemXMLEndsInSpace(const gmemXML *xml, const xmlNode *node);
