@@ -273,6 +273,13 @@ gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag)
     return (caps->flags & (G_GUINT64_CONSTANT(1) << flag)) != 0;
 }
 
+bool
+gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps)
+{
+    return gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD) ||
+           gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD);
+}
+
 gmemQEMUCaps *
 gmemQEMUCapsFromQMP(const char *emulator, const char *replies, GError **error)
 {

@@ -32,6 +32,9 @@ gmemQEMUCaps *gmemQEMUCapsCopy(const gmemQEMUCaps *caps);
 
 bool gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag);
 
+/* gmemQEMUCapsHasOwnGuestMemfd: whether fully shared memory needs a property, and not the shim. */
+bool gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps);
+
 /**
  * gmemQEMUCapsFromQMP:
  * @emulator: for messages and for the result
