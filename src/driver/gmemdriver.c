@@ -5,38 +5,53 @@
  * calls the real one. What libvirt is given, and gives back, for a domain that uses neither element
  * is passed on as the same pointer. */
 
+#include "gmemdriver.h"
+
 #include <glib.h>
 #include <stdlib.h>
 
 #include "gmemconnection.h"
+#include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemlower.h"
 #include "gmemnative.h"
+#include "gmemnested.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemstart.h"
 
-/**
- * gmemDriverLower:
- * @lowered: out: NULL where the call is none of ours and @xml goes on as it is
- * @plan: out: NULL where the domain asks for nothing of ours
- *
- * Returns 0, or -1 with the error reported.
- */
-static int
+int
 gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan)
 {
     GError *error = NULL;
 
     *lowered = NULL;
-    *plan = NULL;
+    if (plan != NULL)
+        *plan = NULL;
     if (xml == NULL || !gmemLowerConcerns(xml) || !gmemConnectionIsOurs(conn))
         return 0;
-    *lowered = gmemLower(xml, validate, plan, &error);
+    *lowered = gmemNestedLower(xml, validate, plan, &error);
     if (*lowered != NULL)
         return 0;
     gmemConnectionReport(error);
     return -1;
+}
+
+char *
+gmemDriverRaise(virConnectPtr conn, char *xml)
+{
+    g_autoptr(GError) error = NULL;
+    char *raised;
+
+    if (xml == NULL || !gmemRaiseConcerns(xml) || !gmemConnectionIsOurs(conn))
+        return xml;
+    raised = gmemNestedRaise(xml, NULL, &error);
+    if (raised == NULL) {
+        gmemProcessWarn(_("warning: a domain is shown as it is stored: %s"), error->message);
+        return xml;
+    }
+    free(xml);
+    return raised; /* g_malloc is malloc since glib 2.46: the caller may free() it */
 }
 
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
@@ -51,13 +66,76 @@ gmemDriverWarn(virConnectPtr conn, const gmemPlan *plan)
                         plan->name != NULL ? plan->name : "", error->message);
 }
 
-static int
+int
 gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
 {
     GError *error = NULL;
 
     if (plan == NULL || gmemStartCheck(conn, plan, &error) == 0)
         return 0;
+    gmemConnectionReport(error);
+    return -1;
+}
+
+gmemPlan *
+gmemDriverGetPlan(virDomainPtr domain, unsigned int flags)
+{
+    g_autofree char *raised = NULL;
+    gmemPlan *plan = NULL;
+    char *xml;
+
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return NULL;
+    xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
+    virResetLastError();
+    if (xml != NULL && gmemRaiseConcerns(xml))
+        raised = gmemRaise(xml, &plan, NULL);
+    free(xml);
+    return plan;
+}
+
+int
+gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
+{
+    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    GError *error = NULL;
+
+    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE)
+        return 0;
+    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
+                 _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
+                   "host cannot read the guest's private pages"),
+                 operation);
+    gmemConnectionReport(error);
+    return -1;
+}
+
+/* The words of the elements, for messages. */
+static const char *
+gmemDriverModeElement(const gmemPlan *plan)
+{
+    switch (plan != NULL ? plan->mode : GMEM_MODE_NONE) {
+    case GMEM_MODE_CONVERTIBLE:
+        return "<launchSecurity type='sw-protected'/>";
+    case GMEM_MODE_FULLY_SHARED:
+        return "<private/>";
+    case GMEM_MODE_NONE:
+    case GMEM_MODE_LAST:
+    default:
+        return _("neither <private/> nor <launchSecurity type='sw-protected'/>");
+    }
+}
+
+int
+gmemDriverRefuseOtherMode(const gmemPlan *then, const gmemPlan *now)
+{
+    GError *error = NULL;
+
+    if ((then != NULL ? then->mode : GMEM_MODE_NONE) == (now != NULL ? now->mode : GMEM_MODE_NONE))
+        return 0;
+    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                 _("the guest was started with %s and cannot go on with %s"),
+                 gmemDriverModeElement(then), gmemDriverModeElement(now));
     gmemConnectionReport(error);
     return -1;
 }
@@ -159,20 +237,8 @@ GMEM_INTERPOSED char *
 virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
-    g_autoptr(GError) error = NULL;
-    char *raised;
 
-    if (xml == NULL || !gmemRaiseConcerns(xml) ||
-        !gmemConnectionIsOurs(virDomainGetConnect(domain)))
-        return xml;
-    raised = gmemRaise(xml, NULL, &error);
-    if (raised == NULL) {
-        gmemProcessWarn(_("warning: domain '%s' is shown as it is stored: %s"),
-                        virDomainGetName(domain), error->message);
-        return xml;
-    }
-    free(xml);
-    return raised; /* g_malloc is malloc since glib 2.46: the caller may free() it */
+    return xml != NULL ? gmemDriverRaise(virDomainGetConnect(domain), xml) : NULL;
 }
 
 GMEM_INTERPOSED char *

@@ -30,6 +30,9 @@ gmemRealBind(void)
 #define X(name) gmemRealFunctions.name = (__typeof__(&name))gmemRealLookup(#name);
     GMEM_REAL_FUNCTIONS(X)
 #undef X
+#define X(name) gmemRealFunctions.name = (__typeof__(&name))dlsym(RTLD_NEXT, #name);
+    GMEM_REAL_PRIVATE_FUNCTIONS(X)
+#undef X
     gmemRealFunctions.virSetError = (void (*)(virErrorPtr))dlsym(RTLD_NEXT, "virSetError");
 }
 

@@ -7,15 +7,22 @@
 #include <stdbool.h>
 #include <unistd.h>
 
+#include "gmemmigrateapi.h"
+
 /* Marks the definitions that libvirt-gmem.syms exports. */
 #define GMEM_INTERPOSED __attribute__((visibility("default")))
 
-/* Every function whose real definition is called from here. virConnectGetDomainCapabilities is not
- * interposed, but is what a start's check asks libvirt. */
+/* Every function whose real definition is called from here. */
 #define GMEM_REAL_FUNCTIONS(X)                                                                     \
     X(execve)                                                                                      \
     X(virConnectDomainXMLToNative)                                                                 \
     X(virConnectGetDomainCapabilities)                                                             \
+    X(virDomainAttachDevice)                                                                       \
+    X(virDomainAttachDeviceFlags)                                                                  \
+    X(virDomainCheckpointCreateXML)                                                                \
+    X(virDomainCheckpointGetXMLDesc)                                                               \
+    X(virDomainCoreDump)                                                                           \
+    X(virDomainCoreDumpWithFormat)                                                                 \
     X(virDomainCreate)                                                                             \
     X(virDomainCreateWithFiles)                                                                    \
     X(virDomainCreateWithFlags)                                                                    \
@@ -23,11 +30,44 @@
     X(virDomainCreateXMLWithFiles)                                                                 \
     X(virDomainDefineXML)                                                                          \
     X(virDomainDefineXMLFlags)                                                                     \
-    X(virDomainGetXMLDesc)
+    X(virDomainGetXMLDesc)                                                                         \
+    X(virDomainManagedSave)                                                                        \
+    X(virDomainManagedSaveDefineXML)                                                               \
+    X(virDomainManagedSaveGetXMLDesc)                                                              \
+    X(virDomainMemoryPeek)                                                                         \
+    X(virDomainRestore)                                                                            \
+    X(virDomainRestoreFlags)                                                                       \
+    X(virDomainRestoreParams)                                                                      \
+    X(virDomainRevertToSnapshot)                                                                   \
+    X(virDomainSave)                                                                               \
+    X(virDomainSaveFlags)                                                                          \
+    X(virDomainSaveImageDefineXML)                                                                 \
+    X(virDomainSaveImageGetXMLDesc)                                                                \
+    X(virDomainSaveParams)                                                                         \
+    X(virDomainSetMemory)                                                                          \
+    X(virDomainSetMemoryFlags)                                                                     \
+    X(virDomainSnapshotCreateXML)                                                                  \
+    X(virDomainSnapshotGetXMLDesc)
+
+/* Those that only the daemon calls, and that libvirt may drop or rename: NULL where it has none, and
+ * then nobody calls ours. */
+#define GMEM_REAL_PRIVATE_FUNCTIONS(X)                                                             \
+    X(virDomainMigrateBegin3)                                                                      \
+    X(virDomainMigrateBegin3Params)                                                                \
+    X(virDomainMigratePerform)                                                                     \
+    X(virDomainMigratePerform3)                                                                    \
+    X(virDomainMigratePerform3Params)                                                              \
+    X(virDomainMigratePrepare2)                                                                    \
+    X(virDomainMigratePrepare3)                                                                    \
+    X(virDomainMigratePrepare3Params)                                                              \
+    X(virDomainMigratePrepareTunnel)                                                               \
+    X(virDomainMigratePrepareTunnel3)                                                              \
+    X(virDomainMigratePrepareTunnel3Params)
 
 typedef struct {
 #define X(name) __typeof__(&name) name;
     GMEM_REAL_FUNCTIONS(X)
+    GMEM_REAL_PRIVATE_FUNCTIONS(X)
 #undef X
     /* Private in libvirt, with a version that changes in each release: looked up by name at load,
      * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 
 #include "gmemcapscache.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlower.h"
+#include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
 #include "gmemxml.h"
@@ -89,4 +92,51 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     if (again == NULL)
         return -1;
     return plan != NULL ? gmemStartCheck(virDomainGetConnect(domain), plan, error) : 0;
+}
+
+int
+gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+
+    if (plan->mode == GMEM_MODE_CONVERTIBLE)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <launchSecurity "
+                              "type='sw-protected'/>"));
+    if (plan->mode != GMEM_MODE_FULLY_SHARED)
+        return 0;
+    if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
+        return -1;
+    if (caps != NULL && gmemQEMUCapsHasOwnGuestMemfd(caps))
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("memory cannot be attached to a running domain with <private/>: "
+                              "libvirt does not ask '%s' for guest_memfd there"),
+                            caps->emulator);
+    return 0;
+}
+
+unsigned int
+gmemStartGetModes(const char *domcaps)
+{
+    g_autofree char *emulator = gmemStartEmulatorOf(domcaps);
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+    g_autoptr(gmemKVM) kvm = NULL;
+    g_autoptr(GError) error = NULL;
+    gmemPlan plan = {0};
+    unsigned int modes = 0;
+
+    if (emulator == NULL)
+        return 0;
+    caps = gmemCapsCacheLookup(emulator, &error);
+    if (caps == NULL) {
+        gmemProcessWarn(_("warning: what '%s' offers is not known: %s"), emulator, error->message);
+        return 0;
+    }
+    kvm = gmemKVMProbe();
+    for (plan.mode = GMEM_MODE_NONE + 1; plan.mode < GMEM_MODE_LAST; plan.mode++) {
+        if (gmemQEMUValidateHost(&plan, kvm, NULL) == 0 &&
+            gmemQEMUValidateEmulator(&plan, caps, NULL) == 0)
+            modes |= 1U << plan.mode;
+    }
+    return modes;
 }

@@ -32,3 +32,20 @@ int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
 
 /* gmemStartCheckDomain: the same for a defined domain, whatever it asks for. */
 int gmemStartCheckDomain(virDomainPtr domain, GError **error);
+
+/**
+ * gmemStartCheckHotplug:
+ *
+ * Whether a memory device may be attached to a running domain with @plan. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED.
+ */
+int gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error);
+
+/**
+ * gmemStartGetModes:
+ * @domcaps: stock libvirt's domain capabilities
+ *
+ * Returns 1 << gmemMode for each mode that this host can run with the emulator that @domcaps is
+ * about; 0 where that cannot be found out.
+ */
+unsigned int gmemStartGetModes(const char *domcaps);

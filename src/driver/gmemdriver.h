@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdriver.h: what the functions in front of libvirt's have in common. */
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+#include <stdbool.h>
+
+#include "gmemplan.h"
+
+/**
+ * gmemDriverLower:
+ * @xml: a domain, or a document that has domains in it (gmemnested.h); may be NULL
+ * @validate: also check the two elements against the schema
+ * @lowered: out: NULL where the call is none of ours and @xml goes on as it is; free with g_free()
+ * @plan: out: NULL where the domain asks for nothing of ours; may be NULL
+ *
+ * Returns 0, or -1 with the error reported.
+ */
+int gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered,
+                    gmemPlan **plan);
+
+/**
+ * gmemDriverRaise:
+ * @xml: what the real function gave; may be NULL, and is then given back
+ *
+ * Takes @xml over, and returns what its client shall see, to be freed with free(). What cannot be
+ * raised (a pair of a later version, say) is shown as it is stored, with a line in the log.
+ */
+char *gmemDriverRaise(virConnectPtr conn, char *xml);
+
+/* gmemDriverCheckPlan: gmemStartCheck() with the error reported; @plan may be NULL. */
+int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
+
+/**
+ * gmemDriverGetPlan:
+ * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
+ *
+ * Returns what the domain asks for, to be freed with gmemPlanFree(); NULL where that is nothing, or
+ * the call is none of ours.
+ */
+gmemPlan *gmemDriverGetPlan(virDomainPtr domain, unsigned int flags);
+
+/**
+ * gmemDriverRefuseConvertible:
+ * @operation: what cannot be done, translated: the subject of the message
+ *
+ * For operations that need the host to read the memory of the running guest. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way.
+ */
+int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
+
+/**
+ * gmemDriverRefuseOtherMode:
+ * @then: the plan of the saved or running guest; NULL: an ordinary domain
+ * @now: the plan of the XML that shall take its place; NULL as above
+ *
+ * libvirt's own check of ABI stability does not look into <qemu:commandline>. Returns 0, or -1 with
+ * VIR_ERR_CONFIG_UNSUPPORTED reported where memory would become another kind.
+ */
+int gmemDriverRefuseOtherMode(const gmemPlan *then, const gmemPlan *now);

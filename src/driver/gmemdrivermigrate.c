@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdrivermigrate.c: in front of the functions through which libvirt's daemon serves migration.
+ *
+ * On the source, XML that a user hands in (for the destination, or for its persistent configuration)
+ * is lowered, and a guest with private pages is refused. What the source gives out is meant for
+ * another daemon and stays lowered: a destination without this library then fails to start QEMU. On
+ * the destination, XML arrives lowered and passes as it is; the checks of a start come first there,
+ * while there is somebody to tell. Cookies are libvirt's own and are not looked at. */
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemconnection.h"
+#include "gmemdriver.h"
+#include "gmemi18n.h"
+#include "gmemmigrateapi.h"
+#include "gmemparams.h"
+#include "gmemreal.h"
+
+/* @plan is that of XML for the destination, where there is such XML. */
+static int
+gmemMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
+{
+    g_autoptr(gmemPlan) running = NULL;
+
+    if (gmemDriverRefuseConvertible(domain, _("migration")) < 0)
+        return -1;
+    if (!replaced || domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return 0;
+    running = gmemDriverGetPlan(domain, 0);
+    return gmemDriverRefuseOtherMode(running, plan);
+}
+
+static int
+gmemMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+
+    *lowered = NULL;
+    if (domain != NULL && gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &plan) < 0)
+        return -1;
+    return gmemMigrateCheckSource(domain, xml != NULL, plan);
+}
+
+static int
+gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
+{
+    bool replaced = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML) != NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virConnectPtr conn;
+
+    if (domain == NULL)
+        return 0;
+    conn = virDomainGetConnect(domain);
+    if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0 ||
+        gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_PERSIST_XML, NULL) < 0)
+        return -1;
+    return gmemMigrateCheckSource(domain, replaced, plan);
+}
+
+static int
+gmemMigrateCheckDestination(virConnectPtr conn, const char *xml, char **lowered)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
+        return -1;
+    return gmemDriverCheckPlan(conn, plan);
+}
+
+static int
+gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
+        return -1;
+    return gmemDriverCheckPlan(conn, plan);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepare2(virConnectPtr dconn, char **cookie, int *cookielen, const char *uri_in,
+                         char **uri_out, unsigned long flags, const char *dname,
+                         unsigned long bandwidth, const char *dom_xml)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepare2(dconn, cookie, cookielen, uri_in, uri_out, flags,
+                                                dname, bandwidth,
+                                                lowered != NULL ? lowered : dom_xml);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepareTunnel(virConnectPtr dconn, virStreamPtr st, unsigned long flags,
+                              const char *dname, unsigned long bandwidth, const char *dom_xml)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
+                                                     lowered != NULL ? lowered : dom_xml);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePerform(virDomainPtr domain, const char *cookie, int cookielen, const char *uri,
+                        unsigned long flags, const char *dname, unsigned long bandwidth)
+{
+    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
+                                               bandwidth);
+}
+
+GMEM_INTERPOSED char *
+virDomainMigrateBegin3(virDomainPtr domain, const char *xmlin, char **cookieout, int *cookieoutlen,
+                       unsigned long flags, const char *dname, unsigned long bandwidth)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateLower(domain, xmlin, &lowered) < 0)
+        return NULL;
+    return gmemReal()->virDomainMigrateBegin3(domain, lowered != NULL ? lowered : xmlin, cookieout,
+                                              cookieoutlen, flags, dname, bandwidth);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepare3(virConnectPtr dconn, const char *cookiein, int cookieinlen,
+                         char **cookieout, int *cookieoutlen, const char *uri_in, char **uri_out,
+                         unsigned long flags, const char *dname, unsigned long bandwidth,
+                         const char *dom_xml)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepare3(dconn, cookiein, cookieinlen, cookieout,
+                                                cookieoutlen, uri_in, uri_out, flags, dname,
+                                                bandwidth, lowered != NULL ? lowered : dom_xml);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepareTunnel3(virConnectPtr dconn, virStreamPtr st, const char *cookiein,
+                               int cookieinlen, char **cookieout, int *cookieoutlen,
+                               unsigned long flags, const char *dname, unsigned long bandwidth,
+                               const char *dom_xml)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepareTunnel3(
+        dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen, flags, dname, bandwidth,
+        lowered != NULL ? lowered : dom_xml);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePerform3(virDomainPtr domain, const char *xmlin, const char *cookiein,
+                         int cookieinlen, char **cookieout, int *cookieoutlen, const char *dconnuri,
+                         const char *uri, unsigned long flags, const char *dname,
+                         unsigned long bandwidth)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateLower(domain, xmlin, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePerform3(domain, lowered != NULL ? lowered : xmlin, cookiein,
+                                                cookieinlen, cookieout, cookieoutlen, dconnuri, uri,
+                                                flags, dname, bandwidth);
+}
+
+GMEM_INTERPOSED char *
+virDomainMigrateBegin3Params(virDomainPtr domain, virTypedParameterPtr params, int nparams,
+                             char **cookieout, int *cookieoutlen, unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, nparams, NULL};
+
+    if (gmemMigrateLowerParams(domain, &ours) < 0)
+        return NULL;
+    return gmemReal()->virDomainMigrateBegin3Params(domain, ours.list, ours.n, cookieout,
+                                                    cookieoutlen, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepare3Params(virConnectPtr dconn, virTypedParameterPtr params, int nparams,
+                               const char *cookiein, int cookieinlen, char **cookieout,
+                               int *cookieoutlen, char **uri_out, unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, nparams, NULL};
+
+    if (gmemMigrateCheckDestinationParams(dconn, &ours) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepare3Params(dconn, ours.list, ours.n, cookiein,
+                                                      cookieinlen, cookieout, cookieoutlen, uri_out,
+                                                      flags);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePrepareTunnel3Params(virConnectPtr dconn, virStreamPtr st,
+                                     virTypedParameterPtr params, int nparams, const char *cookiein,
+                                     int cookieinlen, char **cookieout, int *cookieoutlen,
+                                     unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, nparams, NULL};
+
+    if (gmemMigrateCheckDestinationParams(dconn, &ours) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePrepareTunnel3Params(
+        dconn, st, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainMigratePerform3Params(virDomainPtr domain, const char *dconnuri,
+                               virTypedParameterPtr params, int nparams, const char *cookiein,
+                               int cookieinlen, char **cookieout, int *cookieoutlen,
+                               unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, nparams, NULL};
+
+    if (gmemMigrateLowerParams(domain, &ours) < 0)
+        return -1;
+    return gmemReal()->virDomainMigratePerform3Params(domain, dconnuri, ours.list, ours.n, cookiein,
+                                                      cookieinlen, cookieout, cookieoutlen, flags);
+}

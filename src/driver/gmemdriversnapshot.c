@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdriversnapshot.c: in front of libvirt's snapshots and checkpoints, which carry domains. */
+
+#include <glib.h>
+#include <stdlib.h>
+
+#include "gmemconnection.h"
+#include "gmemdriver.h"
+#include "gmemi18n.h"
+#include "gmemnested.h"
+#include "gmemreal.h"
+#include "gmemxml.h"
+
+/* What the domain in @snapshot asks for. Returns false where libvirt does not tell. */
+static bool
+gmemSnapshotGetPlan(virDomainSnapshotPtr snapshot, gmemPlan **plan)
+{
+    g_autofree char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
+    g_autofree char *raised = NULL;
+
+    *plan = NULL;
+    if (xml == NULL) {
+        virResetLastError();
+        return false;
+    }
+    raised = gmemNestedRaise(xml, plan, NULL);
+    return raised != NULL;
+}
+
+static char *
+gmemSnapshotName(const char *xml)
+{
+    g_autoptr(gmemXML) doc = gmemXMLParse(xml);
+    xmlNode *name = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "name") : NULL;
+
+    return name != NULL ? gmemXMLContent(name) : NULL;
+}
+
+/* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
+ * the same mode. */
+static int
+gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, const gmemPlan *now)
+{
+    g_autofree char *name = gmemSnapshotName(xml);
+    g_autoptr(gmemPlan) then = NULL;
+    virDomainSnapshotPtr snapshot;
+    bool known;
+
+    if (name == NULL)
+        return 0;
+    snapshot = virDomainSnapshotLookupByName(domain, name, 0);
+    virResetLastError();
+    if (snapshot == NULL)
+        return 0;
+    known = gmemSnapshotGetPlan(snapshot, &then);
+    virDomainSnapshotFree(snapshot);
+    return known ? gmemDriverRefuseOtherMode(then, now) : 0;
+}
+
+GMEM_INTERPOSED virDomainSnapshotPtr
+virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    bool redefine = (flags & VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE) != 0;
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (domain != NULL && xml != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
+        if (gmemDriverLower(virDomainGetConnect(domain), xml, false, &lowered, &plan) < 0 ||
+            (redefine && gmemSnapshotCheckRedefine(domain, xml, plan) < 0))
+            return NULL;
+        if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
+            virDomainIsActive(domain) == 1 &&
+            gmemDriverRefuseConvertible(domain, _("a snapshot with memory")) < 0)
+            return NULL;
+    }
+    return gmemReal()->virDomainSnapshotCreateXML(domain, lowered != NULL ? lowered : xml, flags);
+}
+
+GMEM_INTERPOSED char *
+virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
+{
+    char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, flags);
+
+    return xml != NULL ? gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml) : NULL;
+}
+
+GMEM_INTERPOSED int
+virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
+{
+    g_autoptr(gmemPlan) then = NULL;
+    g_autoptr(gmemPlan) now = NULL;
+
+    if (snapshot != NULL && gmemConnectionIsOurs(virDomainSnapshotGetConnect(snapshot)) &&
+        gmemSnapshotGetPlan(snapshot, &then)) {
+        virDomainPtr domain = virDomainSnapshotGetDomain(snapshot);
+
+        /* libvirt reverts a running guest in place where its check of ABI stability is content, and
+         * that one does not see the mode. */
+        if (virDomainIsActive(domain) == 1) {
+            now = gmemDriverGetPlan(domain, 0);
+            if (gmemDriverRefuseOtherMode(now, then) < 0)
+                return -1;
+        } else if (gmemDriverCheckPlan(virDomainSnapshotGetConnect(snapshot), then) < 0) {
+            return -1;
+        }
+    }
+    return gmemReal()->virDomainRevertToSnapshot(snapshot, flags);
+}
+
+GMEM_INTERPOSED virDomainCheckpointPtr
+virDomainCheckpointCreateXML(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+
+    if (domain != NULL &&
+        gmemDriverLower(virDomainGetConnect(domain), xml, false, &lowered, NULL) < 0)
+        return NULL;
+    return gmemReal()->virDomainCheckpointCreateXML(domain, lowered != NULL ? lowered : xml, flags);
+}
+
+GMEM_INTERPOSED char *
+virDomainCheckpointGetXMLDesc(virDomainCheckpointPtr checkpoint, unsigned int flags)
+{
+    char *xml = gmemReal()->virDomainCheckpointGetXMLDesc(checkpoint, flags);
+
+    return xml != NULL ? gmemDriverRaise(virDomainCheckpointGetConnect(checkpoint), xml) : NULL;
+}
