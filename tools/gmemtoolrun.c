@@ -402,6 +402,10 @@ writeConfig(const char *root, const gmemToolFiles *files, GError **error)
     g_autofree char *directory = g_build_filename(root, "etc", NULL);
     g_autofree char *path = g_build_filename(directory, "qemu.conf", NULL);
     g_autofree char *obstacle = geteuid() == 0 ? findObstacle(files) : NULL;
+    /* libvirt makes directories for that user also where it may not give them away. */
+    g_autofree char *user = g_strdup_printf("+%u", geteuid());
+    g_autofree char *group = g_strdup_printf("+%u", getegid());
+    bool change = geteuid() == 0 && !obstacle;
     g_autofree char *text = NULL;
 
     if (obstacle)
@@ -409,7 +413,7 @@ writeConfig(const char *root, const gmemToolFiles *files, GError **error)
     text = g_strdup_printf("user = \"%s\"\ngroup = \"%s\"\nnamespaces = []\n"
                            "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
                            "stdio_handler = \"file\"\n",
-                           obstacle ? "root" : GMEM_QEMU_USER, obstacle ? "root" : GMEM_QEMU_GROUP);
+                           change ? GMEM_QEMU_USER : user, change ? GMEM_QEMU_GROUP : group);
 
     if (mkdir(directory, 0755) < 0 && errno != EEXIST) {
         g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno), "%s: %s", directory,
@@ -459,6 +463,9 @@ becomeWorker(const gmemToolFiles *files, const char *root, int argc, char **argv
     g_setenv("LD_PRELOAD", preload, TRUE);
     /* What libvirt logs would come between our own lines; whoever wants it says where to. */
     g_setenv("LIBVIRT_LOG_OUTPUTS", log, FALSE);
+    /* An embedded driver of an ordinary user keeps state in the home directory as well. */
+    if (geteuid() != 0)
+        g_setenv("XDG_CACHE_HOME", root, TRUE);
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
         execv(files->self, args);
     gmemToolError("%s: %s", files->self, g_strerror(errno));
