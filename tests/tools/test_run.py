@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_run.py: `virt-gmem run`: it runs, it ends in each way there is, and nothing stays."""
 
+import glob
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -246,6 +248,42 @@ def no_kvm(t):
     t.has(done.stderr, 'error: ', 'standard error')
     t.has(done.stderr.lower(), 'kvm', 'standard error')
     left.check(t)
+
+
+# /dev/kvm as a node that everybody may open, then the command as nobody.
+OPEN_KVM = '''
+set -e
+mount -t tmpfs dev "$1"
+mknod "$1/kvm" c $(stat -c '0x%t 0x%T' /dev/kvm)
+chmod 666 "$1/kvm"
+mount --bind "$1/kvm" /dev/kvm
+shift
+exec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent "$@"
+'''
+
+
+def as_nobody():
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+@suite.test('an ordinary user who may open /dev/kvm, and whose home stays as it is')
+def ordinary_user(t):
+    rig.need_guest_memfd()
+    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode:
+        raise rig.Skip('user nobody may not look into the build tree')
+    before = set(glob.glob('/tmp/virt-gmem-*'))
+    with tools.directory() as directory, tools.directory() as files:
+        done = subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',
+                               '/bin/sh', '-c', OPEN_KVM, 'sh', directory,
+                               tools.TOOL, 'run', '--for', '1', tools.domain(files + '/d.xml')],
+                              env=tools.ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, check=False, timeout=rig.PATIENCE)
+    t.equal(done.returncode, 0, 'exit status\n' + done.stderr)
+    t.has(done.stdout, '<private/>', 'dump')
+    t.has(done.stdout, 'ended: tool-test, the time is up', 'output')
+    t.equal(set(glob.glob('/tmp/virt-gmem-*')) - before, set(), 'directories left')
 
 
 @suite.test('a preload of the user stays, ours comes before it')
