@@ -13,6 +13,7 @@ From outside, the processes are looked at under the pids that the outer /proc sh
 import contextlib
 import ctypes
 import difflib
+import itertools
 import json
 import os
 import re
@@ -694,12 +695,12 @@ class VirshClient:
     """Real virsh, a process per call."""
 
     kind = 'virsh'
+    numbers = itertools.count(1)
 
     def __init__(self, sandbox, uri, preload=()):
         self.sandbox = sandbox
         self.uri = uri
         self.preload = preload
-        self.count = 0
 
     def virsh(self, *arguments, env=None):
         """Output of one virsh command; LibvirtError with all that it said after 'error: '."""
@@ -712,8 +713,7 @@ class VirshClient:
         return result.stdout
 
     def file(self, xml):
-        self.count += 1
-        path = '/run/home/%d.xml' % self.count
+        path = '/run/home/%d.xml' % next(self.numbers)
         self.sandbox.write(path, xml)
         return path
 
