@@ -111,6 +111,9 @@ testHelp(void)
 
         if (lines[i][0] != '-')
             continue;
+        /* "-M   as -machine", in QEMU 11.1: it says nothing about the argument. */
+        if (strstr(lines[i], "  as -") != NULL)
+            continue;
         name = g_strndup(lines[i], length);
         expected = helpHasValue(lines[i], length);
         options++;
