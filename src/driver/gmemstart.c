@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "gmemcapscache.h"
+#include "gmemdomcaps.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
@@ -118,7 +119,7 @@ gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error)
 unsigned int
 gmemStartGetModes(const char *domcaps)
 {
-    g_autofree char *emulator = gmemStartEmulatorOf(domcaps);
+    g_autofree char *emulator = gmemDomCapsEmulator(domcaps);
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
     g_autoptr(GError) error = NULL;
