@@ -25,8 +25,8 @@
  *   inert      No configuration, or not in QEMU: every call is passed on. This is what a wrapper
  *              script's interpreter and everything else that inherits LD_PRELOAD gets.
  *   armed      The configuration is taken. Memory is replaced as QEMU makes it.
- *   verified   At the first KVM_RUN all that the configuration says was found to be true. Memory
- * that is plugged in later is replaced as before.
+ *   verified   At the first KVM_RUN all that the configuration says was found to be true. What is
+ *              plugged in later is replaced as before.
  *
  * There is no way back and no fall-back: where a guest_memfd cannot be had, QEMU's call fails and
  * QEMU gives up by itself (a dimm that is plugged in then only fails its object-add). Where RAM
@@ -136,6 +136,8 @@ gmemShimStart(int *argc, char ***argv)
     gmemShimEnter(GMEM_SHIM_ARMED);
 }
 
+/* QEMU makes one VM, unless told to make a new one at each reset (-machine x-change-vmfd-on-reset,
+ * QEMU 11): the guest_memfds belong to the first. */
 static int
 gmemShimCreateVM(int fd, unsigned long request, void *argument)
 {

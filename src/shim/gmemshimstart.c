@@ -137,8 +137,8 @@ gmemShimStartIsOwn(const char *entry, size_t length, const char *own)
            theirs.st_ino == ours.st_ino;
 }
 
-/* Takes @own out of a list of entries, in place; the separator behind an entry goes with it, or that
- * before the last one. Returns whether any entry is left. */
+/* Takes @own out of a list of entries, in place; the separator behind an entry goes with it, or
+ * that before the last one. Returns whether any entry is left. */
 static bool
 gmemShimStartFilter(char *list, const char *own)
 {

@@ -3,11 +3,11 @@
  *
  * The shim's ioctl goes on to this one. GMEM_TEST_FAULTS is a comma-separated list of
  *
- *   create=ERRNO      KVM_CREATE_GUEST_MEMFD fails with this number: a kernel older than 6.8
- * (ENOTTY), one that does not know a flag (EINVAL), no memory (ENOMEM), no room for files after=N
- * … but the first N times it works cap=N             KVM_CAP_GUEST_MEMFD is answered with N: 0 on a
- * kernel built without it flags=N           KVM_CAP_GUEST_MEMFD_FLAGS is answered with N: 0 before
- * Linux 6.18
+ *   create=ERRNO   KVM_CREATE_GUEST_MEMFD fails with this number, as on a kernel older than 6.8
+ *                  (ENOTTY), on one that does not know a flag (EINVAL), without memory (ENOMEM)
+ *   after=N        but works the first N times
+ *   cap=N          KVM_CAP_GUEST_MEMFD is answered with N: 0 on a kernel built without it
+ *   flags=N        KVM_CAP_GUEST_MEMFD_FLAGS is answered with N: 0 before Linux 6.18
  *
  * Its constructor runs before the shim's, and calls through it, as any preloaded library might. */
 

@@ -8,14 +8,16 @@ import subprocess
 
 from gmem_shim_rig import QEMU, SHIM, Skip, main, require
 
-
 EXPORTS = ['__libc_start_main', 'fcntl', 'fcntl64', 'ftruncate', 'ftruncate64', 'ioctl',
            'memfd_create']
 
 
+def tool(*argv):
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
 def nm(*options):
-    out = subprocess.run(['nm', '-D', *options], check=True, capture_output=True, text=True).stdout
-    return [line.split()[-1] for line in out.splitlines()]
+    return [line.split()[-1] for line in tool('nm', '-D', *options).splitlines()]
 
 
 def exports():
@@ -25,12 +27,12 @@ def exports():
 
 def no_versions():
     """A definition with a version of its own would not take the place of libc's."""
-    out = subprocess.run(['readelf', '-VW', SHIM], check=True, capture_output=True, text=True).stdout
+    out = tool('readelf', '-VW', SHIM)
     require('Version definition' not in out, out)
 
 
 def needed():
-    out = subprocess.run(['readelf', '-dW', SHIM], check=True, capture_output=True, text=True).stdout
+    out = tool('readelf', '-dW', SHIM)
     libraries = re.findall(r'\(NEEDED\).*\[(.*)\]', out)
     require(libraries == ['libc.so.6'], 'needs', libraries)
 
@@ -61,9 +63,8 @@ def covers_qemu():
     if not os.access(QEMU, os.R_OK):
         raise Skip('no %s' % QEMU)
     names = {name.split('@')[0] for name in nm('--undefined-only', QEMU)}
-    wanted = {name for name in names
-              if re.fullmatch(r'__libc_start_main|_*(ioctl|memfd_create|ftruncate|fcntl)(64)?(_\w+)?',
-                              name)}
+    pattern = re.compile(r'__libc_start_main|_*(ioctl|memfd_create|ftruncate|fcntl)(64)?(_\w+)?')
+    wanted = {name for name in names if pattern.fullmatch(name)}
     require(wanted and wanted <= set(EXPORTS), 'QEMU imports', sorted(wanted))
 
 

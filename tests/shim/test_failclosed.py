@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 
-from gmem_shim_rig import (FAULTS, QEMU, SHIM, WRAPPER, Emulator, config, main, require, require_in,
+from gmem_shim_rig import (FAULTS, QEMU, WRAPPER, Emulator, config, main, require, require_in,
                            require_kvm, require_not_in)
 
 GOOD = config([128])
@@ -92,7 +92,7 @@ def hugepages():
 
 
 def private_mapping():
-    """share=off would give the guest copies in ordinary memory: guest_memfd refuses that mapping."""
+    """share=off would give the guest copies in ordinary memory: guest_memfd refuses to."""
     require_kvm()
     stopped('unable to map backing store', backend=',share=off')
 
@@ -205,8 +205,8 @@ tests = [
     ('a private mapping', private_mapping),
     ('a second, ordinary backend is the RAM', ordinary_memory),
     ('fewer backends than configured',
-     wrong_totals([64, 64, 64], "the domain's RAM is 3 memory backends of 201326592 bytes in all, but "
-                  'QEMU made 2 guest_memfds of 134217728 bytes')),
+     wrong_totals([64, 64, 64], "the domain's RAM is 3 memory backends of 201326592 bytes in all, "
+                  'but QEMU made 2 guest_memfds of 134217728 bytes')),
     ('more RAM than configured',
      wrong_totals([64, 32], "the domain's RAM is 2 memory backends of 100663296 bytes")),
     ('less RAM than configured',
@@ -237,7 +237,8 @@ tests += [
     ('a bash wrapper that executes QEMU',
      served_behind(lambda: script('exec %s "$@"\n' % QEMU))),
     ('a bash wrapper around a sh wrapper', served_behind(
-        lambda: script('exec %s -name wrapped "$@"\n' % script('exec %s "$@"\n' % QEMU, '/bin/sh')))),
+        lambda: script('exec %s -name wrapped "$@"\n'
+                       % script('exec %s "$@"\n' % QEMU, '/bin/sh')))),
     ('a python wrapper', served_behind(
         lambda: script('import os, sys\nos.execv("%s", sys.argv)\n' % QEMU, '/usr/bin/python3'))),
     ('a compiled wrapper', served_behind(lambda: WRAPPER)),

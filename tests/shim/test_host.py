@@ -67,8 +67,8 @@ def errno_untouched():
     for pair in ([], PAIR):
         status, out, err = act('errno', pair=pair)
         require(status == 0, status, out, err)
-        require_in('ftruncate 0 ftruncate64 0 fcntl 1 fcntl64 0 ioctl 0 memfd_create 1 errno 4242\n',
-                   out)
+        require_in('ftruncate 0 ftruncate64 0 fcntl 1 fcntl64 0 ioctl 0 memfd_create 1 '
+                   'errno 4242\n', out)
         require_in('size 8192 waiting 4\n', out)
         require_in('seal 0 then seals 4\n', out)
         require_in('bad: ok ok ok ok ok ok ok\n', out)
@@ -103,8 +103,8 @@ def runs(scene):
         status, out, err = act(scene)
         require(status == 0, status, out, err)
         require(out.count('ran: exit reason 5 (hlt)\n') == 2, out)
-        require(err.count('qemu-gmem: verified: mode fully-shared, 1 memory backends, 2097152') == 1,
-                err)
+        words = 'qemu-gmem: verified: mode fully-shared, 1 memory backends, 2097152 bytes of RAM\n'
+        require(err.count(words) == 1, err)
     return test
 
 
@@ -148,11 +148,11 @@ main([
     ('anonymous memory: no KVM_RUN',
      refused('run-anonymous', "the domain's RAM is 1 memory backends")),
     ('too few backends: no KVM_RUN',
-     refused('run', "the domain's RAM is 2 memory backends of 4194304 bytes in all, but QEMU made 1 "
-             'guest_memfds of 2097152 bytes', ['-x-libvirt-gmem', config([2, 2])])),
+     refused('run', "the domain's RAM is 2 memory backends of 4194304 bytes in all, but QEMU made "
+             '1 guest_memfds of 2097152 bytes', ['-x-libvirt-gmem', config([2, 2])])),
     ('other sizes: no KVM_RUN',
-     refused('run', "the domain's RAM is 1 memory backends of 1048576 bytes in all, but QEMU made 1 "
-             'guest_memfds of 2097152 bytes', ['-x-libvirt-gmem', config([1])])),
+     refused('run', "the domain's RAM is 1 memory backends of 1048576 bytes in all, but QEMU made "
+             '1 guest_memfds of 2097152 bytes', ['-x-libvirt-gmem', config([1])])),
     ('a backend that the guest does not get: no KVM_RUN',
      refused('run-unused', 'the guest_memfd of 2097152 bytes at descriptor')),
     ('a backend that is not where the guest runs: no KVM_RUN',

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Real QEMU on real KVM under the shim: all of a domain's RAM is guest_memfd, and it works as RAM."""
+"""Real QEMU on real KVM under the shim: all of a domain's RAM is guest_memfd, and works as RAM."""
 
 import os
 import re
@@ -25,7 +25,24 @@ def require_passes(qemu, sizes, after=0):
     return end
 
 
+def starts(machine, sizes, *options, **more):
+    """All RAM is guest_memfd, found in order at the first KVM_RUN, and after it."""
+    def test():
+        require_kvm()
+        with Emulator(sizes, *options, machine=machine, **more) as qemu:
+            qmp = qemu.connect()
+            require_guest_memfd(qemu.pid, qemu.sizes)
+            require_not_in('verified', qemu.said())
+            qmp('cont')
+            qemu.wait_said('qemu-gmem: verified: mode fully-shared, %d memory backends, %d bytes'
+                           % (len(qemu.sizes), sum(qemu.sizes) * MIB))
+            require_guest_memfd(qemu.pid, qemu.sizes)
+            require(qmp('query-status')['running'])
+    return test
+
+
 def boots(machine, sizes, *options, **more):
+    """The same, and a guest fills its RAM. Firmware takes seconds: few tests do this."""
     def test():
         require_kvm()
         with Emulator(sizes, *options, machine=machine, guest=True, **more) as qemu:
@@ -35,9 +52,9 @@ def boots(machine, sizes, *options, **more):
             qmp('cont')
             require_passes(qemu, qemu.sizes)
             require_guest_memfd(qemu.pid, qemu.sizes)
-            require(qemu.said().count('qemu-gmem: verified: mode fully-shared, %d memory backends, %d'
-                                      % (len(qemu.sizes), sum(qemu.sizes) * MIB)) == 1, qemu.said())
-            return qemu
+            words = ('qemu-gmem: verified: mode fully-shared, %d memory backends, %d bytes of RAM'
+                     % (len(qemu.sizes), sum(qemu.sizes) * MIB))
+            require(qemu.said().count(words) == 1, qemu.said())
     return test
 
 
@@ -78,7 +95,7 @@ def hot_plugged(before_run):
             qmp = qemu.connect()
             if not before_run:
                 qmp('cont')
-                require_passes(qemu, [64])
+                qemu.wait_said('verified')
             plug(qmp, 0, 48)
             plug(qmp, 1, 56)
             require_guest_memfd(qemu.pid, [48, 56, 64])
@@ -150,8 +167,10 @@ def saved(machine, sizes):
             facts = os.path.join(qemu.directory, 'facts')
             helper = os.path.join(qemu.directory, 'helper')
             with open(helper, 'w') as file:
-                file.write('cat /proc/self/maps > %s.maps\ntr "\\0" "\\n" < /proc/self/environ > %s\n'
-                           'ls -l /proc/self/fd > %s.fds\ncat > %s\n' % (facts, facts, facts, image))
+                file.write('cat /proc/self/maps > {0}.maps\n'
+                           'tr "\\0" "\\n" < /proc/self/environ > {0}\n'
+                           'ls -l /proc/self/fd > {0}.fds\n'
+                           'cat > {1}\n'.format(facts, image))
             qmp = qemu.connect()
             require_passes(qemu, sizes)
             qmp('migrate', uri='exec:sh %s' % helper)
@@ -205,12 +224,6 @@ def snapshot_while_running():
             require_passes(back, [64])
 
 
-def sandboxed():
-    """seccomp as libvirt asks for it."""
-    boots('q35', [64], '-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,'
-          'resourcecontrol=deny')()
-
-
 def daemonized():
     """QEMU forks before it makes anything; what the shim knows goes along."""
     require_kvm()
@@ -237,40 +250,43 @@ def smm():
             if 'System Management Mode not supported' in qemu.said():
                 raise Skip('KVM has no System Management Mode here')
             raise
-    boots('q35,smm=on', [64])()
+    starts('q35,smm=on', [64])()
 
 
 def plain_memory_beside():
     """What is no RAM may be as it was: video memory, ROMs, other memfds."""
     require_kvm()
-    with Emulator([64], '-device', 'VGA,vgamem_mb=32', guest=True) as qemu:
+    with Emulator([64], '-device', 'VGA,vgamem_mb=32') as qemu:
         qmp = qemu.connect()
         large = [mapping.size for mapping in mappings(qemu.pid) if mapping.size == 32 * MIB]
         require(large, 'no video memory')
         require_guest_memfd(qemu.pid, [64])
         qmp('cont')
-        require_passes(qemu, [64])
+        qemu.wait_said('verified')
 
 
 main([
-    ('pc, one backend', boots('pc', [64])),
-    ('q35, one backend', boots('q35', [64])),
-    ('pc, three backends of different sizes', boots('pc', [56, 48, 65])),
-    ('q35, three backends of different sizes', boots('q35', [56, 48, 65])),
+    ('pc, one backend', starts('pc', [64])),
+    ('q35, one backend', starts('q35', [64])),
+    ('pc, three backends of different sizes', starts('pc', [56, 48, 65])),
+    ('q35, three backends of different sizes', starts('q35', [56, 48, 65])),
     ('q35, eight backends, two vCPUs', boots('q35', [40] * 8, '-smp', '2')),
     ('pc, dimm at the start', boots('pc', [64], dimms=[48])),
-    ('q35, two backends and two dimms at the start', boots('q35', [64, 56], dimms=[48, 64])),
+    ('q35, two backends and two dimms at the start', starts('q35', [64, 56], dimms=[48, 64])),
+    ('q35, more than 3 GiB', starts('q35', [3584])),
     ('SMM', smm),
     ('prealloc', preallocated),
     ('mem-lock', locked),
     ('video memory beside', plain_memory_beside),
-    ('seccomp', sandboxed),
+    ('seccomp as libvirt asks for it', starts(
+        'q35', [64], '-sandbox',
+        'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny')),
     ('daemonize', daemonized),
     ('dimms plugged in while it runs', hot_plugged(False)),
     ('dimms plugged in before it runs', hot_plugged(True)),
     ('backends come and go', plugged_often),
     ('reset', reset),
-    ('save and restore, pc', saved('pc', [64])),
-    ('save and restore, q35, two backends', saved('q35', [48, 56])),
+    ('save and restore, pc, one backend', saved('pc', [64])),
+    ('save and restore, q35, three backends', saved('q35', [48, 56, 65])),
     ('save while the guest writes', snapshot_while_running),
 ])
