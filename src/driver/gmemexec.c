@@ -76,7 +76,23 @@ gmemExecSetPreload(char *const envp[], const char *value)
     return copy;
 }
 
-/* The environment for a child that shall not have this library: @envp itself where it is clean. */
+/* A shallow copy of @envp with entry @index at the end. */
+static char **
+gmemExecMoveLast(char *const envp[], size_t index)
+{
+    size_t n = g_strv_length((char **)envp);
+    char **copy = g_new0(char *, n + 1);
+    size_t i;
+
+    for (i = 0; i + 1 < n; i++)
+        copy[i] = envp[i < index ? i : i + 1];
+    copy[n - 1] = envp[index];
+    return copy;
+}
+
+/* The environment for a child that shall not have this library: @envp itself where it is clean. A
+ * value that a domain's <qemu:env> put in the place of ours would stand at the end, had there been
+ * nothing to replace. */
 static char *const *
 gmemExecCleanEnvironment(char *const envp[])
 {
@@ -84,9 +100,11 @@ gmemExecCleanEnvironment(char *const envp[])
     const char *value = gmemExecGetPreload(envp, &index);
     char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
 
-    if (rest == NULL)
-        return envp;
-    return gmemExecSetPreload(envp, rest[0] != '\0' ? rest : NULL);
+    if (rest != NULL)
+        return gmemExecSetPreload(envp, rest[0] != '\0' ? rest : NULL);
+    if (value != NULL && gmemProcessPreloadIsOurs())
+        return gmemExecMoveLast(envp, index);
+    return envp;
 }
 
 static char *const *

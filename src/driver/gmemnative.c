@@ -196,42 +196,65 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
     return g_string_free(text, FALSE);
 }
 
+/* LD_PRELOAD with only @rest in it, as libvirt would have written it. */
+static void
+gmemNativeAppendPreload(GString *text, const char *rest)
+{
+    g_autofree char *quoted = NULL;
+
+    if (strpbrk(rest, GMEM_NATIVE_QUOTED) != NULL)
+        quoted = g_shell_quote(rest);
+    g_string_append_printf(text, "%s%s", GMEM_NATIVE_PRELOAD, quoted != NULL ? quoted : rest);
+}
+
+/* Where the environment ends: the program. */
+static const char *
+gmemNativeEnvironmentEnd(const char *p)
+{
+    while (*p != '\0') {
+        const char *end = gmemNativeWordEnd(p);
+        g_autofree char *spelled = g_strndup(p, end - p);
+        g_autofree char *value = g_shell_unquote(spelled, NULL);
+
+        if (value == NULL || !gmemNativeIsAssignment(value))
+            break;
+        p = gmemNativeSkipSpace(end);
+    }
+    return p;
+}
+
 char *
 gmemNativeWithoutPreload(const char *native)
 {
+    const char *environment = gmemNativeEnvironmentEnd(native);
     const char *start = native;
 
-    while (*start != '\0') {
+    while (start < environment) {
         const char *end = gmemNativeWordEnd(start);
+        const char *next = gmemNativeSkipSpace(end);
         g_autofree char *spelled = g_strndup(start, end - start);
         g_autofree char *value = g_shell_unquote(spelled, NULL);
         g_autofree char *rest = NULL;
         GString *text;
 
-        if (value == NULL || !gmemNativeIsAssignment(value))
-            return NULL;
-        if (!g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
-            start = gmemNativeSkipSpace(end);
+        if (value == NULL || !g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
+            start = next;
             continue;
         }
         rest = gmemProcessPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
-        if (rest == NULL)
+        if (rest == NULL && !gmemProcessPreloadIsOurs())
             return NULL;
         text = g_string_new_len(native, start - native);
-        if (rest[0] != '\0') {
-            g_autofree char *entry = g_strconcat(GMEM_NATIVE_PRELOAD, rest, NULL);
-
-            if (strpbrk(entry, GMEM_NATIVE_QUOTED) != NULL) {
-                g_autofree char *quoted = g_shell_quote(rest);
-
-                g_string_append(text, GMEM_NATIVE_PRELOAD);
-                g_string_append(text, quoted);
-            } else {
-                g_string_append(text, entry);
-            }
+        if (rest == NULL) {
+            /* A <qemu:env> took the place of ours; with nothing to replace it comes last. */
+            g_string_append_len(text, next, environment - next);
+            g_string_append_printf(text, "%s ", spelled);
+            g_string_append(text, environment);
+        } else if (rest[0] != '\0') {
+            gmemNativeAppendPreload(text, rest);
             g_string_append(text, end);
         } else {
-            g_string_append(text, gmemNativeSkipSpace(end));
+            g_string_append(text, next);
         }
         return g_string_free(text, FALSE);
     }

@@ -203,6 +203,15 @@ gmemProcessCallerIsLibvirt(const void *address)
     return caller >= gmemProcess.libvirtStart && caller < gmemProcess.libvirtEnd;
 }
 
+bool
+gmemProcessPreloadIsOurs(void)
+{
+    const char *value = getenv("LD_PRELOAD");
+    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+
+    return rest != NULL && rest[0] == '\0';
+}
+
 void
 gmemProcessWarn(const char *format, ...)
 {

@@ -122,6 +122,23 @@ testWithoutPreload(void)
     }
 }
 
+/* <qemu:env name='LD_PRELOAD'> puts its value where libvirt had put that of the process. */
+static void
+testWithoutPreloadReplaced(void)
+{
+    static const char native[] = "A=1 LD_PRELOAD=/u.so B='c d' /bin/qemu -S";
+    g_autofree char *moved = NULL;
+
+    g_assert_null(gmemNativeWithoutPreload(native));
+    g_setenv("LD_PRELOAD", "/x/libvirt-gmem.so", TRUE);
+    moved = gmemNativeWithoutPreload(native);
+    g_assert_cmpstr(moved, ==, "A=1 B='c d' LD_PRELOAD=/u.so /bin/qemu -S");
+    /* the process has another one besides: libvirt would have had something to replace anyway */
+    g_setenv("LD_PRELOAD", "/lib/asan.so:/x/libvirt-gmem.so", TRUE);
+    g_assert_null(gmemNativeWithoutPreload(native));
+    g_unsetenv("LD_PRELOAD");
+}
+
 static void
 testPreloadWords(void)
 {
@@ -159,6 +176,7 @@ main(int argc, char **argv)
     g_test_add_func("/driver/native/build-lines", testBuildLines);
     g_test_add_func("/driver/native/build-refused", testBuildRefused);
     g_test_add_func("/driver/native/without-preload", testWithoutPreload);
+    g_test_add_func("/driver/native/without-preload-replaced", testWithoutPreloadReplaced);
     g_test_add_func("/driver/preload-words", testPreloadWords);
     return g_test_run();
 }
