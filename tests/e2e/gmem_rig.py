@@ -580,7 +580,9 @@ class PythonClient:
         return answer['result']
 
     def call(self, domain, method, *arguments):
-        """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…)."""
+        """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…).
+
+        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME]."""
         self.process.stdin.write(json.dumps([domain, method, arguments]) + '\n')
         self.process.stdin.flush()
         return self._answer()
@@ -655,6 +657,10 @@ def _client(uri):
     def plain(value):
         if isinstance(value, libvirt.virDomain):
             return {'name': value.name(), 'uuid': value.UUIDString(), 'id': value.ID()}
+        if isinstance(value, (libvirt.virDomainSnapshot, libvirt.virDomainCheckpoint)):
+            return {'name': value.getName()}
+        if isinstance(value, bytes):
+            return value.hex()
         return value
 
     def answer(call):
@@ -685,7 +691,11 @@ def _client(uri):
         def call(name=name, method=method, arguments=arguments):
             if name is None and method in extra:
                 return extra[method]()
-            target = connection.lookupByName(name) if name is not None else connection
+            if isinstance(name, list):
+                domain, kind, inner = name
+                target = getattr(connection.lookupByName(domain), kind + 'LookupByName')(inner)
+            else:
+                target = connection.lookupByName(name) if name is not None else connection
             return getattr(target, method)(*arguments)
         answer(call)
     connection.close()
