@@ -711,13 +711,32 @@ gmemCheckFullyShared(const gmemCommandLine *line, GError **error)
     return 0;
 }
 
+/* The host nodes that a backend is bound to, as they are written; NULL: none. */
+static char *
+gmemBackendNodes(const gmemBackend *backend)
+{
+    g_autoptr(gmemJSONGen) gen = NULL;
+    gmemJSON *nodes;
+
+    if (backend->props.json == NULL)
+        return gmemPropsGet(&backend->props, "host-nodes");
+    nodes = gmemJSONGet(backend->props.json, "host-nodes");
+    if (nodes == NULL)
+        return NULL;
+    gen = gmemJSONGenNew();
+    gmemJSONGenValue(gen, nodes);
+    return gmemJSONGenFinish(gen);
+}
+
 static int
 gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 {
+    g_autofree char *first = NULL;
     size_t i;
 
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
+        g_autofree char *nodes = gmemBackendNodes(backend);
         unsigned long long size;
 
         if (backend->use != GMEM_USE_RAM)
@@ -726,6 +745,10 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
             size > G_MAXUINT64 - command->ramSize)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("cannot read the size of memory backend '%s'"), backend->id);
+        if (command->nbackends == 0)
+            first = g_steal_pointer(&nodes);
+        else if (g_strcmp0(nodes, first) != 0)
+            command->nodesetsDiffer = true;
         command->ramSize += size;
         command->nbackends++;
     }

@@ -16,6 +16,8 @@ typedef struct {
                                 * "x-guest-memfd", "shim" */
     unsigned long long ramSize; /* bytes: the sum of all RAM backends */
     size_t nbackends;          /* how many of them */
+    bool nodesetsDiffer;       /* they are bound to more than one set of host nodes: the plan's
+                                * cellNodesetsDiffer, for the child, which has no other source */
 } gmemCommand;
 
 void gmemCommandFree(gmemCommand *command);
@@ -40,7 +42,11 @@ bool gmemCommandConcerns(char *const argv[]);
  * by each pc-dimm's memdev. Every other word of @argv is passed byte for byte.
  *
  * Where the shim is needed, the pair stays where it is, and its value becomes the shim's
- * configuration (gmemCommandShimConfig below).
+ * configuration (see below). A pair of mode "none" (<private/> beside launch security that has
+ * guest_memfd by itself) is taken out and changes nothing else.
+ *
+ * libvirt preallocates huge pages on its own account. Where lowering noted a change of its own to
+ * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held twice.
  *
  * Called also in the child between fork and exec: takes no lock.
  */

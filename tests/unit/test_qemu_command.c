@@ -766,6 +766,43 @@ testConcerns(void)
     g_assert_false(gmemCommandConcerns((char *const *)empty));
 }
 
+static void
+testNodesets(void)
+{
+    static const struct {
+        const char *first;
+        const char *second;
+        bool differ;
+    } tests[] = {
+        {"", "", false},
+        {",\"host-nodes\":[0]", ",\"host-nodes\":[0]", false},
+        {",\"host-nodes\":[0,1],\"policy\":\"bind\"", ",\"host-nodes\":[0,1]", false},
+        {",\"host-nodes\":[0]", ",\"host-nodes\":[1]", true},
+        {",\"host-nodes\":[0]", "", true},
+        {"", ",\"host-nodes\":[0]", true},
+        {",\"host-nodes\":[0]", ",\"host-nodes\":[0,1]", true},
+    };
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *first = g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
+                                                 "\"r0\",\"share\":true,\"size\":4096%s}",
+                                                 tests[i].first);
+        g_autofree char *second = g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
+                                                  "\"r1\",\"share\":true,\"size\":4096%s}",
+                                                  tests[i].second);
+        const char *const argv[] = {"qemu",  "-machine",       "pc",   KVM,     "-object",
+                                    first,   "-object",        second, "-numa", "node,memdev=r0",
+                                    "-numa", "node,memdev=r1", OPTION, SHARED,  NULL};
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)argv, &caps, &error);
+
+        g_assert_no_error(error);
+        g_assert_cmpint(command->nodesetsDiffer, ==, tests[i].differ);
+    }
+}
+
 /* As many cells as QEMU takes, and no time to speak of. */
 static void
 testManyCells(void)
@@ -814,6 +851,7 @@ main(int argc, char **argv)
     }
     g_test_add_func("/command/damaged-carrier", testDamagedCarrier);
     g_test_add_func("/command/concerns", testConcerns);
+    g_test_add_func("/command/nodesets", testNodesets);
     g_test_add_func("/command/many-cells", testManyCells);
     return g_test_run();
 }
