@@ -151,6 +151,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     if (command->mode != GMEM_MODE_NONE) {
         kvm = gmemKVMProbe();
         plan.mode = command->mode;
+        plan.cellNodesetsDiffer = command->nodesetsDiffer;
         if (gmemQEMUValidateHost(&plan, kvm, &error) < 0)
             gmemExecRefuse(error);
         dprintf(STDERR_FILENO, "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
