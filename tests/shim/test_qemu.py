@@ -165,15 +165,15 @@ def saved(machine, sizes):
         with Emulator(sizes, machine=machine, guest=True, paused=False) as qemu:
             image = os.path.join(qemu.directory, 'image')
             facts = os.path.join(qemu.directory, 'facts')
-            helper = os.path.join(qemu.directory, 'helper')
-            with open(helper, 'w') as file:
+            sender = os.path.join(qemu.directory, 'sender')
+            with open(sender, 'w') as file:
                 file.write('cat /proc/self/maps > {0}.maps\n'
                            'tr "\\0" "\\n" < /proc/self/environ > {0}\n'
                            'ls -l /proc/self/fd > {0}.fds\n'
                            'cat > {1}\n'.format(facts, image))
             qmp = qemu.connect()
             require_passes(qemu, sizes)
-            qmp('migrate', uri='exec:sh %s' % helper)
+            qmp('migrate', uri='exec:sh %s' % sender)
             wait_migrated(qmp)
             require_child_clean(facts)
 
