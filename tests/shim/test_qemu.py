@@ -203,7 +203,7 @@ def require_child_clean(facts):
     require_not_in('qemu-gmem', maps)
     with open(facts + '.fds') as file:
         links = file.read()
-    require_in('maps', links + 'maps')
+    require_in(' -> ', links)
     require_not_in('kvm-gmem', links)
 
 
