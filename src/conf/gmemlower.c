@@ -24,30 +24,104 @@ typedef struct {
     const char *attribute;
     const char *value;
     const char *former; /* changed only where the attribute is this; NULL: where it is absent */
+    const char *model;  /* all elements of this model, each by its number among its siblings; NULL:
+                         * the only element there is */
 } gmemLowering;
 
 static const gmemLowering gmemLowerings[] = {
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL},
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL},
-    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL},
-    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL, NULL},
+    /* The access of the domain is also that of an NVDIMM without one of its own: it must not begin
+     * to write to its file because the RAM is shared. Looked at before the latter is changed. */
+    {GMEM_MODE_FULLY_SHARED, "devices", "memory", "access", "private", NULL, "nvdimm"},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL, NULL},
+    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL, NULL},
+    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL, NULL},
     /* OpenStack Nova always writes these on. */
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on"},
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on"},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on", NULL},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL},
 };
 
+/* @number counts from 1; 0 where the element is the only one. */
 static char *
-gmemLoweringPath(const gmemLowering *lowering)
+gmemLoweringPath(const gmemLowering *lowering, size_t number)
 {
-    return g_strdup_printf("%s/%s/@%s", lowering->parent, lowering->element, lowering->attribute);
+    if (number == 0)
+        return g_strdup_printf("%s/%s/@%s", lowering->parent, lowering->element,
+                               lowering->attribute);
+    return g_strdup_printf("%s/%s[%zu]/@%s", lowering->parent, lowering->element, number,
+                           lowering->attribute);
 }
 
-static xmlNode *
-gmemLoweringElement(const gmemLowering *lowering, const gmemXML *xml)
+/* All elements that a lowering may be about. Free with g_free(). */
+static xmlNode **
+gmemLoweringElements(const gmemLowering *lowering, const gmemXML *xml)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", lowering->parent, lowering->element);
 
-    return gmemXMLFindFirst(gmemXMLRoot(xml), path);
+    return gmemXMLFind(gmemXMLRoot(xml), path);
+}
+
+static xmlNode *
+gmemLoweringElement(const gmemLowering *lowering, size_t number, const gmemXML *xml)
+{
+    g_autofree xmlNode **elements = gmemLoweringElements(lowering, xml);
+    size_t i;
+
+    for (i = 0; elements[i] != NULL; i++) {
+        if (i + 1 >= number)
+            return elements[i];
+    }
+    return NULL;
+}
+
+/* Makes one change, where it is due, and notes it in @carrier. @features collects what goes into an
+ * element <features> that the domain does not have. */
+static void
+gmemLowerChangeOne(const gmemLowering *lowering,
+                   size_t number,
+                   xmlNode *element,
+                   const gmemDomainDef *def,
+                   gmemXMLEdit *edit,
+                   gmemCarrier *carrier,
+                   GString *features)
+{
+    g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
+    g_autofree char *path = gmemLoweringPath(lowering, number);
+    xmlNode *parent = gmemXMLFindFirst(gmemXMLRoot(def->xml), lowering->parent);
+    g_autofree char *markup = NULL;
+
+    if (g_strcmp0(value, lowering->former) != 0)
+        return;
+    gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
+    markup =
+        g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute, lowering->value);
+    if (element != NULL)
+        gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->value);
+    else if (parent != NULL)
+        gmemXMLEditAppend(edit, parent, markup);
+    else
+        g_string_append(features, markup);
+}
+
+/* An NVDIMM follows the domain's access only where the user left both open. */
+static void
+gmemLowerChangeEach(const gmemLowering *lowering,
+                    const gmemDomainDef *def,
+                    gmemXMLEdit *edit,
+                    gmemCarrier *carrier,
+                    GString *features)
+{
+    g_autofree xmlNode **elements = gmemLoweringElements(lowering, def->xml);
+    size_t i;
+
+    if (def->accessMode != NULL)
+        return;
+    for (i = 0; elements[i] != NULL; i++) {
+        g_autofree char *model = gmemXMLAttribute(elements[i], "model");
+
+        if (g_strcmp0(model, lowering->model) == 0)
+            gmemLowerChangeOne(lowering, i + 1, elements[i], def, edit, carrier, features);
+    }
 }
 
 /* Makes the changes of the domain's mode and notes them in @carrier. */
@@ -55,37 +129,23 @@ static void
 gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrier)
 {
     g_autoptr(GString) features = g_string_new(NULL);
-    xmlNode *root = gmemXMLRoot(def->xml);
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
         const gmemLowering *lowering = &gmemLowerings[i];
-        g_autofree char *path = gmemLoweringPath(lowering);
-        g_autofree char *markup = NULL;
-        g_autofree char *value = NULL;
-        xmlNode *element = gmemLoweringElement(lowering, def->xml);
-        xmlNode *parent = gmemXMLFindFirst(root, lowering->parent);
 
         if (lowering->mode != def->mode)
             continue;
-        value = gmemXMLAttribute(element, lowering->attribute);
-        if (g_strcmp0(value, lowering->former) != 0)
-            continue;
-
-        gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
-        markup = g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute,
-                                 lowering->value);
-        if (element != NULL)
-            gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->value);
-        else if (parent != NULL)
-            gmemXMLEditAppend(edit, parent, markup);
+        if (lowering->model != NULL)
+            gmemLowerChangeEach(lowering, def, edit, carrier, features);
         else
-            g_string_append(features, markup);
+            gmemLowerChangeOne(lowering, 0, gmemLoweringElement(lowering, 0, def->xml), def, edit,
+                               carrier, features);
     }
     if (features->len > 0) {
         g_autofree char *markup = g_strdup_printf("<features>%s</features>", features->str);
 
-        gmemXMLEditAppend(edit, root, markup);
+        gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), markup);
     }
 }
 
@@ -116,31 +176,47 @@ gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierTe
     gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), commandline);
 }
 
+/* The number in a path, 0 for none. What is no number gives one whose path is another one. */
+static size_t
+gmemLoweringNumber(const char *path)
+{
+    const char *bracket = strchr(path, '[');
+
+    return bracket != NULL ? (size_t)g_ascii_strtoull(bracket + 1, NULL, 10) : 0;
+}
+
 /* Returns what @change is about; NULL where lowering never makes such a change in @mode. */
 static const gmemLowering *
 gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
 {
+    size_t number = gmemLoweringNumber(change->path);
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
-        g_autofree char *path = gmemLoweringPath(&gmemLowerings[i]);
+        g_autofree char *path = gmemLoweringPath(&gmemLowerings[i], number);
 
-        if (gmemLowerings[i].mode == mode && strcmp(path, change->path) == 0 &&
-            strcmp(gmemLowerings[i].value, change->value) == 0 &&
+        if (gmemLowerings[i].mode == mode && (gmemLowerings[i].model != NULL) == (number > 0) &&
+            strcmp(path, change->path) == 0 && strcmp(gmemLowerings[i].value, change->value) == 0 &&
             g_strcmp0(gmemLowerings[i].former, change->former) == 0)
             return &gmemLowerings[i];
     }
     return NULL;
 }
 
-/* Whether the domain still has the value that lowering gave it. */
-static bool
-gmemLoweringHolds(const gmemLowering *lowering, const gmemXML *xml)
+/* The element that @change is about, where it still has the value that lowering gave it. */
+static xmlNode *
+gmemLoweringHolder(const gmemLowering *lowering,
+                   const gmemCarrierChange *change,
+                   const gmemXML *xml)
 {
-    g_autofree char *value =
-        gmemXMLAttribute(gmemLoweringElement(lowering, xml), lowering->attribute);
+    xmlNode *element = gmemLoweringElement(lowering, gmemLoweringNumber(change->path), xml);
+    g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
+    g_autofree char *model = gmemXMLAttribute(element, "model");
 
-    return g_strcmp0(value, lowering->value) == 0;
+    if (g_strcmp0(value, lowering->value) != 0 ||
+        (lowering->model != NULL && g_strcmp0(model, lowering->model) != 0))
+        return NULL;
+    return element;
 }
 
 static bool
@@ -149,10 +225,10 @@ gmemLowerHolds(const gmemDomainDef *def)
     size_t i;
 
     for (i = 0; i < def->carrier->nchanges; i++) {
-        const gmemLowering *lowering =
-            gmemLoweringOfChange(def->carrier->mode, &def->carrier->changes[i]);
+        const gmemCarrierChange *change = &def->carrier->changes[i];
+        const gmemLowering *lowering = gmemLoweringOfChange(def->carrier->mode, change);
 
-        if (lowering == NULL || !gmemLoweringHolds(lowering, def->xml))
+        if (lowering == NULL || gmemLoweringHolder(lowering, change, def->xml) == NULL)
             return false;
     }
     return true;
@@ -210,12 +286,15 @@ gmemLowerDomain(gmemDomainDef *def, char **carrierText, gmemPlan **plan, GError 
 }
 
 static void
-gmemRaiseChange(const gmemLowering *lowering, const gmemDomainDef *def, gmemXMLEdit *edit)
+gmemRaiseChange(const gmemLowering *lowering,
+                const gmemCarrierChange *change,
+                const gmemDomainDef *def,
+                gmemXMLEdit *edit)
 {
-    xmlNode *element = gmemLoweringElement(lowering, def->xml);
+    xmlNode *element = gmemLoweringHolder(lowering, change, def->xml);
     xmlNode *parent;
 
-    if (!gmemLoweringHolds(lowering, def->xml))
+    if (element == NULL)
         return;
     gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->former);
     if (lowering->former != NULL || !gmemXMLEditEmptied(edit, element))
@@ -291,7 +370,7 @@ gmemRaiseDomain(const gmemDomainDef *def, GError **error)
                 def->carrier->changes[i].path, def->carrier->changes[i].value, GMEM_CARRIER_OPTION);
             return NULL;
         }
-        gmemRaiseChange(lowering, def, edit);
+        gmemRaiseChange(lowering, &def->carrier->changes[i], def, edit);
     }
     gmemXMLEditRemove(edit, def->pair[0]);
     gmemXMLEditRemove(edit, def->pair[1]);

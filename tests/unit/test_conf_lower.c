@@ -158,6 +158,36 @@ testFullySharedPartly(void)
     testUtilAssert(emptyRaised, "count(memoryBacking/*)", "1");
 }
 
+/* Guest writes must not begin to reach an NVDIMM's file because the RAM is shared now. */
+static void
+testNVDIMM(void)
+{
+    static const char nvdimms[] =
+        "<memory model='dimm'><target><size>1024</size></target></memory>"
+        "<memory model='nvdimm'><source><path>/a</path></source></memory>"
+        "<memory model='nvdimm' access='shared'><source><path>/b</path></source></memory>"
+        "<memory model='nvdimm' access='private'><source><path>/c</path></source></memory>";
+    g_autofree char *text = testDomain("kvm", "<type>hvm</type>", nvdimms,
+                                       "<memoryBacking><private/></memoryBacking>");
+    g_autofree char *chosen = testDomain("kvm", "<type>hvm</type>", nvdimms,
+                                         "<memoryBacking><access mode='shared'/><private/>"
+                                         "</memoryBacking>");
+    g_autofree char *lowered = testLower(text, GMEM_MODE_FULLY_SHARED);
+    g_autofree char *loweredChosen = testLower(chosen, GMEM_MODE_FULLY_SHARED);
+
+    testUtilAssert(lowered, "count(devices/memory/@access)", "3");
+    testUtilAssert(lowered, "devices/memory[1]/@access", "");
+    testUtilAssert(lowered, "devices/memory[2]/@access", "private");
+    testUtilAssert(lowered, "devices/memory[3]/@access", "shared");
+    testUtilAssert(lowered, "contains(qemu:commandline/qemu:arg[2]/@value, "
+                            "'{\"path\":\"devices/memory[2]/@access\",\"value\":\"private\"}')",
+                   "true");
+    testUtilAssert(lowered, "contains(qemu:commandline/qemu:arg[2]/@value, 'memory[4]')", "false");
+    testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
+    /* who asks for shared access of the domain gets it for NVDIMMs, too, as from stock libvirt */
+    testUtilAssert(loweredChosen, "devices/memory[2]/@access", "");
+}
+
 static void
 testConvertible(void)
 {
@@ -1237,6 +1267,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/conf/lower/fully-shared", testFullyShared);
     g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
+    g_test_add_func("/conf/lower/nvdimm", testNVDIMM);
     g_test_add_func("/conf/lower/convertible", testConvertible);
     g_test_add_func("/conf/lower/convertible-partly", testConvertiblePartly);
     g_test_add_func("/conf/lower/changed-since", testChangedSince);
