@@ -4,6 +4,7 @@
 #   sudo make demo     install what is missing, build, run a domain and show its memory
 #   sudo make check    install what the tests need, build, run every test
 #   sudo make check-matrix    both, in chroots of Debian 12, 13 and unstable
+#   sudo make check-nested    what needs another kernel, on an emulated machine that has it
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
 # tests/matrix/run-matrix: releases and options.
@@ -13,7 +14,8 @@ SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
 
-.PHONY: all demo check check-matrix bench deps-build deps-demo deps-check deps-matrix clean
+.PHONY: all demo check check-matrix check-nested bench deps-build deps-demo deps-check deps-matrix \
+    deps-nested clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -47,6 +49,17 @@ deps-matrix:
 
 check-matrix: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
+
+# The kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
+# for a newer source. A machine's name there runs that machine only.
+NESTED_CACHE ?= $(BUILD)/nested
+
+deps-nested:
+	@./tools/install-deps build demo check nested
+
+check-nested: deps-nested
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/nested/run-nested.py --cache $(NESTED_CACHE) $(BUILD) $(NESTED_ARGS)
 
 bench: deps-check
 	@$(MAKE) --no-print-directory all

@@ -1,0 +1,229 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_nested.py: runs a command on a machine of our own, with a kernel of our own, without KVM.
+
+The machine is emulated by QEMU without any help from hardware, and its processor (-cpu max) has SVM
+with nested paging, so KVM works in it. Its root is this machine's, read-only over 9p under an
+overlay in memory: the command finds the same programs, libraries and build tree, and changes none
+of them.
+
+    result = Machine(image, nodes=2).run('build/tools/virt-gmem host', minutes=5)
+    result.status, result.output, result.console
+
+Or from a shell, gmem_nested.py [OPTION…] -- COMMAND [ARGUMENT…]: in the current directory, and
+exits with the command's status, or with 125 where the machine did not run it to its end.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+INIT = os.path.join(HERE, 'init')
+QEMU = 'qemu-system-x86_64'
+SHARE = '/run/gmem-nested'  # in the machine; see init
+
+# What the kernel says when it is past helping. With panic=-1 it then restarts, and QEMU ends.
+PANIC = re.compile(r'Kernel panic - not syncing|Unable to mount root fs|Attempted to kill init')
+# Not the end of it, but somebody should know.
+COMPLAINT = re.compile(r'\b(?:BUG|WARNING|Oops|general protection fault|rcu: INFO|Out of memory):.*'
+                       r'|.*oom-kill.*|.*soft lockup.*')
+
+Result = collections.namedtuple('Result', 'status output console booted seconds complaints')
+
+
+class MachineError(Exception):
+    """The machine did not run the command to its end; the text says what became of it.
+
+    output: what the command had said by then."""
+
+    def __init__(self, text, output):
+        super().__init__(text)
+        self.output = output
+
+
+class Machine:
+    """One kind of machine. @memory in MiB, evenly over @nodes NUMA nodes; @hugepages: of 2 MiB."""
+
+    def __init__(self, kernel, *, nodes=1, memory=4096, cpus=2, hugepages=0, append=()):
+        self.kernel = kernel
+        self.nodes = nodes
+        self.memory = memory // nodes * nodes
+        self.cpus = max(cpus // nodes, 1) * nodes
+        self.hugepages = hugepages
+        self.append = list(append)
+
+    def kernel_arguments(self):
+        arguments = [
+            'root=gmem-root', 'rootfstype=9p', 'ro',
+            # Loose: what others change in the meantime may be seen late, or never.
+            'rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose,access=client',
+            'init=' + INIT, 'console=ttyS0', 'panic=-1', 'loglevel=5',
+            # The emulated clock is steady; measuring it against another takes long.
+            'tsc=reliable', 'no_timer_check', 'lpj=10000000',
+        ]
+        if self.hugepages:
+            arguments.append('hugepages=%d' % self.hugepages)
+        return arguments + self.append
+
+    def argv(self, share, console):
+        each = self.memory // self.nodes
+        argv = [
+            QEMU, '-accel', 'tcg,thread=multi', '-cpu', 'max', '-machine', 'q35,usb=off,vmport=off',
+            # A socket for each node: the kernel warns of cores that share a cache across nodes.
+            '-smp', '%d,sockets=%d' % (self.cpus, self.nodes), '-m', '%dM' % self.memory,
+            '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-monitor', 'none',
+            '-chardev', 'file,id=console,path=' + console.replace(',', ',,'),
+            '-serial', 'chardev:console',
+            '-object', 'rng-random,id=rng,filename=/dev/urandom',
+            '-device', 'virtio-rng-pci,rng=rng',
+            '-fsdev', 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap',
+            '-device', 'virtio-9p-pci,fsdev=root,mount_tag=gmem-root',
+            '-fsdev', 'local,id=share,security_model=none,path=' + share.replace(',', ',,'),
+            '-device', 'virtio-9p-pci,fsdev=share,mount_tag=gmem-share',
+            '-kernel', self.kernel, '-append', ' '.join(self.kernel_arguments()),
+        ]
+        if self.nodes > 1:
+            for node in range(self.nodes):
+                first = node * self.cpus // self.nodes
+                last = (node + 1) * self.cpus // self.nodes - 1
+                argv += ['-object', 'memory-backend-ram,id=node%d,size=%dM' % (node, each),
+                         '-numa', 'node,nodeid=%d,cpus=%d-%d,memdev=node%d'
+                         % (node, first, last, node)]
+        return argv
+
+    def run(self, command, *, files=None, minutes=10, follow=None):
+        """Runs @command (text for sh) and gives a Result; MachineError where it came to no end.
+
+        @files: a directory, made where there is none, to hold what is shared (SHARE in the machine)
+        and stay; without, it is temporary. @follow: called with each new piece of output."""
+        with tempfile.TemporaryDirectory(prefix='gmem-nested-') as temporary:
+            share = files or temporary
+            os.makedirs(share, exist_ok=True)
+            return self._run(command, os.path.abspath(share), minutes, follow)
+
+    def _run(self, command, share, minutes, follow):
+        paths = {name: os.path.join(share, name)
+                 for name in ('command', 'output', 'status', 'booted', 'console')}
+        for path in paths.values():
+            if os.path.exists(path):
+                os.unlink(path)
+        with open(paths['command'], 'w', encoding='utf-8') as file:
+            file.write(command + '\n')
+        begin = time.monotonic()
+        end = begin + 60 * minutes
+        # pdeathsig: however this process ends, the machine ends too.
+        argv = ['setpriv', '--pdeathsig', 'KILL', *self.argv(share, paths['console'])]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        told = 0
+        try:
+            while process.poll() is None and time.monotonic() < end:
+                time.sleep(0.2)
+                told = _tell(paths['output'], told, follow)
+            late = process.poll() is None
+        finally:
+            if process.poll() is None:
+                process.kill()
+            said = process.communicate()[0].decode('utf-8', 'replace')
+        _tell(paths['output'], told, follow)
+        console = _text(paths['console']).replace('\r', '')
+        result = Result(_text(paths['status']).strip(), _text(paths['output']), console,
+                        float(_text(paths['booted']) or 'nan'), time.monotonic() - begin,
+                        [m.group(0) for m in COMPLAINT.finditer(console)])
+        if not result.status:
+            raise MachineError(_what_happened(result, late, minutes, process.returncode, said),
+                               result.output)
+        return result._replace(status=int(result.status))
+
+
+def _text(path):
+    try:
+        with open(path, encoding='utf-8', errors='replace') as file:
+            return file.read()
+    except FileNotFoundError:
+        return ''
+
+
+def _tell(path, told, follow):
+    if follow:
+        text = _text(path)
+        if len(text) > told:
+            follow(text[told:])
+        return len(text)
+    return told
+
+
+def _what_happened(result, late, minutes, returncode, said):
+    if PANIC.search(result.console):
+        what = 'its kernel panicked'
+    elif late:
+        what = 'it was not done after %g minutes' % minutes
+    elif returncode:
+        what = 'QEMU exited with status %d: %s' % (returncode, said.strip())
+    else:
+        what = 'it stopped without a result'
+    if result.booted != result.booted:
+        what += ', before the command began'
+    last = '\n'.join(result.console.strip().splitlines()[-40:])
+    return '%s; the end of its console:\n%s' % (what, last or '(it said nothing)')
+
+
+def missing():
+    """The reason why no machine can be run here, or None."""
+    for program in (QEMU, 'setpriv'):
+        if not shutil.which(program):
+            return 'needs ' + program
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description='Runs a command on an emulated machine that has KVM with VM type 1.')
+    parser.add_argument('--kernel', help='a bzImage (default: what build-kernel says)')
+    parser.add_argument('--nodes', type=int, default=1, help='host NUMA nodes')
+    parser.add_argument('--memory', type=int, default=4096, help='of the machine, in MiB')
+    parser.add_argument('--cpus', type=int, default=2)
+    parser.add_argument('--hugepages', type=int, default=0, help='2 MiB pages to set aside')
+    parser.add_argument('--append', action='append', default=[], help='a word for the kernel')
+    parser.add_argument('--minutes', type=float, default=10, help='when to give up')
+    parser.add_argument('--files', help='directory to share as %s, and to keep' % SHARE)
+    parser.add_argument('--console', action='store_true', help='show what the kernel said')
+    parser.add_argument('command', nargs='+')
+    options = parser.parse_args()
+    kernel = options.kernel or subprocess.run(
+        [os.path.join(HERE, 'build-kernel')], stdout=subprocess.PIPE, text=True,
+        check=True).stdout.strip()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(125))
+    machine = Machine(kernel, nodes=options.nodes, memory=options.memory, cpus=options.cpus,
+                      hugepages=options.hugepages, append=options.append)
+
+    def follow(text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    try:
+        command = 'cd %s && %s' % (shlex.quote(os.getcwd()), shlex.join(options.command))
+        result = machine.run(command, files=options.files, minutes=options.minutes, follow=follow)
+    except MachineError as error:
+        print('gmem_nested: %s' % error, file=sys.stderr)
+        return 125
+    if options.console:
+        print(result.console, file=sys.stderr)
+    for complaint in result.complaints:
+        print('gmem_nested: the kernel said: %s' % complaint, file=sys.stderr)
+    print('gmem_nested: booted in %.1f s, done after %.1f s' % (result.booted, result.seconds),
+          file=sys.stderr)
+    return result.status
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the tests that need a kernel other than the machine's, each set in a machine of its own.
+
+usage: run-nested.py [--cache DIR] [--renew] BUILD [MACHINE…]
+
+Builds the kernel (see build-kernel) where there is none yet, boots a machine (see gmem_nested.py)
+for each set of tests, or for those named, and counts what the test programs report as TAP. Output
+and console of each machine stay in BUILD/nested-logs. The last line is `N passed, N failed, N
+skipped`; exits 0 only if something passed and nothing failed.
+"""
+
+import argparse
+import collections
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+
+from gmem_nested import HERE, Machine, MachineError, missing
+
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+PYTHON = '/usr/bin/python3'
+
+# A test program in the machine: what to run, {build} and {source} being the trees.
+Program = collections.namedtuple('Program', 'name argv minutes')
+
+# The machines by name: what each is like and what runs on it.
+MACHINES = {
+    'plain': (
+        {},
+        [
+            Program('kvm', [PYTHON, '{source}/tests/nested/test_kvm.py'], 5),
+            Program('unit-kvm', ['{build}/tests/unit/test_kvm', '--tap'], 5),
+            Program('domain', [PYTHON, '{source}/tests/nested/test_domain.py'], 20),
+        ]),
+    'numa': (
+        {'nodes': 2},
+        [
+            Program('numa', [PYTHON, '{source}/tests/nested/test_numa.py'], 40),
+        ]),
+}
+
+# For boot and shutdown, on top of what the programs may take.
+BOOT_MINUTES = 5
+# What is quick elsewhere is not where each instruction is emulated, some of them twice.
+PATIENCE = 900
+
+BEGIN, END = '### begin ', '### end '
+
+
+def script(build, programs):
+    """Text for sh: runs all programs, with lines before and after each for split()."""
+    lines = ['cd ' + shlex.quote(SOURCE),
+             'export PYTHONDONTWRITEBYTECODE=1 GMEM_PATIENCE=%d' % PATIENCE,
+             'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(SOURCE), shlex.quote(build)),
+             # Its first start is by far the slowest: all its libraries come over 9p. Tests have limits.
+             'qemu-system-x86_64 -version >/dev/null']
+    for program in programs:
+        argv = [a.format(build=build, source=SOURCE) for a in program.argv]
+        lines += ['echo "%s%s"' % (BEGIN, program.name),
+                  'timeout --kill-after=20 %dm %s 2>&1' % (program.minutes, shlex.join(argv)),
+                  'status=$?; echo; echo "%s$status"' % END]
+    return '\n'.join(lines)
+
+
+class Results:
+    def __init__(self):
+        self.passed = 0
+        self.failed = []
+        self.skipped = []
+
+    def count(self, label, lines, status):
+        """Counts a program's TAP. @status: its exit status, None where it came to no end."""
+        plan, seen, bad = None, 0, 0
+        for line in lines:
+            if match := re.match(r'1\.\.(\d+)', line):
+                plan = int(match.group(1))
+                continue
+            match = re.match(r'(not )?ok\b\s*\d*\s*(?:- )?(.*?)\s*(?:# (SKIP)\S*\s*(.*))?$', line)
+            if not match:
+                continue
+            seen += 1
+            name = '%s: %s' % (label, match.group(2))
+            if match.group(1):
+                bad += 1
+                self.failed.append(name)
+            elif match.group(3):
+                self.skipped.append((name, match.group(4) or 'no reason given'))
+            else:
+                self.passed += 1
+        if status is None:
+            self.failed.append('%s: did not come to its end' % label)
+        elif status == 124:
+            self.failed.append('%s: took too long' % label)
+        elif plan is None or seen != plan:
+            self.failed.append('%s: ran %d tests of %s planned' % (label, seen, plan))
+        elif status and not bad:
+            self.failed.append('%s: exited with status %d' % (label, status))
+
+
+def split(output):
+    """{program: (its lines, its exit status or None)} of what a script() printed."""
+    found, lines = {}, None
+    for line in output.splitlines():
+        if line.startswith(BEGIN):
+            name, lines = line[len(BEGIN):], []
+            found[name] = lines, None
+        elif line.startswith(END) and lines is not None:
+            found[name] = lines, int(line[len(END):])
+            lines = None
+        elif lines is not None:
+            lines.append(line)
+    return found
+
+
+def test_machine(name, kernel, build, results):
+    options, programs = MACHINES[name]
+    files = os.path.join(build, 'nested-logs', name)
+    minutes = BOOT_MINUTES + sum(p.minutes for p in programs)
+    print('machine %s: %s' % (name, ', '.join(p.name for p in programs)), flush=True)
+
+    def follow(text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    try:
+        result = Machine(kernel, **options).run(script(build, programs), files=files,
+                                                minutes=minutes, follow=follow)
+    except MachineError as error:
+        print('machine %s: %s' % (name, error))
+        results.failed.append('machine %s: %s' % (name, str(error).split(';', maxsplit=1)[0]))
+        output = error.output
+    else:
+        print('machine %s: booted in %.1f s, done after %.0f s'
+              % (name, result.booted, result.seconds))
+        for complaint in result.complaints:
+            results.failed.append('machine %s: the kernel said: %s' % (name, complaint))
+        output = result.output
+    found = split(output)
+    for program in programs:
+        results.count('%s/%s' % (name, program.name), *found.get(program.name, ([], None)))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cache')
+    parser.add_argument('--renew', action='store_true')
+    parser.add_argument('build')
+    parser.add_argument('machines', nargs='*', metavar='MACHINE')
+    options = parser.parse_args()
+    for name in options.machines:
+        if name not in MACHINES:
+            parser.error('no such machine: %s (but %s)' % (name, ', '.join(MACHINES)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if reason := missing():
+        sys.exit('run-nested.py: ' + reason)
+
+    command = [os.path.join(HERE, 'build-kernel')]
+    command += ['--cache', options.cache] if options.cache else []
+    command += ['--renew'] if options.renew else []
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode:
+        return 1
+    kernel = built.stdout.strip()
+
+    results = Results()
+    for name in options.machines or MACHINES:
+        test_machine(name, kernel, os.path.abspath(options.build), results)
+    for name, reason in results.skipped:
+        print('SKIPPED %s (%s)' % (name, reason))
+    for name in results.failed:
+        print('FAILED  %s' % name)
+    print('%d passed, %d failed, %d skipped'
+          % (results.passed, len(results.failed), len(results.skipped)))
+    return 1 if results.failed or not results.passed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

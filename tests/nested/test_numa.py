@@ -1,0 +1,128 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Where the pages of a private domain's cells really are, on a host with two NUMA nodes.
+
+Asked of the kernel for each page that the guest has written, by move_pages(2), and twice: of QEMU's
+own mapping, and of a mapping of our own of the same guest_memfd."""
+
+import collections
+import contextlib
+import ctypes
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
+# pylint: disable=wrong-import-position
+import gmem_evidence
+from gmem_checks import Guest, evidence, shows_private
+from gmem_rig import KIB, MIB, DaemonRig, Suite, domain, library, need_root
+
+SYS_MOVE_PAGES = 279
+PAGE = gmem_evidence.PAGE
+
+suite = Suite()
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def nodes_of(pid, addresses):
+    """The node of each page of process @pid (0: this one), or a negative errno."""
+    count = len(addresses)
+    pages = (ctypes.c_void_p * count)(*addresses)
+    status = (ctypes.c_int * count)(*[-1000] * count)
+    if _libc.syscall(SYS_MOVE_PAGES, pid, ctypes.c_ulong(count), pages, None, status, 0) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, 'move_pages: ' + os.strerror(error))
+    return list(status)
+
+
+def placement(check, pid, backend):
+    """{offset: node} of all resident pages of a backend."""
+    offsets = [i * PAGE for i, byte in enumerate(backend._residency(0, backend.size)) if byte & 1]
+    base = backend._map()
+    for offset in offsets:
+        ctypes.string_at(base + offset, 1)  # into our own page table, where move_pages looks
+    ours = nodes_of(0, [base + offset for offset in offsets])
+    strays = [n for n in ours if n < 0]
+    check.equal(strays, [], 'pages of %s that the kernel cannot place' % backend.id)
+    theirs = nodes_of(pid, [backend.mapping.start + offset for offset in offsets])
+    # QEMU has not touched all of them itself, but what KVM gave the guest went through its mapping.
+    both = [(a, b) for a, b in zip(ours, theirs) if b >= 0]
+    check.true(len(both) * 10 >= len(ours) * 9,
+               'only %d of %d pages are in the page table of QEMU' % (len(both), len(ours)))
+    check.equal([pair for pair in both if pair[0] != pair[1]], [], 'pages with two answers')
+    return dict(zip(offsets, ours))
+
+
+def tune(memory='', **cells):
+    return '<numatune>%s%s</numatune>' % (memory, ''.join(
+        "<memnode cellid='%s' mode='%s' nodeset='%s'/>" % (cell[1:], mode, nodes)
+        for cell, (mode, nodes) in sorted(cells.items())))
+
+
+@contextlib.contextmanager
+def running(check, sizes, numatune, **options):
+    """A private domain, @sizes in MiB, whose guest has written all its pages: its backends."""
+    with DaemonRig(library()) as rig:
+        client = rig.virsh()
+        rig.write('/run/serial', '')
+        if len(sizes) > 1:
+            options['cells'] = [size * KIB for size in sizes]
+        else:
+            options['memory'] = sizes[0] * KIB
+        client.define(domain('vm', boot=rig.guest_image('vm'), serial='/run/serial', body=numatune,
+                             **options))
+        shows_private(check, client.dumpxml('vm'))
+        client.start('vm')
+        guest = Guest(rig, '/run/serial')
+        guest.wait_pass()
+        emulator = rig.emulator('vm')
+        evidence(check, emulator, [size * MIB for size in sizes], guest.text)
+        with gmem_evidence.backends(emulator.pid) as found:
+            yield emulator.pid, found
+        client.destroy('vm')
+
+
+def bound(name, sizes, numatune, wanted, **options):
+    """@wanted: for each cell the node where all its pages must be, None where it is free."""
+    @suite.test(name)
+    def _(check):
+        with running(check, sizes, numatune, **options) as (pid, found):
+            for backend, node in zip(found, wanted):
+                count = collections.Counter(placement(check, pid, backend).values())
+                print('# %s: %s' % (backend.id, ', '.join(
+                    '%d pages on node %d' % (pages, at) for at, pages in sorted(count.items()))))
+                if node is not None:
+                    check.equal(set(count), {node}, 'nodes with pages of ' + backend.id)
+
+
+@suite.test('the machine has two NUMA nodes')
+def _(check):
+    with open('/sys/devices/system/node/has_memory', encoding='ascii') as file:
+        check.equal(file.read().strip(), '0-1', 'nodes with memory')
+
+
+# Both ways round: one of them the kernel would have chosen by itself.
+bound('cells bound straight', [20, 30], tune(_0=('strict', '0'), _1=('strict', '1')), [0, 1])
+bound('cells bound crosswise', [20, 30], tune(_0=('strict', '1'), _1=('strict', '0')), [1, 0])
+bound('one cell bound, q35', [20, 30], tune(_1=('strict', '1')), [None, 1], machine='q35')
+bound('all bound, no cells', [24], tune("<memory mode='strict' nodeset='1'/>"), [1])
+bound('a preferred node', [24], tune("<memory mode='preferred' nodeset='1'/>"), [1])
+
+
+@suite.test('interleaved')
+def _(check):
+    # Not by offset: KVM deals out nodes in turn to each thread that makes pages.
+    memory = "<memory mode='interleave' nodeset='0-1'/>"
+    with running(check, [24], tune(memory)) as (pid, found):
+        placed = placement(check, pid, found[0])
+        pairs = [(placed[o], placed[o + PAGE]) for o in placed if o + PAGE in placed]
+        check.true(len(pairs) > 4096, 'hardly two pages side by side')
+        same = sum(a == b for a, b in pairs)
+        check.true(same * 50 < len(pairs),
+                   '%d of %d neighbours are on one node' % (same, len(pairs)))
+        count = collections.Counter(placed.values())
+        check.true(abs(count[0] - count[1]) * 50 < len(placed), 'pages by node: %r' % count)
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
