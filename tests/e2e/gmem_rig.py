@@ -582,7 +582,7 @@ class PythonClient:
     def call(self, domain, method, *arguments):
         """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…).
 
-        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME]."""
+        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME], and so may arguments."""
         self.process.stdin.write(json.dumps([domain, method, arguments]) + '\n')
         self.process.stdin.flush()
         return self._answer()
@@ -691,12 +691,15 @@ def _client(uri):
         def call(name=name, method=method, arguments=arguments):
             if name is None and method in extra:
                 return extra[method]()
-            if isinstance(name, list):
-                domain, kind, inner = name
-                target = getattr(connection.lookupByName(domain), kind + 'LookupByName')(inner)
-            else:
-                target = connection.lookupByName(name) if name is not None else connection
-            return getattr(target, method)(*arguments)
+            def inner(value):
+                if isinstance(value, list) and value[1:2] in (['snapshot'], ['checkpoint']):
+                    outer = connection.lookupByName(value[0])
+                    return getattr(outer, value[1] + 'LookupByName')(value[2])
+                return value
+            target = connection
+            if name is not None:
+                target = connection.lookupByName(name) if isinstance(name, str) else inner(name)
+            return getattr(target, method)(*map(inner, arguments))
         answer(call)
     connection.close()
 
