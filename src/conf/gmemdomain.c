@@ -16,6 +16,9 @@
 /* As many as libvirt has for a set of host nodes. */
 #define GMEM_DOMAIN_NODES_MAX 16384
 
+/* x86_64's base page, and guest_memfd's only one. */
+#define GMEM_DOMAIN_PAGE_KIB 4
+
 static const char *const gmemLaunchSecurityNames[] = {
     [GMEM_LAUNCH_SECURITY_NONE] = "",
     [GMEM_LAUNCH_SECURITY_SW_PROTECTED] = "sw-protected",
@@ -249,8 +252,8 @@ static int
 gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
 {
     static const char *const paths[] = {
-        "memoryBacking", "memoryBacking/source", "memoryBacking/access",
-        "features",      "features/smm",         "features/ioapic",
+        "memoryBacking", "memoryBacking/source", "memoryBacking/access",     "features",
+        "features/smm",  "features/ioapic",      "memoryBacking/allocation",
     };
     const xmlAttr *attribute;
     size_t i;
@@ -352,11 +355,38 @@ gmemDomainParseFeatures(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
+gmemDomainParsePages(gmemDomainDef *def, xmlNode *root)
+{
+    g_autofree xmlNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
+    size_t i;
+
+    while (nodes[def->npages] != NULL)
+        def->npages++;
+    if (def->npages == 0) {
+        def->pages = g_new0(gmemDomainPage, 1);
+        def->npages = 1;
+        def->hugepages = true;
+        return;
+    }
+    def->pages = g_new0(gmemDomainPage, def->npages);
+    for (i = 0; i < def->npages; i++) {
+        g_autofree char *number = gmemXMLAttribute(nodes[i], "size");
+        g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
+
+        def->pages[i].size = gmemDomainScale(number, unit);
+        def->pages[i].nodeset = gmemXMLAttribute(nodes[i], "nodeset");
+        if (def->pages[i].size != GMEM_DOMAIN_PAGE_KIB)
+            def->hugepages = true;
+    }
+}
+
+static void
 gmemDomainParseMemoryBacking(gmemDomainDef *def, xmlNode *root)
 {
     def->sourceType = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/source"), "type");
     def->accessMode = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/access"), "mode");
-    def->hugepages = gmemXMLFindFirst(root, "memoryBacking/hugepages") != NULL;
+    if (gmemXMLFindFirst(root, "memoryBacking/hugepages") != NULL)
+        gmemDomainParsePages(def, root);
     def->locked = gmemXMLFindFirst(root, "memoryBacking/locked") != NULL;
 }
 
@@ -373,6 +403,7 @@ gmemDomainParseCells(gmemDomainDef *def, xmlNode *root)
         g_autofree char *number = gmemXMLAttribute(nodes[i], "memory");
         g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
 
+        def->cells[i].id = gmemXMLAttribute(nodes[i], "id");
         def->cells[i].size = gmemDomainScale(number, unit);
         def->cells[i].access = gmemXMLAttribute(nodes[i], "memAccess");
     }
@@ -388,10 +419,16 @@ gmemDomainParseMemories(gmemDomainDef *def, xmlNode *root)
         def->nmemories++;
     def->memories = g_new0(gmemDomainMemory, def->nmemories);
     for (i = 0; i < def->nmemories; i++) {
+        xmlNode *node;
+
         def->memories[i].model = gmemXMLAttribute(nodes[i], "model");
         def->memories[i].access = gmemXMLAttribute(nodes[i], "access");
         def->memories[i].size = gmemDomainParseSize(nodes[i], "target/size");
         def->memories[i].pagesize = gmemDomainParseSize(nodes[i], "source/pagesize");
+        node = gmemXMLFindFirst(nodes[i], "target/node");
+        def->memories[i].node = node != NULL ? gmemXMLContent(node) : NULL;
+        if (def->memories[i].pagesize > GMEM_DOMAIN_PAGE_KIB)
+            def->hugedimms = true;
     }
 }
 
@@ -411,6 +448,36 @@ gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
     for (i = 0; interfaces[i] != NULL && def->vfio == NULL; i++) {
         if (gmemDomainAttributeIs(interfaces[i], "type", "hostdev"))
             def->vfio = g_strdup("<interface type='hostdev'>");
+    }
+}
+
+/* Devices whose other half is another process, or hardware, that maps guest memory. What the guest
+ * keeps private is not in what they map. */
+static void
+gmemDomainParseBackends(gmemDomainDef *def, xmlNode *root)
+{
+    static const struct {
+        const char *path;
+        const char *attribute;
+        const char *value;
+        const char *words;
+    } devices[] = {
+        {"devices/disk", "type", "vhostuser", "<disk type='vhostuser'>"},
+        {"devices/filesystem/driver", "type", "virtiofs",
+         "<filesystem> with <driver type='virtiofs'/>"},
+        {"devices/interface", "type", "vhostuser", "<interface type='vhostuser'>"},
+        {"devices/interface", "type", "vdpa", "<interface type='vdpa'>"},
+        {"devices/video/driver", "name", "vhostuser", "<video> with <driver name='vhostuser'/>"},
+    };
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(devices) && def->backend == NULL; i++) {
+        g_autofree xmlNode **nodes = gmemXMLFind(root, devices[i].path);
+
+        for (j = 0; nodes[j] != NULL && def->backend == NULL; j++) {
+            if (gmemDomainAttributeIs(nodes[j], devices[i].attribute, devices[i].value))
+                def->backend = g_strdup(devices[i].words);
+        }
     }
 }
 
@@ -467,18 +534,33 @@ gmemDomainSameNodes(const char *left, const char *right)
            memcmp(a, b, GMEM_DOMAIN_NODES_MAX / 8) == 0;
 }
 
+/* libvirt's default mode is strict. */
+static char *
+gmemDomainParseNumaMode(xmlNode *node)
+{
+    char *mode = gmemXMLAttribute(node, "mode");
+
+    return mode != NULL ? mode : g_strdup("strict");
+}
+
+/* Not on memory backends, but by the domain's cpuset or as the policy that QEMU inherits, libvirt
+ * puts in force what <memory> of <numatune> says. Whatever a cell wants else needs a policy of its
+ * own. */
 static void
 gmemDomainParseNumatune(gmemDomainDef *def, xmlNode *root)
 {
     g_autofree xmlNode **memnodes = gmemXMLFind(root, "numatune/memnode");
     g_autofree xmlNode **nodemasks = gmemXMLFind(root, "devices/memory/source/nodemask");
-    g_autofree char *whole = gmemXMLAttribute(gmemXMLFindFirst(root, "numatune/memory"), "nodeset");
+    xmlNode *memory = gmemXMLFindFirst(root, "numatune/memory");
+    g_autofree char *whole = gmemXMLAttribute(memory, "nodeset");
+    g_autofree char *wholeMode = gmemDomainParseNumaMode(memory);
     size_t i;
 
     for (i = 0; memnodes[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLAttribute(memnodes[i], "nodeset");
+        g_autofree char *mode = gmemDomainParseNumaMode(memnodes[i]);
 
-        def->nodesetsDiffer = !gmemDomainSameNodes(nodeset, whole);
+        def->nodesetsDiffer = strcmp(mode, wholeMode) != 0 || !gmemDomainSameNodes(nodeset, whole);
     }
     for (i = 0; nodemasks[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLContent(nodemasks[i]);
@@ -505,15 +587,22 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->ioapicDriver);
     g_free(def->sourceType);
     g_free(def->accessMode);
-    for (i = 0; i < def->ncells; i++)
+    for (i = 0; i < def->npages; i++)
+        g_free(def->pages[i].nodeset);
+    g_free(def->pages);
+    for (i = 0; i < def->ncells; i++) {
+        g_free(def->cells[i].id);
         g_free(def->cells[i].access);
+    }
     g_free(def->cells);
     for (i = 0; i < def->nmemories; i++) {
         g_free(def->memories[i].model);
+        g_free(def->memories[i].node);
         g_free(def->memories[i].access);
     }
     g_free(def->memories);
     g_free(def->vfio);
+    g_free(def->backend);
     g_free(def);
 }
 
@@ -562,6 +651,7 @@ gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
     def->currentMemory = gmemDomainParseSize(root, "currentMemory");
     def->hardLimit = gmemDomainParseSize(root, "memtune/hard_limit");
     gmemDomainParseVfio(def, root);
+    gmemDomainParseBackends(def, root);
     gmemDomainParseNumatune(def, root);
     return g_steal_pointer(&def);
 }
@@ -579,6 +669,39 @@ gmemDomainPostParse(gmemDomainDef *def)
     } else if (def->private && def->launchSecurity == GMEM_LAUNCH_SECURITY_NONE) {
         def->mode = GMEM_MODE_FULLY_SHARED;
     }
+}
+
+bool
+gmemDomainInNodes(const char *text, unsigned long long node)
+{
+    g_autofree guint8 *set = g_new0(guint8, GMEM_DOMAIN_NODES_MAX / 8);
+
+    return node < GMEM_DOMAIN_NODES_MAX && gmemDomainParseNodes(text, set) &&
+           (set[node / 8] & (1U << (node % 8))) != 0;
+}
+
+unsigned long long
+gmemDomainRam(const gmemDomainDef *def)
+{
+    unsigned long long sum = 0;
+    unsigned long long others = 0;
+    size_t i;
+
+    for (i = 0; i < def->ncells; i++) {
+        if (def->cells[i].size == 0)
+            return 0;
+        sum += def->cells[i].size;
+    }
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0)
+            sum += def->memories[i].size;
+        else
+            others += def->memories[i].size;
+    }
+    /* <memory> counts all devices, too. */
+    if (def->ncells == 0)
+        return def->memory > others ? def->memory - others : 0;
+    return sum;
 }
 
 /* Returns the last child of @root called as one of @names (NULL-terminated); NULL for none. */
@@ -627,10 +750,8 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
     g_autofree char *indent = gmemXMLIndent(def->xml, root);
     g_autofree char *private = g_strdup_printf("%s  <private/>", indent);
     g_autofree char *closed = g_strconcat(private, indent, NULL);
-    g_autofree char *whole =
-        g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
-    g_autofree char *security =
-        g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
+    g_autofree char *whole = g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
+    g_autofree char *security = g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
 
     if (backing != NULL)
         gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(def->xml, backing) ? private : closed);
@@ -649,5 +770,8 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->name = g_strdup(def->name);
     plan->emulator = g_strdup(def->emulator);
     plan->cellNodesetsDiffer = def->nodesetsDiffer;
+    plan->ram = gmemDomainRam(def);
+    plan->hugepages = def->hugepages || def->hugedimms;
+    plan->backend = g_strdup(def->backend);
     return plan;
 }

@@ -31,6 +31,7 @@ gmemLaunchSecurity gmemLaunchSecurityFromString(const char *text);
 
 /* A <cell> of <cpu><numa>; or a memory device. Sizes in KiB, 0 where unreadable. */
 typedef struct {
+    char *id; /* as written; where it is not, libvirt counts */
     unsigned long long size;
     char *access; /* memAccess or access; NULL where absent, like all strings here */
 } gmemDomainCell;
@@ -39,8 +40,15 @@ typedef struct {
     char *model;
     unsigned long long size;
     unsigned long long pagesize; /* 0: none given */
+    char *node;                  /* the cell that it belongs to */
     char *access;
 } gmemDomainMemory;
+
+/* A <page> of <hugepages>; where there is none, <hugepages> itself. */
+typedef struct {
+    unsigned long long size; /* KiB; 0: the host's default size */
+    char *nodeset;           /* NULL: all cells that no other page is for */
+} gmemDomainPage;
 
 /* Strings and nodes are NULL where the XML has no such thing. Nodes belong to @xml. */
 typedef struct {
@@ -71,7 +79,10 @@ typedef struct {
     char *ioapicDriver;
     char *sourceType;
     char *accessMode;
-    bool hugepages;
+    gmemDomainPage *pages;
+    size_t npages;
+    bool hugepages; /* some page is larger than 4 KiB, or of the host's default size */
+    bool hugedimms; /* some memory device asks for such pages itself */
     bool locked;
     gmemDomainCell *cells;
     size_t ncells;
@@ -80,7 +91,9 @@ typedef struct {
     unsigned long long memory;        /* KiB: <memory>; 0 where absent or unreadable, as the next */
     unsigned long long currentMemory; /* KiB */
     unsigned long long hardLimit;     /* KiB */
-    char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
+    char *vfio;    /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
+    char *backend; /* the first device whose other half is a process or hardware that reaches shared
+                    * pages only: "<filesystem> with <driver type='virtiofs'/>" */
     bool nodesetsDiffer;
 } gmemDomainDef;
 
@@ -112,6 +125,13 @@ void gmemDomainPostParse(gmemDomainDef *def);
  * All rules that XML alone decides.
  */
 int gmemDomainValidate(const gmemDomainDef *def, GError **error);
+
+/* gmemDomainInNodes: whether @node is in the set of nodes @text ("0-3,^2"). */
+bool gmemDomainInNodes(const char *text, unsigned long long node);
+
+/* gmemDomainRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0 where a
+ * size is unreadable. */
+unsigned long long gmemDomainRam(const gmemDomainDef *def);
 
 /* gmemDomainFormat: puts those of the two elements that the carrier stands for where libvirt's
  * formatting would have them. */

@@ -12,6 +12,15 @@
 
 #define GMEM_SW_PROTECTED "<launchSecurity type='sw-protected'/>"
 
+/* x86_64's pages: the base one, and the smallest that the host's default huge page can be. */
+#define GMEM_BASE_PAGE_KIB 4
+#define GMEM_HUGE_PAGE_KIB 2048
+
+/* libvirt rounds sizes up to that before a start: of cells and of RAM without cells, and of DIMMs.
+ * (Measured: 9.0 makes 65 MiB of 65537 KiB; of a dimm, 66 MiB.) */
+#define GMEM_CELL_GRANULE_KIB 1024
+#define GMEM_DIMM_GRANULE_KIB 2048
+
 typedef int (*gmemDomainRule)(const gmemDomainDef *def, const char *wish, GError **error);
 
 static int
@@ -202,6 +211,102 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     return 0;
 }
 
+/* The page size, in KiB, that libvirt takes for cell @id; 0 for ordinary pages. */
+static unsigned long long
+gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
+{
+    const gmemDomainPage *found = NULL;
+    size_t i;
+
+    for (i = 0; i < def->npages; i++) {
+        const gmemDomainPage *page = &def->pages[i];
+
+        if (page->nodeset != NULL ? gmemDomainInNodes(page->nodeset, id) : found == NULL)
+            found = page;
+        if (found == page && page->nodeset != NULL)
+            break;
+    }
+    if (found == NULL || found->size == GMEM_BASE_PAGE_KIB)
+        return 0;
+    return found->size != 0 ? found->size : GMEM_HUGE_PAGE_KIB;
+}
+
+/* @granule: libvirt rounds up to that many KiB by itself. */
+static int
+gmemDomainCheckPages(unsigned long long size,
+                     unsigned long long granule,
+                     unsigned long long page,
+                     const char *wish,
+                     const char *what,
+                     GError **error)
+{
+    unsigned long long rounded = (size + granule - 1) / granule * granule;
+
+    if (page == 0 || rounded % page == 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with %s of %llu KiB on huge pages of %llu KiB, of "
+                          "which that is no multiple; use %llu KiB or other pages"),
+                        wish, what, size, page, (rounded / page + 1) * page);
+}
+
+static unsigned long long
+gmemDomainParseId(const char *text, unsigned long long otherwise)
+{
+    guint64 id;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
+        return otherwise;
+    return id;
+}
+
+static int
+gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    unsigned long long main = gmemDomainRam(def);
+    size_t i;
+
+    for (i = 0; i < def->ncells; i++) {
+        unsigned long long id = gmemDomainParseId(def->cells[i].id, i);
+        g_autofree char *what = g_strdup_printf("<cell id='%llu'>", id);
+
+        if (gmemDomainCheckPages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
+                                 gmemDomainPageOfCell(def, id), wish, what, error) < 0)
+            return -1;
+    }
+    if (def->ncells > 0)
+        return 0;
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0)
+            main -= MIN(main, def->memories[i].size);
+    }
+    return gmemDomainCheckPages(main, GMEM_CELL_GRANULE_KIB, gmemDomainPageOfCell(def, 0), wish,
+                                _("guest RAM"), error);
+}
+
+static int
+gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->nmemories; i++) {
+        const gmemDomainMemory *memory = &def->memories[i];
+        unsigned long long page = memory->pagesize;
+        g_autofree char *what = NULL;
+
+        if (g_strcmp0(memory->model, "dimm") != 0)
+            continue;
+        if (page == 0)
+            page = gmemDomainPageOfCell(def, gmemDomainParseId(memory->node, 0));
+        if (page == GMEM_BASE_PAGE_KIB)
+            page = 0;
+        what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
+        if (gmemDomainCheckPages(memory->size, GMEM_DIMM_GRANULE_KIB, page, wish, what, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int
 gmemDomainValidateLocked(const gmemDomainDef *def, const char *wish, GError **error)
 {
@@ -239,23 +344,18 @@ gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **erro
                         wish, def->vfio);
 }
 
-/* KiB of RAM: cells, or <memory> where there are none, and DIMMs; where @all, as libvirt counts the
- * domain's memory, other memory devices, too. 0 where a size is unreadable. */
+/* What libvirt counts as the domain's memory: all memory devices, too. 0 where a size is
+ * unreadable. */
 static unsigned long long
-gmemDomainRam(const gmemDomainDef *def, bool all)
+gmemDomainTotal(const gmemDomainDef *def)
 {
-    unsigned long long sum = 0;
+    unsigned long long sum = gmemDomainRam(def);
     size_t i;
 
-    for (i = 0; i < def->ncells; i++) {
-        if (def->cells[i].size == 0)
-            return 0;
-        sum += def->cells[i].size;
-    }
     if (def->ncells == 0)
         return def->memory;
-    for (i = 0; i < def->nmemories; i++) {
-        if (all || g_strcmp0(def->memories[i].model, "dimm") == 0)
+    for (i = 0; sum != 0 && i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") != 0)
             sum += def->memories[i].size;
     }
     return sum;
@@ -264,7 +364,7 @@ gmemDomainRam(const gmemDomainDef *def, bool all)
 static int
 gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    unsigned long long total = gmemDomainRam(def, true);
+    unsigned long long total = gmemDomainTotal(def);
 
     if (def->currentMemory == 0 || def->currentMemory >= total)
         return 0;
@@ -278,7 +378,7 @@ gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GErr
 static int
 gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    unsigned long long ram = gmemDomainRam(def, false);
+    unsigned long long ram = gmemDomainRam(def);
 
     if (def->hardLimit == 0 || def->hardLimit >= ram)
         return 0;
@@ -301,7 +401,8 @@ static const struct {
     {true, false, gmemDomainValidateIoapic},        {false, true, gmemDomainValidateSource},
     {false, true, gmemDomainValidateAccess},        {false, true, gmemDomainValidateCells},
     {false, true, gmemDomainValidateDimmAccess},    {false, true, gmemDomainValidateHugepages},
-    {false, true, gmemDomainValidateDimmPages},     {true, false, gmemDomainValidateLocked},
+    {false, true, gmemDomainValidateDimmPages},     {true, false, gmemDomainValidateCellPages},
+    {true, false, gmemDomainValidateDimmSizes},     {true, false, gmemDomainValidateLocked},
     {true, true, gmemDomainValidateVirtioMem},      {true, false, gmemDomainValidateVfio},
     {true, false, gmemDomainValidateCurrentMemory}, {true, false, gmemDomainValidateHardLimit},
 };

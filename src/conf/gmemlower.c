@@ -26,19 +26,25 @@ typedef struct {
     const char *former; /* changed only where the attribute is this; NULL: where it is absent */
     const char *model;  /* all elements of this model, each by its number among its siblings; NULL:
                          * the only element there is */
+    bool hugepages;     /* changed only where something is on huge pages */
 } gmemLowering;
 
 static const gmemLowering gmemLowerings[] = {
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL, NULL},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL, NULL, false},
     /* The access of the domain is also that of an NVDIMM without one of its own: it must not begin
      * to write to its file because the RAM is shared. Looked at before the latter is changed. */
-    {GMEM_MODE_FULLY_SHARED, "devices", "memory", "access", "private", NULL, "nvdimm"},
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL, NULL},
-    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL, NULL},
-    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL, NULL},
+    {GMEM_MODE_FULLY_SHARED, "devices", "memory", "access", "private", NULL, "nvdimm", false},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL, NULL, false},
+    /* libvirt preallocates huge pages, asked to or not, and refuses to be asked not to. So that the
+     * step in front of QEMU knows that no user asked, this says that we did (gmemcommand.c). */
+    {GMEM_MODE_CONVERTIBLE, "memoryBacking", "allocation", "mode", "immediate", NULL, NULL, true},
+    {GMEM_MODE_CONVERTIBLE, "memoryBacking", "allocation", "mode", "immediate", "ondemand", NULL,
+     true},
+    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL, NULL, false},
+    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL, NULL, false},
     /* OpenStack Nova always writes these on. */
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on", NULL},
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on", NULL, false},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL, false},
 };
 
 /* @number counts from 1; 0 where the element is the only one. */
@@ -74,8 +80,31 @@ gmemLoweringElement(const gmemLowering *lowering, size_t number, const gmemXML *
     return NULL;
 }
 
-/* Makes one change, where it is due, and notes it in @carrier. @features collects what goes into an
- * element <features> that the domain does not have. */
+/* What goes into an element that the domain does not have. */
+typedef struct {
+    const char *name;
+    GString *content;
+} gmemLowerMissing;
+
+/* Makes the element that is missing: the next change is in another one, @next. */
+static void
+gmemLowerMake(const gmemDomainDef *def,
+              gmemXMLEdit *edit,
+              gmemLowerMissing *missing,
+              const char *next)
+{
+    g_autofree char *markup = NULL;
+
+    if (missing->name != NULL && g_strcmp0(missing->name, next) != 0) {
+        markup =
+            g_strdup_printf("<%s>%s</%s>", missing->name, missing->content->str, missing->name);
+        gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), markup);
+        g_string_truncate(missing->content, 0);
+    }
+    missing->name = next;
+}
+
+/* Makes one change, where it is due, and notes it in @carrier. */
 static void
 gmemLowerChangeOne(const gmemLowering *lowering,
                    size_t number,
@@ -83,7 +112,7 @@ gmemLowerChangeOne(const gmemLowering *lowering,
                    const gmemDomainDef *def,
                    gmemXMLEdit *edit,
                    gmemCarrier *carrier,
-                   GString *features)
+                   gmemLowerMissing *missing)
 {
     g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
     g_autofree char *path = gmemLoweringPath(lowering, number);
@@ -95,12 +124,14 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
     markup =
         g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute, lowering->value);
-    if (element != NULL)
+    if (element != NULL) {
         gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->value);
-    else if (parent != NULL)
+    } else if (parent != NULL) {
         gmemXMLEditAppend(edit, parent, markup);
-    else
-        g_string_append(features, markup);
+    } else {
+        gmemLowerMake(def, edit, missing, lowering->parent);
+        g_string_append(missing->content, markup);
+    }
 }
 
 /* An NVDIMM follows the domain's access only where the user left both open. */
@@ -109,7 +140,7 @@ gmemLowerChangeEach(const gmemLowering *lowering,
                     const gmemDomainDef *def,
                     gmemXMLEdit *edit,
                     gmemCarrier *carrier,
-                    GString *features)
+                    gmemLowerMissing *missing)
 {
     g_autofree xmlNode **elements = gmemLoweringElements(lowering, def->xml);
     size_t i;
@@ -120,33 +151,32 @@ gmemLowerChangeEach(const gmemLowering *lowering,
         g_autofree char *model = gmemXMLAttribute(elements[i], "model");
 
         if (g_strcmp0(model, lowering->model) == 0)
-            gmemLowerChangeOne(lowering, i + 1, elements[i], def, edit, carrier, features);
+            gmemLowerChangeOne(lowering, i + 1, elements[i], def, edit, carrier, missing);
     }
 }
 
-/* Makes the changes of the domain's mode and notes them in @carrier. */
+/* Makes the changes of the domain's mode and notes them in @carrier. Those in one parent stand
+ * together in the table, so that a missing one is made once. */
 static void
 gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrier)
 {
-    g_autoptr(GString) features = g_string_new(NULL);
+    g_autoptr(GString) content = g_string_new(NULL);
+    gmemLowerMissing missing = {NULL, content};
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
         const gmemLowering *lowering = &gmemLowerings[i];
 
-        if (lowering->mode != def->mode)
+        if (lowering->mode != def->mode ||
+            (lowering->hugepages && !def->hugepages && !def->hugedimms))
             continue;
         if (lowering->model != NULL)
-            gmemLowerChangeEach(lowering, def, edit, carrier, features);
+            gmemLowerChangeEach(lowering, def, edit, carrier, &missing);
         else
             gmemLowerChangeOne(lowering, 0, gmemLoweringElement(lowering, 0, def->xml), def, edit,
-                               carrier, features);
+                               carrier, &missing);
     }
-    if (features->len > 0) {
-        g_autofree char *markup = g_strdup_printf("<features>%s</features>", features->str);
-
-        gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), markup);
-    }
+    gmemLowerMake(def, edit, &missing, NULL);
 }
 
 /* The pair goes in front of the user's own arguments, which follow libvirt's own ones directly. */

@@ -41,15 +41,19 @@ gmemNestedIsContainer(const gmemXML *xml)
 
 /* @plan is set where the node is the <domain>. */
 static int
-gmemNestedNode(const gmemNestedWay *way, const gmemXML *xml, gmemXMLEdit *edit, xmlNode *node,
-               gmemPlan **plan, GError **error)
+gmemNestedNode(const gmemNestedWay *way,
+               const gmemXML *xml,
+               gmemXMLEdit *edit,
+               xmlNode *node,
+               gmemPlan **plan,
+               GError **error)
 {
     g_autofree char *slice = gmemXMLSlice(xml, node);
     g_autofree char *made = NULL;
 
     if (slice == NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("<%s> cannot come out of an entity"), (const char *)node->name);
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("<%s> cannot come out of an entity"),
+                            (const char *)node->name);
     made = gmemNestedOne(way, slice, plan, error);
     if (made == NULL)
         return -1;

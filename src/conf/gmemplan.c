@@ -38,5 +38,6 @@ gmemPlanFree(gmemPlan *plan)
         return;
     g_free(plan->name);
     g_free(plan->emulator);
+    g_free(plan->backend);
     g_free(plan);
 }

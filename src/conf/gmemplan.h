@@ -26,6 +26,9 @@ typedef struct {
     char *emulator;          /* <emulator>, NULL where the XML has none */
     bool cellNodesetsDiffer; /* a cell (or dimm) is bound to other nodes than the whole domain: no
                               * cpuset can hold it there */
+    unsigned long long ram;  /* KiB of guest RAM; 0 where the XML has an unreadable size */
+    bool hugepages;          /* some of it, or of its shared half, is on huge pages */
+    char *backend;           /* the first device whose other half reaches shared pages only */
 } gmemPlan;
 
 void gmemPlanFree(gmemPlan *plan);

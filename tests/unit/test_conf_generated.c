@@ -140,7 +140,7 @@ testDevices(GRand *rand)
                       "<memballoon model='virtio' autodeflate='off'/>"));
     for (i = g_rand_int_range(rand, 0, 4); i > 0; i--)
         testAdd(parts, TEST_PICK(rand,
-                                 "<memory model='dimm'><target><size>1024</size></target>"
+                                 "<memory model='dimm'><target><size>2048</size></target>"
                                  "</memory>",
                                  "<memory model='nvdimm' access='private'/>",
                                  "<disk type='file'><source file='/private/>'/></disk>",

@@ -1,0 +1,953 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_conf_rules.c: the validation table of the design, cell by cell.
+ *
+ * Rows are those of the table, and of what the text around it says. Each has a verdict for each
+ * mode: "refused" cells need a domain that is refused, with its code and full message; "ok" cells
+ * one that is accepted; cells with both verdicts (something is refused, and something near it is
+ * not) both. What XML alone does not decide is shown by the test that the row names. /rules/table
+ * checks that there are no gaps and no doubles. */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemlower.h"
+#include "gmemvalidate.h"
+#include "test_conf_util.h"
+
+#define SW "<launchSecurity type='sw-protected'/>"
+#define HVM "<type>hvm</type>"
+
+typedef enum {
+    ROW_TYPE = 0,
+    ROW_ARCH,
+    ROW_MACHINE,
+    ROW_SMM,
+    ROW_LOADER,
+    ROW_IOAPIC,
+    ROW_SOURCE_FILE,
+    ROW_SOURCE_ANONYMOUS,
+    ROW_SOURCE_MEMFD,
+    ROW_ACCESS,
+    ROW_CELL_ACCESS,
+    ROW_HUGEPAGES,
+    ROW_HUGEPAGES_OF_CELLS,
+    ROW_HUGEPAGES_OF_DIMM,
+    ROW_PAGE_MULTIPLE,
+    ROW_ALLOCATION,
+    ROW_LOCKED,
+    ROW_NUMATUNE,
+    ROW_NUMA_BINDING,
+    ROW_CELLS,
+    ROW_VIRTIO_MEM,
+    ROW_FILES,
+    ROW_VFIO,
+    ROW_VHOST_USER,
+    ROW_BALLOON,
+    ROW_CURRENT_MEMORY,
+    ROW_BALLOON_FLAGS,
+    ROW_HARD_LIMIT,
+    ROW_OTHER_SECURITY,
+    ROW_SETMEM,
+    ROW_SAVE,
+    ROW_DUMP,
+    ROW_MIGRATION,
+    ROW_ATTACH,
+    ROW_LAST
+} Row;
+
+typedef enum {
+    OK = 1,
+    REFUSED = 2,
+    BOTH = OK | REFUSED,
+    ELSEWHERE = 4
+} Verdict;
+
+/* @elsewhere: a test in the tree, and a word that has to be in it. */
+static const struct {
+    const char *name;
+    Verdict shared;
+    Verdict convertible;
+    const char *elsewhere;
+    const char *word;
+} rows[] = {
+    [ROW_TYPE] = {"domain type other than kvm", BOTH, BOTH, NULL, NULL},
+    [ROW_ARCH] = {"arch other than x86_64", BOTH, BOTH, NULL, NULL},
+    [ROW_MACHINE] = {"machine isapc, microvm, none", BOTH, BOTH, NULL, NULL},
+    [ROW_SMM] = {"<smm>", OK, BOTH, NULL, NULL},
+    [ROW_LOADER] = {"<loader secure='yes'>", OK, BOTH, NULL, NULL},
+    [ROW_IOAPIC] = {"<ioapic driver='kvm'/>", OK, BOTH, NULL, NULL},
+    [ROW_SOURCE_FILE] = {"<source type='file'>", REFUSED, OK, NULL, NULL},
+    [ROW_SOURCE_ANONYMOUS] = {"<source type='anonymous'>", REFUSED, OK, NULL, NULL},
+    [ROW_SOURCE_MEMFD] = {"<source> absent or memfd", OK, OK, NULL, NULL},
+    [ROW_ACCESS] = {"<access>", BOTH, OK, NULL, NULL},
+    [ROW_CELL_ACCESS] = {"memAccess of a cell, access of a dimm", BOTH, OK, NULL, NULL},
+    [ROW_HUGEPAGES] = {"<hugepages>", BOTH, OK, NULL, NULL},
+    [ROW_HUGEPAGES_OF_CELLS] = {"<page nodeset>", REFUSED, OK, NULL, NULL},
+    [ROW_HUGEPAGES_OF_DIMM] = {"<pagesize> of a dimm", BOTH, OK, NULL, NULL},
+    [ROW_PAGE_MULTIPLE] = {"sizes and page sizes", OK, BOTH, NULL, NULL},
+    [ROW_ALLOCATION] = {"<allocation>", OK, OK, NULL, NULL},
+    [ROW_LOCKED] = {"<locked/>", OK, REFUSED, NULL, NULL},
+    [ROW_NUMATUNE] = {"<numatune>: nodesets", OK, OK, NULL, NULL},
+    [ROW_NUMA_BINDING] = {"NUMA binding of guest_memfd", BOTH, BOTH, NULL, NULL},
+    [ROW_CELLS] = {"cells, with and without CPUs", OK, OK, NULL, NULL},
+    [ROW_VIRTIO_MEM] = {"<memory model='virtio-mem'>", REFUSED, REFUSED, NULL, NULL},
+    [ROW_FILES] = {"nvdimm, virtio-pmem", OK, OK, NULL, NULL},
+    [ROW_VFIO] = {"VFIO <hostdev> pci, mdev", OK, BOTH, NULL, NULL},
+    [ROW_VHOST_USER] = {"vhost-user, virtiofs", OK, OK, NULL, NULL},
+    [ROW_BALLOON] = {"memballoon", OK, OK, NULL, NULL},
+    [ROW_CURRENT_MEMORY] = {"currentMemory below memory", OK, BOTH, NULL, NULL},
+    [ROW_BALLOON_FLAGS] = {"autodeflate, freePageReporting", OK, OK, NULL, NULL},
+    [ROW_HARD_LIMIT] = {"hard_limit below RAM", OK, BOTH, NULL, NULL},
+    [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE,
+                            "tests/unit/test_conf_lower.c", "more than one <launchSecurity>"},
+    [ROW_SETMEM] = {"live setmem", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermemory.c",
+                    "cannot be ballooned"},
+    [ROW_SAVE] = {"save, managedsave, snapshot with memory", ELSEWHERE, ELSEWHERE,
+                  "src/driver/gmemdriversave.c", "gmemDriverRefuseConvertible"},
+    [ROW_DUMP] = {"memory dump, memory peek", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermemory.c",
+                  "gmemDriverRefuseConvertible"},
+    [ROW_MIGRATION] = {"migration", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermigrate.c",
+                       "gmemDriverRefuseConvertible"},
+    [ROW_ATTACH] = {"attach of a dimm", ELSEWHERE, ELSEWHERE, "src/driver/gmemstart.c",
+                    "gmemStartCheckHotplug"},
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(rows) == ROW_LAST);
+
+/* What the host's KVM is said to do with a NUMA policy. */
+typedef enum {
+    HOST_UNASKED = 0,
+    HOST_NO_POLICY,
+    HOST_POLICY,
+    HOST_UNKNOWN
+} Host;
+
+#define SHARED GMEM_MODE_FULLY_SHARED
+#define CONVERTIBLE GMEM_MODE_CONVERTIBLE
+#define BACKING(inner) "<memoryBacking>" inner "</memoryBacking>"
+#define CELL(id, memory, more) "<cell id='" id "' cpus='" id "' memory='" memory "'" more "/>"
+#define NUMA(cells) "<cpu><numa>" cells "</numa></cpu>"
+#define DIMM(size, more)                                                                           \
+    "<memory model='dimm'>" more "<target><size>" size "</size><node>0</node></target></memory>"
+
+typedef struct {
+    Row row;
+    gmemMode mode;
+    const char *type; /* of the domain */
+    const char *os;
+    const char *devices;
+    const char *rest;
+    const char *message; /* behind "unsupported configuration: <wish> "; NULL: accepted */
+    const char *path;    /* in the lowered XML, where accepted */
+    const char *value;   /* of it */
+    Host host;
+} Case;
+
+/* The same domain in both modes, and the same outcome. */
+#define EITHER(row, type, os, devices, rest, message)                                              \
+    {row, SHARED, type, os, devices, rest, message, NULL, NULL, HOST_UNASKED},                     \
+    {                                                                                              \
+        row, CONVERTIBLE, type, os, devices, rest, message, NULL, NULL, HOST_UNASKED               \
+    }
+#define ACCEPTED(row, mode, devices, rest, path, value)                                            \
+    {                                                                                              \
+        row, mode, "kvm", HVM, devices, rest, NULL, path, value, HOST_UNASKED                      \
+    }
+#define REFUSAL(row, mode, devices, rest, message)                                                 \
+    {                                                                                              \
+        row, mode, "kvm", HVM, devices, rest, message, NULL, NULL, HOST_UNASKED                    \
+    }
+
+#define ALLOCATION "memoryBacking/allocation/@mode"
+#define NO_MACHINE(name)                                                                           \
+    "is not available for machine type '" name "'; use <type machine='q35'> or <type "             \
+    "machine='pc'>"
+#define NO_HUGEPAGES                                                                               \
+    "cannot be used with <hugepages>: guest_memfd has pages of 4 KiB only; remove <hugepages>"
+#define NO_MULTIPLE(what, size, page, better)                                                      \
+    "cannot be used with " what " of " size " KiB on huge pages of " page                          \
+    " KiB, of which that is no multiple; use " better " KiB or other pages"
+#define NO_DMA(what)                                                                               \
+    "cannot be used with " what                                                                    \
+    ": its DMA needs pinned shared pages; use an emulated or virtio device"
+#define NO_BALLOON(current, memory)                                                                \
+    "cannot be used with <currentMemory> (" current " KiB) below the domain's memory (" memory     \
+    " KiB): no balloon can take private memory back; remove <currentMemory>"
+#define NO_LIMIT(limit, ram, both)                                                                 \
+    "cannot be used with <hard_limit> (" limit " KiB) below guest RAM (" ram " KiB): its shared "  \
+    "and private halves together can take " both " KiB; raise or remove <hard_limit>"
+#define MEMNODE(cell, mode, nodeset)                                                               \
+    "<memnode cellid='" cell "' mode='" mode "' nodeset='" nodeset "'/>"
+#define WHOLE(mode, nodeset) "<memory mode='" mode "' nodeset='" nodeset "'/>"
+
+static const Case cases[] = {
+    EITHER(ROW_TYPE,
+           "qemu",
+           HVM,
+           "",
+           "",
+           "needs <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM"),
+    EITHER(ROW_TYPE,
+           "xen",
+           HVM,
+           "",
+           "",
+           "needs <domain type='kvm'>, not type 'xen': guest_memfd belongs to KVM"),
+    EITHER(ROW_TYPE, "kvm", HVM, "", "", NULL),
+
+    EITHER(ROW_ARCH,
+           "kvm",
+           "<type arch='aarch64' machine='virt'>hvm</type>",
+           "",
+           "",
+           "needs <type arch='x86_64'>, not architecture 'aarch64'"),
+    EITHER(ROW_ARCH,
+           "kvm",
+           "<type arch='i686'>hvm</type>",
+           "",
+           "",
+           "needs <type arch='x86_64'>, not architecture 'i686'"),
+    EITHER(ROW_ARCH, "kvm", "<type arch='x86_64'>hvm</type>", "", "", NULL),
+
+    EITHER(ROW_MACHINE, "kvm", "<type machine='isapc'>hvm</type>", "", "", NO_MACHINE("isapc")),
+    EITHER(ROW_MACHINE, "kvm", "<type machine='microvm'>hvm</type>", "", "", NO_MACHINE("microvm")),
+    EITHER(ROW_MACHINE, "kvm", "<type machine='none'>hvm</type>", "", "", NO_MACHINE("none")),
+    EITHER(ROW_MACHINE, "kvm", "<type machine='pc-q35-7.2'>hvm</type>", "", "", NULL),
+    EITHER(ROW_MACHINE, "kvm", "<type machine='pc'>hvm</type>", "", "", NULL),
+
+    ACCEPTED(
+        ROW_SMM, SHARED, "", "<features><smm state='on'/></features>", "features/smm/@state", "on"),
+    REFUSAL(ROW_SMM,
+            CONVERTIBLE,
+            "",
+            "<features><smm state='on'/></features>",
+            "cannot be used with <smm state='on'/>: such a machine has no SMM; use <smm "
+            "state='off'/>"),
+    REFUSAL(ROW_SMM,
+            CONVERTIBLE,
+            "",
+            "<features><smm><tseg>8</tseg></smm></features>",
+            "cannot be used with <smm state='on'/>: such a machine has no SMM; use <smm "
+            "state='off'/>"),
+    ACCEPTED(
+        ROW_SMM, CONVERTIBLE, "", "<features><acpi/></features>", "features/smm/@state", "off"),
+    ACCEPTED(ROW_SMM,
+             CONVERTIBLE,
+             "",
+             "<features><smm state='off'/></features>",
+             "features/smm/@state",
+             "off"),
+
+    {ROW_LOADER, SHARED, "kvm", HVM "<loader secure='yes'>/f</loader>", "",
+     "<features><smm state='on'/></features>", NULL, "os/loader/@secure", "yes", HOST_UNASKED},
+    {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='yes'>/f</loader>", "", "",
+     "cannot be used with <loader secure='yes'>, which needs SMM; use firmware without secure boot "
+     "and <loader secure='no'>",
+     NULL, NULL, HOST_UNASKED},
+    {ROW_LOADER, CONVERTIBLE, "kvm",
+     HVM "<firmware><feature enabled='yes' name='secure-boot'/></firmware>", "", "",
+     "cannot be used with <feature enabled='yes' name='secure-boot'/>, which needs SMM; use "
+     "enabled='no'",
+     NULL, NULL, HOST_UNASKED},
+    {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='no'>/f</loader>", "", "", NULL, NULL,
+     NULL, HOST_UNASKED},
+
+    ACCEPTED(ROW_IOAPIC,
+             SHARED,
+             "",
+             "<features><ioapic driver='kvm'/></features>",
+             "features/ioapic/@driver",
+             "kvm"),
+    REFUSAL(ROW_IOAPIC,
+            CONVERTIBLE,
+            "",
+            "<features><ioapic driver='kvm'/></features>",
+            "cannot be used with <ioapic driver='kvm'/>: it needs a split interrupt controller; "
+            "use <ioapic driver='qemu'/>"),
+    ACCEPTED(ROW_IOAPIC, CONVERTIBLE, "", "", "features/ioapic/@driver", "qemu"),
+
+    REFUSAL(ROW_SOURCE_FILE,
+            SHARED,
+            "",
+            BACKING("<source type='file'/>"),
+            "cannot be used with <source type='file'/>: guest_memfd is the source of guest RAM; "
+            "remove it or use <source type='memfd'/>"),
+    ACCEPTED(ROW_SOURCE_FILE,
+             CONVERTIBLE,
+             "",
+             BACKING("<source type='file'/>"),
+             "memoryBacking/source/@type",
+             "file"),
+    REFUSAL(ROW_SOURCE_ANONYMOUS,
+            SHARED,
+            "",
+            BACKING("<source type='anonymous'/>"),
+            "cannot be used with <source type='anonymous'/>: guest_memfd is the source of guest "
+            "RAM; remove it or use <source type='memfd'/>"),
+    ACCEPTED(ROW_SOURCE_ANONYMOUS,
+             CONVERTIBLE,
+             "",
+             BACKING("<source type='anonymous'/>"),
+             "memoryBacking/source/@type",
+             "anonymous"),
+    ACCEPTED(ROW_SOURCE_MEMFD,
+             SHARED,
+             "",
+             BACKING("<source type='memfd'/>"),
+             "memoryBacking/source/@type",
+             "memfd"),
+    ACCEPTED(ROW_SOURCE_MEMFD, SHARED, "", BACKING(""), "memoryBacking/source/@type", "memfd"),
+    ACCEPTED(ROW_SOURCE_MEMFD,
+             CONVERTIBLE,
+             "",
+             BACKING("<source type='memfd'/>"),
+             "memoryBacking/source/@type",
+             "memfd"),
+    ACCEPTED(ROW_SOURCE_MEMFD, CONVERTIBLE, "", BACKING(""), "count(memoryBacking/source)", "0"),
+
+    REFUSAL(ROW_ACCESS,
+            SHARED,
+            "",
+            BACKING("<access mode='private'/>"),
+            "cannot be used with <access mode='private'/>: guest_memfd can only be mapped shared; "
+            "remove it or use <access mode='shared'/>"),
+    ACCEPTED(ROW_ACCESS,
+             SHARED,
+             "",
+             BACKING("<access mode='shared'/>"),
+             "memoryBacking/access/@mode",
+             "shared"),
+    ACCEPTED(
+        ROW_ACCESS, SHARED, "", BACKING("<nosharepages/>"), "memoryBacking/access/@mode", "shared"),
+    ACCEPTED(ROW_ACCESS,
+             CONVERTIBLE,
+             "",
+             BACKING("<access mode='private'/>"),
+             "memoryBacking/access/@mode",
+             "private"),
+    ACCEPTED(ROW_ACCESS,
+             CONVERTIBLE,
+             "",
+             BACKING("<access mode='shared'/>"),
+             "memoryBacking/access/@mode",
+             "shared"),
+
+    REFUSAL(ROW_CELL_ACCESS,
+            SHARED,
+            "",
+            NUMA(CELL("0", "1024", "") CELL("1", "1024", " memAccess='private'")),
+            "cannot be used with <cell memAccess='private'>: guest_memfd can only be mapped "
+            "shared; remove it or use memAccess='shared'"),
+    REFUSAL(ROW_CELL_ACCESS,
+            SHARED,
+            "<memory model='dimm' access='private'/>",
+            "",
+            "cannot be used with <memory model='dimm' access='private'>: guest_memfd can only be "
+            "mapped shared; remove it or use access='shared'"),
+    ACCEPTED(ROW_CELL_ACCESS,
+             SHARED,
+             "",
+             NUMA(CELL("0", "1024", " memAccess='shared'")),
+             "cpu/numa/cell/@memAccess",
+             "shared"),
+    ACCEPTED(ROW_CELL_ACCESS,
+             CONVERTIBLE,
+             "",
+             NUMA(CELL("0", "1024", " memAccess='private'")),
+             "cpu/numa/cell/@memAccess",
+             "private"),
+
+    REFUSAL(ROW_HUGEPAGES, SHARED, "", BACKING("<hugepages/>"), NO_HUGEPAGES),
+    REFUSAL(ROW_HUGEPAGES,
+            SHARED,
+            "",
+            BACKING("<hugepages><page size='1' unit='G'/></hugepages>"),
+            NO_HUGEPAGES),
+    /* What is called a huge page here is none. */
+    ACCEPTED(
+        ROW_HUGEPAGES, SHARED, "", BACKING("<hugepages><page size='4'/></hugepages>"), NULL, NULL),
+    ACCEPTED(ROW_HUGEPAGES, CONVERTIBLE, "", BACKING("<hugepages/>"), ALLOCATION, "immediate"),
+    ACCEPTED(ROW_HUGEPAGES,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages><page size='2' unit='MiB'/></hugepages><source type='memfd'/>"),
+             ALLOCATION,
+             "immediate"),
+    ACCEPTED(ROW_HUGEPAGES,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages><page size='1' unit='G'/></hugepages>"),
+             ALLOCATION,
+             "immediate"),
+    ACCEPTED(ROW_HUGEPAGES,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages><page size='4'/></hugepages>"),
+             "count(memoryBacking/allocation)",
+             "0"),
+
+    REFUSAL(ROW_HUGEPAGES_OF_CELLS,
+            SHARED,
+            "",
+            BACKING("<hugepages><page size='2048' nodeset='1'/></hugepages>")
+                NUMA(CELL("0", "2048", "") CELL("1", "2048", "")),
+            NO_HUGEPAGES),
+    ACCEPTED(ROW_HUGEPAGES_OF_CELLS,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages><page size='2048' nodeset='1'/></hugepages>")
+                 NUMA(CELL("0", "1024", "") CELL("1", "2048", "")),
+             ALLOCATION,
+             "immediate"),
+    ACCEPTED(ROW_HUGEPAGES_OF_CELLS,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages><page size='4' nodeset='0'/><page size='2' unit='MiB'/>"
+                     "</hugepages>") NUMA(CELL("0", "1024", "") CELL("1", "2048", "")),
+             ALLOCATION,
+             "immediate"),
+
+    REFUSAL(ROW_HUGEPAGES_OF_DIMM,
+            SHARED,
+            DIMM("2048", "<source><pagesize unit='MiB'>2</pagesize></source>"),
+            "",
+            "cannot be used with <pagesize> of 2048 KiB for a <memory model='dimm'>: guest_memfd "
+            "has pages of 4 KiB only; remove <pagesize>"),
+    ACCEPTED(ROW_HUGEPAGES_OF_DIMM,
+             SHARED,
+             DIMM("2048", "<source><pagesize>4</pagesize></source>"),
+             "",
+             NULL,
+             NULL),
+    ACCEPTED(ROW_HUGEPAGES_OF_DIMM,
+             CONVERTIBLE,
+             DIMM("2048", "<source><pagesize unit='MiB'>2</pagesize></source>"),
+             NUMA(CELL("0", "1024", "")),
+             ALLOCATION,
+             "immediate"),
+
+    /* libvirt rounds up to MiB before a start: there are no other sizes than of whole pages. */
+    ACCEPTED(
+        ROW_PAGE_MULTIPLE, SHARED, "", NUMA(CELL("0", "1025", "") CELL("1", "3", "")), NULL, NULL),
+    ACCEPTED(ROW_PAGE_MULTIPLE,
+             CONVERTIBLE,
+             "",
+             NUMA(CELL("0", "1025", "") CELL("1", "3", "")),
+             NULL,
+             NULL),
+    ACCEPTED(ROW_PAGE_MULTIPLE,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages/>") NUMA(CELL("0", "4095", "")),
+             NULL,
+             NULL),
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            "",
+            BACKING("<hugepages/>") NUMA(CELL("0", "4096", "") CELL("1", "4097", "")),
+            NO_MULTIPLE("<cell id='1'>", "4097", "2048", "6144")),
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            "",
+            BACKING("<hugepages><page size='2048' nodeset='5-7,^6'/></hugepages>")
+                NUMA("<cell id='7' memory='3' unit='MiB'/><cell id='6' memory='3' unit='MiB'/>"),
+            NO_MULTIPLE("<cell id='7'>", "3072", "2048", "4096")),
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            "",
+            BACKING("<hugepages><page size='1' unit='G'/></hugepages>")
+                NUMA("<cell memory='1' unit='GiB'/><cell memory='1536' unit='MiB'/>"),
+            NO_MULTIPLE("<cell id='1'>", "1572864", "1048576", "2097152")),
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            "",
+            BACKING("<hugepages><page size='2' unit='G'/></hugepages>"),
+            NO_MULTIPLE("guest RAM", "1048576", "2097152", "2097152")),
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            DIMM("2048", "") DIMM("2050", "<source><pagesize unit='MiB'>4</pagesize></source>")
+                DIMM("4098", "<source><pagesize unit='MiB'>4</pagesize></source>"),
+            NUMA(CELL("0", "1024", "")),
+            NO_MULTIPLE("<memory model='dimm'> number 3", "4098", "4096", "8192")),
+    /* A dimm has the pages of its cell. */
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            DIMM("2048", ""),
+            BACKING("<hugepages><page size='4096' nodeset='0'/></hugepages>")
+                NUMA(CELL("0", "4096", "")),
+            NO_MULTIPLE("<memory model='dimm'> number 1", "2048", "4096", "4096")),
+    ACCEPTED(ROW_PAGE_MULTIPLE,
+             CONVERTIBLE,
+             DIMM("2048", ""),
+             BACKING("<hugepages><page size='4096' nodeset='1'/></hugepages>")
+                 NUMA(CELL("0", "1024", "") CELL("1", "4096", "")),
+             NULL,
+             NULL),
+
+    ACCEPTED(ROW_ALLOCATION,
+             SHARED,
+             "",
+             BACKING("<allocation mode='immediate' threads='3'/>"),
+             ALLOCATION,
+             "immediate"),
+    ACCEPTED(ROW_ALLOCATION,
+             SHARED,
+             "",
+             BACKING("<allocation mode='ondemand' threads='3'/>"),
+             ALLOCATION,
+             "ondemand"),
+    ACCEPTED(ROW_ALLOCATION,
+             CONVERTIBLE,
+             "",
+             BACKING("<allocation mode='immediate'/>"),
+             "contains(qemu:commandline/qemu:arg[2]/@value, 'allocation')",
+             "false"),
+    ACCEPTED(ROW_ALLOCATION,
+             CONVERTIBLE,
+             "",
+             BACKING("<allocation mode='ondemand'/>"),
+             ALLOCATION,
+             "ondemand"),
+    ACCEPTED(ROW_ALLOCATION,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages/><allocation mode='immediate' threads='2'/>"),
+             "contains(qemu:commandline/qemu:arg[2]/@value, 'allocation')",
+             "false"),
+    ACCEPTED(ROW_ALLOCATION,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages/><allocation threads='2'/>"),
+             "contains(qemu:commandline/qemu:arg[2]/@value, 'allocation')",
+             "true"),
+    /* Stock libvirt refuses this beside huge pages; for us it is what is wanted. */
+    ACCEPTED(ROW_ALLOCATION,
+             CONVERTIBLE,
+             "",
+             BACKING("<hugepages/><allocation mode='ondemand'/>"),
+             "contains(qemu:commandline/qemu:arg[2]/@value, '\"former\":\"ondemand\"')",
+             "true"),
+
+    ACCEPTED(ROW_LOCKED, SHARED, "", BACKING("<locked/>"), "count(memoryBacking/locked)", "1"),
+    REFUSAL(ROW_LOCKED,
+            CONVERTIBLE,
+            "",
+            BACKING("<locked/>"),
+            "cannot be used with <locked/>: it would populate the shared half of guest RAM, and "
+            "private memory is never swapped; remove <locked/>"),
+
+#define NUMATUNE(mode)                                                                             \
+    ACCEPTED(ROW_NUMATUNE, SHARED, "", "<numatune>" WHOLE(mode, "0") "</numatune>",                \
+             "numatune/memory/@mode", mode),                                                       \
+        ACCEPTED(ROW_NUMATUNE, CONVERTIBLE, "", "<numatune>" WHOLE(mode, "0") "</numatune>",       \
+                 "numatune/memory/@mode", mode)
+    NUMATUNE("strict"),
+    NUMATUNE("preferred"),
+    NUMATUNE("interleave"),
+    NUMATUNE("restrictive"),
+    ACCEPTED(ROW_NUMATUNE,
+             SHARED,
+             "",
+             "<numatune>" WHOLE("strict", "0-1")
+                 MEMNODE("0", "strict", "1") "</numatune>" NUMA(CELL("0", "1024", "")),
+             "numatune/memnode/@nodeset",
+             "1"),
+
+/* One domain on a host whose KVM keeps a policy, does not, or cannot be asked. */
+#define BOUND(mode, numatune, message, host)                                                       \
+    {                                                                                              \
+        ROW_NUMA_BINDING, mode, "kvm", HVM, "",                                                    \
+            "<numatune>" numatune "</numatune>" NUMA(CELL("0", "1024", "")), message, NULL, NULL,  \
+            host                                                                                   \
+    }
+#define BOUND_ALL(mode, numatune, no)                                                              \
+    BOUND(mode, numatune, (no) ? NO_POLICY : NULL, HOST_NO_POLICY),                                \
+        BOUND(mode, numatune, NULL, HOST_POLICY),                                                  \
+        BOUND(mode, numatune, (no) ? UNKNOWN_POLICY : NULL, HOST_UNKNOWN)
+#define NO_POLICY                                                                                  \
+    "cells bound to different host nodes need a kernel that keeps a NUMA policy on guest_memfd, "  \
+    "and Linux 6.18.0 does not; one nodeset for the whole domain is possible"
+#define UNKNOWN_POLICY                                                                             \
+    "cells bound to different host nodes need a kernel that keeps a NUMA policy on guest_memfd, "  \
+    "and Linux 6.18.0 offers no way to find out whether it does"
+    BOUND_ALL(SHARED, WHOLE("strict", "1"), false),
+    BOUND_ALL(SHARED, WHOLE("interleave", "0-1") MEMNODE("0", "interleave", "0,1"), false),
+    BOUND_ALL(SHARED, WHOLE("strict", "0-1") MEMNODE("0", "strict", "1"), true),
+    BOUND_ALL(SHARED, WHOLE("strict", "0-1") MEMNODE("0", "preferred", "0-1"), true),
+    BOUND_ALL(SHARED, WHOLE("preferred", "0") MEMNODE("0", "strict", "0"), true),
+    BOUND_ALL(SHARED, MEMNODE("0", "strict", "0"), true),
+    BOUND_ALL(CONVERTIBLE, WHOLE("restrictive", "1"), false),
+    BOUND_ALL(CONVERTIBLE, WHOLE("strict", "0-1") MEMNODE("0", "strict", "1"), true),
+
+    ACCEPTED(ROW_CELLS,
+             SHARED,
+             "",
+             NUMA(CELL("0", "1024", "") "<cell id='1' memory='2048'/>"
+                                        "<cell id='2' cpus='' memory='2048'/>"),
+             "count(cpu/numa/cell)",
+             "3"),
+    ACCEPTED(ROW_CELLS,
+             CONVERTIBLE,
+             "",
+             NUMA(CELL("0", "1024", "") "<cell id='1' memory='2048'/>"),
+             "count(cpu/numa/cell)",
+             "2"),
+
+    REFUSAL(ROW_VIRTIO_MEM,
+            SHARED,
+            "<memory model='virtio-mem'/>",
+            "",
+            "cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>"),
+    REFUSAL(ROW_VIRTIO_MEM,
+            CONVERTIBLE,
+            "<memory model='virtio-mem'/>",
+            "",
+            "cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>"),
+
+    ACCEPTED(ROW_FILES,
+             SHARED,
+             "<memory model='nvdimm' access='private'/>",
+             "",
+             "devices/memory/@access",
+             "private"),
+    ACCEPTED(ROW_FILES,
+             SHARED,
+             "<memory model='virtio-pmem' access='shared'/>",
+             "",
+             "devices/memory/@access",
+             "shared"),
+    ACCEPTED(
+        ROW_FILES, CONVERTIBLE, "<memory model='nvdimm'/>", "", "devices/memory/@model", "nvdimm"),
+    ACCEPTED(ROW_FILES,
+             CONVERTIBLE,
+             "<memory model='virtio-pmem' access='shared'/>",
+             "",
+             "devices/memory/@model",
+             "virtio-pmem"),
+
+    ACCEPTED(ROW_VFIO,
+             SHARED,
+             "<hostdev mode='subsystem' type='pci'/>",
+             "",
+             "devices/hostdev/@type",
+             "pci"),
+    ACCEPTED(ROW_VFIO,
+             SHARED,
+             "<hostdev type='mdev' model='vfio-pci'/>",
+             "",
+             "devices/hostdev/@type",
+             "mdev"),
+    REFUSAL(ROW_VFIO,
+            CONVERTIBLE,
+            "<hostdev mode='subsystem' type='pci'/>",
+            "",
+            NO_DMA("<hostdev type='pci'>")),
+    REFUSAL(ROW_VFIO,
+            CONVERTIBLE,
+            "<hostdev type='usb'/><hostdev type='mdev' model='vfio-pci'/>",
+            "",
+            NO_DMA("<hostdev type='mdev'>")),
+    REFUSAL(ROW_VFIO,
+            CONVERTIBLE,
+            "<interface type='hostdev'/>",
+            "",
+            NO_DMA("<interface type='hostdev'>")),
+    ACCEPTED(ROW_VFIO,
+             CONVERTIBLE,
+             "<hostdev mode='subsystem' type='usb'/>",
+             "",
+             "devices/hostdev/@type",
+             "usb"),
+
+#define VIRTIOFS "<filesystem type='mount'><driver type='virtiofs'/></filesystem>"
+    /* libvirt wants shared memory there, and here has it without <access mode='shared'/>. */
+    ACCEPTED(ROW_VHOST_USER, SHARED, VIRTIOFS, "", "memoryBacking/access/@mode", "shared"),
+    ACCEPTED(ROW_VHOST_USER,
+             SHARED,
+             "<interface type='vhostuser'/><disk type='vhostuser'/>",
+             "",
+             "memoryBacking/access/@mode",
+             "shared"),
+    ACCEPTED(ROW_VHOST_USER,
+             CONVERTIBLE,
+             VIRTIOFS,
+             BACKING("<access mode='shared'/>"),
+             "memoryBacking/access/@mode",
+             "shared"),
+    ACCEPTED(ROW_VHOST_USER,
+             CONVERTIBLE,
+             "<interface type='vhostuser'/>",
+             BACKING("<access mode='shared'/>"),
+             "devices/interface/@type",
+             "vhostuser"),
+
+#define BALLOON(model)                                                                             \
+    ACCEPTED(ROW_BALLOON, SHARED, "<memballoon model='" model "'/>", "",                           \
+             "devices/memballoon/@model", model),                                                  \
+        ACCEPTED(ROW_BALLOON, CONVERTIBLE, "<memballoon model='" model "'/>", "",                  \
+                 "devices/memballoon/@model", model)
+    BALLOON("virtio"),
+    BALLOON("virtio-transitional"),
+    BALLOON("virtio-non-transitional"),
+    BALLOON("none"),
+    ACCEPTED(ROW_BALLOON,
+             CONVERTIBLE,
+             "<memballoon model='virtio'><stats period='5'/></memballoon>",
+             "",
+             "devices/memballoon/stats/@period",
+             "5"),
+
+    ACCEPTED(ROW_CURRENT_MEMORY,
+             SHARED,
+             "",
+             "<currentMemory unit='MiB'>512</currentMemory>",
+             "currentMemory",
+             "512"),
+    REFUSAL(ROW_CURRENT_MEMORY,
+            CONVERTIBLE,
+            "",
+            "<currentMemory unit='MiB'>512</currentMemory>",
+            NO_BALLOON("524288", "1048576")),
+    REFUSAL(ROW_CURRENT_MEMORY,
+            CONVERTIBLE,
+            DIMM("2048", ""),
+            "<currentMemory>1024</currentMemory>" NUMA(CELL("0", "1024", "")),
+            NO_BALLOON("1024", "3072")),
+    ACCEPTED(ROW_CURRENT_MEMORY,
+             CONVERTIBLE,
+             "",
+             "<currentMemory unit='MiB'>1024</currentMemory>",
+             "currentMemory",
+             "1024"),
+
+    ACCEPTED(ROW_BALLOON_FLAGS,
+             SHARED,
+             "<memballoon model='virtio' autodeflate='on' freePageReporting='on'/>",
+             "",
+             "devices/memballoon[@autodeflate='on']/@freePageReporting",
+             "on"),
+    ACCEPTED(ROW_BALLOON_FLAGS,
+             CONVERTIBLE,
+             "<memballoon model='virtio' autodeflate='on' freePageReporting='on'/>",
+             "",
+             "devices/memballoon[@autodeflate='off']/@freePageReporting",
+             "off"),
+
+    ACCEPTED(ROW_HARD_LIMIT,
+             SHARED,
+             "",
+             "<memtune><hard_limit>1024</hard_limit></memtune>",
+             "memtune/hard_limit",
+             "1024"),
+    REFUSAL(ROW_HARD_LIMIT,
+            CONVERTIBLE,
+            "",
+            "<memtune><hard_limit unit='MiB'>1023</hard_limit></memtune>",
+            NO_LIMIT("1047552", "1048576", "2097152")),
+    REFUSAL(ROW_HARD_LIMIT,
+            CONVERTIBLE,
+            DIMM("2048", "") "<memory model='nvdimm'/>",
+            NUMA(CELL("0", "1024", "") CELL("1", "1024", "")) "<memtune><hard_limit>4095"
+                                                              "</hard_limit></memtune>",
+            NO_LIMIT("4095", "4096", "8192")),
+    ACCEPTED(ROW_HARD_LIMIT,
+             CONVERTIBLE,
+             "",
+             "<memtune><hard_limit unit='MiB'>1024</hard_limit></memtune>",
+             "memtune/hard_limit",
+             "1024"),
+
+#define SECURITY(type)                                                                             \
+    REFUSAL(ROW_OTHER_SECURITY, SHARED, "", "<launchSecurity type='" type "'/>",                   \
+            "cannot be used with <launchSecurity type='" type                                      \
+            "'>, whose guest RAM is no guest_memfd; remove one of the two")
+    SECURITY("sev"),
+    SECURITY("s390-pv"),
+    ACCEPTED(ROW_OTHER_SECURITY,
+             GMEM_MODE_NONE,
+             "",
+             "<launchSecurity type='sev-snp'/>",
+             "launchSecurity/@type",
+             "sev-snp"),
+    ACCEPTED(ROW_OTHER_SECURITY,
+             GMEM_MODE_NONE,
+             "",
+             "<launchSecurity type='tdx'/>",
+             "launchSecurity/@type",
+             "tdx"),
+};
+
+/* What asks for fully shared memory; a mode of none is <private/> beside other launch security. */
+static const char *
+caseWish(const Case *test)
+{
+    return test->mode == CONVERTIBLE ? SW : "<private/>";
+}
+
+static char *
+caseDomain(const Case *test)
+{
+    g_autofree char *rest = g_strdup(test->rest);
+    g_auto(GStrv) parts = g_strsplit(rest, "</memoryBacking>", 2);
+    g_autofree char *wished = NULL;
+
+    if (test->mode == CONVERTIBLE)
+        wished = g_strconcat(rest, SW, NULL);
+    else if (parts[0] == NULL || parts[1] == NULL)
+        wished = g_strconcat(rest, BACKING("<private/>"), NULL);
+    else
+        wished = g_strjoinv("<private/></memoryBacking>", parts);
+    return g_strdup_printf("<domain type='%s'><name>a</name><memory unit='GiB'>1</memory>"
+                           "<os>%s</os><devices>%s</devices>%s</domain>",
+                           test->type, test->os, test->devices, wished);
+}
+
+static void
+assertMessage(const Case *test, const GError *error)
+{
+    g_autofree char *whole = error != NULL ? gmemErrorFormat(error) : NULL;
+    g_autofree char *expected = NULL;
+
+    if (test->message == NULL) {
+        g_assert_no_error(error);
+        return;
+    }
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+    expected = g_strdup_printf("unsupported configuration: %s%s%s",
+                               test->host == HOST_UNASKED ? caseWish(test) : "",
+                               test->host == HOST_UNASKED ? " " : "", test->message);
+    g_assert_cmpstr(whole, ==, expected);
+}
+
+static void
+checkHost(const Case *test, const gmemPlan *plan)
+{
+    gmemKVM kvm = {
+        .available = true,
+        .vmTypes = 1U << KVM_X86_DEFAULT_VM | 1U << KVM_X86_SW_PROTECTED_VM,
+        .attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE,
+        .userMemory2 = true,
+        .guestMemfd = true,
+        .convertibleGuestMemfd = true,
+        .gmemFlags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+        .numaPolicyKnown = test->host != HOST_UNKNOWN,
+        .numaPolicy = test->host == HOST_POLICY,
+        .kernel = (char *)"6.18.0",
+    };
+    g_autoptr(GError) error = NULL;
+    int rc = gmemQEMUValidateHost(plan, &kvm, &error);
+
+    g_assert_cmpint(rc, ==, test->message != NULL ? -1 : 0);
+    assertMessage(test, error);
+}
+
+static void
+testCase(const void *data)
+{
+    const Case *test = data;
+    g_autofree char *text = caseDomain(test);
+    g_autofree char *lowered = NULL;
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(gmemPlan) raisedPlan = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_test_message("%s", text);
+    lowered = gmemLower(text, true, &plan, &error);
+    if (test->host != HOST_UNASKED) {
+        g_assert_no_error(error);
+        checkHost(test, plan);
+        return;
+    }
+    assertMessage(test, error);
+    if (test->message != NULL) {
+        g_assert_null(lowered);
+        g_assert_null(plan);
+        return;
+    }
+    g_assert_cmpint(plan->mode, ==, test->mode);
+    if (test->path != NULL)
+        testUtilAssert(lowered, test->path, test->value);
+    /* What is accepted is shown again as it was written, but for what an element implies. */
+    raised = gmemRaise(lowered, &raisedPlan, &error);
+    g_assert_no_error(error);
+    if (test->mode != CONVERTIBLE)
+        testUtilAssertSame(raised, text, text);
+    g_assert_cmpint(raisedPlan->mode, ==, plan->mode);
+    g_assert_cmpuint(raisedPlan->ram, ==, plan->ram);
+    g_assert_cmpint(raisedPlan->hugepages, ==, plan->hugepages);
+}
+
+/* Each cell has what its verdict wants, and no domain is there twice. */
+static void
+testTable(void)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    unsigned int found[ROW_LAST][2] = {{0}};
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *domain = caseDomain(&cases[i]);
+        char *key = g_strdup_printf("%u %u %s", cases[i].row, cases[i].host, domain);
+
+        found[cases[i].row][cases[i].mode == CONVERTIBLE] |=
+            cases[i].message != NULL ? REFUSED : OK;
+        if (!g_hash_table_add(seen, key))
+            g_error("twice in row '%s': %s", rows[cases[i].row].name, domain);
+    }
+    for (i = 0; i < ROW_LAST; i++) {
+        const Verdict wanted[] = {rows[i].shared, rows[i].convertible};
+
+        g_assert_nonnull(rows[i].name);
+        for (j = 0; j < G_N_ELEMENTS(wanted); j++) {
+            unsigned int want = wanted[j] == ELSEWHERE ? 0 : wanted[j];
+
+            g_assert_cmpint(wanted[j], !=, 0);
+            if (found[i][j] != want)
+                g_error("row '%s', %s: cases for %u, verdict %u", rows[i].name,
+                        j == 0 ? "fully shared" : "convertible", found[i][j], want);
+        }
+    }
+}
+
+/* The other tests that rows lean on are there. */
+static void
+testElsewhere(void)
+{
+    size_t i;
+
+    for (i = 0; i < ROW_LAST; i++) {
+        bool leans = rows[i].shared == ELSEWHERE || rows[i].convertible == ELSEWHERE;
+        g_autofree char *path = NULL;
+        g_autofree char *text = NULL;
+        g_autoptr(GError) error = NULL;
+
+        g_assert_cmpint(leans, ==, rows[i].elsewhere != NULL);
+        if (!leans)
+            continue;
+        path = g_build_filename(SOURCE_ROOT, rows[i].elsewhere, NULL);
+        g_test_message("%s: '%s' in %s", rows[i].name, rows[i].word, path);
+        g_file_get_contents(path, &text, NULL, &error);
+        g_assert_no_error(error);
+        g_assert_nonnull(strstr(text, rows[i].word));
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    size_t i;
+
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/rules/table", testTable);
+    g_test_add_func("/rules/elsewhere", testElsewhere);
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *path = g_strdup_printf(
+            "/rules/%s/%s/%s/%zu", gmemModeToString(cases[i].mode),
+            cases[i].message != NULL ? "refused" : "ok", rows[cases[i].row].name, i);
+
+        g_test_add_data_func(path, &cases[i], testCase);
+    }
+    return g_test_run();
+}
