@@ -563,6 +563,8 @@ keep(const gmemToolFiles *files, int argc, char **argv)
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     handleSignals(keeperCaught);
+    /* As for the worker: a reader of our output that was killed must not keep us from cleaning up. */
+    signal(SIGPIPE, SIG_IGN);
     if (!(root = makeRoot(files)))
         return GMEM_TOOL_EXIT_FAILED;
 
