@@ -22,10 +22,20 @@ static const struct {
     {VIR_ERR_INTERNAL_ERROR, N_("internal error: %s")},
 };
 
+/* Written at load, so that the child between fork and exec, where another thread may have held the
+ * lock of GLib's table of quarks, need not look there. */
+static GQuark gmemErrorDomain;
+
+__attribute__((constructor)) static void
+gmemErrorInit(void)
+{
+    gmemErrorDomain = g_quark_from_static_string("libvirt-gmem-error");
+}
+
 GQuark
 gmemErrorQuark(void)
 {
-    return g_quark_from_static_string("libvirt-gmem-error");
+    return gmemErrorDomain;
 }
 
 int
@@ -34,6 +44,10 @@ gmemErrorSet(GError **error, int code, const char *format, ...)
     va_list args;
     GError *fresh;
 
+    /* Nobody asks, and before GLib 2.76 an error comes from the slice allocator, which has locks.
+     */
+    if (error == NULL)
+        return -1;
     va_start(args, format);
     fresh = g_error_new_valist(GMEM_ERROR, code, format, args);
     va_end(args);
@@ -42,7 +56,8 @@ gmemErrorSet(GError **error, int code, const char *format, ...)
 }
 
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are those of the table above */
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are those of the table above   \
+                                                      */
 char *
 gmemErrorFormat(const GError *error)
 {

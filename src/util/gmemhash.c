@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhash.c: SHA-256 by gnutls. */
+/* gmemhash.c: SHA-256 by gnutls.
+ *
+ * Runs in the child between fork and exec, too: no GString, which comes from GLib's slice allocator
+ * and so may wait for a lock. */
 
 #include "gmemhash.h"
 
@@ -15,8 +18,9 @@
 char *
 gmemHashSHA256(const char *text, GError **error)
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char digest[GMEM_SHA256_SIZE];
-    GString *hex;
+    char *hex;
     size_t i;
     int rc;
 
@@ -25,8 +29,10 @@ gmemHashSHA256(const char *text, GError **error)
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot hash: %s"), gnutls_strerror(rc));
         return NULL;
     }
-    hex = g_string_sized_new(2 * sizeof(digest));
-    for (i = 0; i < sizeof(digest); i++)
-        g_string_append_printf(hex, "%02x", digest[i]);
-    return g_string_free(hex, FALSE);
+    hex = g_malloc0(2 * sizeof(digest) + 1);
+    for (i = 0; i < sizeof(digest); i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 0xf];
+    }
+    return hex;
 }
