@@ -19,6 +19,9 @@
 /* x86_64's base page, and guest_memfd's only one. */
 #define GMEM_DOMAIN_PAGE_KIB 4
 
+/* The smallest that the host's default huge page can be. */
+#define GMEM_DOMAIN_HUGE_PAGE_KIB 2048
+
 static const char *const gmemLaunchSecurityNames[] = {
     [GMEM_LAUNCH_SECURITY_NONE] = "",
     [GMEM_LAUNCH_SECURITY_SW_PROTECTED] = "sw-protected",
@@ -671,7 +674,7 @@ gmemDomainPostParse(gmemDomainDef *def)
     }
 }
 
-bool
+static bool
 gmemDomainInNodes(const char *text, unsigned long long node)
 {
     g_autofree guint8 *set = g_new0(guint8, GMEM_DOMAIN_NODES_MAX / 8);
@@ -680,11 +683,67 @@ gmemDomainInNodes(const char *text, unsigned long long node)
            (set[node / 8] & (1U << (node % 8))) != 0;
 }
 
+static unsigned long long
+gmemDomainParseId(const char *text, unsigned long long otherwise)
+{
+    guint64 id;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
+        return otherwise;
+    return id;
+}
+
+unsigned long long
+gmemDomainCellId(const gmemDomainDef *def, size_t i)
+{
+    return gmemDomainParseId(def->cells[i].id, i);
+}
+
+unsigned long long
+gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
+{
+    const gmemDomainPage *found = NULL;
+    size_t i;
+
+    for (i = 0; i < def->npages; i++) {
+        const gmemDomainPage *page = &def->pages[i];
+
+        if (page->nodeset == NULL && found == NULL)
+            found = page;
+        if (page->nodeset == NULL || !gmemDomainInNodes(page->nodeset, id))
+            continue;
+        found = page;
+        break;
+    }
+    if (found == NULL || found->size == GMEM_DOMAIN_PAGE_KIB)
+        return 0;
+    return found->size != 0 ? found->size : GMEM_DOMAIN_HUGE_PAGE_KIB;
+}
+
+unsigned long long
+gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory)
+{
+    if (memory->pagesize == 0)
+        return gmemDomainPageOfCell(def, gmemDomainParseId(memory->node, 0));
+    return memory->pagesize != GMEM_DOMAIN_PAGE_KIB ? memory->pagesize : 0;
+}
+
+unsigned long long
+gmemDomainMainRam(const gmemDomainDef *def)
+{
+    unsigned long long devices = 0;
+    size_t i;
+
+    /* <memory> counts all devices, too. */
+    for (i = 0; i < def->nmemories; i++)
+        devices += def->memories[i].size;
+    return def->memory > devices ? def->memory - devices : 0;
+}
+
 unsigned long long
 gmemDomainRam(const gmemDomainDef *def)
 {
-    unsigned long long sum = 0;
-    unsigned long long others = 0;
+    unsigned long long sum = def->ncells > 0 ? 0 : gmemDomainMainRam(def);
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
@@ -695,12 +754,28 @@ gmemDomainRam(const gmemDomainDef *def)
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "dimm") == 0)
             sum += def->memories[i].size;
-        else
-            others += def->memories[i].size;
     }
-    /* <memory> counts all devices, too. */
-    if (def->ncells == 0)
-        return def->memory > others ? def->memory - others : 0;
+    return sum;
+}
+
+/* KiB of guest RAM that huge pages are for. */
+static unsigned long long
+gmemDomainHugeRam(const gmemDomainDef *def)
+{
+    unsigned long long sum = 0;
+    size_t i;
+
+    if (def->ncells == 0 && gmemDomainPageOfCell(def, 0) != 0)
+        sum = gmemDomainMainRam(def);
+    for (i = 0; i < def->ncells; i++) {
+        if (gmemDomainPageOfCell(def, gmemDomainCellId(def, i)) != 0)
+            sum += def->cells[i].size;
+    }
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
+            gmemDomainPageOfMemory(def, &def->memories[i]) != 0)
+            sum += def->memories[i].size;
+    }
     return sum;
 }
 
@@ -771,7 +846,7 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->emulator = g_strdup(def->emulator);
     plan->cellNodesetsDiffer = def->nodesetsDiffer;
     plan->ram = gmemDomainRam(def);
-    plan->hugepages = def->hugepages || def->hugedimms;
+    plan->hugeRam = gmemDomainHugeRam(def);
     plan->backend = g_strdup(def->backend);
     return plan;
 }

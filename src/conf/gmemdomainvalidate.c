@@ -12,10 +12,6 @@
 
 #define GMEM_SW_PROTECTED "<launchSecurity type='sw-protected'/>"
 
-/* x86_64's pages: the base one, and the smallest that the host's default huge page can be. */
-#define GMEM_BASE_PAGE_KIB 4
-#define GMEM_HUGE_PAGE_KIB 2048
-
 /* libvirt rounds sizes up to that before a start: of cells and of RAM without cells, and of DIMMs.
  * (Measured: 9.0 makes 65 MiB of 65537 KiB; of a dimm, 66 MiB.) */
 #define GMEM_CELL_GRANULE_KIB 1024
@@ -211,26 +207,6 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     return 0;
 }
 
-/* The page size, in KiB, that libvirt takes for cell @id; 0 for ordinary pages. */
-static unsigned long long
-gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
-{
-    const gmemDomainPage *found = NULL;
-    size_t i;
-
-    for (i = 0; i < def->npages; i++) {
-        const gmemDomainPage *page = &def->pages[i];
-
-        if (page->nodeset != NULL ? gmemDomainInNodes(page->nodeset, id) : found == NULL)
-            found = page;
-        if (found == page && page->nodeset != NULL)
-            break;
-    }
-    if (found == NULL || found->size == GMEM_BASE_PAGE_KIB)
-        return 0;
-    return found->size != 0 ? found->size : GMEM_HUGE_PAGE_KIB;
-}
-
 /* @granule: libvirt rounds up to that many KiB by itself. */
 static int
 gmemDomainCheckPages(unsigned long long size,
@@ -250,24 +226,13 @@ gmemDomainCheckPages(unsigned long long size,
                         wish, what, size, page, (rounded / page + 1) * page);
 }
 
-static unsigned long long
-gmemDomainParseId(const char *text, unsigned long long otherwise)
-{
-    guint64 id;
-
-    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
-        return otherwise;
-    return id;
-}
-
 static int
 gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    unsigned long long main = gmemDomainRam(def);
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
-        unsigned long long id = gmemDomainParseId(def->cells[i].id, i);
+        unsigned long long id = gmemDomainCellId(def, i);
         g_autofree char *what = g_strdup_printf("<cell id='%llu'>", id);
 
         if (gmemDomainCheckPages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
@@ -276,12 +241,8 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
     }
     if (def->ncells > 0)
         return 0;
-    for (i = 0; i < def->nmemories; i++) {
-        if (g_strcmp0(def->memories[i].model, "dimm") == 0)
-            main -= MIN(main, def->memories[i].size);
-    }
-    return gmemDomainCheckPages(main, GMEM_CELL_GRANULE_KIB, gmemDomainPageOfCell(def, 0), wish,
-                                _("guest RAM"), error);
+    return gmemDomainCheckPages(gmemDomainMainRam(def), GMEM_CELL_GRANULE_KIB,
+                                gmemDomainPageOfCell(def, 0), wish, _("guest RAM"), error);
 }
 
 static int
@@ -291,17 +252,11 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
 
     for (i = 0; i < def->nmemories; i++) {
         const gmemDomainMemory *memory = &def->memories[i];
-        unsigned long long page = memory->pagesize;
-        g_autofree char *what = NULL;
+        g_autofree char *what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
 
-        if (g_strcmp0(memory->model, "dimm") != 0)
-            continue;
-        if (page == 0)
-            page = gmemDomainPageOfCell(def, gmemDomainParseId(memory->node, 0));
-        if (page == GMEM_BASE_PAGE_KIB)
-            page = 0;
-        what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
-        if (gmemDomainCheckPages(memory->size, GMEM_DIMM_GRANULE_KIB, page, wish, what, error) < 0)
+        if (g_strcmp0(memory->model, "dimm") == 0 &&
+            gmemDomainCheckPages(memory->size, GMEM_DIMM_GRANULE_KIB,
+                                 gmemDomainPageOfMemory(def, memory), wish, what, error) < 0)
             return -1;
     }
     return 0;

@@ -18,17 +18,17 @@ const char *gmemModeToString(gmemMode mode);
 /* Returns the mode, or GMEM_MODE_NONE for any other word (also for "none"). */
 gmemMode gmemModeFromString(const char *text);
 
-/* All strings are owned by the plan. Members after @mode come from the XML: the child between fork
- * and exec, which has only argv, leaves them at zero. */
+/* All strings are owned by the plan. The child between fork and exec, which has only argv, knows
+ * neither name nor emulator, and fills in the rest from there. */
 typedef struct {
     gmemMode mode;
     char *name;              /* the domain's name */
     char *emulator;          /* <emulator>, NULL where the XML has none */
-    bool cellNodesetsDiffer; /* a cell (or dimm) is bound to other nodes than the whole domain: no
-                              * cpuset can hold it there */
+    bool cellNodesetsDiffer; /* a cell (or dimm) is bound to other nodes than the whole domain (in
+                              * argv: than another), or otherwise: no cpuset can hold it there */
     unsigned long long ram;  /* KiB of guest RAM; 0 where the XML has an unreadable size */
-    bool hugepages;          /* some of it, or of its shared half, is on huge pages */
-    char *backend;           /* the first device whose other half reaches shared pages only */
+    unsigned long long hugeRam; /* KiB of that which are, or whose shared half is, on huge pages */
+    char *backend;              /* the first device whose other half reaches shared pages only */
 } gmemPlan;
 
 void gmemPlanFree(gmemPlan *plan);

@@ -71,8 +71,12 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
 {
     GError *error = NULL;
 
-    if (plan == NULL || gmemStartCheck(conn, plan, &error) == 0)
+    if (plan == NULL)
         return 0;
+    if (gmemStartCheck(conn, plan, &error) == 0) {
+        gmemStartNote(plan);
+        return 0;
+    }
     gmemConnectionReport(error);
     return -1;
 }

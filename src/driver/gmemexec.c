@@ -19,6 +19,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
+#include "gmemnotes.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
@@ -133,6 +134,16 @@ gmemExecAddShim(char *const envp[])
 }
 
 static void
+gmemExecLogNotes(const gmemPlan *plan)
+{
+    g_auto(GStrv) notes = gmemNotesFormat(plan, false);
+    size_t i;
+
+    for (i = 0; notes[i] != NULL; i++)
+        dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", notes[i]);
+}
+
+static void
 gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
 {
     GError *error = NULL;
@@ -140,6 +151,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     g_autoptr(gmemCommand) command = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
     gmemPlan plan = {0};
+    unsigned long long huge = 0;
 
     alarm(GMEM_EXEC_TIMEOUT);
     caps = gmemCapsCacheLookupInChild(path, &error);
@@ -152,12 +164,17 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         kvm = gmemKVMProbe();
         plan.mode = command->mode;
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
-        if (gmemQEMUValidateHost(&plan, kvm, &error) < 0)
+        if (gmemQEMUValidateHost(&plan, kvm, &error) < 0 ||
+            gmemQEMUValidatePages(command, &huge, &error) < 0)
             gmemExecRefuse(error);
         dprintf(STDERR_FILENO, "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
                                "guest_memfd, mode %s, by %s\n",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
                 command->emulatorObject);
+        plan.ram = command->ramSize / 1024;
+        plan.hugeRam = huge / 1024;
+        plan.backend = command->sharedOnly;
+        gmemExecLogNotes(&plan);
     }
     if (command->shim)
         envp = gmemExecAddShim(envp);

@@ -11,6 +11,7 @@
 #include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlower.h"
+#include "gmemnotes.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
@@ -63,6 +64,18 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
     return gmemQEMUValidateEmulator(plan, caps, error);
 }
 
+void
+gmemStartNote(const gmemPlan *plan)
+{
+    g_auto(GStrv) notes = gmemNotesFormat(plan, true);
+    size_t i;
+
+    if (!gmemProcessIsDaemon())
+        return;
+    for (i = 0; notes[i] != NULL; i++)
+        gmemProcessWarn(_("domain '%s': %s"), plan->name != NULL ? plan->name : "", notes[i]);
+}
+
 int
 gmemStartCheckDomain(virDomainPtr domain, GError **error)
 {
@@ -92,7 +105,12 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     again = gmemLower(written, false, &plan, error);
     if (again == NULL)
         return -1;
-    return plan != NULL ? gmemStartCheck(virDomainGetConnect(domain), plan, error) : 0;
+    if (plan == NULL)
+        return 0;
+    if (gmemStartCheck(virDomainGetConnect(domain), plan, error) < 0)
+        return -1;
+    gmemStartNote(plan);
+    return 0;
 }
 
 int

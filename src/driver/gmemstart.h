@@ -30,7 +30,11 @@ int gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **ca
  */
 int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
 
-/* gmemStartCheckDomain: the same for a defined domain, whatever it asks for. */
+/* gmemStartNote: what an administrator should know of a domain that is about to start goes to the
+ * log of the daemon; the domain's own log has it, too (gmemexec.c). */
+void gmemStartNote(const gmemPlan *plan);
+
+/* gmemStartCheckDomain: the same check, and note, for a defined domain, whatever it asks for. */
 int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**

@@ -27,6 +27,10 @@
 /* Without the dash that GMEM_CARRIER_OPTION has: names are compared as QEMU does. */
 #define GMEM_CARRIER_NAME (&GMEM_CARRIER_OPTION[1])
 
+/* Bytes. guest_memfd's only page, and the default huge page that a "hugetlb" without size means. */
+#define GMEM_PAGE_SIZE 4096
+#define GMEM_HUGE_PAGE_SIZE (2 * 1024 * 1024)
+
 /* The version of the shim's configuration. */
 #define GMEM_SHIM_CONFIG_VERSION 1
 
@@ -95,6 +99,8 @@ typedef struct {
     char *irqchip;
     char *accelIrqchip;
     char *smm;
+    char *vfio;       /* a device whose DMA goes to pinned memory */
+    char *sharedOnly; /* what reaches only what the guest shares */
     bool kvm;
     bool launchObject; /* an object of that id is there already */
 } gmemCommandLine;
@@ -131,6 +137,8 @@ gmemCommandLineClear(gmemCommandLine *line)
     g_free(line->irqchip);
     g_free(line->accelIrqchip);
     g_free(line->smm);
+    g_free(line->vfio);
+    g_free(line->sharedOnly);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemCommandLine, gmemCommandLineClear)
 
@@ -400,6 +408,30 @@ gmemReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GError **error
     return 0;
 }
 
+/* Devices and network backends whose other half maps guest memory. */
+static void
+gmemReadShared(gmemCommandLine *line, const char *option, const char *driver)
+{
+    if (line->sharedOnly == NULL && driver != NULL &&
+        (g_str_has_prefix(driver, "vhost-user") || g_str_has_prefix(driver, "vhost-vdpa")))
+        line->sharedOnly = g_strdup_printf("-%s %s", option, driver);
+}
+
+static int
+gmemReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+{
+    g_auto(gmemProps) props = {0};
+    g_autofree char *type = NULL;
+
+    if (option->value != NULL && strstr(option->value, "vhost-") == NULL)
+        return 0;
+    if (gmemPropsInit(&props, option, "type", error) < 0)
+        return -1;
+    type = gmemPropsGet(&props, "type");
+    gmemReadShared(line, option->name, type);
+    return 0;
+}
+
 static int
 gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -411,7 +443,8 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
 
     /* Most devices have nothing to do with memory, and their JSON need not be parsed. */
     if (option->value != NULL && strstr(option->value, "dimm") == NULL &&
-        strstr(option->value, "mem") == NULL && strchr(option->value, '\\') == NULL)
+        strstr(option->value, "mem") == NULL && strstr(option->value, "vfio") == NULL &&
+        strstr(option->value, "vhost-") == NULL && strchr(option->value, '\\') == NULL)
         return 0;
     if (gmemPropsInit(&props, option, "driver", error) < 0)
         return -1;
@@ -419,6 +452,9 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     id = gmemPropsGet(&props, "id");
     if (driver == NULL)
         return 0;
+    gmemReadShared(line, option->name, driver);
+    if (line->vfio == NULL && g_str_has_prefix(driver, "vfio-"))
+        line->vfio = g_strdup(driver);
     if (g_str_has_prefix(driver, "virtio-mem"))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("memory device '%s' is of type %s, which cannot be private"),
@@ -513,6 +549,8 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         return gmemReadNUMA(line, option, error);
     if (strcmp(name, "device") == 0)
         return gmemReadDevice(line, option, error);
+    if (strcmp(name, "netdev") == 0)
+        return gmemReadNetdev(line, option, error);
     if (strcmp(name, "object") == 0)
         return gmemReadObject(line, option, error);
     if (gmemIsOneOf(name, gmemCommandRefused, G_N_ELEMENTS(gmemCommandRefused)) ||
@@ -669,6 +707,11 @@ gmemCheckConvertible(const gmemCommandLine *line, bool shim, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM needs kernel_irqchip=split, which is not on "
                               "QEMU's command line"));
+    if (line->vfio != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM cannot have the device '%s': its DMA needs "
+                              "pinned shared pages"),
+                            line->vfio);
     if (g_strcmp0(line->smm, "on") == 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM has no SMM, and QEMU is told smm=on"));
@@ -728,30 +771,62 @@ gmemBackendNodes(const gmemBackend *backend)
     return gmemJSONGenFinish(gen);
 }
 
+/* How @backend is bound to host nodes, in a form that can be compared. */
+static char *
+gmemBackendBinding(const gmemBackend *backend)
+{
+    g_autofree char *policy = gmemPropsGet(&backend->props, "policy");
+    g_autofree char *nodes = gmemBackendNodes(backend);
+
+    return g_strdup_printf("%s %s", policy != NULL ? policy : "", nodes != NULL ? nodes : "");
+}
+
+static int
+gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
+{
+    gmemCommandRam *ram = &command->ram[command->nbackends];
+
+    if (!gmemPropsGetSize(&backend->props, "size", &ram->size) ||
+        ram->size > G_MAXUINT64 - command->ramSize)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("cannot read the size of memory backend '%s'"), backend->id);
+    if (ram->size % GMEM_PAGE_SIZE != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("memory backend '%s' has a size of %llu bytes, which is no multiple "
+                              "of guest_memfd's pages of %d bytes"),
+                            backend->id, ram->size, GMEM_PAGE_SIZE);
+    if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&
+        !gmemPropsGetSize(&backend->props, "hugetlbsize", &ram->hugePage))
+        ram->hugePage = GMEM_HUGE_PAGE_SIZE;
+    if (strcmp(backend->type, "memory-backend-file") == 0)
+        ram->path = gmemPropsGet(&backend->props, "mem-path");
+    ram->id = g_strdup(backend->id);
+    command->ramSize += ram->size;
+    command->nbackends++;
+    return 0;
+}
+
 static int
 gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 {
     g_autofree char *first = NULL;
     size_t i;
 
+    command->ram = g_new0(gmemCommandRam, line->nbackends);
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
-        g_autofree char *nodes = gmemBackendNodes(backend);
-        unsigned long long size;
+        g_autofree char *binding = NULL;
 
         if (backend->use != GMEM_USE_RAM)
             continue;
-        if (!gmemPropsGetSize(&backend->props, "size", &size) ||
-            size > G_MAXUINT64 - command->ramSize)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("cannot read the size of memory backend '%s'"), backend->id);
-        if (command->nbackends == 0)
-            first = g_steal_pointer(&nodes);
-        else if (g_strcmp0(nodes, first) != 0)
+        if (gmemSumUpOne(backend, command, error) < 0)
+            return -1;
+        binding = gmemBackendBinding(backend);
+        if (first != NULL && strcmp(first, binding) != 0)
             command->nodesetsDiffer = true;
-        command->ramSize += size;
-        command->nbackends++;
+        gmemReplace(&first, g_steal_pointer(&binding));
     }
+    command->sharedOnly = g_strdup(line->sharedOnly);
     return 0;
 }
 
@@ -931,8 +1006,16 @@ gmemEmit(const gmemCommandLine *line,
 void
 gmemCommandFree(gmemCommand *command)
 {
+    size_t i;
+
     if (command == NULL)
         return;
+    for (i = 0; i < command->nbackends; i++) {
+        g_free(command->ram[i].id);
+        g_free(command->ram[i].path);
+    }
+    g_free(command->ram);
+    g_free(command->sharedOnly);
     g_strfreev(command->argv);
     g_free(command->emulatorObject);
     g_free(command);

@@ -8,16 +8,28 @@
 #include "gmemcapabilities.h"
 #include "gmemplan.h"
 
+/* A memory backend that is RAM. */
 typedef struct {
-    char **argv;               /* NULL-terminated; free with g_strfreev() */
-    bool shim;                 /* QEMU needs qemu-gmem.so preloaded; the pair stayed in argv */
+    char *id;
+    char *path;                  /* of a memory-backend-file: its "mem-path"; else NULL */
+    unsigned long long size;     /* bytes */
+    unsigned long long hugePage; /* bytes; a memory-backend-memfd's "hugetlbsize", else 0 */
+} gmemCommandRam;
+
+typedef struct {
+    char **argv; /* NULL-terminated; free with g_strfreev() */
+    bool shim;   /* QEMU needs qemu-gmem.so preloaded; the pair stayed in argv */
     gmemMode mode;
-    char *emulatorObject;      /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
-                                * "x-guest-memfd", "shim" */
+    char *emulatorObject; /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
+                           * "x-guest-memfd", "shim" */
     unsigned long long ramSize; /* bytes: the sum of all RAM backends */
-    size_t nbackends;          /* how many of them */
-    bool nodesetsDiffer;       /* they are bound to more than one set of host nodes: the plan's
-                                * cellNodesetsDiffer, for the child, which has no other source */
+    gmemCommandRam *ram;
+    size_t nbackends;    /* how many of them */
+    char *sharedOnly;    /* the first option that has another process or hardware reach guest
+                          * memory: "-device vhost-user-fs-pci"; NULL: none */
+    bool nodesetsDiffer; /* they are bound to more than one set of host nodes, or in more than one
+                          * way: the plan's cellNodesetsDiffer, for the child, which has no other
+                          * source */
 } gmemCommand;
 
 void gmemCommandFree(gmemCommand *command);
@@ -46,7 +58,8 @@ bool gmemCommandConcerns(char *const argv[]);
  * guest_memfd by itself) is taken out and changes nothing else.
  *
  * libvirt preallocates huge pages on its own account. Where lowering noted a change of its own to
- * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held twice.
+ * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held
+ * twice.
  *
  * Called also in the child between fork and exec: takes no lock.
  */

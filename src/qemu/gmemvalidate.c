@@ -3,6 +3,9 @@
 
 #include "gmemvalidate.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include "gmemerror.h"
 #include "gmemi18n.h"
 
@@ -65,5 +68,38 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
                               "(version %u.%u.%u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
+    return 0;
+}
+
+/* The page size of what @ram is taken from, in bytes; 0 for ordinary pages. */
+static unsigned long long
+gmemQEMUHugePage(const gmemCommandRam *ram)
+{
+    struct statfs fs;
+
+    if (ram->path == NULL || statfs(ram->path, &fs) < 0 || fs.f_type != HUGETLBFS_MAGIC)
+        return ram->hugePage;
+    return (unsigned long long)fs.f_bsize;
+}
+
+int
+gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GError **error)
+{
+    size_t i;
+
+    *huge = 0;
+    for (i = 0; i < command->nbackends; i++) {
+        const gmemCommandRam *ram = &command->ram[i];
+        unsigned long long page = gmemQEMUHugePage(ram);
+
+        if (page == 0)
+            continue;
+        if (ram->size % page != 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' has a size of %llu bytes, which is no "
+                                  "multiple of its huge pages of %llu bytes"),
+                                ram->id, ram->size, page);
+        *huge += ram->size;
+    }
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <glib.h>
 
 #include "gmemcapabilities.h"
+#include "gmemcommand.h"
 #include "gmemkvm.h"
 #include "gmemplan.h"
 
@@ -18,3 +19,15 @@ int gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **erro
 
 /* gmemQEMUValidateEmulator: the same for what the QEMU binary offers. */
 int gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error);
+
+/**
+ * gmemQEMUValidatePages:
+ * @command: what QEMU is about to be started with
+ * @huge: where the size goes, in bytes, of the RAM backends on huge pages
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page, where one is no
+ *         multiple of the other
+ *
+ * Looks at the mounts that the command line names, so it belongs where QEMU's file system is: in the
+ * child between fork and exec. Takes no lock.
+ */
+int gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GError **error);

@@ -876,7 +876,7 @@ testCase(const void *data)
         testUtilAssertSame(raised, text, text);
     g_assert_cmpint(raisedPlan->mode, ==, plan->mode);
     g_assert_cmpuint(raisedPlan->ram, ==, plan->ram);
-    g_assert_cmpint(raisedPlan->hugepages, ==, plan->hugepages);
+    g_assert_cmpuint(raisedPlan->hugeRam, ==, plan->hugeRam);
 }
 
 /* Each cell has what its verdict wants, and no domain is there twice. */

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemnotes.h: what an administrator should know of a domain that is about to start. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemplan.h"
+
+/**
+ * gmemNotesFormat:
+ * @plan: the mode; ram, hugeRam and backend where they are known
+ * @translated: false in the child between fork and exec, where message catalogues take a lock
+ *
+ * Returns lines without their ends, NULL-terminated, to be freed with g_strfreev(); often none.
+ */
+char **gmemNotesFormat(const gmemPlan *plan, bool translated);
