@@ -93,8 +93,11 @@ gmemConnectionReport(GError *error)
 
     if (gmemProcessIsDaemon() || gmemReal()->virSetError == NULL)
         gmemProcessWarn(_("error: %s"), message);
-    if (gmemReal()->virSetError != NULL)
+    if (gmemReal()->virSetError != NULL) {
         gmemReal()->virSetError(&report);
+        if (gmemReal()->virDispatchError != NULL)
+            gmemReal()->virDispatchError(NULL);
+    }
     g_error_free(error);
 }
 

@@ -41,16 +41,17 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory)
     return -1;
 }
 
-/* The domain as its user wrote it, with @device in it; NULL where it is none of ours. */
+/* The domain as its user wrote it, with @device in it; NULL where it is none of ours. libvirt adds a
+ * memory device to <currentMemory>, too, so what that was says nothing. */
 static char *
-gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device)
+gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device, bool memory)
 {
     g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(gmemXML) doc = NULL;
     g_autoptr(gmemXMLEdit) edit = NULL;
-    xmlNode *devices;
+    xmlNode *devices, *current;
 
     virResetLastError();
     if (xml == NULL || !gmemRaiseConcerns(xml))
@@ -62,24 +63,17 @@ gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device
         return NULL;
     edit = gmemXMLEditNew(doc);
     gmemXMLEditAppend(edit, devices, device);
+    current = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
+    if (memory && current != NULL)
+        gmemXMLEditRemove(edit, current);
     return gmemXMLEditApply(edit, NULL);
-}
-
-/* The element that @device is, without what may stand in front of it (a declaration); NULL where it
- * is no XML, which libvirt will say. */
-static char *
-gmemMemoryDeviceName(const char *device)
-{
-    g_autoptr(gmemXML) doc = gmemXMLParse(device);
-
-    return doc != NULL ? g_strdup((const char *)gmemXMLRoot(doc)->name) : NULL;
 }
 
 /* The rules of define, for the domain that the device would make. */
 static int
-gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, const char *device)
+gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, const char *device, bool memory)
 {
-    g_autofree char *with = gmemMemoryWithDevice(domain, flags, device);
+    g_autofree char *with = gmemMemoryWithDevice(domain, flags, device, memory);
     g_autofree char *lowered = NULL;
     GError *error = NULL;
 
@@ -112,21 +106,25 @@ gmemMemoryCheckHotplug(virDomainPtr domain)
 static int
 gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flags)
 {
-    g_autofree char *name = NULL;
-    bool live, config;
+    g_autoptr(gmemXML) doc = NULL;
+    g_autofree char *element = NULL;
+    bool live, config, memory;
 
     if (domain == NULL || device == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    name = gmemMemoryDeviceName(device);
-    if (name == NULL)
+    doc = gmemXMLParse(device);
+    /* Without what may stand in front of it: a declaration. No XML: libvirt will say so. */
+    element = doc != NULL ? gmemXMLSlice(doc, gmemXMLRoot(doc)) : NULL;
+    if (element == NULL)
         return 0;
+    memory = gmemXMLIs(gmemXMLRoot(doc), "memory");
     live = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
     config = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
-    if (live && g_strcmp0(name, "memory") == 0 && gmemMemoryCheckHotplug(domain) < 0)
+    if (live && memory && gmemMemoryCheckHotplug(domain) < 0)
         return -1;
-    if (live && gmemMemoryCheckRules(domain, 0, device) < 0)
+    if (live && gmemMemoryCheckRules(domain, 0, element, memory) < 0)
         return -1;
-    if (config && gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, device) < 0)
+    if (config && gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, element, memory) < 0)
         return -1;
     virResetLastError();
     return 0;
@@ -188,4 +186,12 @@ virDomainMemoryPeek(virDomainPtr domain, unsigned long long start, size_t size, 
     if (gmemDriverRefuseConvertible(domain, _("a look into memory")) < 0)
         return -1;
     return gmemReal()->virDomainMemoryPeek(domain, start, size, buffer, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainStartDirtyRateCalc(virDomainPtr domain, int seconds, unsigned int flags)
+{
+    if (gmemDriverRefuseConvertible(domain, _("measuring the rate of changed memory")) < 0)
+        return -1;
+    return gmemReal()->virDomainStartDirtyRateCalc(domain, seconds, flags);
 }

@@ -58,24 +58,31 @@ gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     return gmemMigrateCheckSource(domain, replaced, plan);
 }
 
+/* Offline, a definition moves, and nothing starts. */
 static int
-gmemMigrateCheckDestination(virConnectPtr conn, const char *xml, char **lowered)
+gmemMigrateCheckStart(virConnectPtr conn, const gmemPlan *plan, unsigned long flags)
+{
+    return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, plan) : 0;
+}
+
+static int
+gmemMigrateCheckDestination(virConnectPtr conn, const char *xml, unsigned long flags, char **lowered)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
     if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
         return -1;
-    return gmemDriverCheckPlan(conn, plan);
+    return gmemMigrateCheckStart(conn, plan, flags);
 }
 
 static int
-gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params)
+gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsigned int flags)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
         return -1;
-    return gmemDriverCheckPlan(conn, plan);
+    return gmemMigrateCheckStart(conn, plan, flags);
 }
 
 GMEM_INTERPOSED int
@@ -85,7 +92,7 @@ virDomainMigratePrepare2(virConnectPtr dconn, char **cookie, int *cookielen, con
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare2(dconn, cookie, cookielen, uri_in, uri_out, flags,
                                                 dname, bandwidth,
@@ -98,7 +105,7 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn, virStreamPtr st, unsigned lon
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
                                                      lowered != NULL ? lowered : dom_xml);
@@ -134,7 +141,7 @@ virDomainMigratePrepare3(virConnectPtr dconn, const char *cookiein, int cookiein
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare3(dconn, cookiein, cookieinlen, cookieout,
                                                 cookieoutlen, uri_in, uri_out, flags, dname,
@@ -149,7 +156,7 @@ virDomainMigratePrepareTunnel3(virConnectPtr dconn, virStreamPtr st, const char 
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, &lowered) < 0)
+    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel3(
         dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen, flags, dname, bandwidth,
@@ -190,7 +197,7 @@ virDomainMigratePrepare3Params(virConnectPtr dconn, virTypedParameterPtr params,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateCheckDestinationParams(dconn, &ours) < 0)
+    if (gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare3Params(dconn, ours.list, ours.n, cookiein,
                                                       cookieinlen, cookieout, cookieoutlen, uri_out,
@@ -205,7 +212,7 @@ virDomainMigratePrepareTunnel3Params(virConnectPtr dconn, virStreamPtr st,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateCheckDestinationParams(dconn, &ours) < 0)
+    if (gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel3Params(
         dconn, st, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, flags);

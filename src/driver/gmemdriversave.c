@@ -64,7 +64,7 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const 
         return 0;
     if (replaced && gmemDriverRefuseOtherMode(then, now) < 0)
         return -1;
-    return gmemDriverCheckPlan(conn, then);
+    return gmemDriverCheckPlan(conn, replaced ? now : then);
 }
 
 GMEM_INTERPOSED int

@@ -27,34 +27,62 @@ gmemSnapshotGetPlan(virDomainSnapshotPtr snapshot, gmemPlan **plan)
     return raised != NULL;
 }
 
+/* The file with the memory of an external snapshot; NULL where @snapshot has none. */
 static char *
-gmemSnapshotName(const char *xml)
+gmemSnapshotMemoryFile(const gmemXML *snapshot)
 {
-    g_autoptr(gmemXML) doc = gmemXMLParse(xml);
-    xmlNode *name = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "name") : NULL;
+    xmlNode *memory = gmemXMLFindFirst(gmemXMLRoot(snapshot), "memory");
 
-    return name != NULL ? gmemXMLContent(name) : NULL;
+    return gmemXMLAttribute(memory, "file");
 }
 
-/* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
- * the same mode. */
+/* Such a file is a save image, and has XML of its own. */
 static int
-gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, const gmemPlan *now)
+gmemSnapshotCheckMemoryFile(virConnectPtr conn, const gmemXML *snapshot, const gmemPlan *now)
 {
-    g_autofree char *name = gmemSnapshotName(xml);
+    g_autofree char *file = gmemSnapshotMemoryFile(snapshot);
+    g_autofree char *xml = NULL;
+    g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) then = NULL;
-    virDomainSnapshotPtr snapshot;
+
+    if (file == NULL)
+        return 0;
+    xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
+    virResetLastError();
+    raised = xml != NULL ? gmemNestedRaise(xml, &then, NULL) : NULL;
+    return raised != NULL ? gmemDriverRefuseOtherMode(then, now) : 0;
+}
+
+static int
+gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *now)
+{
+    virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
+    g_autoptr(gmemPlan) then = NULL;
     bool known;
 
-    if (name == NULL)
-        return 0;
-    snapshot = virDomainSnapshotLookupByName(domain, name, 0);
     virResetLastError();
     if (snapshot == NULL)
         return 0;
     known = gmemSnapshotGetPlan(snapshot, &then);
     virDomainSnapshotFree(snapshot);
     return known ? gmemDriverRefuseOtherMode(then, now) : 0;
+}
+
+/* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
+ * the same mode. Where @xml has no domain, libvirt keeps the one that is there. */
+static int
+gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, const gmemPlan *now)
+{
+    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml);
+    xmlNode *name = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "name") : NULL;
+    g_autofree char *text = NULL;
+
+    if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(snapshot), "domain") == NULL)
+        return 0;
+    text = gmemXMLContent(name);
+    if (gmemSnapshotCheckFormer(domain, text, now) < 0)
+        return -1;
+    return gmemSnapshotCheckMemoryFile(virDomainGetConnect(domain), snapshot, now);
 }
 
 GMEM_INTERPOSED virDomainSnapshotPtr
@@ -65,7 +93,9 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
     g_autoptr(gmemPlan) plan = NULL;
 
     if (domain != NULL && xml != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
-        if (gmemDriverLower(virDomainGetConnect(domain), xml, false, &lowered, &plan) < 0 ||
+        if (gmemDriverLower(virDomainGetConnect(domain), xml,
+                            (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
+                            &plan) < 0 ||
             (redefine && gmemSnapshotCheckRedefine(domain, xml, plan) < 0))
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&

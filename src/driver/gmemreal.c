@@ -34,6 +34,8 @@ gmemRealBind(void)
     GMEM_REAL_PRIVATE_FUNCTIONS(X)
 #undef X
     gmemRealFunctions.virSetError = (void (*)(virErrorPtr))dlsym(RTLD_NEXT, "virSetError");
+    gmemRealFunctions.virDispatchError =
+        (void (*)(virConnectPtr))dlsym(RTLD_NEXT, "virDispatchError");
 }
 
 const gmemRealTable *
