@@ -5,7 +5,8 @@
 Fully shared: with the shim preloaded, and then all RAM is guest_memfd, seen from outside. Convertible:
 the shim of today refuses it, and QEMU alone refuses the pair; without the pair QEMU starts, so that
 nothing else in those command lines is in the way. What a recording cannot have is filled in: the
-monitor's socket, libvirt's state directory, the NVDIMM's file, the mount of huge pages.
+monitor's socket, libvirt's state directory, the files of NVDIMM, virtio-pmem and firmware, the
+mount of huge pages, the other side of vhost-user.
 """
 
 import contextlib
@@ -16,9 +17,11 @@ import re
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 
 import gmem_rig
 from gmem_rig import Failure, Skip, Suite
@@ -27,8 +30,64 @@ DATA = os.path.join(gmem_rig.SOURCE, 'tests/qemuxml2argvdata')
 OPTION = '-x-libvirt-gmem'
 HUGE_PAGES = '/proc/sys/vm/nr_hugepages'
 HUGE_PAGE = 2 * gmem_rig.MIB
+VHOST_SOCKET = '/run/vhost.sock'
+# The files in /run that the domains name.
+FILES = {
+    'nvdimm.img': 128 * gmem_rig.MIB,
+    'pmem.img': 128 * gmem_rig.MIB,
+    'code.fd': gmem_rig.MIB,
+    'vars.fd': 128 * gmem_rig.KIB,
+}
 
 suite = Suite()
+
+
+class OtherSide:
+    """The back end of a vhost-user device: answers the questions without which QEMU does not go on."""
+
+    REPLY = 4 | 1
+    ANSWERS = {
+        1: 0x140000000,  # VHOST_USER_GET_FEATURES: version 1, and that there are protocol features
+        15: 0,           # VHOST_USER_GET_PROTOCOL_FEATURES
+    }
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen()
+        self.asked = set()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError, EOFError):
+            connection, _ = self.socket.accept()
+            with connection:
+                while True:
+                    request, _flags, size = struct.unpack('<III', self._read(connection, 12))
+                    self._read(connection, size)
+                    self.asked.add(request)
+                    if request in self.ANSWERS:
+                        connection.sendall(struct.pack('<IIIQ', request, self.REPLY, 8,
+                                                       self.ANSWERS[request]))
+
+    @staticmethod
+    def _read(connection, size):
+        data = b''
+        while len(data) < size:
+            more, descriptors, _, _ = socket.recv_fds(connection, size - len(data), 8)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join(gmem_rig.PATIENCE)
 
 
 class Emulator:
@@ -42,6 +101,7 @@ class Emulator:
         self.process = None
         self.stream = None
         self.huge = 0
+        self.other_side = None
         at = words.index(OPTION)
         self.config = dict(part.split('=') for part in words[at + 1].split(','))
         if not pair:
@@ -51,22 +111,36 @@ class Emulator:
         if shim:
             self.environ['LD_PRELOAD'] = gmem_rig.SHIM
 
+    def _path(self, name, size=None):
+        """A file of the domain's own, so large; or just the path of one."""
+        path = os.path.join(self.directory, name)
+        if size is not None:
+            with open(path, 'wb') as file:
+                file.truncate(size)
+        return path
+
     def _fill_in(self, word):
-        path = os.path.join(self.directory, 'master-key.aes')
         if '/master-key.aes"' in word:
+            path = self._path('master-key.aes')
             with open(path, 'wb') as file:
                 file.write(os.urandom(32))
             return re.sub(r'"[^"]*/master-key\.aes"', json.dumps(path), word)
-        if '"/run/nvdimm.img"' in word:
-            path = os.path.join(self.directory, 'nvdimm.img')
-            with open(path, 'wb') as file:
-                file.truncate(json.loads(word)['size'])
-            return word.replace('/run/nvdimm.img', path)
+        for name, size in FILES.items():
+            if '"/run/%s"' % name in word:
+                return word.replace('/run/' + name, self._path(name, size))
         if '"/run/huge/' in word:
             self.huge += json.loads(word)['size']
-            path = os.path.join(self.directory, 'huge')
-            os.mkdir(path)
+            path = self._path('huge')
+            os.makedirs(path, exist_ok=True)
             return re.sub(r'"/run/huge/[^"]*"', json.dumps(path), word)
+        if '"hugetlb":true' in word:
+            self.huge += json.loads(word)['size']
+            os.makedirs(self._path('huge'), exist_ok=True)
+        word = re.sub(r'"[^"]*/lib/qemu/ram/[^"]*/', '"%s/' % self.directory, word)
+        if word.endswith(',path=' + VHOST_SOCKET):
+            path = self._path('vhost.sock')
+            self.other_side = OtherSide(path)
+            return word.replace(VHOST_SOCKET, path)
         return re.sub(r'^(socket,id=charmonitor),fd=\d+', r'\1,path=' + self.monitor, word)
 
     def run(self):
@@ -125,9 +199,12 @@ class Emulator:
         """RAM backends on the command line: id → bytes."""
         result = {}
         for word in self.argv:
-            if word.startswith('{"qom-type":"memory-backend-') and '/nvdimm.img"' not in word:
+            if word.startswith('{"qom-type":"memory-backend-') and '.img"' not in word:
                 properties = json.loads(word)
                 result[properties['id']] = properties['size']
+            found = re.match(r'memory-backend-memfd,id=([^,]+),size=(\d+)M', word)
+            if found:
+                result[found[1]] = int(found[2]) * gmem_rig.MIB
         return result
 
     def close(self):
@@ -138,6 +215,8 @@ class Emulator:
                 self.process.kill()
             self.process.wait()
             self.process.stdout.close()
+        if self.other_side:
+            self.other_side.close()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self):
@@ -257,8 +336,8 @@ def collect():
 
     @suite.test('there are command lines of both modes')
     def _(check):
-        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 5, 'the number')
-        check.equal(sum(name.startswith('shim-convertible-') for name in names), 6, 'the number')
+        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 23, 'the number')
+        check.equal(sum(name.startswith('shim-convertible-') for name in names), 29, 'the number')
 
     for name in names:
         if name.startswith('shim-fully-shared-'):

@@ -17,7 +17,25 @@ OPTION = '-x-libvirt-gmem'
 LAUNCH_OBJECT = {'qom-type': 'sw-protected-vm', 'id': 'lsec0'}
 # All options without a value that libvirt writes for these domains.
 FLAGS = {'-S', '-no-user-config', '-nodefaults', '-no-shutdown'}
-PROPERTIES = {('object', 'convertible'): 'private', ('property', 'fully-shared'): 'guest-memfd'}
+PROPERTIES = {('object', 'convertible'): 'private', ('property', 'fully-shared'): 'guest-memfd',
+              ('x-property', 'fully-shared'): 'x-guest-memfd'}
+# Rows that make the VM what it is by an object.
+LAUNCHES = {'object': 'convertible', 'object-bare': 'convertible'}
+PAIRS = 100
+
+
+def properties_of(value, implied):
+    """The properties of an option's value in either notation; sizes as numbers, booleans as such."""
+    if value.startswith('{'):
+        return json.loads(value)
+    first, *rest = value.split(',')
+    result = {implied: first}
+    for part in rest:
+        key, _, text = part.partition('=')
+        result[key] = {'on': True, 'off': False}.get(text, text)
+    if str(result.get('size', '')).endswith('M'):
+        result['size'] = int(result['size'][:-1]) * 1024 * 1024
+    return result
 
 
 class Args:
@@ -33,11 +51,11 @@ class Args:
             self.options.append((word, None if word in FLAGS else next(words)))
         self.backends = {}
         for value in self.values('-object'):
-            properties = json.loads(value)
+            properties = properties_of(value, 'qom-type')
             if properties['qom-type'].startswith('memory-backend-'):
                 assert properties['id'] not in self.backends
                 self.backends[properties['id']] = (value, properties)
-        self.devices = [json.loads(value) for value in self.values('-device')]
+        self.devices = [properties_of(value, 'driver') for value in self.values('-device')]
 
     def values(self, option):
         return [value for name, value in self.options if name == option]
@@ -61,22 +79,80 @@ class Args:
 
     @property
     def files(self):
-        return [device['memdev'] for device in self.devices if device['driver'] == 'nvdimm']
+        return [device['memdev'] for device in self.devices
+                if device['driver'] in ('nvdimm', 'virtio-pmem-pci')]
+
+
+# What is seen on a command line, and the shapes that have it; the others must not.
+FEATURES = {
+    'host nodes': ('host-nodes', 'preferred', 'interleave', 'memnode', 'mixed'),
+    'huge pages': ('hugepages', 'huge-cell', 'huge-memfd', 'huge-immediate', 'huge-dimm'),
+    'pc-dimm': ('dimm', 'dimms', 'huge-dimm', 'user-dimm', 'mixed'),
+    'nvdimm': ('nvdimm', 'mixed'),
+    'virtio-pmem-pci': ('virtio-pmem',),
+    'threads': ('immediate', 'huge-immediate', 'mixed'),
+    'above 4 GiB': ('above-4g',),
+    'eight cells': ('eight-cells',),
+    'a cell without CPUs': ('cpuless',),
+    'memory locked': ('locked',),
+    'a vhost-user device': ('vhost-user',),
+    'pflash': ('pflash',),
+    'a ROM': ('bios',),
+    'two -machine': ('user-machine',),
+    'a file for RAM': ('file',),
+}
+POLICIES = {'host-nodes': {'bind', 'preferred'}, 'preferred': {'preferred'},
+            'interleave': {'interleave'}, 'memnode': {'bind', 'interleave'}, 'mixed': {'bind'}}
+
+
+def features(stock):
+    cells = [cell for cell in stock.keys('-numa') if cell[''] == 'node']
+    ram = [stock.backends[name][1] for name in stock.ram]
+    drivers = [device['driver'] for device in stock.devices]
+    paths = [backend.get('mem-path', '') for backend in ram]
+    found = {name for name in ('pc-dimm', 'nvdimm', 'virtio-pmem-pci') if name in drivers}
+    for name, present in (
+            ('host nodes', any('host-nodes' in backend for backend in ram)),
+            ('huge pages', any('/huge/' in path for path in paths) or
+             any(backend.get('hugetlb') for backend in ram)),
+            ('threads', any(backend.get('prealloc-threads') == 2 for backend in ram)),
+            ('above 4 GiB', sum(backend['size'] for backend in ram) == 3584 * 1024 * 1024),
+            ('eight cells', len(cells) == 8),
+            ('a cell without CPUs', any('cpus' not in cell for cell in cells)),
+            ('memory locked', 'mem-lock=on' in stock.values('-overcommit')),
+            ('a vhost-user device', any(word.startswith('{"type":"vhost-user"')
+                                        for word in stock.values('-netdev'))),
+            ('pflash', any('pflash0=' in value for value in stock.values('-machine'))),
+            ('a ROM', bool(stock.values('-bios'))),
+            ('two -machine', len(stock.values('-machine')) == 2),
+            ('a file for RAM', any(path and '/huge/' not in path for path in paths))):
+        if present:
+            found.add(name)
+    return found
 
 
 def check_shape(stock, shape):
     """That the recording is of the shape that its name says."""
     cells = [cell for cell in stock.keys('-numa') if cell[''] == 'node']
     ram = [stock.backends[name][1] for name in stock.ram]
-    drivers = [device['driver'] for device in stock.devices]
-    assert ('pc-dimm' in drivers) == (shape == 'dimm')
-    assert ('nvdimm' in drivers) == (shape == 'nvdimm')
-    assert any('host-nodes' in backend for backend in ram) == (shape == 'host-nodes')
-    assert any('/huge/' in backend.get('mem-path', '') for backend in ram) == (shape == 'hugepages')
+    wanted = {name for name, having in FEATURES.items() if shape in having}
+    assert features(stock) == wanted, 'wanted %r, got %r' % (wanted, features(stock))
+    assert {backend['policy'] for backend in ram if 'policy' in backend} <= \
+        POLICIES.get(shape, set())
     if shape == 'plain':
         assert not cells and len(ram) == 1
     if shape in ('cells', 'host-nodes'):
         assert len(cells) > 1 and len(set(backend['size'] for backend in ram)) > 1
+    if shape in ('memfd', 'huge-memfd'):
+        assert all(backend['qom-type'] == 'memory-backend-memfd' for backend in ram)
+    if shape == 'anonymous':
+        assert all(backend['qom-type'] == 'memory-backend-ram' for backend in ram)
+    if shape == 'huge-cell':
+        assert sum('/huge/' in backend.get('mem-path', '') for backend in ram) == 1
+    if shape == 'dimms':
+        assert len({device['node'] for device in stock.devices if device['driver'] == 'pc-dimm'}) > 1
+    if shape == 'user-dimm':
+        assert not stock.backends['users'][0].startswith('{')
 
 
 def check_ram(stock, mode):
@@ -87,25 +163,34 @@ def check_ram(stock, mode):
         assert properties['qom-type'] == 'memory-backend-memfd' and properties['share'] is True
 
 
+def identity(value):
+    return properties_of(value, 'qom-type')['id']
+
+
 def expected_options(stock, row, mode):
     """What the other command line's options have to be, worked out from the stock one's."""
     added = PROPERTIES.get((row, mode))
+    launch = LAUNCHES.get(row) == mode
     wanted = []
     for name, value in stock.options:
-        if name == OPTION and not added:
+        if name == OPTION and not added and not launch:
             size = sum(stock.backends[backend][1]['size'] for backend in stock.ram)
             value = 'version=1,mode=%s,backends=%d,ram=%d' % (mode, len(stock.ram), size)
-        elif name == OPTION and added == 'private':
+        elif name == OPTION and launch:
             name, value = '-object', json.dumps(LAUNCH_OBJECT, separators=(',', ':'))
         elif name == OPTION:
             continue
-        elif name == '-machine' and added == 'private':
+        elif name == '-machine' and launch and value == stock.values('-machine')[0]:
             assert 'kernel_irqchip=split' in value.split(',')
             value += ',confidential-guest-support=lsec0'
-        elif name == '-object' and added and json.loads(value)['id'] in stock.ram:
+        elif name == '-object' and added and identity(value) in stock.ram:
             # By the text: nothing else may change, not even the order of members.
-            assert value.endswith('}') and '"%s"' % added not in value
-            value = '%s,"%s":true}' % (value[:-1], added)
+            assert added not in properties_of(value, 'qom-type')
+            if value.startswith('{'):
+                assert value.endswith('}')
+                value = '%s,"%s":true}' % (value[:-1], added)
+            else:
+                value = '%s,%s=on' % (value, added)
         wanted.append((name, value))
     return wanted
 
@@ -125,7 +210,7 @@ def check_result(stock, ours, row, mode):
         assert after == before
     for name in ours.files:
         assert ours.backends[name] == stock.backends[name]
-    assert len(ours.values(OPTION)) == (0 if added else 1)
+    assert len(ours.values(OPTION)) == (0 if added or LAUNCHES.get(row) == mode else 1)
     for word in ours.words:
         if word.startswith('{'):
             json.loads(word)
@@ -138,8 +223,8 @@ def unwanted_prealloc(stock):
 
 
 def check(directory, name):
-    row, mode, shape = re.fullmatch(r'(object|property|shim)-(convertible|fully-shared)-(.+)',
-                                    name).groups()
+    row, mode, shape = re.fullmatch(
+        r'(object|object-bare|property|x-property|shim)-(convertible|fully-shared)-(.+)', name).groups()
     stock = Args(os.path.join(directory, name + '.stock.args'))
     ours = Args(os.path.join(directory, name + '.args'))
     assert len(stock.values(OPTION)) == 1
@@ -151,7 +236,7 @@ def check(directory, name):
     if mode == 'convertible' and unwanted_prealloc(stock):
         ram = stock.ram
         wanted = [(n, v.replace('"prealloc":true', '"prealloc":false')
-                   if n == '-object' and json.loads(v)['id'] in ram else v) for n, v in wanted]
+                   if n == '-object' and identity(v) in ram else v) for n, v in wanted]
     assert ours.options == wanted, 'wanted %r\ngot %r' % (wanted, ours.options)
     check_result(stock, ours, row, mode)
 
@@ -162,7 +247,7 @@ def main():
                    for path in glob.glob(os.path.join(directory, '*.stock.args')))
     failed = 0
     print('1..%d' % (len(names) + 1))
-    print('%s 1 - there are pairs' % ('ok' if len(names) >= 33 else 'not ok'))
+    print('%s 1 - there are pairs' % ('ok' if len(names) >= PAIRS else 'not ok'))
     for number, name in enumerate(names, 2):
         try:
             check(directory, name)
@@ -172,7 +257,7 @@ def main():
             for line in traceback.format_exc().splitlines():
                 print('# ' + line)
             print('not ok %d - %s' % (number, name))
-    return 1 if failed or len(names) < 33 else 0
+    return 1 if failed or len(names) < PAIRS else 0
 
 
 if __name__ == '__main__':
