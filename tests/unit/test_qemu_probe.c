@@ -489,8 +489,9 @@ int
 main(int argc, char **argv)
 {
     static const char *const scripts[] = {
-        "answers", "dies",         "escapes", "fails",   "floods", "floods-stderr", "garbage",
-        "hangs",   "half-answers", "lies",    "lingers", "nul",    "silent",        "tells",
+        "answers",       "dies",    "escapes",      "fails",  "floods",
+        "floods-stderr", "garbage", "half-answers", "hangs",  "hasty",
+        "lies",          "lingers", "nul",          "silent", "tells",
     };
     size_t i;
     int status;
@@ -511,6 +512,7 @@ main(int argc, char **argv)
                              testCase);
     }
     g_test_add_data_func("/probe/answers", "answers", testAnswers);
+    g_test_add_data_func("/probe/hasty", "hasty", testAnswers);
     g_test_add_data_func("/probe/lingers", "lingers", testAnswers);
     if (geteuid() == 0)
         g_test_add_data_func("/probe/escapes", "escapes", testAnswers);
