@@ -69,6 +69,8 @@ class Machine:
             'init=' + INIT, 'console=ttyS0', 'panic=-1', 'loglevel=5',
             # The emulated clock is steady; measuring it against another takes long.
             'tsc=reliable', 'no_timer_check', 'lpj=10000000',
+            # On a busy machine a processor of this one may get no time for a while.
+            'rcupdate.rcu_cpu_stall_timeout=240',
         ]
         if self.hugepages:
             arguments.append('hugepages=%d' % self.hugepages)

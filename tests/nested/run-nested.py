@@ -56,7 +56,7 @@ def script(build, programs):
     lines = ['cd ' + shlex.quote(SOURCE),
              'export PYTHONDONTWRITEBYTECODE=1 GMEM_PATIENCE=%d' % PATIENCE,
              'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(SOURCE), shlex.quote(build)),
-             # Its first start is by far the slowest: all its libraries come over 9p. Tests have limits.
+             # Its first start is by far the slowest, with all its libraries over 9p: not in a test.
              'qemu-system-x86_64 -version >/dev/null']
     for program in programs:
         argv = [a.format(build=build, source=SOURCE) for a in program.argv]
