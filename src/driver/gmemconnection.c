@@ -101,6 +101,41 @@ gmemConnectionReport(GError *error)
     g_error_free(error);
 }
 
+static void
+gmemConnectionReplace(char **text, const char *from, const char *to)
+{
+    g_auto(GStrv) parts = NULL;
+
+    if (*text == NULL || strstr(*text, from) == NULL)
+        return;
+    parts = g_strsplit(*text, from, -1);
+    free(*text);
+    *text = g_strjoinv(to, parts);
+}
+
+void
+gmemConnectionCleanError(void)
+{
+    const char *value = getenv("LD_PRELOAD");
+    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+    g_autofree char *from = NULL;
+    g_autofree char *to = NULL;
+    virErrorPtr error;
+
+    if (rest == NULL || gmemReal()->virSetError == NULL)
+        return;
+    error = virSaveLastError();
+    if (error == NULL)
+        return;
+    from = g_strdup_printf("LD_PRELOAD=%s ", value);
+    to = rest[0] != '\0' ? g_strdup_printf("LD_PRELOAD=%s ", rest) : g_strdup("");
+    gmemConnectionReplace(&error->message, from, to);
+    gmemConnectionReplace(&error->str1, from, to);
+    gmemConnectionReplace(&error->str2, from, to);
+    gmemReal()->virSetError(error);
+    virFreeError(error);
+}
+
 /* The daemon autostarts domains before any client calls, so it cannot wait for a connection. */
 __attribute__((constructor)) static void
 gmemConnectionInitDaemon(void)

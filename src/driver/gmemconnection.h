@@ -26,3 +26,12 @@ bool gmemConnectionIsOurs(virConnectPtr conn);
  * Makes @error the last error of libvirt in this thread, as an error of the QEMU driver.
  */
 void gmemConnectionReport(GError *error);
+
+/**
+ * gmemConnectionCleanError:
+ *
+ * Where a helper fails that libvirt runs, its last error quotes the helper's environment. In an
+ * embedding client that has the preload of this library, which a start takes out (gmemexec.c): so
+ * does this, from the last error of this thread.
+ */
+void gmemConnectionCleanError(void);

@@ -104,7 +104,7 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
     g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
     GError *error = NULL;
 
-    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE)
+    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE || virDomainIsActive(domain) != 1)
         return 0;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
                  _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
@@ -260,6 +260,8 @@ virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *
         return NULL;
     native = gmemReal()->virConnectDomainXMLToNative(conn, format,
                                                      lowered != NULL ? lowered : xml, flags);
+    if (native == NULL)
+        gmemConnectionCleanError();
     if (native == NULL || !gmemConnectionIsOurs(conn))
         return native;
     clean = gmemNativeWithoutPreload(native);
