@@ -301,14 +301,29 @@ def backends(pid):
     return found
 
 
+def _resident(pid, mapping):
+    """How many bytes of it are in memory, by smaps; 0 where it is gone."""
+    head = '%08x-%08x ' % (mapping.start, mapping.end)
+    with open('/proc/%d/smaps' % pid) as f:
+        for line in f:
+            if line.startswith(head):
+                return 1024 * next(int(line.split()[1]) for line in f if line.startswith('Rss:'))
+    return 0
+
+
 def large_foreign_mappings(pid, found=None):
     """Writable mappings of QEMU, other than of a backend's guest_memfd, as large as the smallest
-    backend: where guest RAM could be kept instead."""
+    backend: where guest RAM could be kept instead.
+
+    Since glibc 2.42 the stacks of all threads, 8 MiB each and hardly used, form one mapping. Of
+    anonymous memory only what is resident counts, therefore; the guest has written all of its RAM.
+    """
     found = backends(pid) if found is None else found
     smallest = min(backend.size for backend in found)
     own = {(backend.dev, backend.inode) for backend in found if backend.fd is not None}
     return [m for m in mappings(pid)
-            if 'w' in m.perms and m.size >= smallest and (m.dev, m.inode) not in own]
+            if 'w' in m.perms and m.size >= smallest and (m.dev, m.inode) not in own and
+            (m.path or 's' in m.perms or _resident(pid, m) >= smallest // 2)]
 
 
 # ---------------------------------------------------------------------------------------------
