@@ -12,6 +12,7 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
+#include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemmigrateapi.h"
 #include "gmemparams.h"
@@ -83,6 +84,32 @@ gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsign
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
         return -1;
     return gmemMigrateCheckStart(conn, plan, flags);
+}
+
+/* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds out
+ * only in the middle that the kernel does not tell it of such touches on guest_memfd; by then neither
+ * host has all of the guest, and it is lost. */
+static int
+gmemMigrateRefusePostCopy(virDomainPtr domain)
+{
+    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    GError *error = NULL;
+
+    if (plan == NULL || plan->mode == GMEM_MODE_NONE || virDomainIsActive(domain) != 1)
+        return 0;
+    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                 _("post-copy migration is not possible for a domain with <private/>: userfaultfd "
+                   "does not work on guest_memfd"));
+    gmemConnectionReport(error);
+    return -1;
+}
+
+GMEM_INTERPOSED int
+virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned int flags)
+{
+    if (gmemMigrateRefusePostCopy(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainMigrateStartPostCopy(domain, flags);
 }
 
 GMEM_INTERPOSED int

@@ -35,6 +35,7 @@
     X(virDomainManagedSaveDefineXML)                                                               \
     X(virDomainManagedSaveGetXMLDesc)                                                              \
     X(virDomainMemoryPeek)                                                                         \
+    X(virDomainMigrateStartPostCopy)                                                               \
     X(virDomainRestore)                                                                            \
     X(virDomainRestoreFlags)                                                                       \
     X(virDomainRestoreParams)                                                                      \
