@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_calls.py: a pair of hosts, stock and with the library, that are told to do the same things.
+
+What the library shows of a private domain is what stock libvirt shows of the same domain without
+<private/>, plus the lines of the element: compared to the byte."""
+
+import re
+
+from gmem_checks import Guest, evidence
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, LibvirtError, domain, library,
+                      wait_for)
+
+ERR_OPERATION_UNSUPPORTED = 84
+ERR_OPERATION_INVALID = 55
+
+SERIAL = '/run/serial'
+SIZES = (17 * MIB, 15 * MIB)
+
+# As gmemDriverRefuseOtherMode() names them.
+ELEMENTS = {
+    None: "neither <private/> nor <launchSecurity type='sw-protected'/>",
+    'fully-shared': '<private/>',
+    'convertible': "<launchSecurity type='sw-protected'/>",
+}
+
+
+def other_mode(then, now):
+    return ('unsupported configuration: the guest was started with %s and cannot go on with %s'
+            % (ELEMENTS[then], ELEMENTS[now]))
+
+
+def plain(xml):
+    """The XML without <private/>, as a user would take it out: text, for the rest keeps its bytes."""
+    return re.sub(r'\n *<memoryBacking>\s*<private/>\s*</memoryBacking>', '', xml)
+
+
+def convertible(xml):
+    """The XML of a domain in the other mode."""
+    return plain(xml).replace('</devices>', "</devices>\n<launchSecurity type='sw-protected'/>")
+
+
+def private(xml):
+    """What stock libvirt wrote of plain(), with the lines for <private/> where libvirt would have
+    them: deeper in documents that have a domain in them."""
+    return re.sub(r'^( *)<currentMemory .*$',
+                  r'\g<0>\n\1<memoryBacking>\n\1  <private/>\n\1</memoryBacking>', xml, flags=re.M)
+
+
+def titled(xml, title):
+    """Another title: a thing that may change in a saved or running guest."""
+    xml = re.sub(r'\n *<title>.*</title>', '', xml)
+    return re.sub(r'(\n *)(<uuid>.*</uuid>)', r'\1\2\1<title>%s</title>' % title, xml)
+
+
+class Host:
+    """A rig with a client, and domains with the guest payload."""
+
+    def __init__(self, kind, preload=None):
+        self.rig = kind(library() if preload is None else preload)
+        self.python = self.rig.python()
+        self.guest = Guest(self.rig, SERIAL)
+
+    def domain(self, name='vm', **options):
+        options.setdefault('cells', [size // KIB for size in SIZES])
+        options.setdefault('serial', SERIAL)
+        return domain(name, boot=self.rig.guest_image(name), **options)
+
+    def call(self, *arguments):
+        return self.python.call(*arguments)
+
+    def virsh(self, *arguments, **options):
+        """A virsh command: beside the python client, or, embedded, in its place."""
+        if isinstance(self.rig, DaemonRig):
+            return self.rig.virsh().virsh(*arguments, **options)
+        self.python.close()
+        try:
+            return self.rig.virsh().virsh(*arguments, **options)
+        finally:
+            self.python = self.rig.python()
+
+    def run(self, name='vm', **options):
+        """Defines a domain, starts it, and waits for the guest to have written its memory."""
+        self.rig.write(SERIAL, '')
+        self.python.define(self.domain(name, **options))
+        self.python.start(name)
+        self.guest.wait_pass(0)
+
+    def gone(self, name='vm'):
+        """No QEMU; a daemon may still be busy burying it."""
+        return wait_for(lambda: self.rig.emulator(name) is None, 'the end of ' + name)
+
+    def goes_on(self, check, last):
+        """The guest, restored from memory, is behind pass @last, and did not boot."""
+        number, _ = self.guest.wait_pass(last)
+        check.true(number > last, 'pass %d after pass %d' % (number, last))
+        check.lacks(self.guest.text, 'boot found', "the guest's serial port")
+        return number
+
+    def evidence(self, check, serial, name='vm', sizes=SIZES):
+        """@serial: what the guest wrote when it booted."""
+        evidence(check, self.rig.emulator(name), sizes, serial)
+
+    def refused_mode(self, check, then, now, call):
+        return check.refused(call, ERR_CONFIG_UNSUPPORTED, other_mode(then, now))
+
+    def close(self):
+        self.python.close()
+        self.rig.close()
+
+
+class Pair:
+    """Two hosts, one of them stock, made when first asked for."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self._stock = self._ours = None
+
+    @property
+    def stock(self):
+        if self._stock is None:
+            self._stock = Host(self.kind, ())
+        return self._stock
+
+    @property
+    def ours(self):
+        if self._ours is None:
+            self._ours = Host(self.kind)
+        return self._ours
+
+    def shown(self, check, what, show, mask=lambda text: text):
+        """show(host) of both hosts: the same, but for <private/>."""
+        wanted = private(mask(plain(show(self.stock))))
+        check.has(wanted, '<private/>', 'what is expected of ' + what)
+        got = mask(show(self.ours))
+        check.equal(got, wanted, what)
+        check.lacks(got, 'x-libvirt-gmem', what)
+        return got
+
+    def close(self):
+        for host in (self._stock, self._ours):
+            if host is not None:
+                host.close()
+
+
+def answer(call):
+    """What a call gives, an error being an answer, too."""
+    try:
+        return call()
+    except LibvirtError as error:
+        return 'refused: %r' % error

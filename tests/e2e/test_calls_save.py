@@ -1,0 +1,314 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Calls that save and restore a private domain, and that read and write the XML in save images."""
+
+from gmem_calls import ERR_OPERATION_INVALID, Pair, convertible, other_mode, plain, titled
+from gmem_checks import shows_private
+from gmem_rig import KIB, MIB, DaemonRig, EmbedRig, Suite, need_guest_memfd, need_root
+
+suite = Suite()
+
+IMAGE = '/run/saved'
+SECURE = 1      # VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
+OPTION = '-x-libvirt-gmem'
+
+
+class Saves:
+    """What the tests of one rig share: the guest's last pass, and what it said when it booted."""
+
+    def __init__(self, kind):
+        self.pair = Pair(kind)
+        self.last = 0
+        self.boot = None
+
+    def run(self):
+        need_guest_memfd()
+        self.pair.ours.run()
+        self.boot = self.pair.ours.guest.text
+        self.last = 1
+
+    def saved(self, check, save):
+        """Does save() at a pass of the guest's that is then known."""
+        host = self.pair.ours
+        self.last = host.guest.wait_pass(self.last)[0]
+        save()
+        host.gone()
+        check.equal(host.rig.emulators(), [], 'emulators')
+
+    def restored(self, check):
+        host = self.pair.ours
+        self.last = host.goes_on(check, self.last)
+        host.evidence(check, self.boot)
+
+
+def saves(kind):
+    it = Saves(kind)
+    pair = it.pair
+
+    def test(name):
+        return suite.test('%s: %s' % (kind.name, name))
+
+    def image(host, flags=0):
+        return host.call(None, 'saveImageGetXMLDesc', IMAGE, flags)
+
+    def managed(host, flags=0):
+        return host.call('vm', 'managedSaveGetXMLDesc', flags)
+
+    def modes(check, call, dump):
+        """call(XML) for XML of each other mode is refused, and changes nothing."""
+        host = pair.ours
+        xml = dump()
+        host.refused_mode(check, 'fully-shared', None, lambda: call(plain(xml)))
+        host.refused_mode(check, 'fully-shared', 'convertible', lambda: call(convertible(xml)))
+        check.equal(dump(), xml, 'what is shown after the refusals')
+
+    @test('save')
+    def _(check):
+        it.run()
+        it.saved(check, lambda: pair.ours.call('vm', 'save', IMAGE))
+        pair.stock.python.define(pair.stock.domain(private=False))
+        pair.stock.python.start('vm')
+        pair.stock.call('vm', 'save', IMAGE)
+        check.has(pair.ours.rig.read(IMAGE), OPTION, 'the save image itself')
+        check.lacks(pair.ours.rig.read(IMAGE), '<private/>', 'the save image itself')
+
+    @test('save-image-dumpxml')
+    def _(check):
+        need_guest_memfd()
+        for flags in (0, SECURE):
+            xml = pair.shown(check, 'save-image-dumpxml', lambda host, f=flags: image(host, f))
+        shows_private(check, xml)
+        check.equal(pair.ours.virsh('save-image-dumpxml', IMAGE, '--security-info').rstrip(),
+                    xml.rstrip(), "virsh's")
+
+    @test('save-image-define')
+    def _(check):
+        need_guest_memfd()
+        for host in (pair.stock, pair.ours):
+            host.call(None, 'saveImageDefineXML', IMAGE, titled(image(host), 'defined'), 0)
+        check.has(image(pair.ours), '<title>defined</title>', 'save-image-dumpxml')
+        pair.shown(check, 'save-image-dumpxml', image)
+
+    @test('save-image-define: already lowered XML passes')
+    def _(check):
+        need_guest_memfd()
+        lowered = '<domain' + pair.ours.rig.read(IMAGE).partition('<domain')[2].partition(
+            '</domain>')[0] + '</domain>\n'
+        check.has(lowered, OPTION, 'the XML in the save image')
+        pair.ours.call(None, 'saveImageDefineXML', IMAGE, titled(lowered, 'lowered'), 0)
+        check.has(image(pair.ours), '<title>lowered</title>', 'save-image-dumpxml')
+        shows_private(check, image(pair.ours))
+
+    @test('save-image-define: another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        modes(check, lambda xml: host.call(None, 'saveImageDefineXML', IMAGE, xml, 0),
+              lambda: image(host))
+
+    @test('restore with XML: another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        modes(check, lambda xml: host.call(None, 'restoreFlags', IMAGE, xml, 0),
+              lambda: image(host))
+        modes(check, lambda xml: host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': xml}, 0),
+              lambda: image(host))
+        check.equal(host.rig.emulators(), [], 'emulators')
+
+    @test('restore with XML')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.call(None, 'restoreFlags', IMAGE, titled(image(host), 'restored'), 0)
+        it.restored(check)
+        check.has(host.python.dumpxml('vm'), '<title>restored</title>', 'dumpxml')
+        shows_private(check, host.python.dumpxml('vm'))
+
+    @test('save with XML: another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+
+        def dump():
+            return host.python.dumpxml('vm', '--security-info', '--migratable')
+        modes(check, lambda xml: host.call('vm', 'saveFlags', IMAGE, xml, 0), dump)
+        modes(check, lambda xml: host.call('vm', 'saveParams', {'file': IMAGE, 'dxml': xml}, 0),
+              dump)
+        check.equal(host.python.state('vm'), 'running', 'state')
+
+    @test('save with XML')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'saved')
+        it.saved(check, lambda: host.call('vm', 'saveFlags', IMAGE, xml, 0))
+        check.has(image(host), '<title>saved</title>', 'save-image-dumpxml')
+        shows_private(check, image(host))
+
+    @test('restore')
+    def _(check):
+        need_guest_memfd()
+        pair.ours.call(None, 'restore', IMAGE)
+        it.restored(check)
+        shows_private(check, pair.ours.python.dumpxml('vm'))
+
+    @test('save and restore with typed parameters')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'parameters')
+        it.saved(check, lambda: host.call('vm', 'saveParams', {'file': IMAGE, 'dxml': xml}, 0))
+        check.has(image(host), '<title>parameters</title>', 'save-image-dumpxml')
+        shows_private(check, image(host))
+        xml = titled(image(host), 'parameters again')
+        host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': xml}, 0)
+        it.restored(check)
+        shows_private(check, host.python.dumpxml('vm'))
+        check.has(host.python.dumpxml('vm'), '<title>parameters again</title>', 'dumpxml')
+        # No XML, and a paused guest.
+        it.saved(check, lambda: host.call('vm', 'saveParams', {'file': IMAGE}, 4))
+        host.call(None, 'restoreParams', {'file': IMAGE}, 4)  # VIR_DOMAIN_SAVE_PAUSED
+        check.equal(host.python.state('vm'), 'paused', 'state')
+        host.call('vm', 'resume')
+        it.restored(check)
+
+    @test('managed save, and what it shows')
+    def _(check):
+        need_guest_memfd()
+        it.saved(check, lambda: pair.ours.call('vm', 'managedSave', 0))
+        pair.stock.call(None, 'restore', IMAGE)
+        # The stock domain has another title by now.
+        pair.stock.call('vm', 'managedSave', 0)
+        for flags in (0, SECURE):
+            xml = pair.shown(check, 'managedsave-dumpxml', lambda host, f=flags: managed(host, f),
+                             lambda text: titled(text, 'any'))
+        shows_private(check, xml)
+
+    @test('managed-save-define')
+    def _(check):
+        need_guest_memfd()
+        for host in (pair.stock, pair.ours):
+            host.call('vm', 'managedSaveDefineXML', titled(managed(host), 'managed'), 0)
+        check.has(managed(pair.ours), '<title>managed</title>', 'managedsave-dumpxml')
+        pair.shown(check, 'managedsave-dumpxml', managed)
+
+    @test('managed-save-define: another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        modes(check, lambda xml: host.call('vm', 'managedSaveDefineXML', xml, 0),
+              lambda: managed(host))
+
+    @test('start from a managed save: it is its XML that counts')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.python.define(plain(host.python.dumpxml('vm', '--inactive')))
+        check.lacks(host.python.dumpxml('vm'), '<private', 'dumpxml')
+        host.python.start('vm')
+        it.restored(check)
+        shows_private(check, host.python.dumpxml('vm'))
+        check.has(host.python.dumpxml('vm'), '<title>managed</title>', 'dumpxml')
+        host.python.define(host.domain())
+
+    @test('virsh: save, edit the image, restore')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        virsh = host.rig.virsh()
+        xml = virsh.file(titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'a'))
+        it.saved(check, lambda: host.virsh('save', 'vm', IMAGE, '--xml', xml))
+        editor = '/run/home/editor'
+        host.rig.write(editor, '#!/bin/sh\nexec sed -i -e "$GMEM_EDIT" "$1"\n', 0o755)
+
+        def env(script):
+            return host.rig.environment(virsh.preload, EDITOR=editor, VISUAL=editor,
+                                        GMEM_EDIT=script)
+        host.virsh('save-image-edit', IMAGE, env=env('s,<title>a<,<title>b<,'))
+        xml = host.virsh('save-image-dumpxml', IMAGE, '--security-info')
+        check.has(xml, '<title>b</title>', 'save-image-dumpxml')
+        shows_private(check, xml)
+        # virsh forgets what it was told, and exits with 0.
+        host.virsh('save-image-edit', IMAGE, env=env('/<private/d'))
+        check.equal(host.virsh('save-image-dumpxml', IMAGE, '--security-info'), xml, 'the image')
+        host.virsh('restore', IMAGE, '--xml', virsh.file(titled(xml, 'c')))
+        it.restored(check)
+        it.saved(check, lambda: host.virsh('managedsave', 'vm'))
+        host.virsh('managedsave-edit', 'vm', env=env('s,<title>c<,<title>d<,'))
+        xml = host.virsh('managedsave-dumpxml', 'vm')
+        check.has(xml, '<title>d</title>', 'managedsave-dumpxml')
+        shows_private(check, xml)
+        check.refused(lambda: host.virsh('managedsave-define', 'vm', virsh.file(plain(xml))),
+                      part=other_mode('fully-shared', None))
+
+    @test('undefine with a managed save')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        check.equal(host.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
+        check.refused(lambda: host.call('vm', 'undefine'), ERR_OPERATION_INVALID)
+        host.call('vm', 'undefineFlags', 1)  # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+        check.equal(host.python.names(), [], 'domains')
+        # A new one starts afresh.
+        host.run(cells=[20 * KIB])
+        check.has(host.guest.text, 'boot found', "the guest's serial port")
+        host.evidence(check, host.guest.text, sizes=[20 * MIB])
+        host.python.destroy('vm')
+        host.python.undefine('vm')
+
+    @test('an ordinary save image does not become a private one')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.python.define(host.domain('ordinary', private=False))
+        host.python.start('ordinary')
+        host.call('ordinary', 'save', IMAGE)
+        xml = image(host)
+        made = xml.replace('</currentMemory>', '</currentMemory><memoryBacking><private/>'
+                           '</memoryBacking>')
+        check.true(made != xml, 'nothing was put in')
+        for call in (lambda: host.call(None, 'saveImageDefineXML', IMAGE, made, 0),
+                     lambda: host.call(None, 'restoreFlags', IMAGE, made, 0),
+                     lambda: host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': made}, 0)):
+            host.refused_mode(check, None, 'fully-shared', call)
+        check.equal(image(host), xml, 'save-image-dumpxml')
+        host.call(None, 'restoreFlags', IMAGE, titled(xml, 'x'), 0)
+        check.has(host.python.dumpxml('ordinary'), '<title>x</title>', 'dumpxml')
+        check.equal(host.python.state('ordinary'), 'running', 'state')
+        host.refused_mode(check, None, 'fully-shared',
+                          lambda: host.call('ordinary', 'saveFlags', IMAGE, made, 0))
+        host.refused_mode(check, None, 'fully-shared',
+                          lambda: host.call('ordinary', 'saveParams',
+                                            {'file': IMAGE, 'dxml': made}, 0))
+        host.call('ordinary', 'managedSave', 0)
+        host.refused_mode(check, None, 'fully-shared',
+                          lambda: host.call('ordinary', 'managedSaveDefineXML', made, 0))
+        host.call('ordinary', 'undefineFlags', 1)
+
+    @test('what is no save image gets the error that stock libvirt gives')
+    def _(check):
+        for host in (pair.stock, pair.ours):
+            host.rig.write('/run/nothing', 'nothing\n')
+        xml = pair.ours.domain('other')
+        for path in ('/run/nothing', '/run/absent'):
+            for call in (lambda host: host.call(None, 'saveImageGetXMLDesc', path, 0),
+                         lambda host: host.call(None, 'saveImageDefineXML', path, xml, 0),
+                         lambda host: host.call(None, 'restore', path),
+                         lambda host: host.call(None, 'restoreFlags', path, xml, 0),
+                         lambda host: host.call(None, 'restoreFlags', path, plain(xml), 0)):
+                wanted = check.refused(lambda: call(pair.stock))
+                check.equal(check.refused(lambda: call(pair.ours)), wanted, path)
+
+    @test('nothing is left behind')
+    def _(check):
+        check.equal(pair.ours.python.names(), [], 'domains')
+        check.equal(pair.ours.rig.emulators(), [], 'emulators')
+        pair.close()
+
+
+saves(EmbedRig)
+saves(DaemonRig)
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))

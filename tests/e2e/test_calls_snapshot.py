@@ -1,0 +1,360 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Snapshots and checkpoints of a private domain: made, shown, redefined, gone back to."""
+
+import re
+
+from gmem_calls import SERIAL, Pair, convertible, plain, private
+from gmem_checks import shows_private
+from gmem_rig import (ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB, DaemonRig, EmbedRig, Failure,
+                      Suite, need_guest_memfd, need_root)
+
+suite = Suite()
+
+SIZE = 24 * MIB
+DISK = '/run/snapshots.qcow2'
+MEMORY = '/run/snapshot.memory'
+OPTION = '-x-libvirt-gmem'
+
+# Of virDomainSnapshotCreateFlags, virDomainSnapshotXMLFlags, virDomainSnapshotRevertFlags …
+REDEFINE, CURRENT, LIVE, DISK_ONLY, VALIDATE = 1, 2, 1 << 8, 1 << 4, 1 << 9
+SECURE = 1
+METADATA_ONLY = 2
+PAUSED, FORCE = 2, 4
+CHECKPOINT_REDEFINE, NO_DOMAIN = 1, 2
+
+
+def prepared(rig):
+    result = rig.run(['qemu-img', 'create', '-q', '-f', 'qcow2', DISK, '64M'])
+    if result.returncode:
+        raise Failure(result.stderr)
+
+
+def definition(host, **options):
+    """A disk that internal snapshots can be in, beside the guest's own, which is raw and therefore
+    read-only: those are left out."""
+    disk = ("<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+            "<source file='%s'/><target dev='vdb' bus='virtio'/></disk>" % DISK)
+    options.setdefault('cells', [SIZE // KIB])
+    return host.domain('vm', devices=disk, **options).replace(
+        "<target dev='hda' bus='ide'/>", "<target dev='vda' bus='virtio'/><readonly/>")
+
+
+def document(name, memory='', disks='', more=''):
+    disks = '<disks>%s</disks>' % disks if disks else ''
+    return '<domainsnapshot><name>%s</name>%s%s%s</domainsnapshot>' % (name, memory, disks, more)
+
+
+def masked(text):
+    return re.sub(r'<creationTime>\d+</creationTime>', '<creationTime>T</creationTime>', text)
+
+
+def shows(check, xml, domains, what):
+    """Each of the domains in a document has <private/>, and nothing of the carrier."""
+    check.equal(xml.count('<private/>'), domains, 'number of <private/> in ' + what)
+    check.lacks(xml, 'x-libvirt-gmem', what)
+    check.lacks(xml, 'xmlns:qemu', what)
+
+
+class Snapshots:
+    def __init__(self, kind):
+        self.pair = Pair(kind)
+        self.boot = None
+
+    def both(self):
+        return self.pair.stock, self.pair.ours
+
+
+def snapshots(kind):
+    it = Snapshots(kind)
+    pair = it.pair
+
+    def test(name):
+        return suite.test('%s: %s' % (kind.name, name))
+
+    def create(host, xml, flags=0):
+        return host.call('vm', 'snapshotCreateXML', xml, flags)
+
+    def dump(host, name, flags=0):
+        return host.call(['vm', 'snapshot', name], 'getXMLDesc', flags)
+
+    def revert(host, name, flags=0):
+        return host.call('vm', 'revertToSnapshot', ['vm', 'snapshot', name], flags)
+
+    @test('snapshot of a domain that is off')
+    def _(check):
+        for host in it.both():
+            prepared(host.rig)
+            host.python.define(definition(host, private=host is pair.ours))
+            create(host, document('off'))
+        for flags in (0, SECURE):
+            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, f=flags: dump(host, 'off', f),
+                             masked)
+        shows(check, xml, 1, 'snapshot-dumpxml')
+        stored = pair.ours.rig.read(
+            pair.ours.rig.directory + '/lib/qemu/snapshot/vm/off.xml' if kind is EmbedRig
+            else '/var/lib/libvirt/qemu/snapshot/vm/off.xml')
+        check.has(stored, OPTION, "libvirt's own file")
+        check.lacks(stored, '<private/>', "libvirt's own file")
+        check.equal(pair.ours.virsh('snapshot-dumpxml', 'vm', 'off', '--security-info').rstrip(),
+                    dump(pair.ours, 'off', SECURE).rstrip(), "virsh's")
+
+    @test('snapshot with memory of a running domain')
+    def _(check):
+        need_guest_memfd()
+        pair.stock.python.start('vm')
+        host = pair.ours
+        host.rig.write(SERIAL, '')
+        host.python.start('vm')
+        host.guest.wait_pass(0)
+        it.boot = host.guest.text
+        host.evidence(check, it.boot, sizes=[SIZE])
+        for each in it.both():
+            create(each, document('mem'))
+        for flags in (0, SECURE):
+            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, f=flags: dump(host, 'mem', f),
+                             masked)
+        shows(check, xml, 2, 'snapshot-dumpxml')
+        check.has(xml, '<inactiveDomain', 'snapshot-dumpxml')
+        check.has(xml, "<memory snapshot='internal'/>", 'snapshot-dumpxml')
+        check.equal(host.python.state('vm'), 'running', 'state')
+
+    def redefine(check, host):
+        for name in ('off', 'mem'):
+            xml = dump(host, name, SECURE)
+            for flags in (0, VALIDATE, CURRENT):
+                create(host, xml, REDEFINE | flags)
+                check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
+            host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+            create(host, xml, REDEFINE)
+            check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
+        described = xml.replace('<name>mem</name>',
+                                '<name>mem</name>\n  <description>new</description>')
+        create(host, described, REDEFINE)
+        check.has(dump(host, 'mem'), '<description>new</description>', 'snapshot-dumpxml')
+        create(host, xml, REDEFINE)
+
+    @test('what is dumped can be redefined, and dumps the same')
+    def _(check):
+        need_guest_memfd()
+        for host in it.both():
+            redefine(check, host)
+        for name, domains in (('off', 1), ('mem', 2)):
+            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, n=name: dump(host, n), masked)
+            shows(check, xml, domains, 'snapshot-dumpxml')
+
+    @test('a redefinition without a domain keeps the domain that is there')
+    def _(check):
+        need_guest_memfd()
+        bare = ("<domainsnapshot><name>mem</name><state>running</state><creationTime>%s"
+                "</creationTime><memory snapshot='internal'/><disks>"
+                "<disk name='vdb' snapshot='internal'/></disks></domainsnapshot>")
+        shown = []
+        for host in it.both():
+            xml = dump(host, 'mem', SECURE)
+            create(host, bare % re.search(r'<creationTime>(\d+)', xml)[1], REDEFINE)
+            shown.append(masked(dump(host, 'mem', SECURE)))
+            create(host, xml, REDEFINE)
+        check.has(shown[0], '<uuid>', "stock libvirt's snapshot-dumpxml")
+        check.equal(shown[1], private(shown[0]), 'snapshot-dumpxml')
+        shows(check, dump(pair.ours, 'mem'), 2, 'snapshot-dumpxml')
+
+    @test('snapshot-create --validate sees the elements')
+    def _(check):
+        host = pair.ours
+        xml = dump(host, 'off', SECURE)
+        wrong = xml.replace('<private/>', "<private foo='1'/>")
+        check.refused(lambda: create(host, wrong, REDEFINE | VALIDATE), ERR_XML_INVALID_SCHEMA,
+                      part='failed to validate')
+        check.equal(dump(host, 'off', SECURE), xml, 'snapshot-dumpxml')
+
+    @test('a redefinition with another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = dump(host, 'off', SECURE)
+        host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
+        host.refused_mode(check, 'fully-shared', 'convertible',
+                          lambda: create(host, convertible(xml), REDEFINE))
+        check.equal(dump(host, 'off', SECURE), xml, 'snapshot-dumpxml')
+        xml = dump(host, 'mem', SECURE)
+        host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
+        check.equal(dump(host, 'mem', SECURE), xml, 'snapshot-dumpxml')
+
+    @test('revert of the running domain to memory')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.guest.wait_pass(3)
+        revert(host, 'mem')
+        check.equal(host.python.state('vm'), 'running', 'state')
+        host.guest.wait_pass(1)
+        host.evidence(check, it.boot, sizes=[SIZE])
+        shows_private(check, host.python.dumpxml('vm'))
+        shows_private(check, host.python.dumpxml('vm', '--inactive'))
+        revert(pair.stock, 'mem')
+        pair.shown(check, 'dumpxml', lambda host: re.sub(
+            r"\n +<alias name='usb'/>|id='\d+'", '', host.python.dumpxml('vm', '--inactive')))
+
+    @test('external snapshot with memory')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        memory = "<memory snapshot='external' file='%s'/>" % MEMORY
+        disks = "<disk name='vdb' snapshot='no'/>"
+        last, _ = host.guest.wait_pass(1)
+        for each in it.both():
+            create(each, document('ext', memory, disks), LIVE)
+        xml = pair.shown(check, 'snapshot-dumpxml', lambda host: dump(host, 'ext'), masked)
+        shows(check, xml, 2, 'snapshot-dumpxml')
+        check.equal(host.python.state('vm'), 'running', 'state')
+        host.guest.wait_pass(last)
+        host.evidence(check, it.boot, sizes=[SIZE])
+        image = host.call(None, 'saveImageGetXMLDesc', MEMORY, 0)
+        check.equal(image.count('<private/>'), 1, 'number of <private/> in the memory file')
+        check.lacks(image, 'x-libvirt-gmem', "the memory file's XML")
+
+    @test('a snapshot whose memory file is of another mode is not redefined')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = dump(host, 'ext', SECURE)
+        host.call(['vm', 'snapshot', 'ext'], 'delete', METADATA_ONLY)
+        host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
+        create(host, xml, REDEFINE)
+        check.equal(dump(host, 'ext', SECURE), xml, 'snapshot-dumpxml')
+
+    @test('disk snapshot of the running domain')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        create(host, document('disk', disks="<disk name='vdb' snapshot='external'>"
+                              "<source file='/run/overlay.qcow2'/></disk>"), DISK_ONLY)
+        xml = dump(host, 'disk')
+        shows(check, xml, xml.count('<uuid>'), 'snapshot-dumpxml')
+        check.equal(host.python.state('vm'), 'running', 'state')
+        host.evidence(check, it.boot, sizes=[SIZE])
+
+    @test('the memory file restores')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.python.destroy('vm')
+        host.call(None, 'restore', MEMORY)
+        host.guest.wait_pass(0)
+        host.evidence(check, it.boot, sizes=[SIZE])
+        host.python.destroy('vm')
+
+    @test('revert of a domain that is off')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.python.define(definition(host))
+        revert(host, 'mem')
+        host.goes_on(check, 0)
+        host.evidence(check, it.boot, sizes=[SIZE])
+        shows_private(check, host.python.dumpxml('vm'))
+        host.python.destroy('vm')
+        revert(host, 'off')
+        check.equal(host.python.state('vm'), 'shut off', 'state')
+        shows_private(check, host.python.dumpxml('vm'))
+
+    @test('revert of a running domain of another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        host.python.define(plain(host.python.dumpxml('vm')))
+        host.python.start('vm')
+        emulator = host.rig.emulator('vm').pid
+        for flags in (0, FORCE):
+            host.refused_mode(check, None, 'fully-shared', lambda f=flags: revert(host, 'mem', f))
+        check.equal(host.rig.emulator('vm').pid, emulator, "QEMU's pid")
+        host.python.destroy('vm')
+        # It is the snapshot that says what the domain will be.
+        revert(host, 'mem')
+        host.evidence(check, it.boot, sizes=[SIZE])
+        shows_private(check, host.python.dumpxml('vm'))
+        host.python.destroy('vm')
+
+    @test('XML in a new snapshot: a domain in it is not looked at')
+    def _(check):
+        host = pair.ours
+        create(host, document('new', more=plain(host.python.dumpxml('vm'))))
+        shows(check, dump(host, 'new'), 1, 'snapshot-dumpxml')
+        create(host, document('newer', more=host.python.dumpxml('vm')))
+        shows(check, dump(host, 'newer'), 1, 'snapshot-dumpxml')
+
+    @test('a redefinition with namespaces declared outside')
+    def _(check):
+        host = pair.ours
+        wish = ("<qemu:commandline><qemu:arg value='-name'/><qemu:arg value='x'/>"
+                '</qemu:commandline>')
+        xml = dump(host, 'new', SECURE).replace('<name>new</name>', '<name>outer</name>')
+        xml = xml.replace('<domainsnapshot>', "<domainsnapshot xmlns:qemu="
+                          "'http://libvirt.org/schemas/domain/qemu/1.0'>")
+        xml = xml.replace('</domain>', wish + '</domain>')
+        create(host, xml, REDEFINE)
+        got = dump(host, 'outer')
+        check.equal(got.count('<private/>'), 1, 'number of <private/>')
+        check.lacks(got, OPTION, 'snapshot-dumpxml')
+        check.equal(got.count('<qemu:arg '), 2, "the user's own arguments")
+        host.call(['vm', 'snapshot', 'outer'], 'delete', METADATA_ONLY)
+        forged = xml.replace('<private/>', "<source type='memfd'/><access mode='shared'/>").replace(
+            "<qemu:arg value='-name'/><qemu:arg value='x'/>",
+            "<qemu:arg value='%s'/><qemu:arg value='{\"version\":1}'/>" % OPTION)
+        check.refused(lambda: create(host, forged, REDEFINE), ERR_XML_ERROR)
+
+    @test('snapshot-delete')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        for name in ('disk', 'ext', 'newer'):
+            host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+        for name in ('new', 'off'):
+            host.call(['vm', 'snapshot', name], 'delete', 0)
+        check.equal(host.call('vm', 'snapshotListNames'), ['mem'], 'snapshots')
+        shows_private(check, host.python.dumpxml('vm'))
+
+    @test('checkpoint: made, shown, redefined')
+    def _(check):
+        need_guest_memfd()
+        xml = "<domaincheckpoint><name>c1</name><disks><disk name='vda' checkpoint='no'/>" \
+              "<disk name='vdb'/></disks></domaincheckpoint>"
+        for host in it.both():
+            if host.python.state('vm') == 'shut off':
+                host.python.define(definition(host, private=host is pair.ours))
+                host.python.start('vm')
+            for name in host.call('vm', 'snapshotListNames'):
+                host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+            host.call('vm', 'checkpointCreateXML', xml, 0)
+
+        def shown(host, flags):
+            return host.call(['vm', 'checkpoint', 'c1'], 'getXMLDesc', flags)
+        for flags in (0, SECURE):
+            got = pair.shown(check, 'checkpoint-dumpxml', lambda host, f=flags: re.sub(
+                r"( type='kvm') id='\d+'", r'\1', shown(host, f)), masked)
+        shows(check, got, 1, 'checkpoint-dumpxml')
+        check.equal(masked(shown(pair.ours, NO_DOMAIN)), masked(shown(pair.stock, NO_DOMAIN)),
+                    'checkpoint-dumpxml --no-domain')
+        check.lacks(shown(pair.ours, NO_DOMAIN), 'private', 'checkpoint-dumpxml --no-domain')
+        host = pair.ours
+        got = shown(host, SECURE)
+        host.call('vm', 'checkpointCreateXML', got, CHECKPOINT_REDEFINE)
+        check.equal(shown(host, SECURE), got, 'checkpoint-dumpxml')
+        host.call(['vm', 'checkpoint', 'c1'], 'delete', METADATA_ONLY)
+        host.call('vm', 'checkpointCreateXML', got, CHECKPOINT_REDEFINE)
+        check.equal(shown(host, SECURE), got, 'checkpoint-dumpxml')
+        check.equal(host.virsh('checkpoint-dumpxml', 'vm', 'c1', '--security-info').rstrip(),
+                    got.rstrip(), "virsh's")
+
+    @test('the end')
+    def _(check):
+        check.equal(pair.ours.python.names(), ['vm'], 'domains')
+        pair.close()
+
+
+snapshots(EmbedRig)
+snapshots(DaemonRig)
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
