@@ -867,6 +867,14 @@ gmemEditProperty(const gmemCommandLine *line, const char *property, char **edits
     return 0;
 }
 
+/* Whether libvirt preallocates @backend because of what lowering wrote. NVDIMMs it always does. */
+static bool
+gmemPreallocIsLowered(const gmemBackend *backend)
+{
+    return backend->use == GMEM_USE_RAM ||
+           (backend->use == GMEM_USE_FILE && g_str_has_prefix(backend->user, "virtio-pmem"));
+}
+
 /* libvirt preallocates huge pages whether or not it is asked to, and refuses to be asked not to. In
  * convertible mode RAM would be held twice then. Lowering tells by a change of its own to
  * <allocation mode='immediate'> that it was not the user who wrote that. */
@@ -887,7 +895,7 @@ gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char *
         const char *at = strstr(text, on);
 
         /* Spelled in another way it is not libvirt's, but a user's own argument, and so a wish. */
-        if (backend->use != GMEM_USE_RAM || backend->props.json == NULL || at == NULL)
+        if (!gmemPreallocIsLowered(backend) || backend->props.json == NULL || at == NULL)
             continue;
         gmemReplace(
             &edits[backend->index],

@@ -107,13 +107,16 @@ testBacking(GRand *rand, testDomain *domain, bool private)
 
     testAdd(parts, TEST_PICK(rand, "", "", "<nosharepages/>"));
     testAdd(parts, TEST_PICK(rand, "", "", "<discard/>"));
-    testAdd(parts, TEST_PICK(rand, "", "", "<allocation mode='immediate' threads='2'/>"));
+    testAdd(parts, TEST_PICK(rand, "", "", "<allocation mode='immediate' threads='2'/>",
+                             "<allocation mode='ondemand'/>", "<allocation threads=\"3\"/>"));
     testAdd(parts,
             shared ? TEST_PICK(rand, "", "", "<source type='memfd'/>", "<source type=\"memfd\" />")
                    : TEST_PICK(rand, "", "<source type='file'/>", "<source type='memfd'/>"));
     testAdd(parts, shared ? TEST_PICK(rand, "", "", "<access mode='shared'/>")
                           : TEST_PICK(rand, "", "<access mode='private'/>"));
-    testAdd(parts, shared ? "" : TEST_PICK(rand, "", "<hugepages/>"));
+    testAdd(parts, shared ? TEST_PICK(rand, "", "", "<hugepages><page size='4'/></hugepages>")
+                          : TEST_PICK(rand, "", "<hugepages/>",
+                                      "<hugepages><page size='2' unit='MiB'/></hugepages>"));
     testAdd(parts, convertible ? "" : TEST_PICK(rand, "", "<locked/>"));
     if (private)
         testAdd(parts, TEST_PICK(rand, "<private/>", "<private />", "<private></private>",
@@ -143,6 +146,8 @@ testDevices(GRand *rand)
                                  "<memory model='dimm'><target><size>2048</size></target>"
                                  "</memory>",
                                  "<memory model='nvdimm' access='private'/>",
+                                 "<memory model='dimm'><source><pagesize>4</pagesize></source>"
+                                 "<target><size>4096</size></target></memory>",
                                  "<disk type='file'><source file='/private/>'/></disk>",
                                  "<interface type='user'/>"));
     g_string_append(text, "<devices>");
@@ -274,6 +279,11 @@ testProperties(const testDomain *domain)
         testUtilAssert(lowered, "features/smm/@state", "off");
         testUtilAssert(lowered, "features/ioapic/@driver", "qemu");
         testUtilAssert(lowered, "count(devices/memballoon/@*[.='on'])", "0");
+        /* Beside huge pages libvirt must not see anything but immediate, which it does anyway. */
+        testUtilAssert(lowered,
+                       "memoryBacking[hugepages][not(allocation/@mode = 'immediate')] and "
+                       "not(memoryBacking/hugepages/page/@size = '4')",
+                       "false");
     }
 
     again = gmemLower(lowered, true, NULL, &error);

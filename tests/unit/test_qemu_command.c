@@ -40,6 +40,10 @@
     "x\",\"prealloc\":" rest
 #define MIB64 "67108864"
 
+#define PREALLOC_FILE(id, prealloc)                                                                \
+    "{\"qom-type\":\"memory-backend-file\",\"id\":\"" id "\",\"mem-path\":\"/x\",\"prealloc\":"       \
+    prealloc ",\"size\":4096}"
+
 /* What most tests have in front of what they are about. */
 #define HEAD "qemu", MACHINE, KVM, "-m", "64", "-object", MEMFD("pc.ram", MIB64)
 
@@ -325,6 +329,22 @@ static const Case cases[] = {
         64 << 20,
         1,
         "sw-protected-vm",
+    },
+    {
+        /* what a virtio-pmem has only since lowering wrote it; an NVDIMM always does */
+        "prealloc-not-asked-for-files",
+        CAPS_SHIM,
+        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), "-object",
+         PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
+         PREALLOC_FILE("pm", "true"), "-device", "virtio-pmem-pci,memdev=pm", OPTION, NO_PREALLOC},
+        {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), "-object",
+         PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
+         PREALLOC_FILE("pm", "false"), "-device", "virtio-pmem-pci,memdev=pm", OPTION,
+         "version=1,mode=convertible,backends=1,ram=67108864"},
+        true,
+        64 << 20,
+        1,
+        "shim",
     },
     {
         "prealloc-not-asked-for-shim",
