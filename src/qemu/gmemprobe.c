@@ -253,6 +253,21 @@ gmemProbeChildEmptyBoundingSet(void)
         prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 }
 
+/* The kernel's struct sigaction, for SIG_DFL. The C library keeps 32 and 33 to itself, and somebody
+ * may have ignored them, too, before this process began. */
+static void
+gmemProbeResetSignals(void)
+{
+    static const unsigned long none[4];
+    sigset_t set;
+    int i;
+
+    for (i = 1; i < NSIG; i++)
+        syscall(SYS_rt_sigaction, i, none, NULL, NSIG / 8);
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
 /* System calls, not the C library's setresuid() and the like: those signal every thread that the
  * library still knows of. */
 static void
@@ -261,18 +276,11 @@ gmemProbeChild(const gmemProbeRun *run,
                char *const argv[],
                char *const envp[])
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
     struct rlimit none = {0, 0};
     int status = run->status[1];
     bool root = geteuid() == 0;
-    sigset_t set;
-    int i;
 
-    for (i = 1; i < NSIG; i++)
-        sigaction(i, &action, NULL);
-    sigemptyset(&set);
-    sigprocmask(SIG_SETMASK, &set, NULL);
-
+    gmemProbeResetSignals();
     setsid();
     setrlimit(RLIMIT_CORE, &none);
     if (chdir("/") < 0 || dup2(run->in[0], STDIN_FILENO) < 0 ||
