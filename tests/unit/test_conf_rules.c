@@ -51,7 +51,10 @@ typedef enum {
     ROW_OTHER_SECURITY,
     ROW_SETMEM,
     ROW_SAVE,
+    ROW_MANAGED_SAVE,
+    ROW_SNAPSHOT,
     ROW_DUMP,
+    ROW_PEEK,
     ROW_MIGRATION,
     ROW_ATTACH,
     ROW_LAST
@@ -64,13 +67,13 @@ typedef enum {
     ELSEWHERE = 4
 } Verdict;
 
-/* @elsewhere: a test in the tree, and a word that has to be in it. */
+/* Where the verdict is ELSEWHERE: the test that shows it, and a word that has to be in there. */
 static const struct {
     const char *name;
     Verdict shared;
     Verdict convertible;
-    const char *elsewhere;
-    const char *word;
+    const char *sharedTest;
+    const char *convertibleTest;
 } rows[] = {
     [ROW_TYPE] = {"domain type other than kvm", BOTH, BOTH, NULL, NULL},
     [ROW_ARCH] = {"arch other than x86_64", BOTH, BOTH, NULL, NULL},
@@ -100,18 +103,31 @@ static const struct {
     [ROW_CURRENT_MEMORY] = {"currentMemory below memory", OK, BOTH, NULL, NULL},
     [ROW_BALLOON_FLAGS] = {"autodeflate, freePageReporting", OK, OK, NULL, NULL},
     [ROW_HARD_LIMIT] = {"hard_limit below RAM", OK, BOTH, NULL, NULL},
-    [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE,
-                            "tests/unit/test_conf_lower.c", "more than one <launchSecurity>"},
-    [ROW_SETMEM] = {"live setmem", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermemory.c",
-                    "cannot be ballooned"},
-    [ROW_SAVE] = {"save, managedsave, snapshot with memory", ELSEWHERE, ELSEWHERE,
-                  "src/driver/gmemdriversave.c", "gmemDriverRefuseConvertible"},
-    [ROW_DUMP] = {"memory dump, memory peek", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermemory.c",
-                  "gmemDriverRefuseConvertible"},
-    [ROW_MIGRATION] = {"migration", ELSEWHERE, ELSEWHERE, "src/driver/gmemdrivermigrate.c",
-                       "gmemDriverRefuseConvertible"},
-    [ROW_ATTACH] = {"attach of a dimm", ELSEWHERE, ELSEWHERE, "src/driver/gmemstart.c",
-                    "gmemStartCheckHotplug"},
+    [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE, NULL,
+                            "tests/unit/test_conf_lower.c: more than one <launchSecurity>"},
+    /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
+    [ROW_SETMEM] = {"live setmem", ELSEWHERE, ELSEWHERE,
+                    "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
+                    "tests/e2e/test_convertible_calls.py: setMemoryFlags"},
+    [ROW_SAVE] = {"save", ELSEWHERE, ELSEWHERE, "tests/e2e/test_calls_save.py: @test('save')",
+                  "tests/e2e/test_convertible_calls.py: ('save'"},
+    [ROW_MANAGED_SAVE] = {"managedsave", ELSEWHERE, ELSEWHERE,
+                          "tests/e2e/test_calls_save.py: managed save, and what it shows",
+                          "tests/e2e/test_convertible_calls.py: ('managedSave'"},
+    [ROW_SNAPSHOT] = {"snapshot with memory", ELSEWHERE, ELSEWHERE,
+                      "tests/e2e/test_calls_snapshot.py: snapshot with memory of a running domain",
+                      "tests/e2e/test_convertible_calls.py: ('snapshotCreateXML'"},
+    [ROW_DUMP] = {"memory dump", ELSEWHERE, ELSEWHERE,
+                  "tests/e2e/test_calls_memory.py: dump and dump --memory-only",
+                  "tests/e2e/test_convertible_calls.py: ('coreDumpWithFormat'"},
+    [ROW_PEEK] = {"memory peek", ELSEWHERE, ELSEWHERE,
+                  "tests/e2e/test_calls_memory.py: memory peek shows what the guest has written",
+                  "tests/e2e/test_convertible_calls.py: ('memoryPeek'"},
+    [ROW_MIGRATION] = {"migration", ELSEWHERE, ELSEWHERE, "tests/e2e/test_migrate.py: @suite.test",
+                       "tests/e2e/test_convertible_calls.py: ('migrateToURI'"},
+    [ROW_ATTACH] = {"attach of a dimm", ELSEWHERE, ELSEWHERE,
+                    "tests/e2e/test_calls_memory.py: attach of a dimm to a running domain",
+                    "tests/e2e/test_convertible_calls.py: ('attachDeviceFlags'"},
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == ROW_LAST);
 
@@ -911,6 +927,22 @@ testTable(void)
     }
 }
 
+static void
+assertThere(const char *row, const char *test)
+{
+    g_auto(GStrv) parts = g_strsplit(test, ": ", 2);
+    g_autofree char *path = NULL;
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpuint(g_strv_length(parts), ==, 2);
+    path = g_build_filename(SOURCE_ROOT, parts[0], NULL);
+    g_test_message("%s: '%s' in %s", row, parts[1], path);
+    g_file_get_contents(path, &text, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(strstr(text, parts[1]));
+}
+
 /* The other tests that rows lean on are there. */
 static void
 testElsewhere(void)
@@ -918,19 +950,12 @@ testElsewhere(void)
     size_t i;
 
     for (i = 0; i < ROW_LAST; i++) {
-        bool leans = rows[i].shared == ELSEWHERE || rows[i].convertible == ELSEWHERE;
-        g_autofree char *path = NULL;
-        g_autofree char *text = NULL;
-        g_autoptr(GError) error = NULL;
-
-        g_assert_cmpint(leans, ==, rows[i].elsewhere != NULL);
-        if (!leans)
-            continue;
-        path = g_build_filename(SOURCE_ROOT, rows[i].elsewhere, NULL);
-        g_test_message("%s: '%s' in %s", rows[i].name, rows[i].word, path);
-        g_file_get_contents(path, &text, NULL, &error);
-        g_assert_no_error(error);
-        g_assert_nonnull(strstr(text, rows[i].word));
+        g_assert_cmpint(rows[i].shared == ELSEWHERE, ==, rows[i].sharedTest != NULL);
+        g_assert_cmpint(rows[i].convertible == ELSEWHERE, ==, rows[i].convertibleTest != NULL);
+        if (rows[i].sharedTest != NULL)
+            assertThere(rows[i].name, rows[i].sharedTest);
+        if (rows[i].convertibleTest != NULL)
+            assertThere(rows[i].name, rows[i].convertibleTest);
     }
 }
 
