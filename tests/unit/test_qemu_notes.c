@@ -98,6 +98,7 @@ testXML(void)
 
         g_test_message("%s", xml);
         g_assert_no_error(error);
+        g_assert_nonnull(lowered);
         assertNotes(plan, cases[i].notes);
     }
 }
