@@ -8,6 +8,7 @@ The last line is `N passed, N failed, N skipped`. Skipped tests are listed with 
 ones with what they said. Exits 0 only if something passed and nothing failed.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -35,7 +36,7 @@ class Results:
         self.skipped = []
 
     def add_program(self, label, suite):
-        """Counts what one test program reported."""
+        """Counts what one test program reported; returns how many failures."""
         out = suite.findtext("system-out") or ""
         bad = 0
         for case in suite.iter("testcase"):
@@ -50,9 +51,15 @@ class Results:
                 self.failed.append(name)
             else:
                 self.passed += 1
-        # It printed only good results and then crashed, or broke its plan.
-        if not bad and (int(suite.get("errors", 0)) or int(suite.get("failures", 0))):
-            self.failed.append("%s%s: ended badly" % (label, suite.get("name")))
+        return bad
+
+
+def bad_ends(build):
+    """The programs that meson does not call good: name and result."""
+    with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
+        for program in map(json.loads, log):
+            if program["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
+                yield program["name"].split(" / ")[-1], program["result"]
 
 
 def run_tree(tree, results):
@@ -69,10 +76,14 @@ def run_tree(tree, results):
     if not os.path.exists(report):
         results.failed.append("%s: meson test left no report" % tree)
         return
-    before = len(results.failed)
+    bad = {}
     for program in ET.parse(report).getroot().iter("testsuite"):
-        results.add_program(label, program)
-    if status != 0 and len(results.failed) == before:
+        bad[program.get("name").split(" / ")[-1]] = results.add_program(label, program)
+    # A program that printed only good results and then crashed, hung, or broke its plan.
+    for name, result in bad_ends(build):
+        if not bad.get(name):
+            results.failed.append("%s%s: %s" % (label, name, result))
+    if status != 0 and not results.failed:
         results.failed.append("%s: meson test exited with status %d" % (tree, status))
 
 
