@@ -5,7 +5,10 @@
  * is lowered, and a guest with private pages is refused. What the source gives out is meant for
  * another daemon and stays lowered: a destination without this library then fails to start QEMU. On
  * the destination, XML arrives lowered and passes as it is; the checks of a start come first there,
- * while there is somebody to tell. Cookies are libvirt's own and are not looked at. */
+ * while there is somebody to tell. Cookies are libvirt's own and are not looked at.
+ *
+ * An embedded driver has no daemon in front: there the public functions, with which clients start a
+ * migration, call the driver directly. In clients of a daemon they pass through here untouched. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -257,4 +260,70 @@ virDomainMigratePerform3Params(virDomainPtr domain, const char *dconnuri,
         return -1;
     return gmemReal()->virDomainMigratePerform3Params(domain, dconnuri, ours.list, ours.n, cookiein,
                                                       cookieinlen, cookieout, cookieoutlen, flags);
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainMigrate(virDomainPtr domain, virConnectPtr dconn, unsigned long flags, const char *dname,
+                 const char *uri, unsigned long bandwidth)
+{
+    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+        return NULL;
+    return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainMigrate2(virDomainPtr domain, virConnectPtr dconn, const char *dxml, unsigned long flags,
+                  const char *dname, const char *uri, unsigned long bandwidth)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateLower(domain, dxml, &lowered) < 0)
+        return NULL;
+    return gmemReal()->virDomainMigrate2(domain, dconn, lowered != NULL ? lowered : dxml, flags,
+                                         dname, uri, bandwidth);
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainMigrate3(virDomainPtr domain, virConnectPtr dconn, virTypedParameterPtr params,
+                  unsigned int nparams, unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, (int)nparams, NULL};
+
+    if (gmemMigrateLowerParams(domain, &ours) < 0)
+        return NULL;
+    return gmemReal()->virDomainMigrate3(domain, dconn, ours.list, nparams, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainMigrateToURI(virDomainPtr domain, const char *duri, unsigned long flags, const char *dname,
+                      unsigned long bandwidth)
+{
+    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+        return -1;
+    return gmemReal()->virDomainMigrateToURI(domain, duri, flags, dname, bandwidth);
+}
+
+GMEM_INTERPOSED int
+virDomainMigrateToURI2(virDomainPtr domain, const char *dconnuri, const char *miguri,
+                       const char *dxml, unsigned long flags, const char *dname,
+                       unsigned long bandwidth)
+{
+    g_autofree char *lowered = NULL;
+
+    if (gmemMigrateLower(domain, dxml, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainMigrateToURI2(domain, dconnuri, miguri,
+                                              lowered != NULL ? lowered : dxml, flags, dname,
+                                              bandwidth);
+}
+
+GMEM_INTERPOSED int
+virDomainMigrateToURI3(virDomainPtr domain, const char *dconnuri, virTypedParameterPtr params,
+                       unsigned int nparams, unsigned int flags)
+{
+    g_auto(gmemParams) ours = {params, (int)nparams, NULL};
+
+    if (gmemMigrateLowerParams(domain, &ours) < 0)
+        return -1;
+    return gmemReal()->virDomainMigrateToURI3(domain, dconnuri, ours.list, nparams, flags);
 }

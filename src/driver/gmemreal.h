@@ -35,7 +35,13 @@
     X(virDomainManagedSaveDefineXML)                                                               \
     X(virDomainManagedSaveGetXMLDesc)                                                              \
     X(virDomainMemoryPeek)                                                                         \
+    X(virDomainMigrate)                                                                            \
+    X(virDomainMigrate2)                                                                           \
+    X(virDomainMigrate3)                                                                           \
     X(virDomainMigrateStartPostCopy)                                                               \
+    X(virDomainMigrateToURI)                                                                       \
+    X(virDomainMigrateToURI2)                                                                      \
+    X(virDomainMigrateToURI3)                                                                      \
     X(virDomainRestore)                                                                            \
     X(virDomainRestoreFlags)                                                                       \
     X(virDomainRestoreParams)                                                                      \
