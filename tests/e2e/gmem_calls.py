@@ -148,3 +148,29 @@ def answer(call):
         return call()
     except LibvirtError as error:
         return 'refused: %r' % error
+
+
+def _pair_value(text):
+    return re.search(r"<qemu:arg value='-x-libvirt-gmem'/>\s*<qemu:arg value='([^']*)'/>", text)[1]
+
+
+def pretend_convertible(rig, name, xml, stop, start):
+    """Lets libvirt believe that a running, fully shared domain is a convertible one, which this host
+    could not run: libvirt is stopped, its status file gets the carrier that a convertible domain has,
+    and libvirt is started. QEMU knows nothing of it.
+
+    @xml: the domain's; @stop, @start: of libvirt."""
+    embedded = not isinstance(rig, DaemonRig)
+    directory = rig.directory + '/etc/qemu/' if embedded else '/etc/libvirt/qemu/'
+    state = (rig.directory + '/run/qemu/' if embedded else '/run/libvirt/qemu/') + name + '.xml'
+    client = rig.python()
+    donor = re.sub('<uuid>.*</uuid>', '', convertible(xml)).replace(
+        '<name>%s<' % name, '<name>donor<')
+    client.define(donor)
+    value = _pair_value(rig.read(directory + 'donor.xml'))
+    client.undefine('donor')
+    client.close()
+    stop()
+    status = rig.read(state)
+    rig.write(state, status.replace(_pair_value(status), value), 0o600)
+    start()

@@ -582,7 +582,8 @@ class PythonClient:
     def call(self, domain, method, *arguments):
         """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…).
 
-        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME], and so may arguments."""
+        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME], and so may arguments; those may
+        be {'open': URI}, too, a connection."""
         self.process.stdin.write(json.dumps([domain, method, arguments]) + '\n')
         self.process.stdin.flush()
         return self._answer()
@@ -695,6 +696,8 @@ def _client(uri):
                 if isinstance(value, list) and value[1:2] in (['snapshot'], ['checkpoint']):
                     outer = connection.lookupByName(value[0])
                     return getattr(outer, value[1] + 'LookupByName')(value[2])
+                if isinstance(value, dict) and 'open' in value:
+                    return libvirt.open(value['open'])
                 return value
             target = connection
             if name is not None:

@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 
-from gmem_calls import ERR_OPERATION_UNSUPPORTED, other_mode, plain, convertible, titled
+from gmem_calls import (ERR_OPERATION_UNSUPPORTED, convertible, other_mode, plain,
+                        pretend_convertible, titled)
 from gmem_checks import Guest, evidence, shows_private
 from gmem_hosts import Host, connect
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, Failure, Skip, Suite, domain, kvm_extension,
-                      library, need_guest_memfd, need_root, wait_for)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, EmbedRig, Failure, Skip, Suite,
+                      domain, kvm_extension, library, need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -238,7 +239,7 @@ def _(check):
             '</domain>', "<qemu:commandline><qemu:arg value='%s'/><qemu:arg value='{}'/>"
             '</qemu:commandline></domain>' % OPTION)
         check.refused(lambda f=function, l=flags, x=forged: Hosts.there.private(
-            f, None, flags=l, **carried(f, x)), 27)
+            f, None, flags=l, **carried(f, x)), ERR_XML_ERROR)
     Hosts.stays(check, number)
 
 
@@ -347,6 +348,106 @@ def _(check):
             Hosts.refused(check, options, part='qemu-gmem.so')
     finally:
         there.restart(library())
+
+
+class Embedded:
+    """A domain in an embedded driver, and how it gets to the host that has none."""
+
+    def __init__(self, name):
+        self.rig = EmbedRig(library())
+        self.python = self.rig.python()
+        self.name = name
+        there = Hosts.there
+        self.remote = 'qemu+unix:///system?socket=' + there.outer('/run/libvirt/libvirt-sock')
+        self.through = 'unix://' + os.path.join(there.root, 'run', 'ram')
+        self.guest = Guest(self.rig, '/run/serial2')
+        there.guest_image(name)
+        self.python.define(domain(name, memory=20 * KIB, serial='/run/serial2',
+                                  boot=self.rig.guest_image(name)))
+        self.python.start(name)
+        self.guest.wait_pass(0)
+        self.boot = self.guest.text
+
+    def dump(self):
+        return self.python.dumpxml(self.name, '--migratable', '--security-info')
+
+
+@suite.test('out of an embedded driver: the functions that clients call')
+def _(check):
+    Hosts.need()
+    embedded = Embedded('embedded')
+    name, call, there = embedded.name, embedded.python.call, Hosts.there
+    flags = LIVE | PEER2PEER | UNSAFE
+    dump = embedded.dump()
+    for made, mode in ((plain(dump), None), (convertible(dump), 'convertible')):
+        reason = other_mode('fully-shared', mode)
+        check.refused(lambda m=made: call(name, 'migrateToURI2', embedded.remote, embedded.through,
+                                          m, flags, None, 0), ERR_CONFIG_UNSUPPORTED, reason)
+        check.refused(lambda m=made: call(name, 'migrateToURI3', embedded.remote, {
+            'migrate_uri': embedded.through, 'destination_xml': m}, flags),
+            ERR_CONFIG_UNSUPPORTED, reason)
+    check.equal(embedded.python.state(name), 'running', 'state')
+    last = embedded.guest.wait_pass(0)[0]
+    call(name, 'migrateToURI3', embedded.remote, {
+        'migrate_uri': embedded.through, 'destination_xml': titled(dump, 'moved')}, flags)
+    guest = Guest(there, '/run/serial2')
+    check.true(guest.wait_pass(last)[0] > last, 'the guest did not go on')
+    evidence(check, there.emulator(name), [20 * MIB], embedded.boot)
+    xml = there.virsh().dumpxml(name)
+    check.has(xml, '<title>moved</title>', 'dumpxml')
+    shows_private(check, xml)
+    there.virsh().destroy(name)
+    embedded.python.close()
+    embedded.rig.close()
+
+
+@suite.test('out of an embedded driver: the functions that clients call with a connection')
+def _(check):
+    Hosts.need()
+    for function in ('migrate', 'migrate2', 'migrate3'):
+        embedded = Embedded(function)
+        there = Hosts.there
+        dump = embedded.dump()
+        call = embedded.python.call
+
+        def arguments(xml, function=function, embedded=embedded):
+            flags = LIVE | UNSAFE
+            return {'migrate': (flags, None, embedded.through, 0),
+                    'migrate2': (xml, flags, None, embedded.through, 0),
+                    'migrate3': ({'migrate_uri': embedded.through, 'destination_xml': xml},
+                                 flags)}[function]
+        for made, mode in ((plain(dump), None), (convertible(dump), 'convertible')):
+            if function != 'migrate':
+                check.refused(lambda m=made: call(
+                    function, function, {'open': embedded.remote}, *arguments(m)),
+                    ERR_CONFIG_UNSUPPORTED, other_mode('fully-shared', mode))
+        call(function, function, {'open': embedded.remote}, *arguments(dump))
+        evidence(check, there.emulator(function), [20 * MIB], embedded.boot)
+        shows_private(check, there.virsh().dumpxml(function))
+        there.virsh().destroy(function)
+        embedded.python.close()
+        embedded.rig.close()
+
+
+@suite.test('a domain with private pages is refused')
+def _(check):
+    Hosts.need()
+    here = Hosts.here
+    pretend_convertible(here, 'vm', here.virsh().dumpxml('vm', '--migratable'), here.kill_daemon,
+                        here.start_daemon)
+    check.has(Hosts.virsh('dumpxml', 'vm'), "type='sw-protected'", 'dumpxml')
+    number = here.emulator('vm').pid
+    reason = ("Operation not supported: migration is not possible for a domain with <launchSecurity "
+              "type='sw-protected'/>: the host cannot read the guest's private pages")
+    for options in (('--live',), ('--live', '--p2p'), ('--live', '--p2p', '--tunnelled')):
+        check.refused(lambda o=options: Hosts.migrate(*o), message=reason)
+    for function in (*SOURCE, 'virDomainMigratePerform'):
+        check.refused(lambda f=function: here.private(f, 'vm', flags=LIVE),
+                      ERR_OPERATION_UNSUPPORTED, reason)
+    check.equal(here.emulator('vm').pid, number, "QEMU's pid")
+    check.equal(Hosts.virsh('domstate', 'vm').strip(), 'running', 'state')
+    check.equal(Hosts.there.emulators(), [], 'emulators on the destination')
+    Hosts.guest().wait_pass(Hosts.last)
 
 
 @suite.test('the end')
