@@ -44,7 +44,9 @@ class Results:
             skip = case.find("skipped")
             if skip is not None:
                 said = skip_reasons(out + (case.findtext("system-out") or ""))
-                reason = reason_of(skip) or said.get(case.get("name"))
+                # meson puts the number in front of the name
+                title = re.sub(r"^\d+\s*(?:-\s*)?", "", case.get("name"))
+                reason = reason_of(skip) or said.get(case.get("name")) or said.get(title)
                 self.skipped.append((name, reason or "no reason given"))
             elif case.find("failure") is not None or case.find("error") is not None:
                 bad += 1
