@@ -28,7 +28,7 @@ GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 MIB = 1024 * 1024
 
 # Nothing here measures time; this only says when to give up, on the slowest machine.
-PATIENCE = 120
+PATIENCE = 300
 
 
 class Skip(Exception):
