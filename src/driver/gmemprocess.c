@@ -161,8 +161,10 @@ gmemProcessLeaveEnvironment(void)
         unsetenv("LD_PRELOAD");
 }
 
-/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no libvirt. */
-__attribute__((constructor)) static void
+/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no libvirt.
+ * The first of this library's constructors (0 to 100 are the C library's), for others ask what kind
+ * of process this is. */
+__attribute__((constructor(101))) static void
 gmemProcessInit(void)
 {
     int saved = errno;
