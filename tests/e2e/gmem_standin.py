@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_standin.py: makes QEMU stand-ins (../standin/standin.py tells what they are) and other KVMs."""
+
+import io
+import json
+import os
+import zipfile
+
+from gmem_rig import BUILD, QEMU, SOURCE, Failure
+
+LAUNCHER = os.path.join(BUILD, 'tests/standin/standin-launcher')
+SCRIPT = os.path.join(SOURCE, 'tests/standin/standin.py')
+FAKE_KVM = os.path.join(BUILD, 'tests/standin/fake-kvm.so')
+
+# What the rows of "What QEMU offers" offer.
+OBJECT = ('sw-protected-vm', 'private')
+BARE_OBJECT = ('sw-protected-vm',)
+PROPERTY = ('guest-memfd',)
+X_PROPERTY = ('x-guest-memfd',)
+NEITHER = ()
+
+# Capabilities of KVM as in uapi/linux/kvm.h.
+HAS_VM_TYPE = '235=3,233=8,231=1,234=1'
+NO_FLAGS = '244=0'
+NO_INIT_SHARED = '244=1'
+
+
+def launcher():
+    for path in (LAUNCHER, FAKE_KVM):
+        if not os.path.exists(path):
+            raise Failure('%s is not built' % path)
+    with open(LAUNCHER, 'rb') as file:
+        return file.read()
+
+
+class StandIn:
+    """A stand-in in a sandbox, at @path there."""
+
+    def __init__(self, rig, offers, path='/run/emulator'):
+        self.rig = rig
+        self.path = path
+        self.record = path + '.started'
+        self.tally = path + '.asked'
+        rig.write(self.tally, '', 0o666)  # it is not asked as root
+        self.replace(offers)
+
+    def replace(self, offers, answer=None):
+        """Another one in its place, as an upgrade does: a new file under the same name.
+
+        @answer: 'hangs', 'floods', 'lies' or 'dies' when it is asked what it offers."""
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, 'w') as file:
+            file.write(SCRIPT, '__main__.py')
+            file.writestr('standin.json', json.dumps(
+                {'real': QEMU, 'offers': list(offers), 'record': self.record,
+                 'asked': self.tally, 'answer': answer}))
+        path = self.rig.outer(self.path)
+        with open(path + '.new', 'wb') as file:
+            file.write(launcher() + archive.getvalue())
+        os.chmod(path + '.new', 0o755)
+        os.rename(path + '.new', path)
+
+    def starts(self):
+        """What it was started with, each time: 'argv', 'preload', 'offers'."""
+        return [json.loads(line) for line in self.rig.read(self.record).splitlines()]
+
+    def asked(self):
+        """How often it was asked what it offers, by libvirt-gmem: libvirt itself asks otherwise."""
+        return len(self.rig.read(self.tally))
+
+    def forget(self):
+        self.rig.write(self.record, '')
+
+
+def values(argv, option):
+    return [value for name, value in zip(argv, argv[1:]) if name == option]
+
+
+def backends(argv):
+    """Properties of the memory backends on a command line, those in key=value notation as text."""
+    result = {}
+    for value in values(argv, '-object'):
+        if value.startswith('{'):
+            properties = json.loads(value)
+        else:
+            first, *rest = value.split(',')
+            properties = dict([('qom-type', first)] + [part.split('=', 1) for part in rest])
+        if properties['qom-type'].startswith('memory-backend-'):
+            result[properties['id']] = properties
+    return result
