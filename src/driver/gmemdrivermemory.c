@@ -41,8 +41,8 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory)
     return -1;
 }
 
-/* The domain as its user wrote it, with @device in it; NULL where it is none of ours. libvirt adds a
- * memory device to <currentMemory>, too, so what that was says nothing. */
+/* The domain as its user wrote it, with @device in it; NULL where it is none of ours. libvirt adds
+ * a memory device to <currentMemory>, too, so what that was says nothing. */
 static char *
 gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device, bool memory)
 {
@@ -171,7 +171,9 @@ virDomainCoreDump(virDomainPtr domain, const char *to, unsigned int flags)
 }
 
 GMEM_INTERPOSED int
-virDomainCoreDumpWithFormat(virDomainPtr domain, const char *to, unsigned int format,
+virDomainCoreDumpWithFormat(virDomainPtr domain,
+                            const char *to,
+                            unsigned int format,
                             unsigned int flags)
 {
     if (gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
@@ -180,8 +182,8 @@ virDomainCoreDumpWithFormat(virDomainPtr domain, const char *to, unsigned int fo
 }
 
 GMEM_INTERPOSED int
-virDomainMemoryPeek(virDomainPtr domain, unsigned long long start, size_t size, void *buffer,
-                    unsigned int flags)
+virDomainMemoryPeek(
+    virDomainPtr domain, unsigned long long start, size_t size, void *buffer, unsigned int flags)
 {
     if (gmemDriverRefuseConvertible(domain, _("a look into memory")) < 0)
         return -1;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdrivermigrate.c: in front of the functions through which libvirt's daemon serves migration.
  *
- * On the source, XML that a user hands in (for the destination, or for its persistent configuration)
- * is lowered, and a guest with private pages is refused. What the source gives out is meant for
- * another daemon and stays lowered: a destination without this library then fails to start QEMU. On
- * the destination, XML arrives lowered and passes as it is; the checks of a start come first there,
- * while there is somebody to tell. Cookies are libvirt's own and are not looked at.
+ * On the source, XML that a user hands in (for the destination, or for its persistent
+ * configuration) is lowered, and a guest with private pages is refused. What the source gives out
+ * is meant for another daemon and stays lowered: a destination without this library then fails to
+ * start QEMU. On the destination, XML arrives lowered and passes as it is; the checks of a start
+ * come first there, while there is somebody to tell. Cookies are libvirt's own and are not looked
+ * at.
  *
  * An embedded driver has no daemon in front: there the public functions, with which clients start a
  * migration, call the driver directly. In clients of a daemon they pass through here untouched. */
@@ -41,7 +42,8 @@ gmemMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
     g_autoptr(gmemPlan) plan = NULL;
 
     *lowered = NULL;
-    if (domain != NULL && gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &plan) < 0)
+    if (domain != NULL &&
+        gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &plan) < 0)
         return -1;
     return gmemMigrateCheckSource(domain, xml != NULL, plan);
 }
@@ -70,7 +72,10 @@ gmemMigrateCheckStart(virConnectPtr conn, const gmemPlan *plan, unsigned long fl
 }
 
 static int
-gmemMigrateCheckDestination(virConnectPtr conn, const char *xml, unsigned long flags, char **lowered)
+gmemMigrateCheckDestination(virConnectPtr conn,
+                            const char *xml,
+                            unsigned long flags,
+                            char **lowered)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
@@ -89,9 +94,9 @@ gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsign
     return gmemMigrateCheckStart(conn, plan, flags);
 }
 
-/* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds out
- * only in the middle that the kernel does not tell it of such touches on guest_memfd; by then neither
- * host has all of the guest, and it is lost. */
+/* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds
+ * out only in the middle that the kernel does not tell it of such touches on guest_memfd; by then
+ * neither host has all of the guest, and it is lost. */
 static int
 gmemMigrateRefusePostCopy(virDomainPtr domain)
 {
@@ -116,9 +121,15 @@ virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned int flags)
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepare2(virConnectPtr dconn, char **cookie, int *cookielen, const char *uri_in,
-                         char **uri_out, unsigned long flags, const char *dname,
-                         unsigned long bandwidth, const char *dom_xml)
+virDomainMigratePrepare2(virConnectPtr dconn,
+                         char **cookie,
+                         int *cookielen,
+                         const char *uri_in,
+                         char **uri_out,
+                         unsigned long flags,
+                         const char *dname,
+                         unsigned long bandwidth,
+                         const char *dom_xml)
 {
     g_autofree char *lowered = NULL;
 
@@ -130,8 +141,12 @@ virDomainMigratePrepare2(virConnectPtr dconn, char **cookie, int *cookielen, con
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepareTunnel(virConnectPtr dconn, virStreamPtr st, unsigned long flags,
-                              const char *dname, unsigned long bandwidth, const char *dom_xml)
+virDomainMigratePrepareTunnel(virConnectPtr dconn,
+                              virStreamPtr st,
+                              unsigned long flags,
+                              const char *dname,
+                              unsigned long bandwidth,
+                              const char *dom_xml)
 {
     g_autofree char *lowered = NULL;
 
@@ -142,8 +157,13 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn, virStreamPtr st, unsigned lon
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePerform(virDomainPtr domain, const char *cookie, int cookielen, const char *uri,
-                        unsigned long flags, const char *dname, unsigned long bandwidth)
+virDomainMigratePerform(virDomainPtr domain,
+                        const char *cookie,
+                        int cookielen,
+                        const char *uri,
+                        unsigned long flags,
+                        const char *dname,
+                        unsigned long bandwidth)
 {
     if (gmemMigrateCheckSource(domain, false, NULL) < 0)
         return -1;
@@ -152,8 +172,13 @@ virDomainMigratePerform(virDomainPtr domain, const char *cookie, int cookielen, 
 }
 
 GMEM_INTERPOSED char *
-virDomainMigrateBegin3(virDomainPtr domain, const char *xmlin, char **cookieout, int *cookieoutlen,
-                       unsigned long flags, const char *dname, unsigned long bandwidth)
+virDomainMigrateBegin3(virDomainPtr domain,
+                       const char *xmlin,
+                       char **cookieout,
+                       int *cookieoutlen,
+                       unsigned long flags,
+                       const char *dname,
+                       unsigned long bandwidth)
 {
     g_autofree char *lowered = NULL;
 
@@ -164,9 +189,16 @@ virDomainMigrateBegin3(virDomainPtr domain, const char *xmlin, char **cookieout,
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepare3(virConnectPtr dconn, const char *cookiein, int cookieinlen,
-                         char **cookieout, int *cookieoutlen, const char *uri_in, char **uri_out,
-                         unsigned long flags, const char *dname, unsigned long bandwidth,
+virDomainMigratePrepare3(virConnectPtr dconn,
+                         const char *cookiein,
+                         int cookieinlen,
+                         char **cookieout,
+                         int *cookieoutlen,
+                         const char *uri_in,
+                         char **uri_out,
+                         unsigned long flags,
+                         const char *dname,
+                         unsigned long bandwidth,
                          const char *dom_xml)
 {
     g_autofree char *lowered = NULL;
@@ -179,24 +211,37 @@ virDomainMigratePrepare3(virConnectPtr dconn, const char *cookiein, int cookiein
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepareTunnel3(virConnectPtr dconn, virStreamPtr st, const char *cookiein,
-                               int cookieinlen, char **cookieout, int *cookieoutlen,
-                               unsigned long flags, const char *dname, unsigned long bandwidth,
+virDomainMigratePrepareTunnel3(virConnectPtr dconn,
+                               virStreamPtr st,
+                               const char *cookiein,
+                               int cookieinlen,
+                               char **cookieout,
+                               int *cookieoutlen,
+                               unsigned long flags,
+                               const char *dname,
+                               unsigned long bandwidth,
                                const char *dom_xml)
 {
     g_autofree char *lowered = NULL;
 
     if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepareTunnel3(
-        dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen, flags, dname, bandwidth,
-        lowered != NULL ? lowered : dom_xml);
+    return gmemReal()->virDomainMigratePrepareTunnel3(dconn, st, cookiein, cookieinlen, cookieout,
+                                                      cookieoutlen, flags, dname, bandwidth,
+                                                      lowered != NULL ? lowered : dom_xml);
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePerform3(virDomainPtr domain, const char *xmlin, const char *cookiein,
-                         int cookieinlen, char **cookieout, int *cookieoutlen, const char *dconnuri,
-                         const char *uri, unsigned long flags, const char *dname,
+virDomainMigratePerform3(virDomainPtr domain,
+                         const char *xmlin,
+                         const char *cookiein,
+                         int cookieinlen,
+                         char **cookieout,
+                         int *cookieoutlen,
+                         const char *dconnuri,
+                         const char *uri,
+                         unsigned long flags,
+                         const char *dname,
                          unsigned long bandwidth)
 {
     g_autofree char *lowered = NULL;
@@ -209,8 +254,12 @@ virDomainMigratePerform3(virDomainPtr domain, const char *xmlin, const char *coo
 }
 
 GMEM_INTERPOSED char *
-virDomainMigrateBegin3Params(virDomainPtr domain, virTypedParameterPtr params, int nparams,
-                             char **cookieout, int *cookieoutlen, unsigned int flags)
+virDomainMigrateBegin3Params(virDomainPtr domain,
+                             virTypedParameterPtr params,
+                             int nparams,
+                             char **cookieout,
+                             int *cookieoutlen,
+                             unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
@@ -221,23 +270,33 @@ virDomainMigrateBegin3Params(virDomainPtr domain, virTypedParameterPtr params, i
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepare3Params(virConnectPtr dconn, virTypedParameterPtr params, int nparams,
-                               const char *cookiein, int cookieinlen, char **cookieout,
-                               int *cookieoutlen, char **uri_out, unsigned int flags)
+virDomainMigratePrepare3Params(virConnectPtr dconn,
+                               virTypedParameterPtr params,
+                               int nparams,
+                               const char *cookiein,
+                               int cookieinlen,
+                               char **cookieout,
+                               int *cookieoutlen,
+                               char **uri_out,
+                               unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepare3Params(dconn, ours.list, ours.n, cookiein,
-                                                      cookieinlen, cookieout, cookieoutlen, uri_out,
-                                                      flags);
+    return gmemReal()->virDomainMigratePrepare3Params(
+        dconn, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, uri_out, flags);
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePrepareTunnel3Params(virConnectPtr dconn, virStreamPtr st,
-                                     virTypedParameterPtr params, int nparams, const char *cookiein,
-                                     int cookieinlen, char **cookieout, int *cookieoutlen,
+virDomainMigratePrepareTunnel3Params(virConnectPtr dconn,
+                                     virStreamPtr st,
+                                     virTypedParameterPtr params,
+                                     int nparams,
+                                     const char *cookiein,
+                                     int cookieinlen,
+                                     char **cookieout,
+                                     int *cookieoutlen,
                                      unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
@@ -249,9 +308,14 @@ virDomainMigratePrepareTunnel3Params(virConnectPtr dconn, virStreamPtr st,
 }
 
 GMEM_INTERPOSED int
-virDomainMigratePerform3Params(virDomainPtr domain, const char *dconnuri,
-                               virTypedParameterPtr params, int nparams, const char *cookiein,
-                               int cookieinlen, char **cookieout, int *cookieoutlen,
+virDomainMigratePerform3Params(virDomainPtr domain,
+                               const char *dconnuri,
+                               virTypedParameterPtr params,
+                               int nparams,
+                               const char *cookiein,
+                               int cookieinlen,
+                               char **cookieout,
+                               int *cookieoutlen,
                                unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
@@ -263,8 +327,12 @@ virDomainMigratePerform3Params(virDomainPtr domain, const char *dconnuri,
 }
 
 GMEM_INTERPOSED virDomainPtr
-virDomainMigrate(virDomainPtr domain, virConnectPtr dconn, unsigned long flags, const char *dname,
-                 const char *uri, unsigned long bandwidth)
+virDomainMigrate(virDomainPtr domain,
+                 virConnectPtr dconn,
+                 unsigned long flags,
+                 const char *dname,
+                 const char *uri,
+                 unsigned long bandwidth)
 {
     if (gmemMigrateCheckSource(domain, false, NULL) < 0)
         return NULL;
@@ -272,8 +340,13 @@ virDomainMigrate(virDomainPtr domain, virConnectPtr dconn, unsigned long flags, 
 }
 
 GMEM_INTERPOSED virDomainPtr
-virDomainMigrate2(virDomainPtr domain, virConnectPtr dconn, const char *dxml, unsigned long flags,
-                  const char *dname, const char *uri, unsigned long bandwidth)
+virDomainMigrate2(virDomainPtr domain,
+                  virConnectPtr dconn,
+                  const char *dxml,
+                  unsigned long flags,
+                  const char *dname,
+                  const char *uri,
+                  unsigned long bandwidth)
 {
     g_autofree char *lowered = NULL;
 
@@ -284,8 +357,11 @@ virDomainMigrate2(virDomainPtr domain, virConnectPtr dconn, const char *dxml, un
 }
 
 GMEM_INTERPOSED virDomainPtr
-virDomainMigrate3(virDomainPtr domain, virConnectPtr dconn, virTypedParameterPtr params,
-                  unsigned int nparams, unsigned int flags)
+virDomainMigrate3(virDomainPtr domain,
+                  virConnectPtr dconn,
+                  virTypedParameterPtr params,
+                  unsigned int nparams,
+                  unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 
@@ -295,7 +371,10 @@ virDomainMigrate3(virDomainPtr domain, virConnectPtr dconn, virTypedParameterPtr
 }
 
 GMEM_INTERPOSED int
-virDomainMigrateToURI(virDomainPtr domain, const char *duri, unsigned long flags, const char *dname,
+virDomainMigrateToURI(virDomainPtr domain,
+                      const char *duri,
+                      unsigned long flags,
+                      const char *dname,
                       unsigned long bandwidth)
 {
     if (gmemMigrateCheckSource(domain, false, NULL) < 0)
@@ -304,22 +383,28 @@ virDomainMigrateToURI(virDomainPtr domain, const char *duri, unsigned long flags
 }
 
 GMEM_INTERPOSED int
-virDomainMigrateToURI2(virDomainPtr domain, const char *dconnuri, const char *miguri,
-                       const char *dxml, unsigned long flags, const char *dname,
+virDomainMigrateToURI2(virDomainPtr domain,
+                       const char *dconnuri,
+                       const char *miguri,
+                       const char *dxml,
+                       unsigned long flags,
+                       const char *dname,
                        unsigned long bandwidth)
 {
     g_autofree char *lowered = NULL;
 
     if (gmemMigrateLower(domain, dxml, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigrateToURI2(domain, dconnuri, miguri,
-                                              lowered != NULL ? lowered : dxml, flags, dname,
-                                              bandwidth);
+    return gmemReal()->virDomainMigrateToURI2(
+        domain, dconnuri, miguri, lowered != NULL ? lowered : dxml, flags, dname, bandwidth);
 }
 
 GMEM_INTERPOSED int
-virDomainMigrateToURI3(virDomainPtr domain, const char *dconnuri, virTypedParameterPtr params,
-                       unsigned int nparams, unsigned int flags)
+virDomainMigrateToURI3(virDomainPtr domain,
+                       const char *dconnuri,
+                       virTypedParameterPtr params,
+                       unsigned int nparams,
+                       unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 

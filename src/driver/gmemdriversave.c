@@ -11,8 +11,8 @@
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* What @xml, as libvirt keeps it, asks for. Takes @xml over. Returns false where there is none: then
- * there is nothing to compare with, and the real function will say what is wrong. */
+/* What @xml, as libvirt keeps it, asks for. Takes @xml over. Returns false where there is none:
+ * then there is nothing to compare with, and the real function will say what is wrong. */
 static bool
 gmemSaveGetPlan(char *xml, gmemPlan **plan)
 {
@@ -37,7 +37,8 @@ gmemSaveCheckMode(char *xml, const gmemPlan *now)
     return gmemSaveGetPlan(xml, &then) ? gmemDriverRefuseOtherMode(then, now) : 0;
 }
 
-/* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in. */
+/* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in.
+ */
 static int
 gmemSaveLower(virDomainPtr domain, const char *xml, char **lowered)
 {
@@ -87,7 +88,9 @@ virDomainSaveFlags(virDomainPtr domain, const char *to, const char *dxml, unsign
 }
 
 GMEM_INTERPOSED int
-virDomainSaveParams(virDomainPtr domain, virTypedParameterPtr params, int nparams,
+virDomainSaveParams(virDomainPtr domain,
+                    virTypedParameterPtr params,
+                    int nparams,
                     unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
@@ -96,8 +99,8 @@ virDomainSaveParams(virDomainPtr domain, virTypedParameterPtr params, int nparam
 
     if (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
         gmemSaveLower(domain, dxml, &lowered) < 0 ||
-        (domain != NULL && gmemParamsLower(virDomainGetConnect(domain), &ours,
-                                           VIR_DOMAIN_SAVE_PARAM_DXML, NULL) < 0))
+        (domain != NULL &&
+         gmemParamsLower(virDomainGetConnect(domain), &ours, VIR_DOMAIN_SAVE_PARAM_DXML, NULL) < 0))
         return -1;
     return gmemReal()->virDomainSaveParams(domain, ours.list, ours.n, flags);
 }
@@ -131,7 +134,9 @@ virDomainRestoreFlags(virConnectPtr conn, const char *from, const char *dxml, un
 }
 
 GMEM_INTERPOSED int
-virDomainRestoreParams(virConnectPtr conn, virTypedParameterPtr params, int nparams,
+virDomainRestoreParams(virConnectPtr conn,
+                       virTypedParameterPtr params,
+                       int nparams,
                        unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
@@ -152,7 +157,9 @@ virDomainSaveImageGetXMLDesc(virConnectPtr conn, const char *file, unsigned int 
 }
 
 GMEM_INTERPOSED int
-virDomainSaveImageDefineXML(virConnectPtr conn, const char *file, const char *dxml,
+virDomainSaveImageDefineXML(virConnectPtr conn,
+                            const char *file,
+                            const char *dxml,
                             unsigned int flags)
 {
     g_autofree char *lowered = NULL;
