@@ -128,7 +128,8 @@ testUntagged(void)
     g_assert_cmphex(caps->flags, ==, 0);
 }
 
-/* An index and not a search per lookup: 200,000 entries would take hours otherwise. */
+/* An index and not a search per lookup, which would take minutes. No more entries, because yajl
+ * grows arrays by one, and with the AddressSanitizer of gcc 16 each time is a new mapping. */
 static void
 testLarge(void)
 {
@@ -137,9 +138,9 @@ testLarge(void)
     g_autoptr(gmemQEMUCaps) caps = NULL;
     size_t i;
 
-    for (i = 0; i < 200000; i++)
+    for (i = 0; i < 40000; i++)
         g_string_append_printf(text, "{\"name\": \"t%zu\", \"meta-type\": \"enum\"},\n",
-                               i * 7919 % 200000);
+                               i * 7919 % 40000);
     /* One line is one reply. */
     g_strdelimit(text->str + strlen(GREETING DONE), "\n", ' ');
     g_string_append(text,
