@@ -39,7 +39,7 @@ def running(kind):
     def _(check):
         need_guest_memfd()
         host = it['host'] = Host(kind)
-        host.run(cells=[24 * KIB], slots=True)
+        host.run(cells=[40 * KIB], slots=True)
         it['emulator'] = host.rig.emulator('vm').pid
         xml = host.python.dumpxml('vm', '--migratable')
         host.python.close()

@@ -251,9 +251,9 @@ def saves(kind):
         host.call('vm', 'undefineFlags', 1)  # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         check.equal(host.python.names(), [], 'domains')
         # A new one starts afresh.
-        host.run(cells=[20 * KIB])
+        host.run(cells=[44 * KIB])
         check.has(host.guest.text, 'boot found', "the guest's serial port")
-        host.evidence(check, host.guest.text, sizes=[20 * MIB])
+        host.evidence(check, host.guest.text, sizes=[44 * MIB])
         host.python.destroy('vm')
         host.python.undefine('vm')
 

@@ -11,7 +11,7 @@ from gmem_rig import (ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB, DaemonRig
 
 suite = Suite()
 
-SIZE = 24 * MIB
+SIZE = 40 * MIB
 DISK = '/run/snapshots.qcow2'
 MEMORY = '/run/snapshot.memory'
 OPTION = '-x-libvirt-gmem'
