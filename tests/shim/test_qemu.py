@@ -96,6 +96,7 @@ def hot_plugged(before_run):
             if not before_run:
                 qmp('cont')
                 qemu.wait_said('verified')
+                qemu.wait_serial(r'wrote \d+ pages', 0)
             plug(qmp, 0, 48)
             plug(qmp, 1, 56)
             require_guest_memfd(qemu.pid, [48, 56, 64])
