@@ -284,20 +284,22 @@ def _(check):
     Hosts.last = Hosts.guest().wait_pass(Hosts.last)[0]
     Hosts.there.write(SERIAL, '')
     client = here.python()
-    # Some twenty seconds' worth, if nobody lifted the limit.
-    with here.popen(['/usr/bin/virsh', 'migrate', 'vm', Hosts.there.remote, '--unsafe', '--live', '--p2p',
-                     '--postcopy', '--bandwidth', '3'], stdout=subprocess.PIPE,
+    number = here.emulator('vm').pid
+    # Some eight seconds' worth.
+    with here.popen(['/usr/bin/virsh', 'migrate', 'vm', Hosts.there.remote, '--unsafe', '--live',
+                     '--p2p', '--postcopy', '--bandwidth', '10'], stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT, env=here.environment(), text=True) as migration:
         wait_for(lambda: migration.poll() is not None or client.call('vm', 'jobStats', 0)['type'],
                  'the migration')
-        if migration.poll() is not None:
-            raise Failure('no migration: ' + migration.communicate()[0])
         check.refused(lambda: client.call('vm', 'migrateStartPostCopy', 0),
                       ERR_OPERATION_UNSUPPORTED, reason)
-        client.call('vm', 'migrateSetMaxSpeed', 1000, 0)
-        check.equal(migration.communicate()[0].strip(), '', "virsh's output")
-        check.equal(migration.returncode, 0, "virsh's status")
+        output = migration.communicate()[0].strip()
     client.close()
+    if migration.returncode and 'TMPFS or HUGETLBFS' in output:
+        # Newer ones of QEMU look at the file system before they enable it.
+        Hosts.stays(check, number)
+        return
+    check.equal((migration.returncode, output), (0, ''), "virsh's status and output")
     Hosts.here, Hosts.there = Hosts.there, Hosts.here
     Hosts.last = Hosts.guest().wait_pass(Hosts.last)[0]
     evidence(check, Hosts.here.emulator('vm'), SIZES, Hosts.boot)
