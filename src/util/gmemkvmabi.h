@@ -7,6 +7,9 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 
+#ifndef KVM_CAP_EXIT_HYPERCALL
+#define KVM_CAP_EXIT_HYPERCALL 201
+#endif
 #ifndef KVM_CAP_USER_MEMORY2
 #define KVM_CAP_USER_MEMORY2 231
 #endif
@@ -34,6 +37,33 @@
 #define KVM_MEMORY_ATTRIBUTE_PRIVATE (1ULL << 3)
 #endif
 
+/* Of a memory slot: it has a guest_memfd, too. */
+#ifndef KVM_MEM_GUEST_MEMFD
+#define KVM_MEM_GUEST_MEMFD (1UL << 2)
+#endif
+
+/* The guest asks for pages to be private or shared (Documentation/virt/kvm/x86/hypercalls.rst). */
+#ifndef KVM_HC_MAP_GPA_RANGE
+#define KVM_HC_MAP_GPA_RANGE 12
+#endif
+#ifndef KVM_MAP_GPA_RANGE_ENCRYPTED
+#define KVM_MAP_GPA_RANGE_ENCRYPTED (1 << 4)
+#endif
+/* CPUID leaf KVM_CPUID_FEATURES, EAX: that hypercall may be made. */
+#ifndef KVM_FEATURE_HC_MAP_GPA_RANGE
+#define KVM_FEATURE_HC_MAP_GPA_RANGE 16
+#endif
+
+#ifndef KVM_EXIT_HYPERCALL
+#define KVM_EXIT_HYPERCALL 3
+#endif
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT 39
+#endif
+#ifndef KVM_MEMORY_EXIT_FLAG_PRIVATE
+#define KVM_MEMORY_EXIT_FLAG_PRIVATE (1ULL << 3)
+#endif
+
 #ifndef GUEST_MEMFD_FLAG_MMAP
 #define GUEST_MEMFD_FLAG_MMAP (1ULL << 0)
 #endif
@@ -49,3 +79,35 @@ struct gmemKVMCreateGuestMemfd {
 };
 
 #define GMEM_KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct gmemKVMCreateGuestMemfd)
+
+/* The argument of KVM_SET_USER_MEMORY_REGION2: begins like that of the older request. Bytes. */
+struct gmemKVMMemoryRegion2 {
+    uint32_t slot;
+    uint32_t flags;
+    uint64_t guest_phys_addr;
+    uint64_t memory_size;
+    uint64_t userspace_addr;
+    uint64_t guest_memfd_offset;
+    uint32_t guest_memfd;
+    uint32_t pad1;
+    uint64_t pad2[14];
+};
+
+#define GMEM_KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct gmemKVMMemoryRegion2)
+
+/* The argument of KVM_SET_MEMORY_ATTRIBUTES: bytes, multiples of the page size. */
+struct gmemKVMMemoryAttributes {
+    uint64_t address;
+    uint64_t size;
+    uint64_t attributes;
+    uint64_t flags;
+};
+
+#define GMEM_KVM_SET_MEMORY_ATTRIBUTES _IOW(KVMIO, 0xd2, struct gmemKVMMemoryAttributes)
+
+/* What struct kvm_run has at its union in an exit KVM_EXIT_MEMORY_FAULT. */
+struct gmemKVMMemoryFault {
+    uint64_t flags;
+    uint64_t gpa;
+    uint64_t size;
+};

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemconf.c: what the administrator has decided for all domains of the host. */
+
+#include "gmemconf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+
+#define GMEM_CONF_GROUP "convertible"
+#define GMEM_CONF_START "start"
+
+/* Some lines are expected; nobody reads megabytes in the daemon's stead. */
+#define GMEM_CONF_SIZE_MAX (64 * 1024)
+
+/* Whoever can write the file decides how domains start. */
+static int
+gmemConfCheckOwner(const char *path, int fd, GError **error)
+{
+    struct stat file;
+
+    if (fstat(fd, &file) < 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                            g_strerror(errno));
+    if (!S_ISREG(file.st_mode))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is no regular file"), path);
+    if (file.st_uid != 0 || (file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("'%s' has to be owned and writable by root only"), path);
+    return 0;
+}
+
+/* The whole file, NUL-terminated; NULL with @error, or without where there is none. */
+static char *
+gmemConfLoad(const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    size_t length = 0;
+    ssize_t got = 1;
+
+    if (fd < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                         g_strerror(errno));
+        return NULL;
+    }
+    if (gmemConfCheckOwner(path, fd, error) < 0) {
+        close(fd);
+        return NULL;
+    }
+    text = g_malloc0(GMEM_CONF_SIZE_MAX + 1);
+    while (got > 0 && length < GMEM_CONF_SIZE_MAX) {
+        got = read(fd, text + length, GMEM_CONF_SIZE_MAX - length);
+        if (got > 0)
+            length += (size_t)got;
+    }
+    close(fd);
+    if (got < 0 || length == GMEM_CONF_SIZE_MAX) {
+        gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                     got < 0 ? g_strerror(errno) : g_strerror(EFBIG));
+        return NULL;
+    }
+    return g_steal_pointer(&text);
+}
+
+static int
+gmemConfParse(const char *path, GKeyFile *file, gmemConf *conf, GError **error)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    g_auto(GStrv) keys = NULL;
+    g_autofree char *start = NULL;
+    size_t i;
+
+    for (i = 0; groups[i] != NULL; i++) {
+        if (strcmp(groups[i], GMEM_CONF_GROUP) != 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("'%s' has the group [%s], which is not known"), path, groups[i]);
+    }
+    keys = g_key_file_get_keys(file, GMEM_CONF_GROUP, NULL, NULL);
+    for (i = 0; keys != NULL && keys[i] != NULL; i++) {
+        if (strcmp(keys[i], GMEM_CONF_START) != 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("'%s' has the key '%s' in [%s], which is not known"), path,
+                                keys[i], GMEM_CONF_GROUP);
+    }
+    start = g_key_file_get_string(file, GMEM_CONF_GROUP, GMEM_CONF_START, NULL);
+    if (start != NULL && strcmp(start, "private") != 0 && strcmp(start, "shared") != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("'%s' has %s=%s in [%s]: it can be 'shared' or 'private'"), path,
+                            GMEM_CONF_START, start, GMEM_CONF_GROUP);
+    conf->startPrivate = g_strcmp0(start, "private") == 0;
+    return 0;
+}
+
+int
+gmemConfRead(const char *path, gmemConf *conf, GError **error)
+{
+    g_autoptr(GKeyFile) file = NULL;
+    g_autoptr(GError) failed = NULL;
+    g_autofree char *text = NULL;
+
+    memset(conf, 0, sizeof(*conf));
+    text = gmemConfLoad(path, &failed);
+    if (failed != NULL) {
+        g_propagate_error(error, g_steal_pointer(&failed));
+        return -1;
+    }
+    if (text == NULL)
+        return 0;
+    file = g_key_file_new();
+    if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, &failed))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                            failed->message);
+    return gmemConfParse(path, file, conf, error);
+}
