@@ -8,17 +8,26 @@
  * that option and refuses to start over it; only the shim, having understood the value, takes it
  * out before QEMU's main sees it. A shim that was not loaded thus cannot go unnoticed.
  *
- * QEMU's memory-backend-memfd then runs unchanged over functions of libc that the shim stands in
- * front of: where it makes its memfd, it gets a guest_memfd of its VM. Nothing of QEMU's internals
- * is relied on, only what it asks of the kernel:
+ * QEMU then runs unchanged over functions of libc that the shim stands in front of. Nothing of
+ * QEMU's internals is relied on, only what it asks of the kernel. In mode fully-shared, where a
+ * memory-backend-memfd makes its memfd, it gets a guest_memfd of its VM. In mode convertible, the
+ * VM is a software-protected one, each RAM backend gets a guest_memfd beside its own memory, and
+ * the guest's conversions are served:
  *
- *   __libc_start_main   recognises QEMU, reads the configuration           gmemshimstart.c
- *   ioctl               KVM_CREATE_VM: remembers the VM
- *                       KVM_SET_USER_MEMORY_REGION(2): sees what is RAM    gmemshimshared.c
- *                       KVM_RUN: holds the guest back until all is right
- *   memfd_create        notes a memory backend                             gmemshimshared.c
- *   ftruncate(64)       puts the guest_memfd in its place                  gmemshimshared.c
- *   fcntl(64)           answers F_ADD_SEALS, which guest_memfd lacks       gmemshimshared.c
+ *   __libc_start_main   both: recognises QEMU, reads the configuration     gmemshimstart.c
+ *   ioctl               both: KVM_RUN: holds the guest back until all is right
+ *                       fully-shared: KVM_CREATE_VM: remembers the VM
+ *                         KVM_SET_USER_MEMORY_REGION(2): sees what is RAM  gmemshimshared.c
+ *                       convertible: KVM_CREATE_VM, KVM_CHECK_EXTENSION,
+ *                         KVM_SET_USER_MEMORY_REGION(2)                    gmemshimconvertible.c
+ *                         KVM_CREATE_VCPU, KVM_SET_CPUID2, KVM_RUN,
+ *                         KVM_SET_MP_STATE                                 gmemshimvcpu.c
+ *   memfd_create        fully-shared: notes a memory backend               gmemshimshared.c
+ *   ftruncate(64)       fully-shared: puts the guest_memfd in its place    gmemshimshared.c
+ *   fcntl(64)           fully-shared: answers F_ADD_SEALS                  gmemshimshared.c
+ *   mmap(64)            convertible: sees a memory backend                 gmemshimhalves.c
+ *   madvise             convertible: no transparent huge pages for RAM     gmemshimconvertible.c
+ *   mbind               convertible: binds the private half, too           gmemshimhalves.c
  *
  * States, one process-wide, only ever going forward:
  *
@@ -52,23 +61,21 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
+#include "gmemshimconvertible.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 #include "gmemshimshared.h"
 #include "gmemshimstart.h"
+#include "gmemshimvcpu.h"
 
 #define GMEM_SHIM_EXPORT __attribute__((visibility("default")))
-
-/* Linux 6.8's, with a longer argument whose beginning is that of the older request. */
-#ifndef KVM_SET_USER_MEMORY_REGION2
-#define KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, unsigned char[160])
-#endif
 
 /* To add one: here, its name below, and the theory above. */
 typedef enum {
@@ -96,8 +103,16 @@ int __libc_start_main(gmemShimMain *main,
 
 static atomic_int gmemShimCurrent = GMEM_SHIM_INERT;
 static gmemShimConfig gmemShimConfiguration; /* constant from GMEM_SHIM_ARMED on */
-static atomic_int gmemShimVM = -1;           /* QEMU's descriptor of its VM */
+static atomic_int gmemShimKVM = -1;          /* QEMU's descriptor of /dev/kvm */
+static atomic_int gmemShimVM = -1;           /* and of its VM */
 static pthread_mutex_t gmemShimVerifyLock = PTHREAD_MUTEX_INITIALIZER;
+
+long mbind(void *base,
+           unsigned long size,
+           int policy,
+           const unsigned long *nodes,
+           unsigned long maxNode,
+           unsigned int flags);
 
 static gmemShimState
 gmemShimGet(void)
@@ -114,6 +129,23 @@ gmemShimEnter(gmemShimState state)
                    gmemShimConfiguration.backends, gmemShimConfiguration.ram);
 }
 
+/* Constant once the shim is armed. */
+static bool
+gmemShimIs(gmemShimMode mode)
+{
+    return gmemShimGet() != GMEM_SHIM_INERT && gmemShimConfiguration.mode == mode;
+}
+
+static void
+gmemShimArm(void)
+{
+    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_FULLY_SHARED)
+        gmemShimSharedInit(&gmemShimConfiguration);
+    else if (gmemShimConvertibleInit(&gmemShimConfiguration) < 0 || gmemShimVcpuInit() < 0)
+        _exit(EXIT_FAILURE);
+    gmemShimEnter(GMEM_SHIM_ARMED);
+}
+
 /* In the process that libvirt executed, or one that it turned into, before its main. */
 static void
 gmemShimStart(int *argc, char ***argv)
@@ -121,7 +153,7 @@ gmemShimStart(int *argc, char ***argv)
     char reason[GMEM_SHIM_REPORT_MAX];
     Dl_info own;
 
-    if (!gmemShimStartHasPair(*argv) || !gmemShimStartIsQEMU())
+    if (!gmemShimStartHasPair(*argv) || !gmemShimStartIsQEMU(*argv))
         return;
 
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
@@ -132,8 +164,7 @@ gmemShimStart(int *argc, char ***argv)
     }
     if (dladdr(gmemShimStateNames, &own) != 0 && own.dli_fname != NULL)
         gmemShimStartDropPreload(environ, own.dli_fname);
-    gmemShimSharedInit(&gmemShimConfiguration);
-    gmemShimEnter(GMEM_SHIM_ARMED);
+    gmemShimArm();
 }
 
 /* QEMU makes one VM, unless told to make a new one at each reset (-machine x-change-vmfd-on-reset,
@@ -151,13 +182,23 @@ gmemShimCreateVM(int fd, unsigned long request, void *argument)
         errno = EBUSY;
         return -1;
     }
-    vm = real->ioctl(fd, request, argument);
+    vm = gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) ? gmemShimConvertibleCreateVM(fd)
+                                                : real->ioctl(fd, request, argument);
+    atomic_store(&gmemShimKVM, fd);
     if (vm >= 0 && !atomic_compare_exchange_strong(&gmemShimVM, &none, vm)) {
         close(vm);
         errno = EBUSY;
         return -1;
     }
     return vm;
+}
+
+static bool
+gmemShimVerifyMode(char *reason, size_t reasonSize)
+{
+    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_FULLY_SHARED)
+        return gmemShimSharedVerify(reason, reasonSize);
+    return gmemShimConvertibleVerify(reason, reasonSize);
 }
 
 /* Every vCPU's thread comes here until one of them has been through it. */
@@ -169,7 +210,7 @@ gmemShimVerify(void)
 
     pthread_mutex_lock(&gmemShimVerifyLock);
     if (gmemShimGet() == GMEM_SHIM_ARMED) {
-        if (!gmemShimSharedVerify(reason, sizeof(reason))) {
+        if (!gmemShimVerifyMode(reason, sizeof(reason))) {
             gmemShimReport(_("the guest is not let run: %s"), reason);
             /* Not exit(): other threads are running, and not abort(): a core has the guest's RAM.
              */
@@ -181,10 +222,69 @@ gmemShimVerify(void)
     errno = saved;
 }
 
+/* What QEMU asks of KVM in mode fully-shared. */
+static int
+gmemShimIoctlShared(gmemShimState state, int fd, unsigned long request, void *argument)
+{
+    const int result = gmemShimReal()->ioctl(fd, request, argument);
+
+    if (result == 0 && state == GMEM_SHIM_ARMED &&
+        ((unsigned int)request == KVM_SET_USER_MEMORY_REGION ||
+         (unsigned int)request == GMEM_KVM_SET_USER_MEMORY_REGION2))
+        gmemShimSharedSlot(argument);
+    return result;
+}
+
+/* And in mode convertible. */
+static int
+gmemShimIoctlConvertible(int fd, unsigned long request, void *argument)
+{
+    int result;
+
+    switch ((unsigned int)request) {
+    case KVM_CHECK_EXTENSION:
+        return gmemShimConvertibleCheckExtension(fd, (unsigned long)argument);
+    case KVM_SET_USER_MEMORY_REGION:
+    case GMEM_KVM_SET_USER_MEMORY_REGION2:
+        return gmemShimConvertibleSetSlot(argument, request);
+    case KVM_CREATE_VCPU:
+        result = gmemShimReal()->ioctl(fd, request, argument);
+        if (result >= 0 && gmemShimVcpuMade(atomic_load(&gmemShimKVM), result) < 0) {
+            close(result);
+            return -1;
+        }
+        return result;
+    case KVM_SET_CPUID2:
+        return gmemShimVcpuSetCPUID(fd, argument);
+    case KVM_SET_MP_STATE:
+        return gmemShimVcpuSetState(fd, argument);
+    case KVM_RUN:
+        return gmemShimVcpuRun(fd, argument);
+    default:
+        return gmemShimReal()->ioctl(fd, request, argument);
+    }
+}
+
+static void *
+gmemShimMmapBy(void *base, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    const int before = errno;
+    void *mapping = gmemShimReal()->mmap(base, size, protection, flags, fd, offset);
+
+    if (mapping == MAP_FAILED || (flags & MAP_FIXED) == 0 ||
+        protection != (PROT_READ | PROT_WRITE) || !gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) ||
+        !gmemShimConvertibleMayMap())
+        return mapping;
+    if (gmemShimConvertibleMapped(mapping, size, flags, fd) < 0)
+        return MAP_FAILED;
+    errno = before;
+    return mapping;
+}
+
 static int
 gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
 {
-    if (gmemShimGet() == GMEM_SHIM_INERT || !gmemShimSharedMayHave(fd))
+    if (!gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) || !gmemShimSharedMayHave(fd))
         return real(fd, length);
     return gmemShimSharedResize(fd, length, atomic_load(&gmemShimVM), real);
 }
@@ -192,8 +292,8 @@ gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
 static int
 gmemShimFcntlBy(gmemShimFcntl *real, int fd, int command, void *argument)
 {
-    if (command == F_ADD_SEALS && gmemShimGet() != GMEM_SHIM_INERT && gmemShimSharedMayHave(fd) &&
-        gmemShimSharedSealed(fd))
+    if (command == F_ADD_SEALS && gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) &&
+        gmemShimSharedMayHave(fd) && gmemShimSharedSealed(fd))
         return 0;
     return real(fd, command, argument);
 }
@@ -208,7 +308,6 @@ ioctl(int fd, unsigned long request, ...)
     gmemShimRealTable *real = gmemShimReal();
     void *argument;
     va_list args;
-    int result;
 
     va_start(args, request);
     argument = va_arg(args, void *);
@@ -218,29 +317,19 @@ ioctl(int fd, unsigned long request, ...)
         return real->ioctl(fd, request, argument);
 
     /* The kernel takes 32 bits; callers that keep the request in an int have it sign-extended. */
-    switch ((unsigned int)request) {
-    case KVM_CREATE_VM:
+    if ((unsigned int)request == KVM_CREATE_VM)
         return gmemShimCreateVM(fd, request, argument);
-    case KVM_SET_USER_MEMORY_REGION:
-    case KVM_SET_USER_MEMORY_REGION2:
-        result = real->ioctl(fd, request, argument);
-        if (result == 0 && state == GMEM_SHIM_ARMED)
-            gmemShimSharedSlot(argument);
-        return result;
-    case KVM_RUN:
-        if (state == GMEM_SHIM_ARMED)
-            gmemShimVerify();
-        break;
-    default:
-        break;
-    }
-    return real->ioctl(fd, request, argument);
+    if ((unsigned int)request == KVM_RUN && state == GMEM_SHIM_ARMED)
+        gmemShimVerify();
+    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_CONVERTIBLE)
+        return gmemShimIoctlConvertible(fd, request, argument);
+    return gmemShimIoctlShared(state, fd, request, argument);
 }
 
 GMEM_SHIM_EXPORT int
 memfd_create(const char *name, unsigned int flags)
 {
-    if (gmemShimGet() != GMEM_SHIM_INERT && name != NULL && gmemShimSharedIsBackend(name))
+    if (gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) && name != NULL && gmemShimSharedIsBackend(name))
         return gmemShimSharedCreate(name, flags);
     return gmemShimReal()->memfdCreate(name, flags);
 }
@@ -279,6 +368,43 @@ fcntl64(int fd, int command, ...)
     argument = va_arg(args, void *);
     va_end(args);
     return gmemShimFcntlBy(gmemShimReal()->fcntl64, fd, command, argument);
+}
+
+GMEM_SHIM_EXPORT void *
+mmap(void *base, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return gmemShimMmapBy(base, size, protection, flags, fd, offset);
+}
+
+GMEM_SHIM_EXPORT void *
+mmap64(void *base, size_t size, int protection, int flags, int fd, off64_t offset)
+{
+    return gmemShimMmapBy(base, size, protection, flags, fd, offset);
+}
+
+GMEM_SHIM_EXPORT int
+madvise(void *base, size_t size, int advice)
+{
+    if (advice == MADV_HUGEPAGE && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) &&
+        gmemShimConvertibleKeepsPages(base, size))
+        return 0;
+    return gmemShimReal()->madvise(base, size, advice);
+}
+
+/* libnuma's, which QEMU is linked with; the C library has none. */
+GMEM_SHIM_EXPORT long
+mbind(void *base,
+      unsigned long size,
+      int policy,
+      const unsigned long *nodes,
+      unsigned long maxNode,
+      unsigned int flags)
+{
+    const long result = syscall(SYS_mbind, base, size, policy, nodes, maxNode, flags);
+
+    if (result == 0 && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE))
+        gmemShimConvertibleBound(base, size, policy, nodes, maxNode);
+    return result;
 }
 
 GMEM_SHIM_EXPORT int

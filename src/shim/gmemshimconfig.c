@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gmemi18n.h"
@@ -72,11 +73,80 @@ gmemShimModeToString(gmemShimMode mode)
     return mode < GMEM_SHIM_MODE_LAST ? gmemShimModeNames[mode] : "?";
 }
 
+/* What QEMU takes for an id: a letter, then letters, digits, "-", "." and "_". */
+static size_t
+gmemShimConfigIdLength(const char *text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    static const char others[] = "0123456789-._";
+    size_t length = 0;
+
+    if (*text == '\0' || strchr(letters, *text) == NULL)
+        return 0;
+    while (text[length] != '\0' &&
+           (strchr(letters, text[length]) != NULL || strchr(others, text[length]) != NULL))
+        length++;
+    return length;
+}
+
+static bool
+gmemShimConfigBackendParse(const char **text, gmemShimConfigBackend *backend)
+{
+    size_t length;
+
+    backend->ram = gmemShimConfigSkip(text, ",backend=");
+    if (!backend->ram && !gmemShimConfigSkip(text, ",other="))
+        return false;
+    length = gmemShimConfigIdLength(*text);
+    if (length == 0)
+        return false;
+    snprintf(backend->id, sizeof(backend->id), "%.*s", (int)length, *text);
+    *text += length;
+    return gmemShimConfigSkip(text, ":") && gmemShimConfigNumber(text, &backend->size);
+}
+
+/* What only mode convertible has. @config has the rest. */
+static bool
+gmemShimConfigConvertible(const char **text, gmemShimConfig *config)
+{
+    unsigned int backends = 0;
+    unsigned long long ram = 0;
+
+    config->startPrivate = gmemShimConfigSkip(text, ",start=private");
+    if (!config->startPrivate && !gmemShimConfigSkip(text, ",start=shared"))
+        return false;
+    config->list = calloc(2 * GMEM_SHIM_BACKENDS_MAX, sizeof(*config->list));
+    if (config->list == NULL)
+        return false;
+    while (**text != '\0') {
+        gmemShimConfigBackend *backend = &config->list[config->listed];
+
+        if (config->listed == 2 * GMEM_SHIM_BACKENDS_MAX ||
+            !gmemShimConfigBackendParse(text, backend))
+            return false;
+        config->listed++;
+        if (!backend->ram)
+            continue;
+        backends++;
+        if (backend->size > ULLONG_MAX - ram)
+            return false;
+        ram += backend->size;
+    }
+    return backends == config->backends && ram == config->ram;
+}
+
+void
+gmemShimConfigClear(gmemShimConfig *config)
+{
+    free(config->list);
+    memset(config, 0, sizeof(*config));
+}
+
 bool
 gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
 {
     const char *text = value;
-    gmemShimConfig parsed;
+    gmemShimConfig parsed = {0};
     unsigned long long number;
 
     /* What libvirt's XML carries is JSON; libvirt-gmem rewrites it when it starts the emulator. */
@@ -114,14 +184,18 @@ gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, siz
         snprintf(reason, reasonSize, _("no size of RAM in bytes in '%.200s'"), value);
         return false;
     }
+    if (parsed.mode == GMEM_SHIM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(&text, &parsed)) {
+        snprintf(
+            reason, reasonSize,
+            _("no start=shared or start=private, or no list of memory backends that make %u of "
+              "%llu bytes, in '%.200s'"),
+            parsed.backends, parsed.ram, value);
+        gmemShimConfigClear(&parsed);
+        return false;
+    }
     if (*text != '\0') {
         snprintf(reason, reasonSize, _("'%.100s' is left over at the end of '%.200s'"), text,
                  value);
-        return false;
-    }
-    if (parsed.mode != GMEM_SHIM_MODE_FULLY_SHARED) {
-        snprintf(reason, reasonSize, _("mode '%s' is not supported by this version"),
-                 gmemShimModeToString(parsed.mode));
         return false;
     }
     *config = parsed;

@@ -14,6 +14,9 @@
  * (ACPI_MAX_RAM_SLOTS); the rest is room to grow. */
 #define GMEM_SHIM_BACKENDS_MAX 512
 
+/* An id of QEMU's, with its NUL. QEMU has no limit; libvirt's are short ("ram-node127"). */
+#define GMEM_SHIM_ID_MAX 64
+
 /* To add one: here, and its name in gmemshimconfig.c. The names are those of gmemModeToString(). */
 typedef enum {
     GMEM_SHIM_MODE_CONVERTIBLE,
@@ -23,16 +26,31 @@ typedef enum {
 
 const char *gmemShimModeToString(gmemShimMode mode);
 
+/* A memory backend of the command line. */
+typedef struct {
+    char id[GMEM_SHIM_ID_MAX];
+    unsigned long long size; /* bytes */
+    bool ram;                /* else an NVDIMM's or a virtio-pmem's: a file of the host */
+} gmemShimConfigBackend;
+
 typedef struct {
     gmemShimMode mode;
     unsigned int backends;  /* how many RAM backends QEMU's command line makes; at least one */
     unsigned long long ram; /* their sizes added up, in bytes; not zero */
+
+    /* Mode convertible only. */
+    bool startPrivate;           /* what memory is when the guest starts */
+    gmemShimConfigBackend *list; /* all memory backends as QEMU makes them, one after another */
+    unsigned int listed;         /* how many */
 } gmemShimConfig;
 
 /**
  * gmemShimConfigParse:
- * @value: the option's value: "version=1,mode=fully-shared,backends=2,ram=536870912", just so
- * @config: out
+ * @value: the option's value: "version=1,mode=fully-shared,backends=2,ram=536870912", just so; in
+ *         mode convertible ",start=shared" (or private) comes behind it, and for each memory
+ *         backend of the command line, in its order, ",backend=ID:SIZE", or ",other=ID:SIZE" where
+ *         that is no RAM
+ * @config: out; free with gmemShimConfigClear()
  * @reason: out: where it is refused, why; translated
  * @reasonSize: bytes at @reason
  *
@@ -40,3 +58,5 @@ typedef struct {
  */
 bool
 gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize);
+
+void gmemShimConfigClear(gmemShimConfig *config);

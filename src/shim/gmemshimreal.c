@@ -40,6 +40,8 @@ gmemShimRealBind(void)
     real->ftruncate64 = (gmemShimFtruncate *)gmemShimRealFind("ftruncate64");
     real->fcntl = (gmemShimFcntl *)gmemShimRealFind("fcntl");
     real->fcntl64 = (gmemShimFcntl *)gmemShimRealFind("fcntl64");
+    real->mmap = (gmemShimMmap *)gmemShimRealFind("mmap");
+    real->madvise = (gmemShimMadvise *)gmemShimRealFind("madvise");
     atomic_store_explicit(&gmemShimRealBound, true, memory_order_release);
     errno = saved;
 }

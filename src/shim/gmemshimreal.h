@@ -17,6 +17,9 @@ typedef int gmemShimIoctl(int fd, unsigned long request, ...);
 typedef int gmemShimMemfdCreate(const char *name, unsigned int flags);
 typedef int gmemShimFtruncate(int fd, off_t length);
 typedef int gmemShimFcntl(int fd, int command, ...);
+typedef void *
+gmemShimMmap(void *base, size_t size, int protection, int flags, int fd, off_t offset);
+typedef int gmemShimMadvise(void *base, size_t size, int advice);
 
 /* Pointers are atomic because the threads that come first all write them, and all the same. */
 typedef struct {
@@ -27,6 +30,8 @@ typedef struct {
     _Atomic(gmemShimFtruncate *) ftruncate64;
     _Atomic(gmemShimFcntl *) fcntl;
     _Atomic(gmemShimFcntl *) fcntl64;
+    _Atomic(gmemShimMmap *) mmap; /* and mmap64: offsets have 64 bits here */
+    _Atomic(gmemShimMadvise *) madvise;
 } gmemShimRealTable;
 
 /**

@@ -41,6 +41,7 @@
 
 #include "gmemi18n.h"
 #include "gmemkvmabi.h"
+#include "gmemshimlock.h"
 #include "gmemshimreport.h"
 
 /* The name that a memory-backend-memfd gives its memfd: its own type's name, since QEMU 2.12. */
@@ -67,16 +68,6 @@ static gmemShimBackend gmemShimBackends[GMEM_SHIM_BACKENDS_MAX];
 static unsigned int gmemShimSharedMade; /* guest_memfds so far */
 static bool gmemShimSharedLowest;       /* a guest_memfd is at guest address 0 */
 static int gmemShimSharedMapsErrno;     /* why mappings could not be read, else 0 */
-
-static void
-gmemShimSharedUnlock(pthread_mutex_t **lock)
-{
-    pthread_mutex_unlock(*lock);
-}
-
-#define GMEM_SHIM_SHARED_LOCKED                                                                    \
-    __attribute__((cleanup(gmemShimSharedUnlock))) pthread_mutex_t *locked = &gmemShimSharedLock;  \
-    pthread_mutex_lock(locked)
 
 static gmemShimBackend *
 gmemShimSharedByNumber(int fd)
@@ -318,7 +309,7 @@ gmemShimSharedCreate(const char *name, unsigned int flags)
     if (fd < 0)
         return -1;
 
-    GMEM_SHIM_SHARED_LOCKED;
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     if (gmemShimSharedNote(fd) < 0) {
         saved = errno;
         close(fd);
@@ -343,7 +334,7 @@ gmemShimSharedResize(int fd, off_t size, int vm, gmemShimFtruncate *real)
     struct stat file;
     int gmem;
 
-    GMEM_SHIM_SHARED_LOCKED;
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     backend = gmemShimSharedFind(fd);
     if (backend == NULL || backend->size > 0 || size <= 0) {
         errno = before;
@@ -369,7 +360,7 @@ gmemShimSharedSealed(int fd)
     const gmemShimBackend *backend;
     bool sealed;
 
-    GMEM_SHIM_SHARED_LOCKED;
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     backend = gmemShimSharedFind(fd);
     sealed = backend != NULL && backend->size > 0;
     errno = before;
@@ -387,7 +378,7 @@ gmemShimSharedSlot(const struct kvm_userspace_memory_region *region)
     if (region->memory_size == 0)
         return;
 
-    GMEM_SHIM_SHARED_LOCKED;
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     if (gmemShimSharedMapping(region->userspace_addr, &device, &inode))
         backend = gmemShimSharedByFile(device, inode);
     if (backend != NULL)
@@ -403,7 +394,7 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
     unsigned int backends = 0;
     unsigned long long ram = 0;
 
-    GMEM_SHIM_SHARED_LOCKED;
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         const gmemShimBackend *backend = &gmemShimBackends[i];
 

@@ -25,19 +25,27 @@
 
 /* Bytes for the search: the terminating NUL belongs to each. A wrapper that edits the emulator's
  * options may have the first of them, but no KVM and no monitor of its own. */
-#define GMEM_SHIM_MARK(text)                                                                       \
+#define GMEM_SHIM_MARK(text, ...)                                                                  \
     {                                                                                              \
-        text, sizeof(text)                                                                         \
+        text, sizeof(text), __VA_ARGS__                                                            \
     }
 static const struct {
     const char *text;
     size_t size;
+    bool memfd; /* only where a memfd is to be replaced */
 } gmemShimStartMarks[] = {
-    GMEM_SHIM_MARK("memory-backend-memfd"), /* the object whose memory is replaced */
-    GMEM_SHIM_MARK("memfd_create"),         /* imported: the way it gets that memory */
-    GMEM_SHIM_MARK("/dev/kvm"),             /* the accelerator */
-    GMEM_SHIM_MARK("query-qmp-schema"),     /* the monitor */
+    GMEM_SHIM_MARK("memory-backend-ram", false),  /* memory backends */
+    GMEM_SHIM_MARK("/dev/kvm", false),            /* the accelerator */
+    GMEM_SHIM_MARK("query-qmp-schema", false),    /* the monitor */
+    GMEM_SHIM_MARK("memory-backend-memfd", true), /* the object whose memory is replaced */
+    GMEM_SHIM_MARK("memfd_create", true),         /* imported: the way it gets that memory */
 };
+
+/* What is looked for, and found. */
+typedef struct {
+    bool memfd;
+    bool found;
+} gmemShimStartSearch;
 
 static bool
 gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, size_t size)
@@ -59,24 +67,29 @@ gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, siz
 static int
 gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
 {
-    bool *found = data;
+    gmemShimStartSearch *search = data;
 
     (void)size;
-    *found = true;
-    for (size_t i = 0; *found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]);
-         i++)
-        *found =
-            gmemShimStartSegmentsHave(info, gmemShimStartMarks[i].text, gmemShimStartMarks[i].size);
+    search->found = true;
+    for (size_t i = 0;
+         search->found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]); i++) {
+        if (search->memfd || !gmemShimStartMarks[i].memfd)
+            search->found = gmemShimStartSegmentsHave(info, gmemShimStartMarks[i].text,
+                                                      gmemShimStartMarks[i].size);
+    }
     return 1;
 }
 
 bool
-gmemShimStartIsQEMU(void)
+gmemShimStartIsQEMU(char *const argv[])
 {
-    bool found = false;
+    gmemShimStartSearch search = {.memfd = true};
+    gmemArgvOption pair;
 
-    dl_iterate_phdr(gmemShimStartVisit, &found);
-    return found;
+    if (gmemArgvFind(argv, GMEM_SHIM_OPTION, &pair) > 0 && pair.value != NULL)
+        search.memfd = strstr(pair.value, ",mode=convertible,") == NULL;
+    dl_iterate_phdr(gmemShimStartVisit, &search);
+    return search.found;
 }
 
 bool

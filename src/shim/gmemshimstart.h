@@ -10,11 +10,13 @@
 
 /**
  * gmemShimStartIsQEMU:
+ * @argv: with the option of ours
  *
- * Returns whether the program of this process is certainly a QEMU that the shim can serve. Looks
- * through the read-only segments of the main executable; takes milliseconds.
+ * Returns whether the program of this process is certainly a QEMU that the shim can serve in the
+ * mode that the option names. Looks through the read-only segments of the main executable; takes
+ * milliseconds.
  */
-bool gmemShimStartIsQEMU(void);
+bool gmemShimStartIsQEMU(char *const argv[]);
 
 /* What argv says about the shim. */
 typedef enum {

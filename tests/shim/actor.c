@@ -29,7 +29,7 @@
 #define REGION2 _IOW(KVMIO, 0x49, unsigned char[160])
 
 /* What a real QEMU has, and the shim looks for. */
-const char *const actorMarks[] = {NAME, "/dev/kvm", "query-qmp-schema"};
+const char *const actorMarks[] = {NAME, "/dev/kvm", "query-qmp-schema", "memory-backend-ram"};
 
 static int kvm = -1;
 

@@ -23,7 +23,8 @@ SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
 ACTOR = os.path.join(BUILD, 'tests/shim/shim-actor')
 FAULTS = os.path.join(BUILD, 'tests/shim/shim-faults.so')
 WRAPPER = os.path.join(BUILD, 'tests/shim/shim-wrapper')
-GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
+GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
+GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 
 MIB = 1024 * 1024
 
@@ -195,7 +196,8 @@ class QMP:
 class Emulator:
     """A QEMU under the shim: a context that ends it, whatever happens.
 
-    sizes: MiB of each RAM backend; dimms: of each that is plugged in from the start
+    sizes: MiB of each RAM backend; dimms: of each that is plugged in from the start; guest: the
+    payload, as firmware or, where it is 'disk', booted by SeaBIOS
     """
 
     def __init__(self, sizes, *options, machine='q35', dimms=(), emulator=QEMU, preload=(SHIM,),
@@ -227,8 +229,10 @@ class Emulator:
         for number, size in enumerate(dimms):
             argv += ['-object', 'memory-backend-memfd,id=mem%d,share=on,size=%dM%s'
                      % (number, size, backend), '-device', 'pc-dimm,memdev=mem%d' % number]
-        if guest:
-            argv += ['-drive', 'file=%s,format=raw,snapshot=on,if=%s' % (GUEST, 'ide')]
+        if guest == 'disk':
+            argv += ['-drive', 'file=%s,format=raw,snapshot=on,if=ide' % GUEST_DISK]
+        elif guest:
+            argv += ['-bios', GUEST]
         if paused:
             argv += ['-S']
         argv += options

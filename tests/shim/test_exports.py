@@ -9,7 +9,7 @@ import subprocess
 from gmem_shim_rig import QEMU, SHIM, Skip, main, require
 
 EXPORTS = ['__libc_start_main', 'fcntl', 'fcntl64', 'ftruncate', 'ftruncate64', 'ioctl',
-           'memfd_create']
+           'madvise', 'mbind', 'memfd_create', 'mmap', 'mmap64']
 
 
 def tool(*argv):

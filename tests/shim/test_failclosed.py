@@ -218,7 +218,7 @@ for name, value, word in [
         ('an empty value', '', "no version in ''"),
         ('another version', GOOD.replace('version=1', 'version=2'), 'this shim knows version 1'),
         ('convertible mode', GOOD.replace('fully-shared', 'convertible'),
-         "mode 'convertible' is not supported"),
+         'no start=shared or start=private, or no list of memory backends that make 1 of'),
         ('an unknown key', GOOD + ',numa=1', "',numa=1' is left over"),
         ('keys in another order', 'mode=fully-shared,version=1,backends=1,ram=134217728',
          'no version')]:

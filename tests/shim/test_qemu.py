@@ -42,11 +42,11 @@ def starts(machine, sizes, *options, **more):
     return test
 
 
-def boots(machine, sizes, *options, **more):
-    """The same, and a guest fills its RAM. Firmware takes seconds: few tests do this."""
+def boots(machine, sizes, *options, guest=True, **more):
+    """The same, and a guest fills its RAM. Up to there SeaBIOS takes seconds: few tests have it."""
     def test():
         require_kvm()
-        with Emulator(sizes, *options, machine=machine, guest=True, **more) as qemu:
+        with Emulator(sizes, *options, machine=machine, guest=guest, **more) as qemu:
             qmp = qemu.connect()
             require_guest_memfd(qemu.pid, qemu.sizes)
             require_not_in('verified', qemu.said())
@@ -272,6 +272,7 @@ main([
     ('q35, one backend', starts('q35', [64])),
     ('pc, three backends of different sizes', starts('pc', [56, 48, 65])),
     ('q35, three backends of different sizes', starts('q35', [56, 48, 65])),
+    ('pc, SeaBIOS and a disk', boots('pc', [56, 48], guest='disk')),
     ('q35, eight backends, two vCPUs', boots('q35', [40] * 8, '-smp', '2')),
     ('pc, dimm at the start', boots('pc', [64], dimms=[48])),
     ('q35, two backends and two dimms at the start', starts('q35', [64, 56], dimms=[48, 64])),

@@ -79,6 +79,39 @@ testConfigGood(void)
 }
 
 static void
+testConfigConvertible(void)
+{
+    gmemShimConfig config = {0};
+    char reason[GMEM_SHIM_REPORT_MAX] = "untouched";
+
+    g_assert_true(gmemShimConfigParse(
+        "version=1,mode=convertible,backends=2,ram=12288,start=private,backend=ram-node0:4096,"
+        "other=mem.nv_1:77,backend=B:8192",
+        &config, reason, sizeof(reason)));
+    g_assert_cmpstr(reason, ==, "untouched");
+    g_assert_cmpint(config.mode, ==, GMEM_SHIM_MODE_CONVERTIBLE);
+    g_assert_cmpuint(config.backends, ==, 2);
+    g_assert_cmpuint(config.ram, ==, 12288);
+    g_assert_true(config.startPrivate);
+    g_assert_cmpuint(config.listed, ==, 3);
+    g_assert_cmpstr(config.list[0].id, ==, "ram-node0");
+    g_assert_cmpuint(config.list[0].size, ==, 4096);
+    g_assert_true(config.list[0].ram);
+    g_assert_cmpstr(config.list[1].id, ==, "mem.nv_1");
+    g_assert_cmpuint(config.list[1].size, ==, 77);
+    g_assert_false(config.list[1].ram);
+    g_assert_cmpstr(config.list[2].id, ==, "B");
+    gmemShimConfigClear(&config);
+    g_assert_null(config.list);
+
+    g_assert_true(gmemShimConfigParse(
+        "version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=pc.ram:4096", &config,
+        reason, sizeof(reason)));
+    g_assert_false(config.startPrivate);
+    gmemShimConfigClear(&config);
+}
+
+static void
 testConfigBad(void)
 {
     static const struct {
@@ -102,7 +135,28 @@ testConfigBad(void)
         {"version=1,mode=Fully-Shared,backends=1,ram=4096", "no mode"},
         {"version=1,mode=fully-share,backends=1,ram=4096", "no mode"},
         {"version=1,mode=fully-sharedd,backends=1,ram=4096", "no mode"},
-        {"version=1,mode=convertible,backends=1,ram=4096", "mode 'convertible' is not supported"},
+        {"version=1,mode=convertible,backends=1,ram=4096", "no start="},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared", "make 1 of 4096 bytes"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=,backend=a:4096", "no start="},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=both,backend=a:4096", "no start="},
+        {"version=1,mode=convertible,backends=1,ram=4096,backend=a:4096,start=shared", "no start="},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=a:4095",
+         "no list of"},
+        {"version=1,mode=convertible,backends=2,ram=4096,start=shared,backend=a:4096",
+         "no list of"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,other=a:4096", "no list of"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=:4096", "no list of"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=1a:4096",
+         "no list of"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=a/b:4096",
+         "no list of"},
+        {"version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=a:4096,",
+         "no list of"},
+        {"version=1,mode=convertible,backends=2,ram=1,start=shared,backend=a:18446744073709551615,"
+         "backend=b:2",
+         "no list of"},
+        {"version=1,mode=fully-shared,backends=1,ram=4096,start=shared,backend=a:4096",
+         "',start=shared,backend=a:4096' is left over"},
         {"version=1,mode=fully-shared", "no number of memory backends"},
         {"version=1,mode=fully-shared,backends=0,ram=4096", "no number of memory backends"},
         {"version=1,mode=fully-shared,backends=513,ram=4096", "no number of memory backends"},
@@ -339,7 +393,8 @@ openVM(void)
 static void
 init(unsigned int backends, unsigned long long ram)
 {
-    const gmemShimConfig config = {GMEM_SHIM_MODE_FULLY_SHARED, backends, ram};
+    const gmemShimConfig config = {
+        .mode = GMEM_SHIM_MODE_FULLY_SHARED, .backends = backends, .ram = ram};
 
     gmemShimSharedInit(&config);
 }
@@ -677,6 +732,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/shim/config/good", testConfigGood);
+    g_test_add_func("/shim/config/convertible", testConfigConvertible);
     g_test_add_func("/shim/config/bad", testConfigBad);
     g_test_add_func("/shim/config/long", testConfigLong);
     g_test_add_func("/shim/argv", testArgv);

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimconvertible.c: mode convertible: a software-protected VM whose pages the guest converts.
+ *
+ * The VM is made with type KVM_X86_SW_PROTECTED_VM. In such a VM a guest page is shared or private
+ * by an attribute that KVM keeps for each guest address, and a memory slot has two halves: QEMU's
+ * mapping for the shared pages and a guest_memfd for the private ones. QEMU knows of neither. It
+ * makes its memory backends and slots as ever; the shim gives each RAM backend its private half
+ * (gmemshimhalves.c), each slot over RAM both halves, and serves the guest's conversions.
+ *
+ * Which memory is RAM is known by the order in which QEMU maps it: memory backends come first,
+ * as they stand on the command line, which the shim's configuration repeats with their sizes. That
+ * this was right is verified before the guest runs: every backend has to be in a slot, one of them
+ * at guest address 0.
+ *
+ * Slots
+ *
+ * A slot with a guest_memfd cannot be changed, only removed and made again; it cannot be read-only,
+ * nor have its changes logged; and no part of a guest_memfd can be in two slots. What QEMU does
+ * nevertheless:
+ *
+ *   Splitting   When firmware opens or shuts the shadow of its ROM (PAM: 0xc0000 to 0xfffff), QEMU
+ *               removes the slots around it and makes others. The guest_memfd keeps its pages while
+ *               it is in no slot, so what was private is there again with the next one.
+ *   Attributes  belong to guest addresses, not to memory, so they are set from the bitmap of the
+ *               backend before a slot is made and taken away when it is removed: the ROM that takes
+ *               its place is readable whatever the RAM under it was.
+ *   Read-only   RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
+ *               cannot be reached until it is writable again.
+ *   Aliases     q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). KVM answers EEXIST,
+ *               and as the same memory is in a slot already, this one gets the shared half only.
+ *               Where the memory is not, it is an error: RAM is never left without its private
+ * half. Logging     is refused. libvirt does not ask for it: saving and migration of a convertible
+ *               domain are refused before.
+ *
+ * There is one address space: no SMM, which lowering switches off.
+ *
+ * Conversions
+ *
+ * First KVM gets the attribute, which takes the pages from all vCPUs, then the other half is freed.
+ * Both orders of two vCPUs that convert the same page at once are served one behind the other. The
+ * lock is dropped now and then in a large range, so that a small one need not wait for all of it.
+ *
+ * KVM_EXIT_MEMORY_FAULT comes when a vCPU found a page otherwise than its attribute was when it
+ * faulted. In a VM of this type nothing but the attribute says how a page is accessed, so this is
+ * another vCPU's conversion that got in between: trying again is right, and to convert the page
+ * back would destroy what that vCPU puts there. An access that fails again with nobody converting
+ * is an implicit conversion. One for which KVM has no memory stops the VM: QEMU reports it.
+ *
+ * A reset is told by its vCPUs: see gmemshimvcpu.c. */
+
+#include "gmemshimconvertible.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+#include "gmemkvmabi.h"
+#include "gmemshimhalves.h"
+#include "gmemshimpublish.h"
+#include "gmemshimlock.h"
+#include "gmemshimreal.h"
+#include "gmemshimreport.h"
+
+/* What is converted without dropping the lock, in bytes: some milliseconds. */
+#define GMEM_SHIM_CHUNK (64ULL << 20)
+
+/* A memory slot that has both halves. */
+typedef struct {
+    uint32_t number;
+    uint64_t address; /* guest physical */
+    uint64_t size;
+    uint64_t offset; /* in the backend */
+    gmemShimHalves *halves;
+} gmemShimSlot;
+
+static pthread_mutex_t gmemShimConvertibleLock = PTHREAD_MUTEX_INITIALIZER;
+static const gmemShimConfig *gmemShimConvertibleConfig;
+static int gmemShimConvertibleVM = -1; /* constant once there is one */
+static gmemShimSlot *gmemShimSlots;
+static size_t gmemShimSlotCount;
+static size_t gmemShimSlotRoom;
+
+static gmemShimSlot *
+gmemShimSlotByNumber(uint32_t number)
+{
+    for (size_t i = 0; i < gmemShimSlotCount; i++) {
+        if (gmemShimSlots[i].number == number)
+            return &gmemShimSlots[i];
+    }
+    return NULL;
+}
+
+static gmemShimSlot *
+gmemShimSlotByAddress(uint64_t address)
+{
+    for (size_t i = 0; i < gmemShimSlotCount; i++) {
+        gmemShimSlot *slot = &gmemShimSlots[i];
+
+        if (address >= slot->address && address - slot->address < slot->size)
+            return slot;
+    }
+    return NULL;
+}
+
+/* Whether this memory is in slots already, all of it. */
+static bool
+gmemShimSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+{
+    const uint64_t end = offset + size;
+
+    while (offset < end) {
+        uint64_t next = offset;
+
+        for (size_t i = 0; i < gmemShimSlotCount; i++) {
+            const gmemShimSlot *slot = &gmemShimSlots[i];
+
+            if (slot->halves == halves && offset >= slot->offset &&
+                offset - slot->offset < slot->size)
+                next = slot->offset + slot->size;
+        }
+        if (next == offset)
+            return false;
+        offset = next;
+    }
+    return true;
+}
+
+static int
+gmemShimSetAttributes(uint64_t address, uint64_t size, bool isPrivate)
+{
+    struct gmemKVMMemoryAttributes attributes = {
+        .address = address,
+        .size = size,
+        .attributes = isPrivate ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0,
+    };
+
+    return gmemShimReal()->ioctl(gmemShimConvertibleVM, GMEM_KVM_SET_MEMORY_ATTRIBUTES,
+                                 &attributes);
+}
+
+/* At a slot's addresses, sets the attribute of all memory that is @isPrivate. */
+static int
+gmemShimSlotAttributes(const gmemShimSlot *slot, bool isPrivate, bool attribute)
+{
+    const uint64_t end = slot->offset + slot->size;
+    uint64_t offset = slot->offset;
+
+    while (offset < end) {
+        uint64_t next;
+
+        if (gmemShimHalvesRun(slot->halves, offset, end, &next) == isPrivate &&
+            gmemShimSetAttributes(slot->address + (offset - slot->offset), next - offset,
+                                  attribute) < 0)
+            return -1;
+        offset = next;
+    }
+    return 0;
+}
+
+static int
+gmemShimSlotRemove(gmemShimSlot *slot)
+{
+    struct kvm_userspace_memory_region none = {.slot = slot->number};
+    const gmemShimSlot removed = *slot;
+
+    if (gmemShimReal()->ioctl(gmemShimConvertibleVM, KVM_SET_USER_MEMORY_REGION, &none) < 0)
+        return -1;
+    *slot = gmemShimSlots[--gmemShimSlotCount];
+    return gmemShimSlotAttributes(&removed, true, false);
+}
+
+/* Returns 1 if KVM has this memory in a slot already, and has not taken it again. */
+static int
+gmemShimSlotAdd(const gmemShimSlot *slot)
+{
+    struct gmemKVMMemoryRegion2 region = {
+        .slot = slot->number,
+        .flags = KVM_MEM_GUEST_MEMFD,
+        .guest_phys_addr = slot->address,
+        .memory_size = slot->size,
+        .userspace_addr = (uint64_t)(uintptr_t)(slot->halves->base + slot->offset),
+        .guest_memfd_offset = slot->offset,
+        .guest_memfd = (uint32_t)slot->halves->gmem,
+    };
+    int saved;
+
+    if (gmemShimSlotCount == gmemShimSlotRoom) {
+        const size_t room = 2 * gmemShimSlotRoom + 32;
+        gmemShimSlot *slots = realloc(gmemShimSlots, room * sizeof(*slots));
+
+        if (slots == NULL)
+            return -1;
+        gmemShimSlots = slots;
+        gmemShimSlotRoom = room;
+    }
+    if (gmemShimSlotAttributes(slot, true, true) < 0 ||
+        gmemShimReal()->ioctl(gmemShimConvertibleVM, GMEM_KVM_SET_USER_MEMORY_REGION2, &region) <
+            0) {
+        saved = errno;
+        gmemShimSlotAttributes(slot, true, false);
+        errno = saved;
+        if (saved == EEXIST && gmemShimSlotsHave(slot->halves, slot->offset, slot->size))
+            return 1;
+        gmemShimReport(_("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
+                         "memory slot with their guest_memfd: %m"),
+                       slot->halves->config->id, (unsigned long long)slot->size,
+                       (unsigned long long)slot->address);
+        errno = saved;
+        return -1;
+    }
+    gmemShimSlots[gmemShimSlotCount++] = *slot;
+    slot->halves->used = true;
+    return 0;
+}
+
+/* Whether a guest can have all of this converted. */
+static bool
+gmemShimCovered(uint64_t address, uint64_t size)
+{
+    const uint64_t end = address + size;
+
+    if (size == 0 || end < address || (address | size) % GMEM_SHIM_PAGE != 0)
+        return false;
+    while (address < end) {
+        const gmemShimSlot *slot = gmemShimSlotByAddress(address);
+
+        if (slot == NULL)
+            return false;
+        address = slot->address + slot->size;
+    }
+    return true;
+}
+
+/* One slot's part of a conversion, or as much of it as goes in one step. */
+static int
+gmemShimConvertStep(
+    uint64_t address, uint64_t size, bool isPrivate, uint64_t *done, const gmemShimHalves **counted)
+{
+    const gmemShimSlot *slot = gmemShimSlotByAddress(address);
+    uint64_t offset, runEnd;
+
+    if (slot == NULL)
+        return -1;
+    if (size > slot->address + slot->size - address)
+        size = slot->address + slot->size - address;
+    if (size > GMEM_SHIM_CHUNK)
+        size = GMEM_SHIM_CHUNK;
+    *done = size;
+    offset = slot->offset + (address - slot->address);
+    if (gmemShimHalvesRun(slot->halves, offset, offset + size, &runEnd) == isPrivate &&
+        runEnd == offset + size)
+        return 0;
+    if (gmemShimSetAttributes(address, size, isPrivate) < 0) {
+        gmemShimReport(_("%llu bytes at guest address 0x%llx cannot be made %s: %m"),
+                       (unsigned long long)size, (unsigned long long)address,
+                       isPrivate ? "private" : "shared");
+        return -1;
+    }
+    gmemShimHalvesConvert(slot->halves, offset, size, isPrivate);
+    gmemShimPublishBackend(slot->halves, isPrivate, *counted != slot->halves);
+    *counted = slot->halves;
+    return 0;
+}
+
+int
+gmemShimConvertibleInit(const gmemShimConfig *config)
+{
+    gmemShimConvertibleConfig = config;
+    gmemShimHalvesInit(config);
+    return gmemShimPublishInit(config);
+}
+
+int
+gmemShimConvertibleCreateVM(int fd)
+{
+    struct kvm_enable_cap hypercalls = {
+        .cap = KVM_CAP_EXIT_HYPERCALL,
+        .args[0] = 1ULL << KVM_HC_MAP_GPA_RANGE,
+    };
+    gmemShimRealTable *real = gmemShimReal();
+    const int vm = real->ioctl(fd, KVM_CREATE_VM, (void *)(uintptr_t)KVM_X86_SW_PROTECTED_VM);
+    int saved;
+
+    if (vm < 0) {
+        gmemShimReport(_("KVM makes no software-protected VM: %m: this takes a Linux with "
+                         "CONFIG_KVM_SW_PROTECTED_VM, and EPT or NPT"));
+        return -1;
+    }
+    if (real->ioctl(vm, KVM_ENABLE_CAP, &hypercalls) < 0) {
+        saved = errno;
+        gmemShimReport(_("KVM does not pass on the hypercall KVM_HC_MAP_GPA_RANGE: %m"));
+        close(vm);
+        errno = saved;
+        return -1;
+    }
+    gmemShimConvertibleVM = vm;
+    return vm;
+}
+
+int
+gmemShimConvertibleCheckExtension(int fd, unsigned long capability)
+{
+    switch (capability) {
+    case KVM_CAP_GUEST_MEMFD:
+    case KVM_CAP_GUEST_MEMFD_FLAGS:
+    case KVM_CAP_MEMORY_ATTRIBUTES:
+        return 0;
+    default:
+        return gmemShimReal()->ioctl(gmemShimConvertibleVM >= 0 ? gmemShimConvertibleVM : fd,
+                                     KVM_CHECK_EXTENSION, (void *)capability);
+    }
+}
+
+int
+gmemShimConvertibleMapped(void *base, size_t size, int flags, int file)
+{
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    return gmemShimHalvesMapped(base, size, flags, file, gmemShimConvertibleVM);
+}
+
+bool
+gmemShimConvertibleMayMap(void)
+{
+    return gmemShimConvertibleVM >= 0 && gmemShimHalvesWanted();
+}
+
+bool
+gmemShimConvertibleKeepsPages(const void *base, size_t size)
+{
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    return gmemShimHalvesAt((uint64_t)(uintptr_t)base, size) != NULL;
+}
+
+void
+gmemShimConvertibleBound(
+    void *base, unsigned long size, int policy, const unsigned long *nodes, unsigned long maxNode)
+{
+    const int saved = errno;
+    gmemShimHalves *halves;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    halves = gmemShimHalvesAt((uint64_t)(uintptr_t)base, size);
+    if (halves != NULL && base == halves->base)
+        gmemShimHalvesBound(halves, policy, nodes, maxNode);
+    errno = saved;
+}
+
+int
+gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, unsigned long request)
+{
+    gmemShimSlot slot = {
+        .number = region->slot,
+        .address = region->guest_phys_addr,
+        .size = region->memory_size,
+    };
+    gmemShimSlot *old;
+    int added;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    old = gmemShimSlotByNumber(region->slot);
+    if (region->memory_size > 0)
+        slot.halves = gmemShimHalvesAt(region->userspace_addr, region->memory_size);
+    if (slot.halves != NULL)
+        slot.offset = region->userspace_addr - (uint64_t)(uintptr_t)slot.halves->base;
+
+    if (slot.halves != NULL && (region->flags & KVM_MEM_LOG_DIRTY_PAGES) != 0) {
+        gmemShimReport(_("QEMU wants to log changes of the memory at guest address 0x%llx, which "
+                         "KVM cannot do for a software-protected VM: it cannot be saved or "
+                         "migrated"),
+                       (unsigned long long)region->guest_phys_addr);
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    if (old != NULL && old->halves == slot.halves && old->offset == slot.offset &&
+        old->address == slot.address && old->size == slot.size && region->flags == 0)
+        return 0;
+    if (old != NULL && (gmemShimSlotRemove(old) < 0 || region->memory_size == 0))
+        return region->memory_size == 0 && gmemShimSlotByNumber(region->slot) == NULL ? 0 : -1;
+    if (slot.halves == NULL || (region->flags & KVM_MEM_READONLY) != 0)
+        return gmemShimReal()->ioctl(gmemShimConvertibleVM, request, (void *)(uintptr_t)region);
+
+    added = gmemShimSlotAdd(&slot);
+    if (added > 0)
+        return gmemShimReal()->ioctl(gmemShimConvertibleVM, request, (void *)(uintptr_t)region);
+    return added;
+}
+
+int
+gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate)
+{
+    const gmemShimHalves *counted = NULL;
+    int result = 0;
+
+    pthread_mutex_lock(&gmemShimConvertibleLock);
+    if (!gmemShimCovered(address, size))
+        result = -EINVAL;
+    while (result == 0 && size > 0) {
+        uint64_t done;
+
+        if (gmemShimConvertStep(address, size, isPrivate, &done, &counted) < 0) {
+            result = -EFAULT;
+            break;
+        }
+        address += done;
+        size -= done;
+        if (size > 0) {
+            pthread_mutex_unlock(&gmemShimConvertibleLock);
+            sched_yield();
+            pthread_mutex_lock(&gmemShimConvertibleLock);
+        }
+    }
+    gmemShimPublishHypercall(result == 0);
+    pthread_mutex_unlock(&gmemShimConvertibleLock);
+    return result;
+}
+
+bool
+gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool insist)
+{
+    const gmemShimHalves *counted = NULL;
+    const uint64_t start = address / GMEM_SHIM_PAGE * GMEM_SHIM_PAGE;
+    const gmemShimSlot *slot;
+    uint64_t offset, runEnd, done;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    size = (address + size + GMEM_SHIM_PAGE - 1) / GMEM_SHIM_PAGE * GMEM_SHIM_PAGE - start;
+    slot = gmemShimSlotByAddress(start);
+    if (slot == NULL || !gmemShimCovered(start, size)) {
+        gmemShimReport(_("the guest accessed 0x%llx as %s memory, where there is none"),
+                       (unsigned long long)address, isPrivate ? "private" : "shared");
+        return false;
+    }
+    if (!insist)
+        return true;
+    offset = slot->offset + (start - slot->address);
+    if (gmemShimHalvesRun(slot->halves, offset, offset + GMEM_SHIM_PAGE, &runEnd) == isPrivate) {
+        gmemShimReport(_("KVM has no memory for the %s page at guest address 0x%llx"),
+                       isPrivate ? "private" : "shared", (unsigned long long)start);
+        return false;
+    }
+    if (gmemShimConvertStep(start, size, isPrivate, &done, &counted) < 0)
+        return false;
+    gmemShimPublishImplicit();
+    return true;
+}
+
+void
+gmemShimConvertibleReset(void)
+{
+    const bool isPrivate = gmemShimConvertibleConfig->startPrivate;
+    gmemShimHalves *halves;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    for (size_t i = 0; i < gmemShimSlotCount; i++) {
+        if (gmemShimSlotAttributes(&gmemShimSlots[i], !isPrivate, isPrivate) < 0) {
+            gmemShimReport(_("memory cannot be reset: %m"));
+            /* The guest would find its next boot's memory where KVM does not look for it. */
+            _exit(EXIT_FAILURE);
+        }
+    }
+    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++)
+        gmemShimHalvesReset(halves, isPrivate);
+    gmemShimPublishReset();
+}
+
+bool
+gmemShimConvertibleVerify(char *reason, size_t reasonSize)
+{
+    const gmemShimHalves *halves;
+    const gmemShimSlot *lowest;
+    unsigned int made = 0;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    while (gmemShimHalvesByIndex(made) != NULL)
+        made++;
+    if (gmemShimConvertibleVM < 0) {
+        snprintf(reason, reasonSize, _("no KVM VM was made"));
+        return false;
+    }
+    if (gmemShimHalvesWanted()) {
+        snprintf(reason, reasonSize,
+                 _("the domain's RAM is %u memory backends, but QEMU mapped only %u of them as was "
+                   "expected"),
+                 gmemShimConvertibleConfig->backends, made);
+        return false;
+    }
+    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++) {
+        if (!halves->used) {
+            snprintf(reason, reasonSize, _("memory backend '%s' is in no memory slot"),
+                     halves->config->id);
+            return false;
+        }
+    }
+    lowest = gmemShimSlotByAddress(0);
+    if (lowest == NULL) {
+        snprintf(reason, reasonSize, _("the RAM at guest address 0 has no guest_memfd"));
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimlock.h: a lock that is held to the end of the block, however that is left. */
+#pragma once
+
+#include <pthread.h>
+
+static inline void
+gmemShimUnlock(pthread_mutex_t **lock)
+{
+    pthread_mutex_unlock(*lock);
+}
+
+/* Once in a function. @lock: the address of a mutex. */
+#define GMEM_SHIM_LOCKED(lock)                                                                     \
+    __attribute__((cleanup(gmemShimUnlock))) pthread_mutex_t *locked = (lock);                     \
+    pthread_mutex_lock(locked)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimpublish.c: keeps what gmemshimstatus.h describes up to date. */
+
+#include "gmemshimpublish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+#include "gmemshimreal.h"
+#include "gmemshimreport.h"
+#include "gmemshimstatus.h"
+
+static gmemShimStatus *gmemShimPublished;
+
+static void
+gmemShimPublishStore(uint64_t *where, uint64_t value)
+{
+    __atomic_store_n(where, value, __ATOMIC_RELAXED);
+}
+
+static void
+gmemShimPublishAdd(uint64_t *where)
+{
+    gmemShimPublishStore(where, *where + 1);
+}
+
+/* Readers take what lies between two equal even numbers: the first must be seen before what it
+ * announces, the second after it. */
+static void
+gmemShimPublishBegin(void)
+{
+    gmemShimPublishAdd(&gmemShimPublished->sequence);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void
+gmemShimPublishEnd(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    gmemShimPublishAdd(&gmemShimPublished->sequence);
+}
+
+static gmemShimStatusBackend *
+gmemShimPublishSizes(const gmemShimHalves *halves)
+{
+    for (uint32_t i = 0; i < gmemShimPublished->backends; i++) {
+        gmemShimStatusBackend *backend = &gmemShimPublished->backend[i];
+
+        if (strcmp(backend->id, halves->config->id) != 0)
+            continue;
+        gmemShimPublishStore(&backend->privateBytes, halves->privateSize);
+        gmemShimPublishStore(&backend->sharedBytes, halves->size - halves->privateSize);
+        return backend;
+    }
+    return NULL;
+}
+
+static gmemShimStatus *
+gmemShimPublishMap(size_t size)
+{
+    static const unsigned long seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    gmemShimRealTable *real = gmemShimReal();
+    const int fd = real->memfdCreate(GMEM_SHIM_STATUS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *mapping = MAP_FAILED;
+
+    /* The descriptor stays open: it is how readers find the file. */
+    if (fd >= 0 && fchmod(fd, S_IRUSR | S_IWUSR) == 0 && real->ftruncate(fd, (off_t)size) == 0 &&
+        real->fcntl(fd, F_ADD_SEALS, (void *)seals) == 0)
+        mapping = real->mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (mapping != MAP_FAILED)
+        return mapping;
+    gmemShimReport(_("cannot publish what is private and shared: %m"));
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+int
+gmemShimPublishInit(const gmemShimConfig *config)
+{
+    gmemShimStatus *status =
+        gmemShimPublishMap(sizeof(*status) + config->backends * sizeof(gmemShimStatusBackend));
+
+    if (status == NULL)
+        return -1;
+    status->version = GMEM_SHIM_STATUS_VERSION;
+    status->startPrivate = config->startPrivate;
+    for (unsigned int i = 0; i < config->listed; i++) {
+        const gmemShimConfigBackend *listed = &config->list[i];
+        gmemShimStatusBackend *backend = &status->backend[status->backends];
+
+        if (!listed->ram)
+            continue;
+        snprintf(backend->id, sizeof(backend->id), "%s", listed->id);
+        backend->privateBytes = config->startPrivate ? listed->size : 0;
+        backend->sharedBytes = listed->size - backend->privateBytes;
+        status->backends++;
+    }
+    /* Last: a file without it is not read. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    memcpy(status->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(status->magic));
+    gmemShimPublished = status;
+    return 0;
+}
+
+void
+gmemShimPublishBackend(const gmemShimHalves *halves, bool isPrivate, bool count)
+{
+    gmemShimStatusBackend *backend;
+
+    gmemShimPublishBegin();
+    backend = gmemShimPublishSizes(halves);
+    if (backend != NULL && count)
+        gmemShimPublishAdd(isPrivate ? &backend->toPrivate : &backend->toShared);
+    gmemShimPublishEnd();
+}
+
+void
+gmemShimPublishHypercall(bool served)
+{
+    gmemShimPublishBegin();
+    gmemShimPublishAdd(&gmemShimPublished->hypercalls);
+    if (!served)
+        gmemShimPublishAdd(&gmemShimPublished->refused);
+    gmemShimPublishEnd();
+}
+
+void
+gmemShimPublishImplicit(void)
+{
+    gmemShimPublishBegin();
+    gmemShimPublishAdd(&gmemShimPublished->implicit);
+    gmemShimPublishEnd();
+}
+
+void
+gmemShimPublishReset(void)
+{
+    const gmemShimHalves *halves;
+
+    gmemShimPublishBegin();
+    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++)
+        gmemShimPublishSizes(halves);
+    gmemShimPublishAdd(&gmemShimPublished->resets);
+    gmemShimPublishEnd();
+}

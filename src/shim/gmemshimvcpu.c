@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimvcpu.c: mode convertible: what the shim does for each vCPU.
+ *
+ * The shim sees struct kvm_run in a mapping of its own; KVM gives any number of them. Exits that
+ * QEMU must not see, because it has not made the VM that they come from, are served here, and KVM
+ * is entered again: that also completes the hypercall, and it returns at once where QEMU has asked
+ * for that (immediate_exit, signals), so QEMU's pause and stop wait for one conversion at most.
+ *
+ * No call marks a reset of the guest, but what QEMU does then is unmistakable. It stops all vCPUs,
+ * resets the devices and gives every vCPU its state anew; KVM_SET_MP_STATE is part of that and used
+ * for nothing else while a guest runs (QEMU 7.2, 10.0 and 11.1). So a reset is when each vCPU has
+ * had its state set and none has run since, at least one having run before. A vCPU that is plugged
+ * in gets its state, too, but then the others have run in theirs. One that was unplugged no longer
+ * counts: QEMU ends its thread, and that is noticed. Waking up from suspend-to-memory looks the
+ * same and would lose memory that has to be kept; it is switched off in QEMU's command line.
+ *
+ * What QEMU writes to memory at a reset, it writes to shared memory, and before the vCPUs get their
+ * state. It is not lost: making private memory shared does not touch the shared half. */
+
+#include "gmemshimvcpu.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <linux/kvm_para.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "gmemi18n.h"
+#include "gmemkvmabi.h"
+#include "gmemshimconvertible.h"
+#include "gmemshimhalves.h"
+#include "gmemshimlock.h"
+#include "gmemshimreal.h"
+#include "gmemshimreport.h"
+
+/* An access that fails as often as that, one time right behind the other, is not in a race with a
+ * conversion. */
+#define GMEM_SHIM_FAULTS_MAX 16
+
+typedef struct gmemShimVcpu gmemShimVcpu;
+struct gmemShimVcpu {
+    gmemShimVcpu *next;
+    int fd;
+    struct kvm_run *run;
+    bool present;    /* it has a thread, or will have one */
+    atomic_bool ran; /* since its state was set */
+    /* The vCPU's own thread's: */
+    uint64_t fault;      /* guest address of the last failed access */
+    unsigned int faults; /* how often, without anything else in between */
+};
+
+static pthread_mutex_t gmemShimVcpuLock = PTHREAD_MUTEX_INITIALIZER;
+static gmemShimVcpu *gmemShimVcpus;   /* grows only */
+static bool gmemShimVcpuAnyRan;       /* since the last reset */
+static pthread_key_t gmemShimVcpuKey; /* the vCPU that a thread runs */
+
+static gmemShimVcpu *
+gmemShimVcpuFind(int fd)
+{
+    for (gmemShimVcpu *vcpu = gmemShimVcpus; vcpu != NULL; vcpu = vcpu->next) {
+        if (vcpu->fd == fd)
+            return vcpu;
+    }
+    return NULL;
+}
+
+/* At the end of a vCPU's thread: the vCPU was unplugged. */
+static void
+gmemShimVcpuLeft(void *data)
+{
+    gmemShimVcpu *vcpu = data;
+
+    GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
+    vcpu->present = false;
+}
+
+/* Returns the vCPU that this thread runs, having noted that it does. */
+static gmemShimVcpu *
+gmemShimVcpuEnter(int fd)
+{
+    gmemShimVcpu *vcpu = pthread_getspecific(gmemShimVcpuKey);
+
+    if (vcpu != NULL && vcpu->fd == fd && vcpu->ran)
+        return vcpu;
+
+    GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
+    vcpu = gmemShimVcpuFind(fd);
+    if (vcpu == NULL)
+        return NULL;
+    vcpu->present = true;
+    vcpu->ran = true;
+    gmemShimVcpuAnyRan = true;
+    pthread_setspecific(gmemShimVcpuKey, vcpu);
+    return vcpu;
+}
+
+static bool
+gmemShimVcpuIsConversion(const struct kvm_run *run)
+{
+    return run->exit_reason == KVM_EXIT_HYPERCALL && run->hypercall.nr == KVM_HC_MAP_GPA_RANGE;
+}
+
+/* KVM has seen to it that the arguments are whole pages that do not run over. */
+static void
+gmemShimVcpuConvert(struct kvm_run *run)
+{
+    const uint64_t address = run->hypercall.args[0];
+    const uint64_t pages = run->hypercall.args[1];
+    const bool isPrivate = (run->hypercall.args[2] & KVM_MAP_GPA_RANGE_ENCRYPTED) != 0;
+    int result = -EINVAL;
+
+    if (pages <= UINT64_MAX / GMEM_SHIM_PAGE)
+        result = gmemShimConvertibleMap(address, pages * GMEM_SHIM_PAGE, isPrivate);
+    run->hypercall.ret = (uint64_t)(int64_t)result;
+}
+
+static bool
+gmemShimVcpuFault(gmemShimVcpu *vcpu)
+{
+    struct gmemKVMMemoryFault fault;
+
+    /* Where <linux/kvm.h> is too old to have it in the union. */
+    memcpy(&fault, &vcpu->run->hw, sizeof(fault));
+    if (vcpu->fault != fault.gpa)
+        vcpu->faults = 0;
+    vcpu->fault = fault.gpa;
+    vcpu->faults++;
+    return gmemShimConvertibleFault(fault.gpa, fault.size,
+                                    (fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0,
+                                    vcpu->faults > GMEM_SHIM_FAULTS_MAX);
+}
+
+/* What KVM writes in place of the architecture's features, wherever Hyper-V has moved it to. */
+static struct kvm_cpuid_entry2 *
+gmemShimVcpuFeatures(struct kvm_cpuid2 *cpuid)
+{
+    for (uint32_t i = 0; i < cpuid->nent; i++) {
+        const struct kvm_cpuid_entry2 *base = &cpuid->entries[i];
+        const uint32_t signature[3] = {base->ebx, base->ecx, base->edx};
+
+        if (base->function < KVM_CPUID_SIGNATURE ||
+            base->function >= KVM_CPUID_SIGNATURE + 0x10000 ||
+            memcmp(signature, "KVMKVMKVM\0\0\0", sizeof(signature)) != 0)
+            continue;
+        for (uint32_t j = 0; j < cpuid->nent; j++) {
+            if (cpuid->entries[j].function == base->function + 1)
+                return &cpuid->entries[j];
+        }
+    }
+    return NULL;
+}
+
+int
+gmemShimVcpuInit(void)
+{
+    const int error = pthread_key_create(&gmemShimVcpuKey, gmemShimVcpuLeft);
+
+    if (error != 0) {
+        errno = error;
+        gmemShimReport(_("cannot watch the vCPUs' threads: %m"));
+        return -1;
+    }
+    return 0;
+}
+
+int
+gmemShimVcpuMade(int kvm, int fd)
+{
+    gmemShimRealTable *real = gmemShimReal();
+    const int size = real->ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
+    gmemShimVcpu *vcpu = size > 0 ? calloc(1, sizeof(*vcpu)) : NULL;
+    void *run = MAP_FAILED;
+    int saved;
+
+    if (vcpu != NULL)
+        run = real->mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (run == MAP_FAILED) {
+        saved = errno;
+        gmemShimReport(_("cannot watch a vCPU: %m"));
+        free(vcpu);
+        errno = saved;
+        return -1;
+    }
+    vcpu->fd = fd;
+    vcpu->run = run;
+    vcpu->present = true;
+
+    GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
+    vcpu->next = gmemShimVcpus;
+    gmemShimVcpus = vcpu;
+    return 0;
+}
+
+int
+gmemShimVcpuRun(int fd, void *argument)
+{
+    gmemShimRealTable *real = gmemShimReal();
+    gmemShimVcpu *vcpu = gmemShimVcpuEnter(fd);
+
+    for (;;) {
+        const int result = real->ioctl(fd, KVM_RUN, argument);
+        int saved;
+
+        if (vcpu == NULL)
+            return result;
+        if (result == 0 && gmemShimVcpuIsConversion(vcpu->run)) {
+            vcpu->faults = 0;
+            gmemShimVcpuConvert(vcpu->run);
+            continue;
+        }
+        if (result == 0 || errno != EFAULT || vcpu->run->exit_reason != KVM_EXIT_MEMORY_FAULT) {
+            vcpu->faults = 0;
+            return result;
+        }
+        saved = errno;
+        if (!gmemShimVcpuFault(vcpu)) {
+            errno = saved;
+            return result;
+        }
+    }
+}
+
+int
+gmemShimVcpuSetState(int fd, void *argument)
+{
+    const int result = gmemShimReal()->ioctl(fd, KVM_SET_MP_STATE, argument);
+    const int saved = errno;
+    gmemShimVcpu *vcpu;
+
+    if (result < 0)
+        return result;
+
+    GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
+    vcpu = gmemShimVcpuFind(fd);
+    if (vcpu == NULL)
+        return result;
+    vcpu->present = true;
+    vcpu->ran = false;
+    for (vcpu = gmemShimVcpus; vcpu != NULL; vcpu = vcpu->next) {
+        if (vcpu->present && vcpu->ran)
+            return result;
+    }
+    if (gmemShimVcpuAnyRan) {
+        gmemShimVcpuAnyRan = false;
+        gmemShimConvertibleReset();
+    }
+    errno = saved;
+    return result;
+}
+
+int
+gmemShimVcpuSetCPUID(int fd, const void *argument)
+{
+    const struct kvm_cpuid2 *asked = argument;
+    const size_t size = sizeof(*asked) + asked->nent * sizeof(asked->entries[0]);
+    struct kvm_cpuid2 *given = malloc(size);
+    struct kvm_cpuid_entry2 *features;
+    int result;
+    int saved;
+
+    if (given == NULL)
+        return -1;
+    memcpy(given, asked, size);
+    features = gmemShimVcpuFeatures(given);
+    if (features != NULL)
+        features->eax |= 1U << KVM_FEATURE_HC_MAP_GPA_RANGE;
+    result = gmemShimReal()->ioctl(fd, KVM_SET_CPUID2, given);
+    saved = errno;
+    free(given);
+    errno = saved;
+    return result;
+}

@@ -1,0 +1,889 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_convertible.c: the shim's convertible mode over a KVM that is only made up.
+ *
+ * No host of a distribution has KVM_X86_SW_PROTECTED_VM, so here the shim's ioctl() goes to
+ * fakeIoctl(), which imitates what Documentation/virt/kvm/api.rst of Linux 7.2 says of the requests
+ * that the shim makes: which slots KVM takes, what attributes are, what is in struct kvm_run. The
+ * memory is real: a guest_memfd is a memfd, from which holes can be punched likewise. What the real
+ * KVM does with all this is seen in tests/nested. The shim's state is that of a process, so each
+ * test has one of its own. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <linux/kvm_para.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gmemkvmabi.h"
+#include "gmemshimconfig.h"
+#include "gmemshimconvertible.h"
+#include "gmemshimhalves.h"
+#include "gmemshimreal.h"
+#include "gmemshimstatus.h"
+#include "gmemshimvcpu.h"
+
+#define PAGE GMEM_SHIM_PAGE
+#define MIB (1024 * 1024ULL)
+#define LOW_SIZE (2 * MIB)
+#define HIGH_SIZE (1 * MIB)
+#define HIGH_ADDRESS LOW_SIZE
+#define PAGES_MAX (16 * MIB / PAGE)
+#define SLOTS_MAX 32
+#define EXITS_MAX 64
+#define FAKE_KVM 1000000
+#define FAKE_VM 1000001
+#define CONFIG                                                                                     \
+    "version=1,mode=convertible,backends=2,ram=3145728,start=%s,backend=ram-node0:2097152,"        \
+    "other=nv:1048576,backend=ram-node1:1048576"
+
+typedef struct {
+    bool used;
+    struct gmemKVMMemoryRegion2 region;
+} FakeSlot;
+
+/* What KVM_RUN comes back with. */
+typedef struct {
+    int error;
+    uint32_t reason;
+    uint64_t args[3]; /* of a hypercall; flags, gpa and size of a memory fault */
+} FakeExit;
+
+static struct {
+    pthread_mutex_t lock;
+    FakeSlot slots[SLOTS_MAX];
+    bool attribute[PAGES_MAX]; /* private */
+    unsigned int attributesSet;
+    bool refuseAttributes;
+    uint64_t type;
+    uint64_t exitHypercall;
+    uint32_t cpuidFeatures;
+    FakeExit exits[EXITS_MAX];
+    unsigned int nextExit;
+    int64_t results[EXITS_MAX]; /* of hypercalls, as they stand when KVM is entered again */
+    struct kvm_run *run;        /* of the vCPU that runs */
+} fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static char *low;  /* the shared halves, and an NVDIMM */
+static char *high; /* … */
+static char *nvdimm;
+static gmemShimConfig config;
+
+static bool
+fakeOverlap(uint64_t start, uint64_t size, uint64_t other, uint64_t otherSize)
+{
+    return start < other + otherSize && other < start + size;
+}
+
+static int
+fakeFail(int error)
+{
+    errno = error;
+    return -1;
+}
+
+static int
+fakeSetSlot(const struct gmemKVMMemoryRegion2 *region)
+{
+    const bool gmem = (region->flags & KVM_MEM_GUEST_MEMFD) != 0;
+    FakeSlot *slot = &fake.slots[region->slot];
+
+    g_assert_cmpuint(region->slot, <, SLOTS_MAX);
+    if (region->memory_size == 0) {
+        if (!slot->used)
+            return fakeFail(EINVAL);
+        slot->used = false;
+        return 0;
+    }
+    if (gmem && (region->flags & (KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES)) != 0)
+        return fakeFail(EINVAL);
+    if (slot->used && (gmem || (slot->region.flags & KVM_MEM_GUEST_MEMFD) != 0))
+        return fakeFail(EINVAL);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        const struct gmemKVMMemoryRegion2 *other = &fake.slots[i].region;
+
+        if (!fake.slots[i].used || i == region->slot)
+            continue;
+        if (fakeOverlap(region->guest_phys_addr, region->memory_size, other->guest_phys_addr,
+                        other->memory_size))
+            return fakeFail(EEXIST);
+        if (gmem && (other->flags & KVM_MEM_GUEST_MEMFD) != 0 &&
+            region->guest_memfd == other->guest_memfd &&
+            fakeOverlap(region->guest_memfd_offset, region->memory_size, other->guest_memfd_offset,
+                        other->memory_size))
+            return fakeFail(EEXIST);
+    }
+    slot->used = true;
+    slot->region = *region;
+    return 0;
+}
+
+static int
+fakeSetAttributes(const struct gmemKVMMemoryAttributes *attributes)
+{
+    if (fake.refuseAttributes)
+        return fakeFail(ENOMEM);
+    g_assert_cmpuint((attributes->address | attributes->size) % PAGE, ==, 0);
+    g_assert_cmpuint(attributes->address + attributes->size, <=, PAGES_MAX * PAGE);
+    for (uint64_t i = 0; i < attributes->size / PAGE; i++)
+        fake.attribute[attributes->address / PAGE + i] = attributes->attributes != 0;
+    fake.attributesSet++;
+    return 0;
+}
+
+static int
+fakeRun(void)
+{
+    const FakeExit *next = &fake.exits[fake.nextExit];
+
+    g_assert_cmpuint(fake.nextExit, <, EXITS_MAX);
+    if (fake.nextExit > 0 && fake.run->exit_reason == KVM_EXIT_HYPERCALL)
+        fake.results[fake.nextExit - 1] = (int64_t)fake.run->hypercall.ret;
+    fake.nextExit++;
+    fake.run->exit_reason = next->reason;
+    if (next->reason == KVM_EXIT_HYPERCALL) {
+        fake.run->hypercall.nr = KVM_HC_MAP_GPA_RANGE;
+        memcpy(fake.run->hypercall.args, next->args, sizeof(next->args));
+    } else {
+        memcpy(&fake.run->hw, next->args, sizeof(next->args));
+    }
+    return next->error == 0 ? 0 : fakeFail(next->error);
+}
+
+static int
+fakeLocked(int fd, unsigned long request, void *argument)
+{
+    const struct gmemKVMCreateGuestMemfd *create = argument;
+    const struct kvm_cpuid2 *cpuid = argument;
+    const struct kvm_enable_cap *cap = argument;
+    struct gmemKVMMemoryRegion2 region = {0};
+    int memfd;
+
+    switch (request) {
+    case KVM_CREATE_VM:
+        g_assert_cmpint(fd, ==, FAKE_KVM);
+        fake.type = (uintptr_t)argument;
+        return FAKE_VM;
+    case KVM_ENABLE_CAP:
+        g_assert_cmpuint(cap->cap, ==, KVM_CAP_EXIT_HYPERCALL);
+        fake.exitHypercall = cap->args[0];
+        return 0;
+    case KVM_CHECK_EXTENSION:
+        return fd == FAKE_VM ? 1 : 2;
+    case GMEM_KVM_CREATE_GUEST_MEMFD:
+        g_assert_cmpuint(create->size % PAGE, ==, 0);
+        memfd = memfd_create("guest", 0);
+        g_assert_cmpint(ftruncate(memfd, (off_t)create->size), ==, 0);
+        return memfd;
+    case KVM_SET_USER_MEMORY_REGION:
+        memcpy(&region, argument, sizeof(struct kvm_userspace_memory_region));
+        return fakeSetSlot(&region);
+    case GMEM_KVM_SET_USER_MEMORY_REGION2:
+        return fakeSetSlot(argument);
+    case GMEM_KVM_SET_MEMORY_ATTRIBUTES:
+        return fakeSetAttributes(argument);
+    case KVM_GET_VCPU_MMAP_SIZE:
+        return (int)PAGE;
+    case KVM_SET_CPUID2:
+        fake.cpuidFeatures = cpuid->entries[cpuid->nent - 1].eax;
+        return 0;
+    case KVM_SET_MP_STATE:
+        return 0;
+    case KVM_RUN:
+        return fakeRun();
+    default:
+        g_assert_not_reached();
+    }
+}
+
+static int
+fakeIoctl(int fd, unsigned long request, ...)
+{
+    void *argument;
+    va_list args;
+    int result;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+    pthread_mutex_lock(&fake.lock);
+    result = fakeLocked(fd, request, argument);
+    pthread_mutex_unlock(&fake.lock);
+    return result;
+}
+
+static char *
+mapBackend(uint64_t size)
+{
+    void *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    g_assert_true(mapping != MAP_FAILED);
+    return mapping;
+}
+
+static void
+tellMapped(char *mapping, uint64_t size)
+{
+    g_assert_cmpint(
+        gmemShimConvertibleMapped(mapping, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1), ==,
+        0);
+}
+
+static int
+setSlot(uint32_t slot, uint64_t address, uint64_t size, const char *memory, uint32_t flags)
+{
+    const struct kvm_userspace_memory_region region = {
+        .slot = slot,
+        .flags = flags,
+        .guest_phys_addr = address,
+        .memory_size = size,
+        .userspace_addr = (uintptr_t)memory,
+    };
+
+    return gmemShimConvertibleSetSlot(&region, KVM_SET_USER_MEMORY_REGION);
+}
+
+static bool
+slotIsBound(uint32_t slot)
+{
+    g_assert_true(fake.slots[slot].used);
+    return (fake.slots[slot].region.flags & KVM_MEM_GUEST_MEMFD) != 0;
+}
+
+static bool
+verifies(const char *expected)
+{
+    char reason[512] = "";
+    const bool right = gmemShimConvertibleVerify(reason, sizeof(reason));
+
+    g_test_message("%s", reason);
+    if (expected != NULL)
+        g_assert_nonnull(strstr(reason, expected));
+    return right;
+}
+
+/* A VM and its memory backends, but no slots yet. */
+static void
+begin(const char *start)
+{
+    g_autofree char *value = g_strdup_printf(CONFIG, start);
+    char reason[512];
+
+    gmemShimReal()->ioctl = fakeIoctl;
+    g_assert_true(gmemShimConfigParse(value, &config, reason, sizeof(reason)));
+    g_assert_cmpint(gmemShimConvertibleInit(&config), ==, 0);
+    g_assert_cmpint(gmemShimVcpuInit(), ==, 0);
+    g_assert_false(gmemShimConvertibleMayMap());
+    g_assert_cmpint(gmemShimConvertibleCreateVM(FAKE_KVM), ==, FAKE_VM);
+    g_assert_cmpuint(fake.type, ==, KVM_X86_SW_PROTECTED_VM);
+    g_assert_cmpuint(fake.exitHypercall, ==, 1 << KVM_HC_MAP_GPA_RANGE);
+    low = mapBackend(LOW_SIZE);
+    nvdimm = mapBackend(HIGH_SIZE);
+    high = mapBackend(HIGH_SIZE);
+    tellMapped(low, LOW_SIZE);
+    tellMapped(nvdimm, HIGH_SIZE);
+    tellMapped(high, HIGH_SIZE);
+    g_assert_false(gmemShimConvertibleMayMap());
+}
+
+static void
+beginWithSlots(const char *start)
+{
+    begin(start);
+    g_assert_cmpint(setSlot(0, 0, LOW_SIZE, low, 0), ==, 0);
+    g_assert_cmpint(setSlot(1, HIGH_ADDRESS, HIGH_SIZE, high, 0), ==, 0);
+    g_assert_true(verifies(NULL));
+}
+
+/* Runs the caller's test in a process of its own; true in that process. */
+static bool
+inOwnProcess(void)
+{
+    if (g_test_subprocess())
+        return true;
+    g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    g_test_trap_assert_passed();
+    return false;
+}
+
+/* The file that virt-gmem reads, found as it finds it. */
+static void
+readStatus(gmemShimStatus *status, gmemShimStatusBackend backends[2])
+{
+    g_autoptr(GDir) directory = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *entry;
+
+    memset(status, 0, sizeof(*status));
+    while ((entry = g_dir_read_name(directory)) != NULL) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", entry, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        int fd;
+
+        if (target == NULL || strstr(target, GMEM_SHIM_STATUS_NAME) == NULL)
+            continue;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        g_assert_cmpint(pread(fd, status, sizeof(*status), 0), ==, sizeof(*status));
+        g_assert_cmpint(pread(fd, backends, 2 * sizeof(*backends), sizeof(*status)), ==,
+                        2 * sizeof(*backends));
+        close(fd);
+    }
+    g_assert_cmpmem(status->magic, 8, GMEM_SHIM_STATUS_MAGIC, 8);
+    g_assert_cmpuint(status->version, ==, GMEM_SHIM_STATUS_VERSION);
+    g_assert_cmpuint(status->backends, ==, 2);
+    g_assert_cmpuint(status->sequence % 2, ==, 0);
+}
+
+static bool
+isZero(const char *memory, uint64_t size)
+{
+    for (uint64_t i = 0; i < size; i++) {
+        if (memory[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static void
+testBackends(void)
+{
+    char *other;
+
+    if (!inOwnProcess())
+        return;
+    begin("shared");
+    g_assert_false(verifies("memory backend 'ram-node0' is in no memory slot"));
+    g_assert_cmpint(setSlot(0, 0, LOW_SIZE, low, 0), ==, 0);
+    g_assert_false(verifies("memory backend 'ram-node1' is in no memory slot"));
+    g_assert_cmpint(setSlot(1, HIGH_ADDRESS, HIGH_SIZE, high, 0), ==, 0);
+    g_assert_true(verifies(NULL));
+    g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
+    g_assert_false(verifies("the RAM at guest address 0 has no guest_memfd"));
+
+    /* What is no RAM is an ordinary slot: an NVDIMM, video memory. */
+    g_assert_cmpint(setSlot(2, 4 * MIB, HIGH_SIZE, nvdimm, 0), ==, 0);
+    g_assert_false(slotIsBound(2));
+    other = mapBackend(LOW_SIZE);
+    tellMapped(other, LOW_SIZE);
+    g_assert_cmpint(setSlot(3, 6 * MIB, LOW_SIZE, other, 0), ==, 0);
+    g_assert_false(slotIsBound(3));
+}
+
+static void
+testBackendsMissing(void)
+{
+    g_autofree char *value = g_strdup_printf(CONFIG, "shared");
+    char reason[512];
+
+    if (!inOwnProcess())
+        return;
+    gmemShimReal()->ioctl = fakeIoctl;
+    g_assert_true(gmemShimConfigParse(value, &config, reason, sizeof(reason)));
+    g_assert_cmpint(gmemShimConvertibleInit(&config), ==, 0);
+    g_assert_false(verifies("no KVM VM"));
+    g_assert_cmpint(gmemShimConvertibleCreateVM(FAKE_KVM), ==, FAKE_VM);
+    high = mapBackend(HIGH_SIZE);
+    tellMapped(high, HIGH_SIZE);
+    g_assert_false(verifies("2 memory backends, but QEMU mapped only 0 of them"));
+    low = mapBackend(LOW_SIZE);
+    tellMapped(low, LOW_SIZE);
+    g_assert_false(verifies("2 memory backends, but QEMU mapped only 1 of them"));
+    g_assert_true(gmemShimConvertibleMayMap());
+}
+
+static void
+testExtensions(void)
+{
+    if (!inOwnProcess())
+        return;
+    begin("shared");
+    g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_KVM, KVM_CAP_GUEST_MEMFD), ==, 0);
+    g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_VM, KVM_CAP_MEMORY_ATTRIBUTES), ==, 0);
+    /* As the VM answers, whoever is asked. */
+    g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_KVM, KVM_CAP_MULTI_ADDRESS_SPACE), ==,
+                    1);
+}
+
+static void
+testSlots(void)
+{
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    g_assert_true(slotIsBound(0));
+    g_assert_cmpuint(fake.slots[0].region.guest_memfd_offset, ==, 0);
+
+    /* Firmware's shadow: private pages under the ROM are not in the ROM's way, and not lost. */
+    g_assert_cmpint(gmemShimConvertibleMap(0xc8000, 2 * PAGE, true), ==, 0);
+    g_assert_true(fake.attribute[0xc8] && fake.attribute[0xc9] && !fake.attribute[0xca]);
+    g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
+    g_assert_false(fake.attribute[0xc8] || fake.attribute[0xc9]);
+    g_assert_cmpint(setSlot(0, 0, 0xc0000, low, 0), ==, 0);
+    g_assert_cmpint(setSlot(2, 0xc0000, 0x10000, low + 0xc0000, KVM_MEM_READONLY), ==, 0);
+    g_assert_cmpint(setSlot(3, 0xd0000, LOW_SIZE - 0xd0000, low + 0xd0000, 0), ==, 0);
+    g_assert_true(slotIsBound(0) && !slotIsBound(2) && slotIsBound(3));
+    g_assert_cmpuint(fake.slots[3].region.guest_memfd_offset, ==, 0xd0000);
+    g_assert_false(fake.attribute[0xc8]);
+    g_assert_cmpint(gmemShimConvertibleMap(0xc8000, PAGE, false), ==, -EINVAL);
+    g_assert_cmpint(setSlot(2, 0, 0, low, 0), ==, 0);
+    g_assert_cmpint(setSlot(2, 0xc0000, 0x10000, low + 0xc0000, 0), ==, 0);
+    g_assert_true(slotIsBound(2));
+    g_assert_true(fake.attribute[0xc8] && fake.attribute[0xc9] && !fake.attribute[0xca]);
+
+    /* An alias has the shared half; RAM that would have no private one is refused. */
+    g_assert_cmpint(setSlot(4, 8 * MIB, 0x20000, low + 0xb0000, 0), ==, 0);
+    g_assert_false(slotIsBound(4));
+    g_assert_false(fake.attribute[(8 * MIB + 0x18000) / PAGE]);
+    g_assert_cmpint(setSlot(3, 0, 0, low, 0), ==, 0);
+    g_assert_cmpint(setSlot(5, 9 * MIB, 0x20000, low + 0xc0000, 0), ==, -1);
+    g_assert_cmpint(errno, ==, EEXIST);
+    g_assert_false(fake.slots[5].used);
+    g_assert_false(fake.attribute[(9 * MIB + 0x8000) / PAGE]);
+}
+
+static void
+testSlotChanges(void)
+{
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    g_assert_cmpint(gmemShimConvertibleMap(HIGH_ADDRESS, PAGE, true), ==, 0);
+    /* The same again; somewhere else; logging. */
+    g_assert_cmpint(setSlot(1, HIGH_ADDRESS, HIGH_SIZE, high, 0), ==, 0);
+    g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, 0), ==, 0);
+    g_assert_true(slotIsBound(1));
+    g_assert_false(fake.attribute[HIGH_ADDRESS / PAGE]);
+    g_assert_true(fake.attribute[5 * MIB / PAGE]);
+    g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, KVM_MEM_LOG_DIRTY_PAGES), ==, -1);
+    g_assert_cmpint(errno, ==, EOPNOTSUPP);
+    g_assert_true(slotIsBound(1));
+    /* Not one that is not there, and an ordinary one as ever. */
+    g_assert_cmpint(setSlot(7, 0, 0, low, 0), ==, -1);
+    g_assert_cmpint(setSlot(7, 7 * MIB, HIGH_SIZE, nvdimm, KVM_MEM_LOG_DIRTY_PAGES), ==, 0);
+    g_assert_cmpuint(fake.slots[7].region.flags, ==, KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+static void
+testConversions(void)
+{
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    gmemShimHalves *halves;
+    char page[PAGE];
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    halves = gmemShimHalvesByIndex(0);
+    memset(low, 'S', LOW_SIZE);
+    memset(high, 'S', HIGH_SIZE);
+
+    /* Over the border of two backends. What was shared is given back. */
+    g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 3 * PAGE, 4 * PAGE, true), ==, 0);
+    g_assert_true(isZero(low + LOW_SIZE - 3 * PAGE, 3 * PAGE) && isZero(high, PAGE));
+    g_assert_cmpint(low[LOW_SIZE - 3 * PAGE - 1], ==, 'S');
+    g_assert_cmpint(high[PAGE], ==, 'S');
+    for (uint64_t i = 0; i < 8; i++)
+        g_assert_cmpint(fake.attribute[LOW_SIZE / PAGE - 5 + i], ==, i >= 2 && i < 6);
+
+    /* What was private is gone, and only that. */
+    memset(page, 'P', PAGE);
+    g_assert_cmpint(pwrite(halves->gmem, page, PAGE, LOW_SIZE - 3 * PAGE), ==, PAGE);
+    g_assert_cmpint(pwrite(halves->gmem, page, PAGE, LOW_SIZE - 2 * PAGE), ==, PAGE);
+    g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 4 * PAGE, 2 * PAGE, false), ==, 0);
+    g_assert_cmpint(pread(halves->gmem, page, PAGE, LOW_SIZE - 3 * PAGE), ==, PAGE);
+    g_assert_true(isZero(page, PAGE));
+    g_assert_cmpint(pread(halves->gmem, page, PAGE, LOW_SIZE - 2 * PAGE), ==, PAGE);
+    g_assert_cmpint(page[0], ==, 'P');
+    g_assert_cmpint(low[LOW_SIZE - 4 * PAGE], ==, 'S');
+    g_assert_true(isZero(low + LOW_SIZE - 3 * PAGE, PAGE));
+
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.hypercalls, ==, 2);
+    g_assert_cmpuint(status.refused, ==, 0);
+    g_assert_cmpstr(backends[0].id, ==, "ram-node0");
+    g_assert_cmpuint(backends[0].privateBytes, ==, 2 * PAGE);
+    g_assert_cmpuint(backends[0].sharedBytes, ==, LOW_SIZE - 2 * PAGE);
+    g_assert_cmpuint(backends[0].toPrivate, ==, 1);
+    g_assert_cmpuint(backends[0].toShared, ==, 1);
+    g_assert_cmpstr(backends[1].id, ==, "ram-node1");
+    g_assert_cmpuint(backends[1].privateBytes, ==, PAGE);
+    g_assert_cmpuint(backends[1].toPrivate, ==, 1);
+    g_assert_cmpuint(backends[1].toShared, ==, 0);
+
+    /* Nothing to do is no conversion, and KVM is not asked. */
+    fake.refuseAttributes = true;
+    g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 2 * PAGE, 2 * PAGE, true), ==, 0);
+    readStatus(&status, backends);
+    g_assert_cmpuint(backends[0].toPrivate, ==, 1);
+
+    /* KVM has no memory for the attribute: nothing has changed. */
+    g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, -EFAULT);
+    g_assert_cmpint(low[0], ==, 'S');
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.refused, ==, 1);
+    g_assert_cmpuint(backends[0].privateBytes, ==, 2 * PAGE);
+}
+
+static void
+testConversionsRefused(void)
+{
+    static const struct {
+        uint64_t address;
+        uint64_t size;
+    } ranges[] = {
+        {0, 0},
+        {1, PAGE},
+        {0, PAGE - 1},
+        {LOW_SIZE + HIGH_SIZE, PAGE},
+        {LOW_SIZE + HIGH_SIZE - PAGE, 2 * PAGE},
+        {0, LOW_SIZE + HIGH_SIZE + PAGE},
+        {~0ULL - PAGE + 1, PAGE},
+        {~0ULL - PAGE + 1, 2 * PAGE},
+        {PAGE, ~0ULL - PAGE + 1},
+    };
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    memset(low, 'S', LOW_SIZE);
+    for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++) {
+        g_test_message("%" G_GINT64_MODIFIER "x %" G_GINT64_MODIFIER "x", ranges[i].address,
+                       ranges[i].size);
+        g_assert_cmpint(gmemShimConvertibleMap(ranges[i].address, ranges[i].size, true), ==,
+                        -EINVAL);
+    }
+    g_assert_cmpuint(fake.attributesSet, ==, 0);
+    for (uint64_t i = 0; i < LOW_SIZE; i++)
+        g_assert_cmpint(low[i], ==, 'S');
+    g_assert_cmpint(gmemShimConvertibleMap(0, LOW_SIZE + HIGH_SIZE, true), ==, 0);
+}
+
+static int
+makeVcpu(void)
+{
+    const int fd = memfd_create("vcpu", 0);
+
+    g_assert_cmpint(ftruncate(fd, PAGE), ==, 0);
+    g_assert_cmpint(gmemShimVcpuMade(FAKE_KVM, fd), ==, 0);
+    return fd;
+}
+
+static int
+runVcpu(int fd, const FakeExit *exits, size_t n)
+{
+    int result;
+
+    fake.run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    g_assert_true(fake.run != MAP_FAILED);
+    memcpy(fake.exits, exits, n * sizeof(*exits));
+    fake.nextExit = 0;
+    result = gmemShimVcpuRun(fd, NULL);
+    g_assert_cmpuint(fake.nextExit, ==, n);
+    munmap(fake.run, PAGE);
+    return result;
+}
+
+static void
+testHypercalls(void)
+{
+    static const FakeExit exits[] = {
+        {0, KVM_EXIT_HYPERCALL, {0x100000, 4, KVM_MAP_GPA_RANGE_ENCRYPTED}},
+        {0, KVM_EXIT_HYPERCALL, {0x101000, 1, 0}},
+        {0, KVM_EXIT_HYPERCALL, {8 * MIB, 1, KVM_MAP_GPA_RANGE_ENCRYPTED}},
+        {0, KVM_EXIT_HYPERCALL, {0, 1ULL << 52, KVM_MAP_GPA_RANGE_ENCRYPTED}},
+        {0, KVM_EXIT_HLT, {0}},
+    };
+    static const FakeExit interrupted[] = {
+        {0, KVM_EXIT_HYPERCALL, {0x100000, 1, 0}},
+        {EINTR, KVM_EXIT_INTR, {0}},
+    };
+    int vcpu;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    vcpu = makeVcpu();
+    g_assert_cmpint(runVcpu(vcpu, exits, G_N_ELEMENTS(exits)), ==, 0);
+    g_assert_cmpint(fake.results[0], ==, 0);
+    g_assert_cmpint(fake.results[1], ==, 0);
+    g_assert_cmpint(fake.results[2], ==, -EINVAL);
+    g_assert_cmpint(fake.results[3], ==, -EINVAL);
+    g_assert_true(fake.attribute[0x100] && !fake.attribute[0x101] && fake.attribute[0x102]);
+
+    /* A pause that is asked for in the meantime is obeyed when the hypercall is complete. */
+    g_assert_cmpint(runVcpu(vcpu, interrupted, G_N_ELEMENTS(interrupted)), ==, -1);
+    g_assert_cmpint(errno, ==, EINTR);
+    g_assert_false(fake.attribute[0x100]);
+}
+
+static void
+testFaults(void)
+{
+    const FakeExit shared = {EFAULT, KVM_EXIT_MEMORY_FAULT, {0, 0x100234, 8}};
+    const FakeExit private = {
+        EFAULT, KVM_EXIT_MEMORY_FAULT, {KVM_MEMORY_EXIT_FLAG_PRIVATE, 0x100000, PAGE}};
+    const FakeExit nowhere = {
+        EFAULT, KVM_EXIT_MEMORY_FAULT, {KVM_MEMORY_EXIT_FLAG_PRIVATE, 8 * MIB, PAGE}};
+    const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
+    const FakeExit other = {EFAULT, KVM_EXIT_UNKNOWN, {0}};
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    FakeExit exits[EXITS_MAX];
+    int vcpu;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    vcpu = makeVcpu();
+
+    /* Lost a race: the access is tried again, and nothing is converted. */
+    g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
+    exits[0] = exits[1] = shared;
+    exits[2] = halt;
+    g_assert_cmpint(runVcpu(vcpu, exits, 3), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
+
+    /* It keeps failing: the access is a wish. */
+    for (size_t i = 0; i < 17; i++)
+        exits[i] = shared;
+    exits[17] = halt;
+    g_assert_cmpint(runVcpu(vcpu, exits, 18), ==, 0);
+    g_assert_false(fake.attribute[0x100]);
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.implicit, ==, 1);
+    for (size_t i = 0; i < 17; i++)
+        exits[i] = private;
+    g_assert_cmpint(runVcpu(vcpu, exits, 18), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.implicit, ==, 2);
+
+    /* The page is what is wanted, and KVM cannot give it: QEMU is told. */
+    g_assert_cmpint(runVcpu(vcpu, exits, 17), ==, -1);
+    g_assert_cmpint(errno, ==, EFAULT);
+    /* No RAM there; and another failure altogether. */
+    g_assert_cmpint(runVcpu(vcpu, &nowhere, 1), ==, -1);
+    g_assert_cmpint(errno, ==, EFAULT);
+    g_assert_cmpint(runVcpu(vcpu, &other, 1), ==, -1);
+    g_assert_cmpint(errno, ==, EFAULT);
+}
+
+static void *
+runOnce(void *data)
+{
+    const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
+
+    g_assert_cmpint(runVcpu(*(int *)data, &halt, 1), ==, 0);
+    return NULL;
+}
+
+static uint64_t
+resets(void)
+{
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+
+    readStatus(&status, backends);
+    g_assert_cmpuint(backends[0].privateBytes + backends[0].sharedBytes, ==, LOW_SIZE);
+    return status.resets;
+}
+
+static void
+testReset(void)
+{
+    const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
+    gmemShimHalves *halves;
+    pthread_t thread;
+    char page[PAGE];
+    int first, second, plugged;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    halves = gmemShimHalvesByIndex(0);
+    first = makeVcpu();
+    second = makeVcpu();
+
+    /* The state that they begin with is no reset. */
+    gmemShimVcpuSetState(first, NULL);
+    gmemShimVcpuSetState(second, NULL);
+    g_assert_cmpuint(resets(), ==, 0);
+
+    g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
+    memset(page, 'P', PAGE);
+    g_assert_cmpint(pwrite(halves->gmem, page, PAGE, 0x100000), ==, PAGE);
+    memset(low, 'S', PAGE);
+    g_assert_cmpint(runVcpu(first, &halt, 1), ==, 0);
+    g_assert_cmpint(runVcpu(second, &halt, 1), ==, 0);
+
+    /* A vCPU is plugged in while the others run, or are only paused. */
+    plugged = makeVcpu();
+    gmemShimVcpuSetState(plugged, NULL);
+    g_assert_cmpuint(resets(), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
+
+    /* It runs in a thread of its own, which ends when it is unplugged. */
+    g_assert_cmpint(pthread_create(&thread, NULL, runOnce, &plugged), ==, 0);
+    pthread_join(thread, NULL);
+
+    gmemShimVcpuSetState(first, NULL);
+    g_assert_cmpuint(resets(), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
+    memset(low + PAGE, 'R', PAGE); /* QEMU puts something there for the next boot */
+    gmemShimVcpuSetState(second, NULL);
+    g_assert_cmpuint(resets(), ==, 1);
+    g_assert_false(fake.attribute[0x100]);
+    g_assert_cmpint(pread(halves->gmem, page, PAGE, 0x100000), ==, PAGE);
+    g_assert_true(isZero(page, PAGE));
+    g_assert_cmpint(low[0], ==, 'S');
+    g_assert_cmpint(low[PAGE], ==, 'R');
+
+    /* Once for all of them, and again when they have run. */
+    gmemShimVcpuSetState(first, NULL);
+    g_assert_cmpuint(resets(), ==, 1);
+    g_assert_cmpint(runVcpu(second, &halt, 1), ==, 0);
+    gmemShimVcpuSetState(second, NULL);
+    g_assert_cmpuint(resets(), ==, 2);
+}
+
+static void
+testStartPrivate(void)
+{
+    const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    int vcpu;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("private");
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.startPrivate, ==, 1);
+    g_assert_cmpuint(backends[0].privateBytes, ==, LOW_SIZE);
+    for (uint64_t i = 0; i < PAGES_MAX; i++)
+        g_assert_cmpint(fake.attribute[i], ==, i < (LOW_SIZE + HIGH_SIZE) / PAGE);
+    g_assert_cmpint(gmemShimConvertibleMap(PAGE, PAGE, false), ==, 0);
+    low[PAGE] = 'S';
+    g_assert_false(fake.attribute[1]);
+
+    vcpu = makeVcpu();
+    g_assert_cmpint(runVcpu(vcpu, &halt, 1), ==, 0);
+    gmemShimVcpuSetState(vcpu, NULL);
+    g_assert_true(fake.attribute[1]);
+    g_assert_cmpint(low[PAGE], ==, 0);
+    readStatus(&status, backends);
+    g_assert_cmpuint(backends[0].privateBytes, ==, LOW_SIZE);
+}
+
+static void
+testCPUID(void)
+{
+    static const struct {
+        uint32_t base;
+        const char *signature;
+        bool told;
+    } cases[] = {
+        {KVM_CPUID_SIGNATURE, "KVMKVMKVM\0\0\0", true},
+        {KVM_CPUID_SIGNATURE + 0x100, "KVMKVMKVM\0\0\0", true}, /* behind Hyper-V's */
+        {KVM_CPUID_SIGNATURE, "Microsoft Hv", false},
+        {1, "KVMKVMKVM\0\0\0", false},
+    };
+    struct {
+        struct kvm_cpuid2 head;
+        struct kvm_cpuid_entry2 entries[2];
+    } cpuid = {.head.nent = 2};
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        cpuid.entries[0].function = cases[i].base;
+        memcpy(&cpuid.entries[0].ebx, cases[i].signature, 4);
+        memcpy(&cpuid.entries[0].ecx, cases[i].signature + 4, 4);
+        memcpy(&cpuid.entries[0].edx, cases[i].signature + 8, 4);
+        cpuid.entries[1].function = cases[i].base + 1;
+        cpuid.entries[1].eax = 0x3;
+        g_assert_cmpint(gmemShimVcpuSetCPUID(3, &cpuid), ==, 0);
+        g_assert_cmphex(fake.cpuidFeatures, ==, cases[i].told ? 0x10003 : 0x3);
+        g_assert_cmphex(cpuid.entries[1].eax, ==, 0x3);
+    }
+}
+
+static void *
+convertAtRandom(void *data)
+{
+    unsigned int seed = GPOINTER_TO_UINT(data);
+
+    for (unsigned int i = 0; i < 4000; i++) {
+        const uint64_t page = (uint64_t)rand_r(&seed) % 700;
+        const uint64_t pages = 1 + (uint64_t)rand_r(&seed) % 60;
+
+        g_assert_cmpint(gmemShimConvertibleMap(page * PAGE, pages * PAGE, rand_r(&seed) % 2 != 0),
+                        ==, 0);
+    }
+    return NULL;
+}
+
+/* KVM, bitmap and published sums agree after any order of conversions. */
+static void
+testThreads(void)
+{
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    pthread_t threads[4];
+    uint64_t counted[2] = {0};
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    for (unsigned int i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_assert_cmpint(pthread_create(&threads[i], NULL, convertAtRandom, GUINT_TO_POINTER(i + 1)),
+                        ==, 0);
+    for (unsigned int i = 0; i < G_N_ELEMENTS(threads); i++)
+        pthread_join(threads[i], NULL);
+
+    for (uint64_t i = 0; i < (LOW_SIZE + HIGH_SIZE) / PAGE; i++) {
+        const bool second = i >= LOW_SIZE / PAGE;
+        const uint64_t offset = (second ? i - LOW_SIZE / PAGE : i) * PAGE;
+        uint64_t end;
+
+        g_assert_cmpint(
+            gmemShimHalvesRun(gmemShimHalvesByIndex(second), offset, offset + PAGE, &end), ==,
+            fake.attribute[i]);
+        if (fake.attribute[i])
+            counted[second] += PAGE;
+    }
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.hypercalls, ==, 16000);
+    g_assert_cmpuint(status.refused, ==, 0);
+    for (unsigned int i = 0; i < 2; i++) {
+        g_assert_cmpuint(counted[i], >, 0);
+        g_assert_cmpuint(backends[i].privateBytes, ==, counted[i]);
+        g_assert_cmpuint(backends[i].privateBytes + backends[i].sharedBytes, ==,
+                         i == 0 ? LOW_SIZE : HIGH_SIZE);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/convertible/backends", testBackends);
+    g_test_add_func("/convertible/missing-backends", testBackendsMissing);
+    g_test_add_func("/convertible/extensions", testExtensions);
+    g_test_add_func("/convertible/slots", testSlots);
+    g_test_add_func("/convertible/changed-slots", testSlotChanges);
+    g_test_add_func("/convertible/conversions", testConversions);
+    g_test_add_func("/convertible/refused-conversions", testConversionsRefused);
+    g_test_add_func("/convertible/hypercalls", testHypercalls);
+    g_test_add_func("/convertible/faults", testFaults);
+    g_test_add_func("/convertible/reset", testReset);
+    g_test_add_func("/convertible/start-private", testStartPrivate);
+    g_test_add_func("/convertible/cpuid", testCPUID);
+    g_test_add_func("/convertible/threads", testThreads);
+    return g_test_run();
+}
