@@ -440,6 +440,7 @@ gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
 {
     g_autofree xmlNode **hostdevs = gmemXMLFind(root, "devices/hostdev");
     g_autofree xmlNode **interfaces = gmemXMLFind(root, "devices/interface");
+    g_autofree xmlNode **disks = gmemXMLFind(root, "devices/disk");
     size_t i;
 
     for (i = 0; hostdevs[i] != NULL && def->vfio == NULL; i++) {
@@ -451,6 +452,29 @@ gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
     for (i = 0; interfaces[i] != NULL && def->vfio == NULL; i++) {
         if (gmemDomainAttributeIs(interfaces[i], "type", "hostdev"))
             def->vfio = g_strdup("<interface type='hostdev'>");
+    }
+    /* QEMU drives these by itself, and maps guest RAM for the controller as it does for VFIO. */
+    for (i = 0; disks[i] != NULL && def->vfio == NULL; i++) {
+        if (gmemDomainAttributeIs(disks[i], "type", "nvme"))
+            def->vfio = g_strdup("<disk type='nvme'>");
+    }
+}
+
+/* All models but ivshmem-doorbell, which gets its memory from a server, have a memory backend. */
+static void
+gmemDomainParseShmem(gmemDomainDef *def, xmlNode *root)
+{
+    g_autofree xmlNode **nodes = gmemXMLFind(root, "devices/shmem");
+    size_t i;
+
+    for (i = 0; nodes[i] != NULL && def->shmem == NULL; i++) {
+        xmlNode *model = gmemXMLFindFirst(nodes[i], "model");
+        g_autofree char *type = gmemXMLAttribute(model, "type");
+
+        if (type == NULL)
+            def->shmem = g_strdup("<shmem>");
+        else if (strcmp(type, "ivshmem-doorbell") != 0)
+            def->shmem = g_strdup_printf("<shmem> with <model type='%s'/>", type);
     }
 }
 
@@ -606,6 +630,7 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->memories);
     g_free(def->vfio);
     g_free(def->backend);
+    g_free(def->shmem);
     g_free(def);
 }
 
@@ -653,8 +678,11 @@ gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
     def->memory = gmemDomainParseSize(root, "memory");
     def->currentMemory = gmemDomainParseSize(root, "currentMemory");
     def->hardLimit = gmemDomainParseSize(root, "memtune/hard_limit");
+    def->suspendToMem =
+        gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
     gmemDomainParseVfio(def, root);
     gmemDomainParseBackends(def, root);
+    gmemDomainParseShmem(def, root);
     gmemDomainParseNumatune(def, root);
     return g_steal_pointer(&def);
 }

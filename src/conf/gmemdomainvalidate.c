@@ -289,6 +289,32 @@ gmemDomainValidateVirtioMem(const gmemDomainDef *def, const char *wish, GError *
 }
 
 static int
+gmemDomainValidateSgxEpc(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "sgx-epc") == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s cannot be used with <memory model='sgx-epc'>: enclave pages "
+                                  "are no guest_memfd; remove it"),
+                                wish);
+    }
+    return 0;
+}
+
+static int
+gmemDomainValidateShmem(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->shmem == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with %s: memory shared with other domains is no "
+                          "guest_memfd; use a network or vsock device"),
+                        wish, def->shmem);
+}
+
+static int
 gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **error)
 {
     if (def->vfio == NULL)
@@ -297,6 +323,17 @@ gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **erro
                         _("%s cannot be used with %s: its DMA needs pinned shared pages; use an "
                           "emulated or virtio device"),
                         wish, def->vfio);
+}
+
+static int
+gmemDomainValidateSuspend(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (!def->suspendToMem)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with <suspend-to-mem enabled='yes'/>: waking up looks "
+                          "like a reset, which private memory does not survive; use enabled='no'"),
+                        wish);
 }
 
 /* What libvirt counts as the domain's memory: all memory devices, too. 0 where a size is
@@ -358,8 +395,10 @@ static const struct {
     {false, true, gmemDomainValidateDimmAccess},    {false, true, gmemDomainValidateHugepages},
     {false, true, gmemDomainValidateDimmPages},     {true, false, gmemDomainValidateCellPages},
     {true, false, gmemDomainValidateDimmSizes},     {true, false, gmemDomainValidateLocked},
-    {true, true, gmemDomainValidateVirtioMem},      {true, false, gmemDomainValidateVfio},
+    {true, true, gmemDomainValidateVirtioMem},      {true, true, gmemDomainValidateSgxEpc},
+    {true, true, gmemDomainValidateShmem},          {true, false, gmemDomainValidateVfio},
     {true, false, gmemDomainValidateCurrentMemory}, {true, false, gmemDomainValidateHardLimit},
+    {true, false, gmemDomainValidateSuspend},
 };
 
 int

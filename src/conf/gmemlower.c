@@ -250,13 +250,13 @@ gmemLoweringHolder(const gmemLowering *lowering,
 }
 
 static bool
-gmemLowerHolds(const gmemDomainDef *def)
+gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
 {
     size_t i;
 
-    for (i = 0; i < def->carrier->nchanges; i++) {
-        const gmemCarrierChange *change = &def->carrier->changes[i];
-        const gmemLowering *lowering = gmemLoweringOfChange(def->carrier->mode, change);
+    for (i = 0; i < carrier->nchanges; i++) {
+        const gmemCarrierChange *change = &carrier->changes[i];
+        const gmemLowering *lowering = gmemLoweringOfChange(carrier->mode, change);
 
         if (lowering == NULL || gmemLoweringHolder(lowering, change, def->xml) == NULL)
             return false;
@@ -273,7 +273,8 @@ gmemLowerVerify(const char *lowered, const char *carrierText, GError **error)
 
     if (xml != NULL)
         def = gmemDomainParseXML(xml, false, &local);
-    if (def == NULL || g_strcmp0(def->carrierText, carrierText) != 0 || !gmemLowerHolds(def))
+    if (def == NULL || g_strcmp0(def->carrierText, carrierText) != 0 ||
+        !gmemLowerHolds(def, def->carrier))
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the domain's XML cannot be rewritten for libvirt: %s"),
                             local != NULL ? local->message
@@ -411,10 +412,61 @@ gmemRaiseDomain(const gmemDomainDef *def, GError **error)
     return gmemXMLEditApply(edit, error);
 }
 
+static bool
+gmemLowerHasChange(const gmemCarrier *carrier, const gmemCarrierChange *wanted)
+{
+    size_t i;
+
+    for (i = 0; i < carrier->nchanges; i++) {
+        const gmemCarrierChange *change = &carrier->changes[i];
+
+        if (strcmp(change->path, wanted->path) == 0 && strcmp(change->value, wanted->value) == 0 &&
+            g_strcmp0(change->former, wanted->former) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Devices are known by their number, and libvirt takes devices out of a domain without a look at
+ * the pair. Returns @carrier without the changes of devices that @fresh does not have. */
+static gmemCarrier *
+gmemLowerDropGone(const gmemCarrier *carrier, const gmemCarrier *fresh)
+{
+    gmemCarrier *rest = gmemCarrierNew();
+    size_t i;
+
+    rest->mode = carrier->mode;
+    rest->swProtected = carrier->swProtected;
+    for (i = 0; i < carrier->nchanges; i++) {
+        const gmemCarrierChange *change = &carrier->changes[i];
+
+        if (gmemLoweringNumber(change->path) == 0 || gmemLowerHasChange(fresh, change))
+            gmemCarrierAddChange(rest, change->path, change->value, change->former);
+    }
+    return rest;
+}
+
+/* Whether the pair of @def is @freshText, which its elements would have given, but for devices that
+ * are gone. */
+static bool
+gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
+{
+    g_autoptr(gmemCarrier) fresh = gmemCarrierParse(freshText, NULL);
+    g_autofree char *again = gmemCarrierFormat(def->carrier);
+    g_autoptr(gmemCarrier) rest = NULL;
+    g_autofree char *restText = NULL;
+
+    if (fresh == NULL || strcmp(again, def->carrierText) != 0)
+        return false;
+    rest = gmemLowerDropGone(def->carrier, fresh);
+    restText = gmemCarrierFormat(rest);
+    return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
+}
+
 /* A pair that a client wrote must be the one that its elements would have given: then the XML is
- * what this library once made, otherwise anything. */
-static int
-gmemLowerCheckReady(const gmemDomainDef *def, gmemPlan **plan, GError **error)
+ * what this library once made, otherwise anything. Returns the XML for libvirt. */
+static char *
+gmemLowerReady(const char *text, const gmemDomainDef *def, gmemPlan **plan, GError **error)
 {
     g_autofree char *raised = gmemRaiseDomain(def, error);
     g_autofree char *lowered = NULL;
@@ -424,22 +476,26 @@ gmemLowerCheckReady(const gmemDomainDef *def, gmemPlan **plan, GError **error)
     g_autoptr(gmemDomainDef) fresh = NULL;
 
     if (raised == NULL)
-        return -1;
+        return NULL;
     xml = gmemXMLParse(raised);
     if (xml != NULL)
         fresh = gmemDomainParseXML(xml, false, error);
     if (fresh != NULL)
         lowered = gmemLowerDomain(fresh, &carrierText, &again, error);
     if (xml != NULL && lowered == NULL)
-        return -1;
-    if (g_strcmp0(carrierText, def->carrierText) != 0 || !gmemLowerHolds(def))
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("value of '%s' is not what this domain gives; leave the option out "
-                              "and write <private/> or <launchSecurity type='sw-protected'/>"),
-                            GMEM_CARRIER_OPTION);
+        return NULL;
+    if (carrierText == NULL || !gmemLowerIsReady(def, carrierText)) {
+        gmemErrorSet(
+            error, VIR_ERR_XML_ERROR,
+            _("value of '%s' is not what this domain gives; leave the option out and write "
+              "<private/> or <launchSecurity type='sw-protected'/>"),
+            GMEM_CARRIER_OPTION);
+        return NULL;
+    }
     if (plan != NULL)
         *plan = g_steal_pointer(&again);
-    return 0;
+    /* What lowering has made stays as it is to the byte. */
+    return strcmp(carrierText, def->carrierText) == 0 ? g_strdup(text) : g_steal_pointer(&lowered);
 }
 
 /* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the
@@ -522,8 +578,8 @@ gmemLower(const char *text, bool validate, gmemPlan **plan, GError **error)
         g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
-    if (def != NULL && def->carrier != NULL && gmemLowerCheckReady(def, plan, error) < 0)
-        return NULL;
+    if (def != NULL && def->carrier != NULL)
+        return gmemLowerReady(text, def, plan, error);
     if (def == NULL || !gmemDomainConcerned(def))
         return g_strdup(text);
     return gmemLowerDomain(def, NULL, plan, error);

@@ -29,7 +29,8 @@ bool gmemLowerConcerns(const char *xml);
  * Returns the XML for stock libvirt, to be freed with g_free(). Where it equals @xml in every byte
  * (neither element is there; malformed XML, on which stock libvirt reports its own error; or XML
  * that is already lowered) that is a copy; *@plan is NULL unless the domain is ours. NULL on
- * refusal.
+ * refusal. Of XML that is already lowered, the pair is renewed where it tells of devices that libvirt
+ * has taken out of the domain since.
  *
  * <private/> beside launch security sev-snp or tdx asks for nothing, but is to be shown again: such
  * a domain gets a pair and a plan of mode GMEM_MODE_NONE.

@@ -99,6 +99,7 @@ typedef struct {
     char *irqchip;
     char *accelIrqchip;
     char *smm;
+    char *suspend;    /* -global that says whether there is suspend-to-memory */
     char *vfio;       /* a device whose DMA goes to pinned memory */
     char *sharedOnly; /* what reaches only what the guest shares */
     bool kvm;
@@ -137,6 +138,7 @@ gmemCommandLineClear(gmemCommandLine *line)
     g_free(line->irqchip);
     g_free(line->accelIrqchip);
     g_free(line->smm);
+    g_free(line->suspend);
     g_free(line->vfio);
     g_free(line->sharedOnly);
 }
@@ -530,6 +532,15 @@ gmemGlobalConcernsMemory(const char *value)
            strstr(value, "property=memdev") != NULL || strstr(value, "kernel-irqchip") != NULL;
 }
 
+/* libvirt writes what <pm><suspend-to-mem enabled='…'/> says as -global DRIVER.disable_s3=0 or 1.
+ */
+static void
+gmemReadGlobal(gmemCommandLine *line, const gmemArgvOption *option)
+{
+    if (option->value != NULL && strstr(option->value, ".disable_s3=") != NULL)
+        gmemReplace(&line->suspend, g_strdup(option->value));
+}
+
 static int
 gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -561,6 +572,8 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
                               "private memory is made of"),
                             name, option->value != NULL ? " " : "",
                             option->value != NULL ? option->value : "");
+    if (strcmp(name, "global") == 0)
+        gmemReadGlobal(line, option);
     return 0;
 }
 
@@ -715,6 +728,19 @@ gmemCheckConvertible(const gmemCommandLine *line, bool shim, GError **error)
     if (g_strcmp0(line->smm, "on") == 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM has no SMM, and QEMU is told smm=on"));
+    return 0;
+}
+
+/* The shim tells a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
+ * suspend-to-memory is the same to it: memory would be lost. */
+static int
+gmemCheckSuspend(const gmemCommandLine *line, GError **error)
+{
+    if (line->suspend != NULL && g_str_has_suffix(line->suspend, "=0"))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM loses its private memory in suspend-to-"
+                              "memory, which QEMU is told to have: '%s'"),
+                            line->suspend);
     return 0;
 }
 
@@ -903,13 +929,17 @@ gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char *
     }
 }
 
-/* argv with @edits; where @keepPair is false, -object @object stands in the place of the pair, or
- * nothing where @object is NULL. That place is where libvirt puts launch security objects: behind
- * its devices, before the user's arguments. */
+/* argv with @edits; where @keepPair is false, -@option @value stands in the place of the pair, or
+ * nothing where @option is NULL; where it is true, right behind it. That place is where libvirt
+ * puts launch security objects: behind its devices, before the user's arguments. */
 static char **
-gmemAssemble(const gmemCommandLine *line, char *const *edits, bool keepPair, const char *object)
+gmemAssemble(const gmemCommandLine *line,
+             char *const *edits,
+             bool keepPair,
+             const char *option,
+             const char *value)
 {
-    char **argv = g_new0(char *, line->argc + 1);
+    char **argv = g_new0(char *, line->argc + 3);
     size_t n = 0;
     size_t i;
 
@@ -918,8 +948,10 @@ gmemAssemble(const gmemCommandLine *line, char *const *edits, bool keepPair, con
 
         if (!pair || keepPair)
             argv[n++] = g_strdup(edits[i] != NULL ? edits[i] : line->argv[i]);
-        else if (object != NULL)
-            argv[n++] = g_strdup(i == line->pair ? "-object" : object);
+        if (i == line->pair + 1 && option != NULL) {
+            argv[n++] = g_strdup(option);
+            argv[n++] = g_strdup(value);
+        }
     }
     return argv;
 }
@@ -951,8 +983,9 @@ gmemEmitObject(const gmemCommandLine *line,
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
                         split ? "" : ",kernel_irqchip=split", GMEM_LAUNCH_OBJECT);
     command->emulatorObject = g_strdup("sw-protected-vm");
-    command->argv = gmemAssemble(
-        line, edits, false, "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
+    command->argv =
+        gmemAssemble(line, edits, false, "-object",
+                     "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
     return 0;
 }
 
@@ -967,20 +1000,48 @@ gmemEmitProperty(const gmemCommandLine *line,
     if (gmemEditProperty(line, property, edits, error) < 0)
         return -1;
     command->emulatorObject = g_strdup(property);
-    command->argv = gmemAssemble(line, edits, false, NULL);
+    command->argv = gmemAssemble(line, edits, false, NULL, NULL);
     return 0;
+}
+
+/* What only mode convertible has: QEMU makes memory backends in the order of its command line. */
+static void
+gmemEmitShimList(const gmemCommandLine *line, GString *config)
+{
+    size_t i;
+
+    g_string_append(config, ",start=shared");
+    for (i = 0; i < line->nbackends; i++) {
+        const gmemBackend *backend = &line->backends[i];
+        unsigned long long size = 0;
+
+        if (gmemPropsGetSize(&backend->props, "size", &size))
+            g_string_append_printf(config, ",%s=%s:%llu",
+                                   backend->use == GMEM_USE_RAM ? "backend" : "other", backend->id,
+                                   size);
+    }
 }
 
 /* Third row. */
 static void
 gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
 {
-    edits[line->pair + 1] =
-        g_strdup_printf("version=%d,mode=%s,backends=%zu,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
-                        gmemModeToString(command->mode), command->nbackends, command->ramSize);
+    g_autoptr(GString) config = g_string_new(NULL);
+    g_autofree char *suspend = NULL;
+
+    g_string_printf(config, "version=%d,mode=%s,backends=%zu,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
+                    gmemModeToString(command->mode), command->nbackends, command->ramSize);
+    if (command->mode == GMEM_MODE_CONVERTIBLE) {
+        gmemEmitShimList(line, config);
+        if (line->suspend == NULL)
+            suspend =
+                g_strdup_printf("%s.disable_s3=1",
+                                strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
+    }
+    edits[line->pair + 1] = g_strdup(config->str);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
-    command->argv = gmemAssemble(line, edits, true, NULL);
+    command->argv = gmemAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
 }
 
 static int
@@ -999,6 +1060,8 @@ gmemEmit(const gmemCommandLine *line,
         gmemEditPrealloc(line, carrier, edits);
         if (object)
             return gmemEmitObject(line, caps, edits, command, error);
+        if (gmemCheckSuspend(line, error) < 0)
+            return -1;
     } else {
         if (gmemCheckFullyShared(line, error) < 0)
             return -1;
@@ -1056,7 +1119,7 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     if (command->mode == GMEM_MODE_NONE) {
         rc = gmemCheckHardware(&line, error);
         command->emulatorObject = g_strdup("none");
-        command->argv = gmemAssemble(&line, edits, false, NULL);
+        command->argv = gmemAssemble(&line, edits, false, NULL, NULL);
     } else if (gmemCheckMachine(&line, error) < 0 || gmemCheckReferences(&line, error) < 0 ||
                gmemCheckBackends(&line, error) < 0 || gmemSumUp(&line, command, error) < 0 ||
                gmemEmit(&line, carrier, caps, edits, command, error) < 0) {
@@ -1064,4 +1127,22 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     }
     gmemFreeEdits(edits, line.argc);
     return rc == 0 ? g_steal_pointer(&command) : NULL;
+}
+
+void
+gmemCommandStartPrivate(gmemCommand *command)
+{
+    static const char shared[] = ",start=shared,";
+    gmemArgvOption option;
+    const char *at;
+    char **word;
+
+    if (!command->shim || command->mode != GMEM_MODE_CONVERTIBLE ||
+        gmemArgvFind(command->argv, GMEM_CARRIER_NAME, &option) == 0)
+        return;
+    word = &command->argv[option.index + 1];
+    at = strstr(*word, shared);
+    if (at != NULL)
+        gmemReplace(word, g_strdup_printf("%.*s,start=private,%s", (int)(at - *word), *word,
+                                          at + strlen(shared)));
 }

@@ -65,12 +65,19 @@ bool gmemCommandConcerns(char *const argv[]);
  */
 gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
 
+/* gmemCommandStartPrivate: where the shim serves mode convertible, memory is private when the guest
+ * starts; else nothing changes. */
+void gmemCommandStartPrivate(gmemCommand *command);
+
 /*
  * The shim's configuration, the value of the pair in the argv that QEMU is started with where the
  * shim is needed. Not JSON, so that the shim needs no parser for it:
  *
  *   version=1,mode=fully-shared,backends=2,ram=536870912
+ *   version=1,mode=convertible,backends=1,ram=268435456,start=shared,backend=pc.ram:268435456
  *
  * always these four keys in this order; mode as gmemModeToString(); backends: how many RAM
- * backends; ram: their sizes added up, in bytes. The shim refuses anything else.
+ * backends; ram: their sizes added up, in bytes. In mode convertible then start, what memory is
+ * when the guest starts, and for each memory backend, in the order in which QEMU makes them, id and
+ * size: backend= for RAM, other= for an NVDIMM or a virtio-pmem. The shim refuses anything else.
  */

@@ -53,15 +53,6 @@ gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
 int
 gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error)
 {
-    /* The shim will serve convertible mode, too; it does not yet (docs/design.rst). */
-    if (plan->mode == GMEM_MODE_CONVERTIBLE &&
-        !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("<launchSecurity type='sw-protected'/> needs a QEMU that has the "
-                              "object sw-protected-vm, which the emulator '%s' (version %u.%u.%u) "
-                              "does not have"),
-                            caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
-                            caps->version % 1000);
     if (plan->mode == GMEM_MODE_FULLY_SHARED && !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("<private/> needs memory-backend-memfd, which the emulator '%s' "

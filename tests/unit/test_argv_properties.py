@@ -14,6 +14,8 @@ import sys
 import traceback
 
 OPTION = '-x-libvirt-gmem'
+# Waking up from suspend-to-memory is a reset to the shim: by whether the machine is a q35.
+NO_SUSPEND = {True: 'ICH9-LPC.disable_s3=1', False: 'PIIX4_PM.disable_s3=1'}
 LAUNCH_OBJECT = {'qom-type': 'sw-protected-vm', 'id': 'lsec0'}
 # All options without a value that libvirt writes for these domains.
 FLAGS = {'-S', '-no-user-config', '-nodefaults', '-no-shutdown'}
@@ -167,6 +169,15 @@ def identity(value):
     return properties_of(value, 'qom-type')['id']
 
 
+def backend_list(stock):
+    """All memory backends as they stand on the command line; QEMU makes them in this order."""
+    names = [identity(v) for n, v in stock.options if n == '-object'
+             and properties_of(v, 'qom-type')['qom-type'].startswith('memory-backend')]
+    assert sorted(names) == sorted(stock.backends)
+    return ''.join(',%s=%s:%d' % ('backend' if name in stock.ram else 'other', name,
+                                  stock.backends[name][1]['size']) for name in names)
+
+
 def expected_options(stock, row, mode):
     """What the other command line's options have to be, worked out from the stock one's."""
     added = PROPERTIES.get((row, mode))
@@ -176,6 +187,9 @@ def expected_options(stock, row, mode):
         if name == OPTION and not added and not launch:
             size = sum(stock.backends[backend][1]['size'] for backend in stock.ram)
             value = 'version=1,mode=%s,backends=%d,ram=%d' % (mode, len(stock.ram), size)
+            if mode == 'convertible':
+                wanted += [(name, value + ',start=shared' + backend_list(stock))]
+                name, value = '-global', NO_SUSPEND['pc-q35' in stock.values('-machine')[0]]
         elif name == OPTION and launch:
             name, value = '-object', json.dumps(LAUNCH_OBJECT, separators=(',', ':'))
         elif name == OPTION:

@@ -696,6 +696,70 @@ testReadyMade(void)
     }
 }
 
+#define NVDIMM_AT(number)                                                                          \
+    ",{\"path\":\"devices/memory[" number "]/@access\",\"value\":\"private\"}"
+#define SOURCE_CHANGE "{\"path\":\"memoryBacking/source/@type\",\"value\":\"memfd\"}"
+#define ACCESS_CHANGE ",{\"path\":\"memoryBacking/access/@mode\",\"value\":\"shared\"}"
+
+/* libvirt takes a device out of a domain, and the pair still tells of it: of devices behind it, too,
+ * which then have other numbers. */
+static void
+testReadyGone(void)
+{
+    static const struct {
+        const char *devices;
+        const char *numbers; /* in the pair */
+        const char *again;   /* in the new one; NULL: refused */
+    } cases[] = {
+        {"", NVDIMM_AT("1"), ""},
+        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("1") NVDIMM_AT("2"),
+         NVDIMM_AT("1")},
+        /* What is [1] now was [2], and keeps what lowering gave it, as the user's own choice. */
+        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("2"), ""},
+        {"<memory model='nvdimm' access='shared'/>", NVDIMM_AT("1"), ""},
+        {"<memory model='dimm'/><memory model='nvdimm' access='private'/>",
+         NVDIMM_AT("2") NVDIMM_AT("4"), NVDIMM_AT("2")},
+        {"<memory model='dimm'/>", NVDIMM_AT("1"), ""},
+        /* An NVDIMM that the pair should tell of, and does not. */
+        {"<memory model='nvdimm'/>", "", NULL},
+        {"<memory model='nvdimm'/>", NVDIMM_AT("2"), NULL},
+        /* Not in the order in which they are written. */
+        {"<memory model='nvdimm' access='private'/><memory model='nvdimm' access='private'/>",
+         NVDIMM_AT("2") NVDIMM_AT("1"), NULL},
+        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("1") NVDIMM_AT("1"), NULL},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *pair =
+            g_strconcat("{\"version\":1,\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE,
+                        cases[i].numbers, ACCESS_CHANGE "]}", NULL);
+        g_autofree char *ready = testReady(pair, "");
+        g_auto(GStrv) parts = g_strsplit(ready, "</devices>", 2);
+        g_autofree char *text =
+            g_strconcat(parts[0], cases[i].devices, "</devices>", parts[1], NULL);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemPlan) plan = NULL;
+        g_autofree char *lowered = gmemLower(text, false, &plan, &error);
+        g_autofree char *wanted = NULL;
+
+        g_test_message("%s", text);
+        if (cases[i].again == NULL) {
+            g_assert_null(lowered);
+            g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+            continue;
+        }
+        g_assert_no_error(error);
+        g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
+        wanted = g_strconcat("{\"version\":1,\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE,
+                             cases[i].again, ACCESS_CHANGE "]}", NULL);
+        testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value", wanted);
+        g_free(testRound(lowered, GMEM_MODE_FULLY_SHARED));
+        /* The devices are as libvirt had them. */
+        g_assert_nonnull(strstr(lowered, cases[i].devices));
+    }
+}
+
 /* The pair in other places and shapes. */
 static void
 testMisplaced(void)
@@ -1279,6 +1343,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/formatting-backing", testFormattingBacking);
     g_test_add_func("/conf/lower/namespace-used", testNamespaceUsed);
     g_test_add_func("/conf/lower/ready-made", testReadyMade);
+    g_test_add_func("/conf/lower/ready-gone", testReadyGone);
     g_test_add_func("/conf/lower/misplaced", testMisplaced);
     g_test_add_func("/conf/lower/malformed-elements", testMalformedElements);
     g_test_add_func("/conf/lower/well-formed-elements", testWellFormedElements);

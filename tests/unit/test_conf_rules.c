@@ -41,6 +41,8 @@ typedef enum {
     ROW_NUMA_BINDING,
     ROW_CELLS,
     ROW_VIRTIO_MEM,
+    ROW_SGX_EPC,
+    ROW_SHMEM,
     ROW_FILES,
     ROW_VFIO,
     ROW_VHOST_USER,
@@ -48,6 +50,7 @@ typedef enum {
     ROW_CURRENT_MEMORY,
     ROW_BALLOON_FLAGS,
     ROW_HARD_LIMIT,
+    ROW_SUSPEND,
     ROW_OTHER_SECURITY,
     ROW_SETMEM,
     ROW_SAVE,
@@ -96,6 +99,8 @@ static const struct {
     [ROW_NUMA_BINDING] = {"NUMA binding of guest_memfd", BOTH, BOTH, NULL, NULL},
     [ROW_CELLS] = {"cells, with and without CPUs", OK, OK, NULL, NULL},
     [ROW_VIRTIO_MEM] = {"<memory model='virtio-mem'>", REFUSED, REFUSED, NULL, NULL},
+    [ROW_SGX_EPC] = {"<memory model='sgx-epc'>", REFUSED, REFUSED, NULL, NULL},
+    [ROW_SHMEM] = {"<shmem>", BOTH, BOTH, NULL, NULL},
     [ROW_FILES] = {"nvdimm, virtio-pmem", OK, OK, NULL, NULL},
     [ROW_VFIO] = {"VFIO <hostdev> pci, mdev", OK, BOTH, NULL, NULL},
     [ROW_VHOST_USER] = {"vhost-user, virtiofs", OK, OK, NULL, NULL},
@@ -103,6 +108,7 @@ static const struct {
     [ROW_CURRENT_MEMORY] = {"currentMemory below memory", OK, BOTH, NULL, NULL},
     [ROW_BALLOON_FLAGS] = {"autodeflate, freePageReporting", OK, OK, NULL, NULL},
     [ROW_HARD_LIMIT] = {"hard_limit below RAM", OK, BOTH, NULL, NULL},
+    [ROW_SUSPEND] = {"<suspend-to-mem>", OK, BOTH, NULL, NULL},
     [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE, NULL,
                             "tests/unit/test_conf_lower.c: more than one <launchSecurity>"},
     /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
@@ -621,6 +627,32 @@ static const Case cases[] = {
             "",
             "cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>"),
 
+#define NO_SHMEM(what)                                                                             \
+    "cannot be used with " what ": memory shared with other domains is no guest_memfd; use a "     \
+    "network or vsock device"
+    EITHER(ROW_SGX_EPC,
+           "kvm",
+           HVM,
+           "<memory model='dimm'/><memory model='sgx-epc'><target><size>2048</size></target>"
+           "</memory>",
+           "",
+           "cannot be used with <memory model='sgx-epc'>: enclave pages are no guest_memfd; remove "
+           "it"),
+    EITHER(ROW_SHMEM, "kvm", HVM, "<shmem name='a'/>", "", NO_SHMEM("<shmem>")),
+    EITHER(ROW_SHMEM,
+           "kvm",
+           HVM,
+           "<shmem name='a'><model type='ivshmem-plain'/><size unit='M'>4</size></shmem>",
+           "",
+           NO_SHMEM("<shmem> with <model type='ivshmem-plain'/>")),
+    /* It has no memory backend: what a server gives it is no RAM. */
+    EITHER(ROW_SHMEM,
+           "kvm",
+           HVM,
+           "<shmem name='a'><model type='ivshmem-doorbell'/><server path='/a'/></shmem>",
+           "",
+           NULL),
+
     ACCEPTED(ROW_FILES,
              SHARED,
              "<memory model='nvdimm' access='private'/>",
@@ -669,6 +701,12 @@ static const Case cases[] = {
             "<interface type='hostdev'/>",
             "",
             NO_DMA("<interface type='hostdev'>")),
+    REFUSAL(ROW_VFIO,
+            CONVERTIBLE,
+            "<disk type='file'/><disk type='nvme'/>",
+            "",
+            NO_DMA("<disk type='nvme'>")),
+    ACCEPTED(ROW_VFIO, SHARED, "<disk type='nvme'/>", "", "devices/disk/@type", "nvme"),
     ACCEPTED(ROW_VFIO,
              CONVERTIBLE,
              "<hostdev mode='subsystem' type='usb'/>",
@@ -773,6 +811,22 @@ static const Case cases[] = {
              "<memtune><hard_limit unit='MiB'>1024</hard_limit></memtune>",
              "memtune/hard_limit",
              "1024"),
+
+#define SUSPEND(enabled) "<pm><suspend-to-mem enabled='" enabled "'/></pm>"
+    ACCEPTED(ROW_SUSPEND, SHARED, "", SUSPEND("yes"), "pm/suspend-to-mem/@enabled", "yes"),
+    REFUSAL(ROW_SUSPEND,
+            CONVERTIBLE,
+            "",
+            SUSPEND("yes"),
+            "cannot be used with <suspend-to-mem enabled='yes'/>: waking up looks like a reset, "
+            "which private memory does not survive; use enabled='no'"),
+    ACCEPTED(ROW_SUSPEND, CONVERTIBLE, "", SUSPEND("no"), "pm/suspend-to-mem/@enabled", "no"),
+    ACCEPTED(ROW_SUSPEND,
+             CONVERTIBLE,
+             "",
+             "<pm><suspend-to-disk enabled='yes'/></pm>",
+             "pm/suspend-to-disk/@enabled",
+             "yes"),
 
 #define SECURITY(type)                                                                             \
     REFUSAL(ROW_OTHER_SECURITY, SHARED, "", "<launchSecurity type='" type "'/>",                   \

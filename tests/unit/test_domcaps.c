@@ -267,8 +267,7 @@ testTable(void)
     g_assert_cmpuint(g_hash_table_size(files), ==, 0);
 }
 
-/* The modes in the table are those with which a domain would be let start; but for convertible
- * where the shim has to serve it, which it cannot yet. Those rows tell what will be. */
+/* The modes in the table are those with which a domain would be let start. */
 static void
 testModes(void)
 {
@@ -277,12 +276,9 @@ testModes(void)
     for (i = 0; i < G_N_ELEMENTS(rows); i++) {
         gmemQEMUCaps caps = {(char *)"/usr/bin/qemu-system-x86_64", 7002022,
                              emulatorFlags[rows[i].emulator]};
-        unsigned int wanted = rows[i].modes;
         unsigned int modes = 0;
         gmemMode mode;
 
-        if (rows[i].emulator != QEMU_PROTECTED)
-            wanted &= ~CONVERTIBLE;
         for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
             gmemPlan plan = {.mode = mode};
 
@@ -291,7 +287,7 @@ testModes(void)
                 modes |= 1u << mode;
         }
         g_test_message("%s %s", hostNames[rows[i].host], emulatorNames[rows[i].emulator]);
-        g_assert_cmpuint(modes, ==, wanted);
+        g_assert_cmpuint(modes, ==, rows[i].modes);
     }
 }
 

@@ -41,8 +41,8 @@
 #define MIB64 "67108864"
 
 #define PREALLOC_FILE(id, prealloc)                                                                \
-    "{\"qom-type\":\"memory-backend-file\",\"id\":\"" id "\",\"mem-path\":\"/x\",\"prealloc\":"       \
-    prealloc ",\"size\":4096}"
+    "{\"qom-type\":\"memory-backend-file\",\"id\":\"" id                                           \
+    "\",\"mem-path\":\"/x\",\"prealloc\":" prealloc ",\"size\":4096}"
 
 /* What most tests have in front of what they are about. */
 #define HEAD "qemu", MACHINE, KVM, "-m", "64", "-object", MEMFD("pc.ram", MIB64)
@@ -61,6 +61,9 @@ typedef struct {
 } Case;
 
 #define SHIM_64 "version=1,mode=fully-shared,backends=1,ram=67108864"
+#define SHIM_CONVERTIBLE_64                                                                        \
+    "version=1,mode=convertible,backends=1,ram=67108864,start=shared,backend=pc.ram:67108864"
+#define NO_S3 "-global", "ICH9-LPC.disable_s3=1"
 
 static const Case cases[] = {
     {
@@ -145,11 +148,61 @@ static const Case cases[] = {
         "shim-convertible",
         CAPS_SHIM,
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
-         "version=1,mode=convertible,backends=1,ram=67108864"},
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
         true,
         64 << 20,
         1,
+        "shim",
+    },
+    {
+        /* more than one backend, in the order of the command line; and libvirt has said already
+         * what the shim needs */
+        "shim-convertible-list",
+        CAPS_SHIM,
+        {"qemu",
+         "-machine",
+         "pc,kernel_irqchip=split",
+         KVM,
+         "-global",
+         "PIIX4_PM.disable_s3=1",
+         "-object",
+         RAM("ram-node1", MIB64),
+         "-object",
+         "memory-backend-file,id=nv,mem-path=/x,size=1G",
+         "-object",
+         RAM("ram-node0", MIB64),
+         "-numa",
+         "node,nodeid=0,memdev=ram-node0",
+         "-numa",
+         "node,nodeid=1,memdev=ram-node1",
+         "-device",
+         "nvdimm,memdev=nv",
+         OPTION,
+         CONVERTIBLE},
+        {"qemu",
+         "-machine",
+         "pc,kernel_irqchip=split",
+         KVM,
+         "-global",
+         "PIIX4_PM.disable_s3=1",
+         "-object",
+         RAM("ram-node1", MIB64),
+         "-object",
+         "memory-backend-file,id=nv,mem-path=/x,size=1G",
+         "-object",
+         RAM("ram-node0", MIB64),
+         "-numa",
+         "node,nodeid=0,memdev=ram-node0",
+         "-numa",
+         "node,nodeid=1,memdev=ram-node1",
+         "-device",
+         "nvdimm,memdev=nv",
+         OPTION,
+         "version=1,mode=convertible,backends=2,ram=134217728,start=shared,"
+         "backend=ram-node1:67108864,other=nv:1073741824,backend=ram-node0:67108864"},
+        true,
+        128 << 20,
+        2,
         "shim",
     },
     {
@@ -157,8 +210,7 @@ static const Case cases[] = {
         "property-does-not-help-convertible",
         CAPS_PROPERTY,
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
-         "version=1,mode=convertible,backends=1,ram=67108864"},
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
         true,
         64 << 20,
         1,
@@ -340,7 +392,7 @@ static const Case cases[] = {
         {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), "-object",
          PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
          PREALLOC_FILE("pm", "false"), "-device", "virtio-pmem-pci,memdev=pm", OPTION,
-         "version=1,mode=convertible,backends=1,ram=67108864"},
+         SHIM_CONVERTIBLE_64 ",other=nv:4096,other=pm:4096", NO_S3},
         true,
         64 << 20,
         1,
@@ -351,7 +403,7 @@ static const Case cases[] = {
         CAPS_SHIM,
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
         {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), OPTION,
-         "version=1,mode=convertible,backends=1,ram=67108864"},
+         SHIM_CONVERTIBLE_64, NO_S3},
         true,
         64 << 20,
         1,
@@ -362,7 +414,7 @@ static const Case cases[] = {
         CAPS_SHIM,
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, CONVERTIBLE},
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION,
-         "version=1,mode=convertible,backends=1,ram=67108864"},
+         SHIM_CONVERTIBLE_64, NO_S3},
         true,
         64 << 20,
         1,
@@ -403,6 +455,36 @@ testCase(gconstpointer data)
     g_assert_cmpstr(command->emulatorObject, ==, test->object);
 }
 
+static void
+assertStart(guint64 flags, const char *carrier, const char *expected)
+{
+    const char *argv[] = {"qemu", SPLIT,   KVM, "-object", MEMFD("pc.ram", MIB64),
+                          OPTION, carrier, NULL};
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = flags};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)argv, &caps, &error);
+    g_autofree char *joined = NULL;
+
+    g_assert_no_error(error);
+    gmemCommandStartPrivate(command);
+    joined = g_strjoinv(" ", command->argv);
+    g_test_message("%s", joined);
+    g_assert_cmpint(strstr(joined, "start=private") != NULL, ==, expected != NULL);
+    if (expected != NULL)
+        g_assert_nonnull(strstr(joined, expected));
+}
+
+/* What the administrator can choose concerns the shim's convertible mode and nothing else. */
+static void
+testStartPrivate(void)
+{
+    assertStart(CAPS_SHIM, CONVERTIBLE,
+                OPTION " version=1,mode=convertible,backends=1,ram=67108864,start=private,"
+                       "backend=pc.ram:67108864 ");
+    assertStart(CAPS_SHIM, SHARED, NULL);
+    assertStart(CAPS_OBJECT, CONVERTIBLE, NULL);
+}
+
 typedef struct {
     const char *name;
     guint64 flags;
@@ -415,6 +497,13 @@ typedef struct {
 #define WOULD_CHANGE " could change what the RAM of a domain with private memory is made of"
 
 static const Refusal refusals[] = {
+    {"suspend-to-memory",
+     CAPS_SHIM,
+     BAD,
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
+     "have: 'ICH9-LPC.disable_s3=0'",
+     {"qemu", SPLIT, KVM, "-global", "ICH9-LPC.disable_s3=0", "-object", RAM("pc.ram", MIB64),
+      OPTION, CONVERTIBLE}},
     {"size-of-no-whole-pages",
      CAPS_SHIM,
      BAD,
@@ -902,5 +991,6 @@ main(int argc, char **argv)
     g_test_add_func("/command/concerns", testConcerns);
     g_test_add_func("/command/nodesets", testNodesets);
     g_test_add_func("/command/many-cells", testManyCells);
+    g_test_add_func("/command/start-private", testStartPrivate);
     return g_test_run();
 }
