@@ -78,7 +78,7 @@ gmemConnectionIsOurs(virConnectPtr conn)
 }
 
 void
-gmemConnectionReport(GError *error)
+gmemConnectionReport(virConnectPtr conn, GError *error)
 {
     g_autofree char *message = gmemErrorFormat(error);
     virError report = {
@@ -96,7 +96,7 @@ gmemConnectionReport(GError *error)
     if (gmemReal()->virSetError != NULL) {
         gmemReal()->virSetError(&report);
         if (gmemReal()->virDispatchError != NULL)
-            gmemReal()->virDispatchError(NULL);
+            gmemReal()->virDispatchError(conn);
     }
     g_error_free(error);
 }

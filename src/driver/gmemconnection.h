@@ -21,11 +21,12 @@ bool gmemConnectionIsOurs(virConnectPtr conn);
 
 /**
  * gmemConnectionReport:
+ * @conn: whose error handler, where it has one of its own, is told
  * @error: taken over and freed; of domain GMEM_ERROR
  *
- * Makes @error the last error of libvirt in this thread, as an error of the QEMU driver.
+ * Makes @error the last error of libvirt in this thread and of @conn, as an error of the QEMU driver.
  */
-void gmemConnectionReport(GError *error);
+void gmemConnectionReport(virConnectPtr conn, GError *error);
 
 /**
  * gmemConnectionCleanError:

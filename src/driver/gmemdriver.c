@@ -33,7 +33,7 @@ gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lower
     *lowered = gmemNestedLower(xml, validate, plan, &error);
     if (*lowered != NULL)
         return 0;
-    gmemConnectionReport(error);
+    gmemConnectionReport(conn, error);
     return -1;
 }
 
@@ -77,7 +77,7 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
         gmemStartNote(plan);
         return 0;
     }
-    gmemConnectionReport(error);
+    gmemConnectionReport(conn, error);
     return -1;
 }
 
@@ -98,6 +98,22 @@ gmemDriverGetPlan(virDomainPtr domain, unsigned int flags)
     return plan;
 }
 
+bool
+gmemDriverGetStoredPlan(char *xml, gmemPlan **plan)
+{
+    g_autofree char *stored = NULL;
+    g_autofree char *raised = NULL;
+
+    *plan = NULL;
+    if (xml == NULL) {
+        virResetLastError();
+        return false;
+    }
+    stored = xml; /* libvirt's strings are malloc's, as GLib's are */
+    raised = gmemNestedRaise(stored, plan, NULL);
+    return raised != NULL;
+}
+
 int
 gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
 {
@@ -106,11 +122,12 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
 
     if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE || virDomainIsActive(domain) != 1)
         return 0;
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
-                 _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
-                   "host cannot read the guest's private pages"),
-                 operation);
-    gmemConnectionReport(error);
+    gmemErrorSet(
+        &error, VIR_ERR_OPERATION_UNSUPPORTED,
+        _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
+          "host cannot read the guest's private pages"),
+        operation);
+    gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 
@@ -130,30 +147,62 @@ gmemDriverModeElement(const gmemPlan *plan)
     }
 }
 
+static bool
+gmemDriverSameMode(const gmemPlan *then, const gmemPlan *now)
+{
+    return (then != NULL ? then->mode : GMEM_MODE_NONE) ==
+           (now != NULL ? now->mode : GMEM_MODE_NONE);
+}
+
 int
-gmemDriverRefuseOtherMode(const gmemPlan *then, const gmemPlan *now)
+gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now)
 {
     GError *error = NULL;
 
-    if ((then != NULL ? then->mode : GMEM_MODE_NONE) == (now != NULL ? now->mode : GMEM_MODE_NONE))
+    if (gmemDriverSameMode(then, now))
         return 0;
     gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
                  _("the guest was started with %s and cannot go on with %s"),
                  gmemDriverModeElement(then), gmemDriverModeElement(now));
-    gmemConnectionReport(error);
+    gmemConnectionReport(conn, error);
+    return -1;
+}
+
+/* What a managed save image has in it goes on as it was, whatever the domain's configuration has
+ * become. So it must not have become another mode: a guest on ordinary memory would go on as if it
+ * were the private one that the configuration shows. */
+static int
+gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
+{
+    g_autoptr(gmemPlan) now = gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE);
+    GError *error = NULL;
+
+    if (gmemDriverSameMode(then, now))
+        return gmemDriverCheckPlan(virDomainGetConnect(domain), then);
+    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                 _("the managed save image is of a guest with %s, and the domain is defined with "
+                   "%s now: remove the image, or start without it ('--force-boot')"),
+                 gmemDriverModeElement(then), gmemDriverModeElement(now));
+    gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 
 static int
-gmemDriverCheckDomain(virDomainPtr domain)
+gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
 {
+    g_autoptr(gmemPlan) saved = NULL;
     GError *error = NULL;
 
     /* Public functions may be handed anything; what is no domain gets libvirt's own error. */
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
-        gmemStartCheckDomain(domain, &error) == 0)
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    gmemConnectionReport(error);
+    if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0 &&
+        virDomainHasManagedSaveImage(domain, 0) == 1 &&
+        gmemDriverGetStoredPlan(gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), &saved))
+        return gmemDriverCheckManagedSave(domain, saved);
+    if (gmemStartCheckDomain(domain, &error) == 0)
+        return 0;
+    gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 
@@ -200,8 +249,8 @@ virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
 }
 
 GMEM_INTERPOSED virDomainPtr
-virDomainCreateXMLWithFiles(virConnectPtr conn, const char *xml, unsigned int nfiles, int *files,
-                            unsigned int flags)
+virDomainCreateXMLWithFiles(
+    virConnectPtr conn, const char *xml, unsigned int nfiles, int *files, unsigned int flags)
 {
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
@@ -216,7 +265,7 @@ virDomainCreateXMLWithFiles(virConnectPtr conn, const char *xml, unsigned int nf
 GMEM_INTERPOSED int
 virDomainCreate(virDomainPtr domain)
 {
-    if (gmemDriverCheckDomain(domain) < 0)
+    if (gmemDriverCheckDomain(domain, 0) < 0)
         return -1;
     return gmemReal()->virDomainCreate(domain);
 }
@@ -224,7 +273,7 @@ virDomainCreate(virDomainPtr domain)
 GMEM_INTERPOSED int
 virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
 {
-    if (gmemDriverCheckDomain(domain) < 0)
+    if (gmemDriverCheckDomain(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainCreateWithFlags(domain, flags);
 }
@@ -232,7 +281,7 @@ virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, unsigned int flags)
 {
-    if (gmemDriverCheckDomain(domain) < 0)
+    if (gmemDriverCheckDomain(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
 }
@@ -246,7 +295,9 @@ virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 }
 
 GMEM_INTERPOSED char *
-virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *xml,
+virConnectDomainXMLToNative(virConnectPtr conn,
+                            const char *format,
+                            const char *xml,
                             unsigned int flags)
 {
     g_autofree char *lowered = NULL;
@@ -258,8 +309,8 @@ virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *
 
     if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
         return NULL;
-    native = gmemReal()->virConnectDomainXMLToNative(conn, format,
-                                                     lowered != NULL ? lowered : xml, flags);
+    native = gmemReal()->virConnectDomainXMLToNative(conn, format, lowered != NULL ? lowered : xml,
+                                                     flags);
     if (native == NULL)
         gmemConnectionCleanError();
     if (native == NULL || !gmemConnectionIsOurs(conn))
@@ -273,7 +324,7 @@ virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *
         return native;
     if (gmemStartGetCaps(conn, plan, &caps, &error) < 0) {
         free(native);
-        gmemConnectionReport(error);
+        gmemConnectionReport(conn, error);
         return NULL;
     }
     if (caps == NULL)
@@ -281,6 +332,6 @@ virConnectDomainXMLToNative(virConnectPtr conn, const char *format, const char *
     built = gmemNativeBuild(native, caps, gmemProcessShimPath(), &error);
     free(native);
     if (built == NULL)
-        gmemConnectionReport(error);
+        gmemConnectionReport(conn, error);
     return built;
 }

@@ -42,6 +42,16 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 gmemPlan *gmemDriverGetPlan(virDomainPtr domain, unsigned int flags);
 
 /**
+ * gmemDriverGetStoredPlan:
+ * @xml: as libvirt keeps it (a save image's, a snapshot's); taken over; may be NULL
+ * @plan: out: what the domain in there asks for; NULL where that is nothing
+ *
+ * Returns false where there is nothing to go by: libvirt gave no XML (the real function, called next,
+ * will say why), or its pair is damaged.
+ */
+bool gmemDriverGetStoredPlan(char *xml, gmemPlan **plan);
+
+/**
  * gmemDriverRefuseConvertible:
  * @operation: what cannot be done, translated: the subject of the message
  *
@@ -58,4 +68,4 @@ int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
  * libvirt's own check of ABI stability does not look into <qemu:commandline>. Returns 0, or -1 with
  * VIR_ERR_CONFIG_UNSUPPORTED reported where memory would become another kind.
  */
-int gmemDriverRefuseOtherMode(const gmemPlan *then, const gmemPlan *now);
+int gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now);

@@ -25,19 +25,32 @@ gmemMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
     return active == (what == VIR_DOMAIN_AFFECT_LIVE);
 }
 
-static int
-gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory)
+static bool
+gmemMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
 {
-    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, flags);
+
+    return plan != NULL && plan->mode == GMEM_MODE_CONVERTIBLE;
+}
+
+static int
+gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
+{
     GError *error = NULL;
 
-    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE ||
-        memory >= virDomainGetMaxMemory(domain))
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return 0;
+    if (!(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
+          gmemMemoryIsConvertible(domain, 0)) &&
+        !(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
+          gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE)))
+        return 0;
+    if (memory >= virDomainGetMaxMemory(domain))
         return 0;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
                    "current memory stays its memory"));
-    gmemConnectionReport(error);
+    gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 
@@ -69,47 +82,81 @@ gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device
     return gmemXMLEditApply(edit, NULL);
 }
 
-/* The rules of define, for the domain that the device would make. */
+/* The access that lowering gave the last memory device of @lowered; NULL where it gave it none. */
+static char *
+gmemMemoryAccess(const char *lowered)
+{
+    g_autoptr(gmemXML) doc = gmemXMLParse(lowered);
+    g_autofree xmlNode **devices =
+        doc != NULL ? gmemXMLFind(gmemXMLRoot(doc), "devices/memory") : NULL;
+    size_t n = 0;
+
+    while (devices != NULL && devices[n] != NULL)
+        n++;
+    return n > 0 ? gmemXMLAttribute(devices[n - 1], "access") : NULL;
+}
+
+/* The rules of define, for the domain that the device would make. @access: out, of a memory device:
+ * what lowering would say in it. */
 static int
-gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, const char *device, bool memory)
+gmemMemoryCheckRules(
+    virDomainPtr domain, unsigned int flags, const char *device, bool memory, char **access)
 {
     g_autofree char *with = gmemMemoryWithDevice(domain, flags, device, memory);
     g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
     GError *error = NULL;
 
     if (with == NULL)
         return 0;
-    lowered = gmemLower(with, false, NULL, &error);
-    if (lowered != NULL)
-        return 0;
-    gmemConnectionReport(error);
-    return -1;
+    lowered = gmemLower(with, false, &plan, &error);
+    /* What is well formed for itself is not in the domain's XML only where it needs entities. */
+    if (lowered != NULL && plan == NULL)
+        gmemErrorSet(&error, VIR_ERR_XML_ERROR, "%s",
+                     _("a device that is attached to a domain with private memory cannot use "
+                       "entities: write them out"));
+    if (error != NULL) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
+    if (memory && *access == NULL)
+        *access = gmemMemoryAccess(lowered);
+    return 0;
 }
 
 /* A memory backend that is added to a running QEMU goes by QMP, past execve: only the shim, which
  * is inside of QEMU, makes it a guest_memfd. */
 static int
-gmemMemoryCheckHotplug(virDomainPtr domain)
+gmemMemoryCheckHotplug(virDomainPtr domain, xmlNode *device)
 {
     g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    g_autofree char *model = gmemXMLAttribute(device, "model");
+    bool file = g_strcmp0(model, "nvdimm") == 0 || g_strcmp0(model, "virtio-pmem") == 0;
     GError *error = NULL;
     int rc;
 
-    if (plan == NULL)
+    /* A file of the host's stays one, whoever adds it. */
+    if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
     rc = gmemStartCheckHotplug(virDomainGetConnect(domain), plan, &error);
     if (rc < 0)
-        gmemConnectionReport(error);
+        gmemConnectionReport(virDomainGetConnect(domain), error);
     return rc;
 }
 
+/* @lowered: out: the device for libvirt, to be freed with g_free(); NULL where it goes on as it is.
+ * As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's. */
 static int
-gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flags)
+gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flags, char **lowered)
 {
     g_autoptr(gmemXML) doc = NULL;
+    g_autoptr(gmemXMLEdit) edit = NULL;
     g_autofree char *element = NULL;
+    g_autofree char *own = NULL;
+    g_autofree char *access = NULL;
     bool live, config, memory;
 
+    *lowered = NULL;
     if (domain == NULL || device == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     doc = gmemXMLParse(device);
@@ -120,20 +167,27 @@ gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flag
     memory = gmemXMLIs(gmemXMLRoot(doc), "memory");
     live = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
     config = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
-    if (live && memory && gmemMemoryCheckHotplug(domain) < 0)
+    if (live && memory && gmemMemoryCheckHotplug(domain, gmemXMLRoot(doc)) < 0)
         return -1;
-    if (live && gmemMemoryCheckRules(domain, 0, element, memory) < 0)
+    if (live && gmemMemoryCheckRules(domain, 0, element, memory, &access) < 0)
         return -1;
-    if (config && gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, element, memory) < 0)
+    if (config &&
+        gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, element, memory, &access) < 0)
         return -1;
     virResetLastError();
+    own = gmemXMLAttribute(gmemXMLRoot(doc), "access");
+    if (access == NULL || own != NULL)
+        return 0;
+    edit = gmemXMLEditNew(doc);
+    gmemXMLEditSetAttribute(edit, gmemXMLRoot(doc), "access", access);
+    *lowered = gmemXMLEditApply(edit, NULL);
     return 0;
 }
 
 GMEM_INTERPOSED int
 virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 {
-    if (gmemMemoryCheckBalloon(domain, memory) < 0)
+    if (gmemMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return -1;
     return gmemReal()->virDomainSetMemory(domain, memory);
 }
@@ -141,7 +195,7 @@ virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 GMEM_INTERPOSED int
 virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
-    if ((flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory) < 0)
+    if ((flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
 }
@@ -149,17 +203,21 @@ virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int 
 GMEM_INTERPOSED int
 virDomainAttachDevice(virDomainPtr domain, const char *xml)
 {
-    if (gmemMemoryCheckAttach(domain, xml, VIR_DOMAIN_AFFECT_LIVE) < 0)
+    g_autofree char *lowered = NULL;
+
+    if (gmemMemoryCheckAttach(domain, xml, VIR_DOMAIN_AFFECT_LIVE, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainAttachDevice(domain, xml);
+    return gmemReal()->virDomainAttachDevice(domain, lowered != NULL ? lowered : xml);
 }
 
 GMEM_INTERPOSED int
 virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
 {
-    if (gmemMemoryCheckAttach(domain, xml, flags) < 0)
+    g_autofree char *lowered = NULL;
+
+    if (gmemMemoryCheckAttach(domain, xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainAttachDeviceFlags(domain, xml, flags);
+    return gmemReal()->virDomainAttachDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
 }
 
 GMEM_INTERPOSED int

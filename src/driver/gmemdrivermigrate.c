@@ -33,7 +33,7 @@ gmemMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
     if (!replaced || domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     running = gmemDriverGetPlan(domain, 0);
-    return gmemDriverRefuseOtherMode(running, plan);
+    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), running, plan);
 }
 
 static int
@@ -108,7 +108,7 @@ gmemMigrateRefusePostCopy(virDomainPtr domain)
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("post-copy migration is not possible for a domain with <private/>: userfaultfd "
                    "does not work on guest_memfd"));
-    gmemConnectionReport(error);
+    gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 

@@ -3,38 +3,33 @@
 
 #include <glib.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
 #include "gmemi18n.h"
-#include "gmemnested.h"
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* What @xml, as libvirt keeps it, asks for. Takes @xml over. Returns false where there is none:
- * then there is nothing to compare with, and the real function will say what is wrong. */
-static bool
-gmemSaveGetPlan(char *xml, gmemPlan **plan)
+/* What libvirt keeps in @image, to be freed with free(); NULL where that cannot be looked at. A
+ * pipe can be read but once, and not by us. */
+static char *
+gmemSaveGetImageXML(virConnectPtr conn, const char *image)
 {
-    g_autofree char *stored = NULL;
-    g_autofree char *raised = NULL;
+    struct stat status;
 
-    *plan = NULL;
-    if (xml == NULL) {
-        virResetLastError();
-        return false;
-    }
-    stored = xml; /* libvirt's strings are malloc's, as GLib's are */
-    raised = gmemNestedRaise(stored, plan, NULL);
-    return raised != NULL;
+    if (image == NULL || (stat(image, &status) == 0 && S_ISFIFO(status.st_mode)))
+        return NULL;
+    return gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0);
 }
 
+/* @stored: libvirt's XML of a saved guest, taken over. */
 static int
-gmemSaveCheckMode(char *xml, const gmemPlan *now)
+gmemSaveCheckMode(virConnectPtr conn, char *stored, const gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
 
-    return gmemSaveGetPlan(xml, &then) ? gmemDriverRefuseOtherMode(then, now) : 0;
+    return gmemDriverGetStoredPlan(stored, &then) ? gmemDriverRefuseOtherMode(conn, then, now) : 0;
 }
 
 /* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in.
@@ -51,7 +46,7 @@ gmemSaveLower(virDomainPtr domain, const char *xml, char **lowered)
     if (gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &now) < 0)
         return -1;
     then = gmemDriverGetPlan(domain, 0);
-    return gmemDriverRefuseOtherMode(then, now);
+    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, now);
 }
 
 /* Checks before a restore of @file with @now in the place of its own XML (@replaced). */
@@ -60,10 +55,10 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const 
 {
     g_autoptr(gmemPlan) then = NULL;
 
-    if (file == NULL || !gmemConnectionIsOurs(conn) ||
-        !gmemSaveGetPlan(gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0), &then))
+    if (!gmemConnectionIsOurs(conn) ||
+        !gmemDriverGetStoredPlan(gmemSaveGetImageXML(conn, file), &then))
         return 0;
-    if (replaced && gmemDriverRefuseOtherMode(then, now) < 0)
+    if (replaced && gmemDriverRefuseOtherMode(conn, then, now) < 0)
         return -1;
     return gmemDriverCheckPlan(conn, replaced ? now : then);
 }
@@ -167,8 +162,8 @@ virDomainSaveImageDefineXML(virConnectPtr conn,
 
     if (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0)
         return -1;
-    if (gmemConnectionIsOurs(conn) &&
-        gmemSaveCheckMode(gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0), now) < 0)
+    if (dxml != NULL && gmemConnectionIsOurs(conn) &&
+        gmemSaveCheckMode(conn, gmemSaveGetImageXML(conn, file), now) < 0)
         return -1;
     return gmemReal()->virDomainSaveImageDefineXML(conn, file, lowered != NULL ? lowered : dxml,
                                                    flags);
@@ -188,10 +183,11 @@ virDomainManagedSaveDefineXML(virDomainPtr domain, const char *dxml, unsigned in
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) now = NULL;
 
-    if (domain != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
-        if (gmemDriverLower(virDomainGetConnect(domain), dxml, false, &lowered, &now) < 0)
-            return -1;
-        if (gmemSaveCheckMode(gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), now) < 0)
+    if (domain != NULL && dxml != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
+        virConnectPtr conn = virDomainGetConnect(domain);
+
+        if (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
+            gmemSaveCheckMode(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), now) < 0)
             return -1;
     }
     return gmemReal()->virDomainManagedSaveDefineXML(domain, lowered != NULL ? lowered : dxml,

@@ -7,25 +7,8 @@
 #include "gmemconnection.h"
 #include "gmemdriver.h"
 #include "gmemi18n.h"
-#include "gmemnested.h"
 #include "gmemreal.h"
 #include "gmemxml.h"
-
-/* What the domain in @snapshot asks for. Returns false where libvirt does not tell. */
-static bool
-gmemSnapshotGetPlan(virDomainSnapshotPtr snapshot, gmemPlan **plan)
-{
-    g_autofree char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
-    g_autofree char *raised = NULL;
-
-    *plan = NULL;
-    if (xml == NULL) {
-        virResetLastError();
-        return false;
-    }
-    raised = gmemNestedRaise(xml, plan, NULL);
-    return raised != NULL;
-}
 
 /* The file with the memory of an external snapshot; NULL where @snapshot has none. */
 static char *
@@ -41,16 +24,13 @@ static int
 gmemSnapshotCheckMemoryFile(virConnectPtr conn, const gmemXML *snapshot, const gmemPlan *now)
 {
     g_autofree char *file = gmemSnapshotMemoryFile(snapshot);
-    g_autofree char *xml = NULL;
-    g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) then = NULL;
+    char *xml;
 
     if (file == NULL)
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
-    virResetLastError();
-    raised = xml != NULL ? gmemNestedRaise(xml, &then, NULL) : NULL;
-    return raised != NULL ? gmemDriverRefuseOtherMode(then, now) : 0;
+    return gmemDriverGetStoredPlan(xml, &then) ? gmemDriverRefuseOtherMode(conn, then, now) : 0;
 }
 
 static int
@@ -63,9 +43,9 @@ gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *n
     virResetLastError();
     if (snapshot == NULL)
         return 0;
-    known = gmemSnapshotGetPlan(snapshot, &then);
+    known = gmemDriverGetStoredPlan(gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0), &then);
     virDomainSnapshotFree(snapshot);
-    return known ? gmemDriverRefuseOtherMode(then, now) : 0;
+    return known ? gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, now) : 0;
 }
 
 /* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
@@ -114,26 +94,52 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
     return xml != NULL ? gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml) : NULL;
 }
 
+/* Whether a revert to the snapshot @xml with @flags lets a guest run, or wait to run. */
+static bool
+gmemSnapshotStarts(const char *xml, unsigned int flags)
+{
+    static const char *const off[] = {"shutdown", "shutoff", "crashed", "disk-snapshot"};
+    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml);
+    xmlNode *node = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "state") : NULL;
+    g_autofree char *state = node != NULL ? gmemXMLContent(node) : NULL;
+    size_t i;
+
+    if ((flags & (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)) != 0)
+        return true;
+    for (i = 0; i < G_N_ELEMENTS(off); i++) {
+        if (g_strcmp0(state, off[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static int
+gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
+{
+    virConnectPtr conn = virDomainSnapshotGetConnect(snapshot);
+    virDomainPtr domain = virDomainSnapshotGetDomain(snapshot);
+    g_autoptr(gmemPlan) then = NULL;
+    g_autoptr(gmemPlan) now = NULL;
+    char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
+    bool starts = xml != NULL && gmemSnapshotStarts(xml, flags);
+
+    if (!gmemDriverGetStoredPlan(xml, &then))
+        return 0;
+    /* libvirt reverts a running guest in place where its check of ABI stability is content, and
+     * that one does not see the mode. */
+    if (virDomainIsActive(domain) == 1) {
+        now = gmemDriverGetPlan(domain, 0);
+        return gmemDriverRefuseOtherMode(conn, now, then);
+    }
+    return starts ? gmemDriverCheckPlan(conn, then) : 0;
+}
+
 GMEM_INTERPOSED int
 virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
 {
-    g_autoptr(gmemPlan) then = NULL;
-    g_autoptr(gmemPlan) now = NULL;
-
     if (snapshot != NULL && gmemConnectionIsOurs(virDomainSnapshotGetConnect(snapshot)) &&
-        gmemSnapshotGetPlan(snapshot, &then)) {
-        virDomainPtr domain = virDomainSnapshotGetDomain(snapshot);
-
-        /* libvirt reverts a running guest in place where its check of ABI stability is content, and
-         * that one does not see the mode. */
-        if (virDomainIsActive(domain) == 1) {
-            now = gmemDriverGetPlan(domain, 0);
-            if (gmemDriverRefuseOtherMode(now, then) < 0)
-                return -1;
-        } else if (gmemDriverCheckPlan(virDomainSnapshotGetConnect(snapshot), then) < 0) {
-            return -1;
-        }
-    }
+        gmemSnapshotCheckRevert(snapshot, flags) < 0)
+        return -1;
     return gmemReal()->virDomainRevertToSnapshot(snapshot, flags);
 }
 

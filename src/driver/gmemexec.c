@@ -5,7 +5,8 @@
  * its namespaces and under its label. Whatever lock another thread held at the fork stays held for
  * ever, so nothing here may take one: what is called is free of them but for malloc, which the C
  * library makes safe, and message catalogues on the way to a refusal. Should one be forgotten, the
- * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt quotes. */
+ * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt quotes.
+ */
 
 #include <errno.h>
 #include <glib.h>
@@ -16,6 +17,7 @@
 
 #include "gmemcapscache.h"
 #include "gmemcommand.h"
+#include "gmemconf.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
@@ -24,11 +26,12 @@
 #include "gmemreal.h"
 #include "gmemvalidate.h"
 
-/* Seconds for everything between libvirt's call and the real execve: the emulator's own probe, which
- * has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
+/* Seconds for everything between libvirt's call and the real execve: the emulator's own probe,
+ * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
 #define GMEM_EXEC_TIMEOUT 30
 
-/* What libvirt's own child exits with where it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX). */
+/* What libvirt's own child exits with where it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX).
+ */
 #define GMEM_EXEC_REFUSED 126
 
 static G_GNUC_NORETURN void
@@ -55,7 +58,8 @@ gmemExecGetPreload(char *const envp[], size_t *index)
     return NULL;
 }
 
-/* A shallow copy of @envp in which LD_PRELOAD is @value (NULL: absent). Never freed: execve follows. */
+/* A shallow copy of @envp in which LD_PRELOAD is @value (NULL: absent). Never freed: execve
+ * follows. */
 static char **
 gmemExecSetPreload(char *const envp[], const char *value)
 {
@@ -151,6 +155,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     g_autoptr(gmemCommand) command = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
     gmemPlan plan = {0};
+    gmemConf conf = {0};
     unsigned long long huge = 0;
 
     alarm(GMEM_EXEC_TIMEOUT);
@@ -165,10 +170,13 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         plan.mode = command->mode;
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
         if (gmemQEMUValidateHost(&plan, kvm, &error) < 0 ||
-            gmemQEMUValidatePages(command, &huge, &error) < 0)
+            gmemQEMUValidatePages(command, &huge, &error) < 0 ||
+            (command->mode == GMEM_MODE_CONVERTIBLE &&
+             gmemConfRead(GMEM_CONF_FILE, &conf, &error) < 0))
             gmemExecRefuse(error);
-        dprintf(STDERR_FILENO, "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
-                               "guest_memfd, mode %s, by %s\n",
+        dprintf(STDERR_FILENO,
+                "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
+                "guest_memfd, mode %s, by %s\n",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
                 command->emulatorObject);
         plan.ram = command->ramSize / 1024;
@@ -178,6 +186,8 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     }
     if (command->shim)
         envp = gmemExecAddShim(envp);
+    if (conf.startPrivate)
+        gmemCommandStartPrivate(command);
     alarm(0);
     gmemReal()->execve(path, command->argv, envp);
 }

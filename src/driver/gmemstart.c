@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemstart.c: the check before a start: the same rules as in the child, but with a proper error. */
+/* gmemstart.c: the check before a start: the same rules as in the child, but with a proper error.
+ */
 
 #include "gmemstart.h"
 
 #include <stdlib.h>
 
 #include "gmemcapscache.h"
+#include "gmemconf.h"
 #include "gmemdomcaps.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
@@ -34,8 +36,8 @@ gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, 
     char *domcaps;
 
     *caps = NULL;
-    domcaps = gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, "x86_64", NULL,
-                                                          "kvm", 0);
+    domcaps =
+        gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, "x86_64", NULL, "kvm", 0);
     if (domcaps == NULL) {
         virResetLastError();
         return 0;
@@ -53,7 +55,10 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
 {
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
+    gmemConf conf;
 
+    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemConfRead(GMEM_CONF_FILE, &conf, error) < 0)
+        return -1;
     if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
         return -1;
     if (caps == NULL)
