@@ -66,3 +66,4 @@ bool gmemToolParse(const GOptionEntry *entries,
 /* The verbs; argv[0] is the verb. They return the exit status. */
 int gmemToolHost(int argc, char **argv);
 int gmemToolRun(int argc, char **argv);
+int gmemToolStatus(int argc, char **argv);

@@ -261,11 +261,9 @@ checkOffers(gmemHost *host)
              GMEM_RESULT_PASS,
              g_strdup(hasOwnGuestMemfd(host->caps) ? _("its own")
                                                    : _("none of its own: qemu-gmem.so has it")));
-    addCheck(host, "qemu-sw-protected-vm", _("QEMU: object sw-protected-vm"),
-             passOr(launch, missing(host, GMEM_MODE_CONVERTIBLE)),
-             launch ? NULL
-                    : g_strdup(_("no such object, and qemu-gmem.so does not serve convertible "
-                                 "memory yet; needs a QEMU with the \"QEMU gmem\" patches")));
+    addCheck(host, "qemu-sw-protected-vm", _("QEMU: software-protected VMs"), GMEM_RESULT_PASS,
+             g_strdup(launch ? _("its own object sw-protected-vm")
+                             : _("none of its own: qemu-gmem.so makes them")));
 }
 
 static void
@@ -322,16 +320,11 @@ checkLibraries(gmemHost *host)
 
 /* Whether the shim, which is all that is left where QEMU has nothing itself, can be had. */
 static int
-needShim(const gmemHost *host, gmemMode mode, GError **error)
+needShim(const gmemHost *host, GError **error)
 {
-    if (mode == GMEM_MODE_CONVERTIBLE)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s has no object sw-protected-vm, and qemu-gmem.so does not serve "
-                              "convertible memory yet"),
-                            host->emulator);
     if (access(host->files->shim, R_OK) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s has no guest_memfd of its own, and %s cannot be read"),
+                            _("%s has nothing of its own for it, and %s cannot be read"),
                             host->emulator, host->files->shim);
     return 0;
 }
@@ -353,7 +346,7 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
     if (mode == GMEM_MODE_CONVERTIBLE ? gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM)
                                       : hasOwnGuestMemfd(host->caps))
         return 0;
-    return needShim(host, mode, error);
+    return needShim(host, error);
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, and running one without a
- * daemon. */
+/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, running one without a daemon, and
+ * what running ones' memory is. */
 
 #include "config.h"
 
@@ -18,6 +18,7 @@ static const struct {
 } verbs[] = {
     {"host", gmemToolHost, N_("say what this host can do, and what is missing")},
     {"run", gmemToolRun, N_("run a domain from an XML file, without a daemon")},
+    {"status", gmemToolStatus, N_("say how much of running domains' memory is private")},
 };
 
 static void

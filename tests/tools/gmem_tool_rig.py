@@ -28,6 +28,8 @@ DEMO = os.path.join(SOURCE, 'tools', 'demo.py')
 FAULTS = os.path.join(BUILD, 'tests', 'shim', 'shim-faults.so')
 ROOTS = '/run/virt-gmem-*'
 
+_turn = None
+
 ENV = dict({k: v for k, v in os.environ.items() if k != 'LD_PRELOAD'}, LC_ALL='C')
 
 # A mount namespace in which /dev is a directory without kvm, but with what any program needs.
@@ -157,27 +159,34 @@ class Run:
 
 
 def domain(path, private='<private/>', devices='', extra=''):
-    """Writes a domain without disks, which SeaBIOS ends up looping in; returns @path."""
+    """Writes a domain that runs the guest payload, a copy of which is put beside it; returns @path."""
+    firmware = path + '.rom'
+    shutil.copyfile(rig.GUEST, firmware)
+    os.chmod(firmware, 0o644)
     with open(path, 'w') as f:
         f.write('''<domain type='kvm'>
   <name>tool-test</name>
   <memory unit='MiB'>64</memory>
   <memoryBacking>%s</memoryBacking>
   <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <os><type arch='x86_64' machine='pc'>hvm</type><loader type='rom'>%s</loader></os>
   <features><acpi/></features>
   <devices>%s<memballoon model='none'/></devices>
   %s
 </domain>
-''' % (private, devices, extra))
+''' % (private, firmware, devices, extra))
     return path
 
 
 def need_build():
-    """Raises Failure where there is nothing to test."""
+    """Raises Failure where there is nothing to test. From here on one of these tests runs at a time:
+    each notices what others have in ROOTS."""
+    global _turn  # pylint: disable=global-statement
     for path in (TOOL, rig.LIBRARY, rig.SHIM, rig.GUEST):
         if not os.path.exists(path):
             raise rig.Failure('%s is not built' % path)
+    _turn = open(os.path.join(BUILD, 'tools-tests.lock'), 'w', encoding='utf-8')
+    fcntl.flock(_turn, fcntl.LOCK_EX)
 
 
 def system_extension(capability):

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolstatus.c: `virt-gmem status`: how much of a running domain's memory is private.
+ *
+ * The shim in QEMU publishes that in a memfd (gmemshimstatus.h), found among QEMU's descriptors;
+ * whose domain it is stands in QEMU's command line. Guests attack QEMU: what QEMU has written is
+ * read as hostile input. It is copied out with pread, which a file that is made shorter meanwhile
+ * does not turn into a SIGBUS as it would a mapping; numbers are bounded before use and texts
+ * cleaned before they reach a terminal. What cannot be told from here: whether the numbers are
+ * true.
+ */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemargv.h"
+#include "gmemi18n.h"
+#include "gmemjson.h"
+#include "gmemshimstatus.h"
+
+#define GMEM_STATUS_LINK "/memfd:" GMEM_SHIM_STATUS_NAME " (deleted)"
+/* Far more than a domain can have: QEMU has 128 cells and 256 slots for modules. */
+#define GMEM_STATUS_BACKENDS_MAX 1024
+/* Numbers are being changed for microseconds; a second is long enough for the slowest machine. */
+#define GMEM_STATUS_TRIES 1000
+#define GMEM_STATUS_WAIT_US 1000
+/* Linux gives the command line whole; libvirt's are some KiB long. */
+#define GMEM_STATUS_CMDLINE_MAX ((gsize)4 * 1024 * 1024)
+
+typedef struct {
+    pid_t pid;
+    char *name;             /* of the domain, as QEMU was told; NULL: it was told none */
+    gmemShimStatus *status; /* NULL: see error */
+    char *error;            /* why it cannot be shown */
+    bool absent;            /* because there is none */
+} gmemStatusDomain;
+
+static void
+gmemStatusDomainFree(gmemStatusDomain *domain)
+{
+    g_free(domain->name);
+    g_free(domain->status);
+    g_free(domain->error);
+    g_free(domain);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemStatusDomain, gmemStatusDomainFree)
+
+/* What others wrote, fit for a terminal and for JSON. @length: at most so many bytes of it. */
+static char *
+cleanText(const char *text, size_t length)
+{
+    g_autofree char *copy = g_strndup(text, strnlen(text, length));
+    g_autofree char *valid = g_utf8_make_valid(copy, -1);
+    GString *clean = g_string_new(NULL);
+
+    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        g_string_append_unichar(clean, g_unichar_isprint(c) ? c : 0xfffd);
+    }
+    return g_string_free(clean, FALSE);
+}
+
+/* The name in the value of -name, "guest=NAME,debug-threads=on", where a comma of the name's own is
+ * two; NULL where there is none. */
+static char *
+nameFromOption(const char *value)
+{
+    GString *name = g_string_new(NULL);
+    const char *p = value;
+
+    /* Unlike other parts, the first may stand without "guest=". */
+    while (p && !g_str_has_prefix(p, "guest=")) {
+        if ((p = strchr(p, ',')))
+            p++;
+    }
+    for (p = p ? p + strlen("guest=") : NULL; p && *p && (p[0] != ',' || p[1] == ','); p++) {
+        if (*p == ',')
+            p++;
+        g_string_append_c(name, *p);
+    }
+    return g_string_free(name, name->len == 0);
+}
+
+/* @directory: /proc/PID. Uncleaned: it is compared with what the user has asked for. */
+static char *
+readName(int directory)
+{
+    int fd = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    gmemArgvOption option;
+    char buffer[4096];
+    ssize_t count;
+
+    if (fd < 0)
+        return NULL;
+    while ((count = read(fd, buffer, sizeof(buffer))) > 0 && text->len < GMEM_STATUS_CMDLINE_MAX)
+        g_string_append_len(text, buffer, count);
+    close(fd);
+
+    for (char *p = text->str; p < text->str + text->len; p += strlen(p) + 1)
+        g_ptr_array_add(argv, p);
+    g_ptr_array_add(argv, NULL);
+    if (argv->len < 2 || gmemArgvFind((char *const *)argv->pdata, "name", &option) == 0)
+        return NULL;
+    return option.value ? nameFromOption(option.value) : NULL;
+}
+
+/* Whether all @size bytes were there. */
+static bool
+readAll(int fd, void *data, size_t size, off_t offset)
+{
+    ssize_t count;
+
+    do {
+        count = pread(fd, data, size, offset);
+    } while (count < 0 && errno == EINTR);
+    return count == (ssize_t)size;
+}
+
+/* Why these are no numbers to show; NULL: they are. @size: of the file. */
+static const char *
+findFault(const gmemShimStatus *head, off_t size)
+{
+    if (memcmp(head->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(head->magic)) != 0)
+        return _("its status does not begin as one");
+    if (head->version != GMEM_SHIM_STATUS_VERSION)
+        return _("its status is of another version of libvirt-gmem");
+    if (head->backends > GMEM_STATUS_BACKENDS_MAX)
+        return _("its status has too many memory backends");
+    if (size < (off_t)(sizeof(*head) + head->backends * sizeof(head->backend[0])))
+        return _("its status is too short");
+    return NULL;
+}
+
+static gmemShimStatus *
+readStatus(int fd, const char **fault)
+{
+    for (unsigned int i = 0; i < GMEM_STATUS_TRIES; i++) {
+        g_autofree gmemShimStatus *status = NULL;
+        gmemShimStatus head;
+        uint64_t after;
+        struct stat st;
+        size_t size;
+
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !readAll(fd, &head, sizeof(head), 0)) {
+            *fault = _("its status is too short");
+            return NULL;
+        }
+        if ((*fault = findFault(&head, st.st_size)))
+            return NULL;
+
+        size = sizeof(head) + head.backends * sizeof(head.backend[0]);
+        status = g_malloc0(size);
+        if (!readAll(fd, status, size, 0) ||
+            !readAll(fd, &after, sizeof(after), offsetof(gmemShimStatus, sequence))) {
+            *fault = _("its status is too short");
+            return NULL;
+        }
+        /* What was found good above may have been changed between the two reads. */
+        status->backends = head.backends;
+        if (head.sequence % 2 == 0 && head.sequence == after)
+            return g_steal_pointer(&status);
+        g_usleep(GMEM_STATUS_WAIT_US);
+    }
+    *fault = _("its status is being changed all the time");
+    return NULL;
+}
+
+/* The memfd among the descriptors in @directory, /proc/PID; -1 and 0 or an errno in @why. */
+static int
+openStatus(int directory, int *why)
+{
+    int fds = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fds >= 0 ? fdopendir(fds) : NULL;
+    const struct dirent *entry;
+    int found = -1;
+
+    *why = dir ? 0 : errno;
+    while (found < 0 && dir && (entry = readdir(dir))) {
+        char link[sizeof(GMEM_STATUS_LINK) + 1];
+        ssize_t length = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link));
+
+        if (length != (ssize_t)strlen(GMEM_STATUS_LINK) ||
+            memcmp(link, GMEM_STATUS_LINK, (size_t)length) != 0)
+            continue;
+        /* Not to be stopped by something else that calls itself so. */
+        found = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        *why = found < 0 ? errno : 0;
+    }
+    if (dir)
+        closedir(dir);
+    else if (fds >= 0)
+        close(fds);
+    return found;
+}
+
+/* A process that has a status, or is a domain of that name in @names; else NULL. @seen: files that
+ * were met before, as a child that QEMU has just forked has it, too. @denied: gets 1 more where
+ * nobody asked for the domain by name and it may not be looked at. */
+static gmemStatusDomain *
+lookAt(const char *pid, char **names, GHashTable *seen, unsigned int *denied)
+{
+    g_autoptr(gmemStatusDomain) domain = g_new0(gmemStatusDomain, 1);
+    g_autofree char *path = g_strconcat("/proc/", pid, NULL);
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *fault = NULL;
+    struct stat st = {0};
+    bool named;
+    int why;
+    int fd;
+
+    if (directory < 0)
+        return NULL;
+    domain->pid = atoi(pid);
+    domain->name = readName(directory);
+    named = domain->name && g_strv_contains((const char *const *)names, domain->name);
+    if (names[0] && !named) {
+        close(directory);
+        return NULL;
+    }
+
+    fd = openStatus(directory, &why);
+    close(directory);
+    if (fd < 0) {
+        /* It has ended. */
+        if (why == ENOENT || why == ESRCH)
+            return NULL;
+        if (named && why == 0)
+            domain->error = g_strdup(_("its memory is not convertible, or QEMU converts it by "
+                                       "itself"));
+        else if (named)
+            domain->error = g_strdup_printf(_("process %d may not be looked into: %s; run as root"),
+                                            domain->pid, g_strerror(why));
+        else if (domain->name && why != 0)
+            (*denied)++;
+        domain->absent = why == 0;
+        return domain->error ? g_steal_pointer(&domain) : NULL;
+    }
+
+    if (fstat(fd, &st) == 0 &&
+        !g_hash_table_add(seen, g_strdup_printf("%ju", (uintmax_t)st.st_ino))) {
+        close(fd);
+        return NULL;
+    }
+    if (!(domain->status = readStatus(fd, &fault)))
+        domain->error = g_strdup(fault);
+    close(fd);
+    return g_steal_pointer(&domain);
+}
+
+static int
+compareDomains(const void *a, const void *b)
+{
+    const gmemStatusDomain *one = *(gmemStatusDomain *const *)a;
+    const gmemStatusDomain *two = *(gmemStatusDomain *const *)b;
+    int order = g_strcmp0(one->name, two->name);
+
+    return order ? order : one->pid - two->pid;
+}
+
+static GPtrArray *
+findDomains(char **names, unsigned int *denied)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GPtrArray *domains = g_ptr_array_new_with_free_func((GDestroyNotify)gmemStatusDomainFree);
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *name;
+
+    while (proc && (name = g_dir_read_name(proc))) {
+        gmemStatusDomain *domain;
+
+        if (g_ascii_isdigit(name[0]) && (domain = lookAt(name, names, seen, denied)))
+            g_ptr_array_add(domains, domain);
+    }
+    g_ptr_array_sort(domains, compareDomains);
+    return domains;
+}
+
+static void
+printDomain(const gmemStatusDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+    g_autofree char *name = cleanText(domain->name ? domain->name : "?", SIZE_MAX);
+
+    printf(status->startPrivate ? _("%s (process %d), memory starts private\n")
+                                : _("%s (process %d), memory starts shared\n"),
+           name, domain->pid);
+    printf("  %-20s %16s %16s %12s %12s\n", _("Backend"), _("Private KiB"), _("Shared KiB"),
+           _("To private"), _("To shared"));
+    for (uint32_t i = 0; i < status->backends; i++) {
+        const gmemShimStatusBackend *backend = &status->backend[i];
+        g_autofree char *id = cleanText(backend->id, sizeof(backend->id));
+
+        printf("  %-20s %16" PRIu64 " %16" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", id,
+               backend->privateBytes / 1024, backend->sharedBytes / 1024, backend->toPrivate,
+               backend->toShared);
+    }
+    printf(_("  hypercalls %" PRIu64 ", implicit conversions %" PRIu64 ", refused %" PRIu64
+             ", resets %" PRIu64 "\n"),
+           status->hypercalls, status->implicit, status->refused, status->resets);
+}
+
+/* Not yajl_gen_integer, which is signed. */
+static void
+genNumber(gmemJSONGen *gen, const char *name, uint64_t value)
+{
+    g_autofree char *text = g_strdup_printf("%" PRIu64, value);
+
+    gmemJSONGenString(gen, name);
+    yajl_gen_number(gen, text, strlen(text));
+}
+
+static void
+genDomain(gmemJSONGen *gen, const gmemStatusDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+
+    yajl_gen_map_open(gen);
+    gmemJSONGenString(gen, "name");
+    if (domain->name) {
+        g_autofree char *name = cleanText(domain->name, SIZE_MAX);
+        gmemJSONGenString(gen, name);
+    } else {
+        yajl_gen_null(gen);
+    }
+    genNumber(gen, "process", (uint64_t)domain->pid);
+    gmemJSONGenString(gen, "start");
+    gmemJSONGenString(gen, status->startPrivate ? "private" : "shared");
+    genNumber(gen, "hypercalls", status->hypercalls);
+    genNumber(gen, "implicit", status->implicit);
+    genNumber(gen, "refused", status->refused);
+    genNumber(gen, "resets", status->resets);
+    gmemJSONGenString(gen, "backends");
+    yajl_gen_array_open(gen);
+    for (uint32_t i = 0; i < status->backends; i++) {
+        const gmemShimStatusBackend *backend = &status->backend[i];
+        g_autofree char *id = cleanText(backend->id, sizeof(backend->id));
+
+        yajl_gen_map_open(gen);
+        gmemJSONGenString(gen, "id");
+        gmemJSONGenString(gen, id);
+        genNumber(gen, "private", backend->privateBytes);
+        genNumber(gen, "shared", backend->sharedBytes);
+        genNumber(gen, "to-private", backend->toPrivate);
+        genNumber(gen, "to-shared", backend->toShared);
+        yajl_gen_map_close(gen);
+    }
+    yajl_gen_array_close(gen);
+    yajl_gen_map_close(gen);
+}
+
+static void
+printJSON(const GPtrArray *domains)
+{
+    g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
+    g_autofree char *text = NULL;
+
+    yajl_gen_array_open(gen);
+    for (guint i = 0; i < domains->len; i++) {
+        const gmemStatusDomain *domain = domains->pdata[i];
+
+        if (domain->status)
+            genDomain(gen, domain);
+    }
+    yajl_gen_array_close(gen);
+    text = gmemJSONGenFinish(gen);
+    printf("%s\n", text);
+}
+
+static bool
+isShown(const GPtrArray *domains, const char *name)
+{
+    for (guint i = 0; i < domains->len; i++) {
+        const gmemStatusDomain *domain = domains->pdata[i];
+
+        if (domain->status && g_strcmp0(domain->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Says on standard error what could not be shown; the exit status. */
+static int
+complain(const GPtrArray *domains, char **names, unsigned int denied)
+{
+    int result = 0;
+
+    for (guint i = 0; i < domains->len; i++) {
+        const gmemStatusDomain *domain = domains->pdata[i];
+        g_autofree char *name = cleanText(domain->name ? domain->name : "?", SIZE_MAX);
+
+        /* A wrapper script that waits for QEMU has its command line, too. */
+        if (domain->status || (domain->absent && isShown(domains, domain->name)))
+            continue;
+        gmemToolError(_("domain '%s' (process %d): %s"), name, domain->pid, domain->error);
+        result = GMEM_TOOL_EXIT_FAILED;
+    }
+    for (char **name = names; *name; name++) {
+        bool found = false;
+
+        for (guint i = 0; i < domains->len && !found; i++)
+            found = g_strcmp0(((gmemStatusDomain *)domains->pdata[i])->name, *name) == 0;
+        if (found)
+            continue;
+        gmemToolError(_("no domain '%s' is running"), *name);
+        result = GMEM_TOOL_EXIT_FAILED;
+    }
+    if (denied > 0) {
+        gmemToolError(_("%u domains of other users may not be looked at; run as root"), denied);
+        result = GMEM_TOOL_EXIT_FAILED;
+    }
+    return result;
+}
+
+int
+gmemToolStatus(int argc, char **argv)
+{
+    g_autoptr(GPtrArray) domains = NULL;
+    unsigned int denied = 0;
+    gboolean json = FALSE;
+    const GOptionEntry entries[] = {
+        {"json", 'j', 0, G_OPTION_ARG_NONE, &json, N_("print JSON"), NULL},
+        {NULL, 0, 0, 0, NULL, NULL, NULL},
+    };
+
+    if (!gmemToolParse(
+            entries, &argc, &argv, _("[DOMAIN…]"),
+            _("Says how much of the memory of running domains is private and shared, and "
+              "how often that changed;\nof all domains whose memory is convertible, or "
+              "of those named.")))
+        return GMEM_TOOL_EXIT_USAGE;
+
+    domains = findDomains(argv + 1, &denied);
+    if (json) {
+        printJSON(domains);
+    } else {
+        for (guint i = 0; i < domains->len; i++) {
+            const gmemStatusDomain *domain = domains->pdata[i];
+
+            if (domain->status)
+                printDomain(domain);
+        }
+    }
+    fflush(stdout);
+    return complain(domains, argv + 1, denied);
+}
