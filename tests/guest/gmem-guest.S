@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-guest.S: a guest that fills all its RAM with a pattern and checks it for ever, as a boot disk.
+/* gmem-guest.S: a guest that fills all its RAM with a pattern and checks it for ever: a boot disk, and
+ * a firmware of its own (assembled with ROM defined).
  *
- * The BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors right
+ * Disk: the BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors right
  * behind themselves. CHS (0, 0, 2) onwards is one track on a floppy as on a hard disk, so the image
  * boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy. Best is a
  * virtio or IDE disk: SeaBIOS gives a floppy's interrupt 5 seconds, which a busy host may exceed.
  *
- * Then: read the E820 map while there is still a BIOS; build page tables (2 MiB pages, one to one, up
- * to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB pages); 64-bit mode; ask the ACPI memory
- * hotplug device for DIMMs, which are not in the map. Every 4 KiB page of RAM from 1 MiB up gets
+ * Firmware: what QEMU's -bios takes, 64 KiB that the machine has at 0xf0000 and below 4 GiB. The
+ * processor starts in its last 16 bytes; they copy the same stage to the same place. There is no BIOS
+ * then: the map of RAM comes from QEMU (fw_cfg's file etc/e820), ACPI's registers and the way of
+ * interrupts are set up here. Where KVM emulates a guest's kernel instruction by instruction, a BIOS
+ * takes seconds and this takes none.
+ *
+ * Then: read the E820 map while there is still a BIOS; build page tables (2 MiB pages, one to one, as
+ * far as there is RAM, up to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB pages); 64-bit mode;
+ * ask the ACPI memory hotplug device for DIMMs, which are not in the map. Every 4 KiB page of RAM from
+ * 1 MiB up gets
  *
  *     offset    0  "GMEMPAGE"
  *     offset    8  its guest physical address, little-endian
@@ -17,7 +25,7 @@
  * Everything of our own lies below 1 MiB, so no page from there up is left out:
  *
  *     0x05000  E820 map, 24 bytes an entry     0x07000  stack, down from 0x7c00
- *     0x05800  interrupt descriptors           0x07c00  this code
+ *     0x05800  interrupt descriptors           0x07c00  this code, up to 0x09e00
  *     0x06000  RAM ranges, 16 bytes each       0x10000  page tables, up to 0x52000
  *
  * COM1 (115200 8n1) gets lines that all start with "gmem-guest: "; addresses are 0x and 16 digits,
@@ -28,7 +36,7 @@
  *     own pages are below 0x0000000000100000
  *     boot found N pages with the pattern      all of it, before they were written again
  *     wrote N pages
- *     pass K ok N pages          for ever, about once a second; the CPU halts in between
+ *     pass K ok N pages          for ever; the CPU halts for a quarter of a second in between
  *     pass K BAD at ADDRESS      the first page of this pass that has lost its pattern
  *     power button, off          virDomainShutdown and virDomainReboot press it
  *     stopped by exception V at ADDRESS
@@ -52,14 +60,24 @@
         .set    MAGIC, 0x454741504d454d47       # "GMEMPAGE"
 
         .set    COM1, 0x3f8
-        .set    TICKS, 18                       # of 1/18.2 s: what PIT channel 0 counts to 65536 in
+        .set    TICKS, 5                        # of 1/18.2 s: what PIT channel 0 counts to 65536 in
         .set    PM_BASE, 0x600                  # where SeaBIOS puts ACPI's PM1 block, pc and q35
+        .set    PCI_CONFIG, 0xcf8
+        .set    FW_CFG, 0x510
+        .set    FW_CFG_FILES, 0x19              # the list of its files
+        .set    FW_CFG_DATA, 0xa000             # where one is read to
+        .set    FW_CFG_MAX, 0x4000
+        .set    APIC, 0xfee00000
         .set    DIMM_BASE, 0xa00                # QEMU's memory hotplug registers, pc and q35
         .set    DIMM_SLOTS, 256
 
         .text
         .code16
         .globl  start
+.ifdef ROM
+        # The image begins with the stage, which runs where the boot sector would have put it.
+start:
+.else
 start:
         ljmp    $0, $1f
 1:      cli
@@ -103,9 +121,11 @@ no_stage:
 
         .org    510
         .byte   0x55, 0xaa
+.endif
 
         # ---- second stage ----
 stage:
+.ifndef ROM
         mov     $0x2401, %ax                    # A20 on; SeaBIOS has it on already
         int     $0x15
 
@@ -126,6 +146,7 @@ stage:
         test    %ebx, %ebx
         jnz     1b
 2:      mov     %bp, e820_count
+.endif
 
         cli
         lgdt    gdt_pointer
@@ -143,28 +164,20 @@ protected:
 
         mov     $TABLES, %edi
         xor     %eax, %eax
-        mov     $TABLE_PAGES * 1024, %ecx
+        mov     $2 * 1024, %ecx
+        cld
         rep stosl
-
-        movl    $TABLES + 0x1003, TABLES
-        mov     $TABLES + 0x2003, %eax          # page directories, present and writable
-        mov     $TABLES + 0x1000, %edi
-        mov     $TABLE_PAGES - 2, %ecx
-1:      mov     %eax, (%edi)
-        add     $0x1000, %eax
-        add     $8, %edi
-        loop    1b
+        movl    $TABLES + 0x1003, TABLES        # present and writable
+        movl    $TABLES + 0x2003, TABLES + 0x1000
 
         mov     $0x83, %eax                     # 2 MiB pages, present and writable
-        xor     %edx, %edx
-        mov     $TABLES + 0x2000, %edi
-        mov     $(TABLE_PAGES - 2) * 512, %ecx
+        mov     $TABLES + 0x2000, %edi          # the first of 1 GiB; map_ram makes the others
 1:      mov     %eax, (%edi)
-        mov     %edx, 4(%edi)
+        movl    $0, 4(%edi)
         add     $0x200000, %eax
-        adc     $0, %edx
         add     $8, %edi
-        loop    1b
+        cmp     $0x40000083, %eax
+        jb      1b
 
         mov     %cr4, %eax
         or      $0x20, %eax                     # PAE
@@ -193,9 +206,17 @@ gdt_pointer:
 long_mode:
         mov     $STACK, %rsp
         call    serial_init
+.ifdef ROM
+        call    acpi_init
+        mov     $APIC, %rax
+        call    map_gib
+        call    apic_init
+        call    read_e820
+.endif
         call    interrupts_init
         call    power_button_init
         call    find_ranges
+        call    map_ram
 
         mov     $text_own, %rsi
         call    puts
@@ -382,6 +403,43 @@ add_range:
         incl    range_count
 1:      ret
 
+        # map_ram: page directories for all that was noted.
+map_ram:
+        mov     $RANGES, %r8
+        mov     range_count, %r9d
+1:      test    %r9d, %r9d
+        jz      3f
+        mov     (%r8), %r10
+2:      mov     %r10, %rax
+        call    map_gib
+        and     $-0x40000000, %r10
+        add     $0x40000000, %r10
+        cmp     8(%r8), %r10
+        jb      2b
+        add     $16, %r8
+        dec     %r9d
+        jmp     1b
+3:      ret
+
+        # map_gib: the page directory of the 1 GiB that %rax lies in.
+map_gib:
+        shr     $30, %rax
+        lea     TABLES + 0x1000(, %rax, 8), %rbx
+        cmpq    $0, (%rbx)
+        jne     2f
+        mov     %rax, %rdi
+        shl     $12, %rdi
+        add     $TABLES + 0x2000, %rdi
+        lea     3(%rdi), %rdx
+        mov     %rdx, (%rbx)
+        shl     $30, %rax
+        or      $0x83, %rax
+        mov     $512, %ecx
+1:      stosq
+        add     $0x200000, %rax
+        loop    1b
+2:      ret
+
         # put_range: %rsi, then %r10 and %r11 in hexadecimal.
 put_range:
         call    puts
@@ -391,6 +449,128 @@ put_range:
         call    putc
         mov     %r11, %rax
         jmp     put_hex
+
+.ifdef ROM
+        # ---- what a BIOS would have done ----
+
+        # acpi_init: the PM1 block to PM_BASE, in the PIIX4 (pc) or the ICH9 (q35).
+acpi_init:
+        mov     $0x80000b00, %eax               # 00:01.3
+        call    pci_read
+        cmp     $0x71138086, %eax
+        jne     1f
+        mov     $0x80000b40, %eax               # PMBA
+        mov     $PM_BASE | 1, %ecx
+        call    pci_write
+        mov     $0x80000b80, %eax               # PMREGMISC: I/O space on
+        mov     $1, %ecx
+        jmp     pci_write
+1:      mov     $0x8000f800, %eax               # 00:1f.0
+        call    pci_read
+        cmp     $0x29188086, %eax
+        jne     2f
+        mov     $0x8000f840, %eax               # PMBASE
+        mov     $PM_BASE | 1, %ecx
+        call    pci_write
+        mov     $0x8000f844, %eax               # ACPI_CNTL: on
+        mov     $0x80, %ecx
+        jmp     pci_write
+2:      ret
+
+pci_read:
+        mov     $PCI_CONFIG, %dx
+        outl    %eax, %dx
+        add     $4, %dx
+        inl     %dx, %eax
+        ret
+
+pci_write:
+        mov     $PCI_CONFIG, %dx
+        outl    %eax, %dx
+        add     $4, %dx
+        mov     %ecx, %eax
+        outl    %eax, %dx
+        ret
+
+        # apic_init: the PIC's interrupts pass through the processor's own controller.
+apic_init:
+        mov     $APIC, %edi
+        movl    $0x1ff, 0xf0(%rdi)
+        movl    $0x700, 0x350(%rdi)             # LINT0
+        ret
+
+        # read_e820: QEMU's map knows nothing of the hole between 640 KiB and 1 MiB.
+read_e820:
+        mov     $FW_CFG_FILES, %ax
+        mov     $4, %ecx
+        call    fw_cfg_read
+        mov     FW_CFG_DATA, %r9d
+        bswap   %r9d
+        imul    $64, %r9d, %ecx
+        cmp     $FW_CFG_MAX, %ecx
+        ja      4f
+        call    fw_cfg_more
+        mov     $FW_CFG_DATA, %ebx
+        mov     $0x303238652f637465, %rax       # "etc/e820"
+1:      test    %r9d, %r9d
+        jz      4f
+        cmp     %rax, 8(%rbx)
+        jne     2f
+        cmpb    $0, 16(%rbx)
+        je      3f
+2:      add     $64, %ebx
+        dec     %r9d
+        jmp     1b
+3:      mov     (%rbx), %ecx
+        bswap   %ecx
+        cmp     $FW_CFG_MAX, %ecx
+        ja      4f
+        mov     %ecx, %r9d
+        mov     4(%rbx), %ax
+        xchg    %al, %ah
+        call    fw_cfg_read
+
+        mov     $FW_CFG_DATA, %ebx
+        mov     $E820, %edi
+        xor     %r8d, %r8d
+5:      sub     $20, %r9d
+        jb      7f
+        cmp     $E820_MAX, %r8d
+        jae     7f
+        mov     (%rbx), %rax
+        mov     8(%rbx), %rcx
+        mov     16(%rbx), %edx
+        test    %rax, %rax
+        jnz     6f
+        cmp     $RAM_FIRST, %rcx
+        jbe     6f
+        mov     %rax, (%rdi)
+        movq    $0xa0000, 8(%rdi)
+        mov     %edx, 16(%rdi)
+        add     $24, %edi
+        inc     %r8d
+        mov     $RAM_FIRST, %eax
+        sub     %rax, %rcx
+6:      mov     %rax, (%rdi)
+        mov     %rcx, 8(%rdi)
+        mov     %edx, 16(%rdi)
+        add     $24, %edi
+        inc     %r8d
+        add     $20, %ebx
+        jmp     5b
+7:      mov     %r8w, e820_count
+4:      ret
+
+        # fw_cfg_read: %ecx bytes of item %ax to FW_CFG_DATA; fw_cfg_more: and what follows them.
+fw_cfg_read:
+        mov     $FW_CFG, %dx
+        outw    %ax, %dx
+fw_cfg_more:
+        mov     $FW_CFG + 1, %dx
+        mov     $FW_CFG_DATA, %edi
+        rep insb
+        ret
+.endif
 
         # ---- serial port ----
 serial_init:
@@ -638,6 +818,30 @@ text_end:
         .asciz  "\r\n"
 
         .org    stage + STAGE_SECTORS * 512     # fails where the second stage is larger
+.ifdef ROM
+        .org    0xff00
+        .code16
+from_reset:
+        cli
+        cld
+        mov     %cs, %ax
+        mov     %ax, %ds
+        xor     %ax, %ax
+        mov     %ax, %es
+        xor     %si, %si
+        mov     $stage, %di
+        mov     $STAGE_SECTORS * 128, %cx
+        rep movsl
+        mov     %ax, %ds
+        mov     %ax, %ss
+        mov     $STACK, %sp
+        ljmp    $0, $stage
+
+        .org    0xfff0
+        ljmp    $0xf000, $0xff00
+        .org    0x10000
+.else
         .org    IMAGE_SIZE
+.endif
 
         .section .note.GNU-stack, "", @progbits
