@@ -17,6 +17,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -37,7 +38,8 @@ SOURCE = os.environ.get('GMEM_SOURCE', os.path.dirname(os.path.dirname(HERE)))
 BUILD = os.environ.get('GMEM_BUILD', os.path.join(SOURCE, 'build'))
 LIBRARY = os.path.join(BUILD, 'src/driver/libvirt-gmem.so')
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
-GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
+GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
+GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 
 # What libvirt's virerror.h calls VIR_ERR_…: python3-libvirt may be absent where only a skip is due.
 ERR_CONFIG_UNSUPPORTED = 67
@@ -429,10 +431,12 @@ class Sandbox:
         if result.returncode:
             raise Skip('no device nodes can be made here: ' + result.stderr.strip())
 
-    def guest_image(self, name):
-        """A copy of the guest payload for one domain: disks are locked."""
-        path = '/run/%s.img' % name
-        shutil.copyfile(GUEST, self.outer(path))
+    def guest_image(self, name, disk=False):
+        """A copy of the guest payload for one domain, for domain(boot=…): the firmware, which runs at
+        once, or the disk that needs a BIOS. Disks are locked; and either may become another user's."""
+        source = GUEST_DISK if disk else GUEST
+        path = '/run/%s%s' % (name, os.path.splitext(source)[1])
+        shutil.copyfile(source, self.outer(path))
         return path
 
     def run(self, argv, preload=(), env=None, stdin='', timeout=PATIENCE):
@@ -558,14 +562,23 @@ class PythonClient:
     def __init__(self, sandbox, uri, preload=(), wrapper=(), environment=None):
         self.sandbox = sandbox
         self.log = tempfile.TemporaryFile()
+        # A copy, because @wrapper may make another user of it, who need not see this tree.
+        script = '/run/client.py'
+        if not os.path.exists(sandbox.outer(script)):
+            shutil.copyfile(__file__, sandbox.outer(script))
+            os.chmod(sandbox.outer(script), 0o644)
         self.process = sandbox.popen(
-            [*wrapper, PYTHON, '-I', os.path.abspath(__file__), '--client', uri],
+            [*wrapper, PYTHON, '-I', script, '--client', uri],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
             encoding='utf-8', errors='surrogateescape',
             env=environment or sandbox.environment(preload))
         self._answer()
 
     def _answer(self):
+        # One line for one request: none can wait in a buffer here.
+        if not select.select([self.process.stdout], [], [], 5 * PATIENCE)[0]:
+            self.process.kill()
+            raise Failure('libvirt did not answer within %d s' % (5 * PATIENCE))
         line = self.process.stdout.readline()
         if not line:
             status = self.process.wait()
@@ -881,9 +894,9 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
            emulator=QEMU, backing='', body='', devices='', dimm_node=0, slots=False):
     """Domain XML. Sizes in KiB; @cells: a list of them, the memory is then their sum.
 
-    @boot: a disk image with a boot sector; @serial: file behind the first serial port; @dimm: a
-    pluggable module's size; @slots: room for modules that
-    @devices has; @arguments: the user's own words for QEMU."""
+    @boot: a disk image with a boot sector, or a firmware (.rom); @serial: file behind the first
+    serial port; @dimm: a pluggable module's size; @slots: room for modules that @devices has;
+    @arguments: the user's own words for QEMU."""
     if cells:
         memory = sum(cells)
         vcpus = max(vcpus, len(cells))
@@ -903,7 +916,9 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
     if private or backing:
         add('  <memoryBacking>%s%s</memoryBacking>' % (backing, PRIVATE if private else ''))
     add('  <vcpu>%d</vcpu>' % vcpus)
-    add("  <os><type arch='x86_64' machine=%s>hvm</type><boot dev='hd'/></os>" % quote(machine))
+    firmware = boot if boot and boot.endswith('.rom') else None
+    add("  <os><type arch='x86_64' machine=%s>hvm</type>%s<boot dev='hd'/></os>" % (
+        quote(machine), "<loader type='rom'>%s</loader>" % firmware if firmware else ''))
     add('  <features><acpi/></features>')
     if cells:
         add('  <cpu><numa>')
@@ -918,7 +933,7 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
         add(body)
     add('  <devices>')
     add('    <emulator>%s</emulator>' % xml.sax.saxutils.escape(emulator))
-    if boot:
+    if boot and not firmware:
         # Not a floppy: SeaBIOS cannot read one under some KVMs that run in a guest themselves.
         target = "dev='sda' bus='sata'" if 'q35' in machine else "dev='hda' bus='ide'"
         add("    <disk type='file' device='disk'><driver name='qemu' type='raw'/>"

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 
-from gmem_rig import BUILD, QEMU, SOURCE, Failure
+from gmem_rig import BUILD, QEMU, SOURCE, DaemonRig, Failure, library
 
 LAUNCHER = os.path.join(BUILD, 'tests/standin/standin-launcher')
 SCRIPT = os.path.join(SOURCE, 'tests/standin/standin.py')
@@ -88,3 +88,19 @@ def backends(argv):
         if properties['qom-type'].startswith('memory-backend-'):
             result[properties['id']] = properties
     return result
+
+
+def fake_host(kind, kvm):
+    """A rig on which libvirt, and nothing else, sees another KVM."""
+    if kind is DaemonRig:
+        return DaemonRig((FAKE_KVM,) + library(), environment={'GMEM_TEST_KVM': kvm})
+    rig = kind((FAKE_KVM,) + library())
+    rig.kvm = kvm
+    return rig
+
+
+def client_of(rig):
+    """A client of such a rig."""
+    if isinstance(rig, DaemonRig):
+        return rig.python()
+    return rig.python(environment=rig.environment(rig.preload, GMEM_TEST_KVM=rig.kvm))

@@ -142,5 +142,20 @@ def _(check):
     check.true(len(known) > 5, 'tests in %s only' % sorted(known))
 
 
+@suite.test('what is shown for a rig is shown for the other, too')
+def _(check):
+    # libvirt's own header makes the one of the other in C, and autostart is the daemon's.
+    alone = {'virDomainCreateLinux', 'virDomainSetAutostart'}
+    calls, _ = read()
+    for name, (_, what) in sorted(calls.items()):
+        file, _, test = what.partition(': ')
+        rig, colon, rest = test.partition(': ')
+        if colon and rig in ('embed', 'libvirtd') and name not in alone:
+            for other in ('embed', 'libvirtd'):
+                check.true('%s: %s' % (other, rest) in tests(file),
+                           '%s: %s has no test %r for %s' % (name, file, rest, other))
+    check.true(check.count > 40, 'only %d tests' % check.count)
+
+
 if __name__ == '__main__':
     raise SystemExit(suite.run())

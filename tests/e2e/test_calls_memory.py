@@ -3,15 +3,16 @@
 """Calls that act on the memory of a private domain, and dumpxml with every flag there is."""
 
 import itertools
+import json
 import os
 import re
 
 from gmem_calls import (ERR_OPERATION_INVALID, ERR_OPERATION_UNSUPPORTED, SERIAL, Pair, answer,
                         convertible)
-from gmem_checks import no_evidence, shows_private
+from gmem_checks import no_evidence, shows_private, split_native
 from gmem_evidence import backends, guest_memfds, large_foreign_mappings
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, EmbedRig, Suite, domain,
-                      need_guest_memfd, need_root, wait_for)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, DaemonRig, EmbedRig, Suite,
+                      domain, kvm_extension, need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -23,6 +24,7 @@ NVDIMM = ("<memory model='nvdimm'><source><path>/run/nvdimm</path></source><targ
 VIRTIO_MEM = ("<memory model='virtio-mem'><target><size unit='KiB'>%d</size><node>0</node>"
               "<block unit='KiB'>2048</block><requested unit='KiB'>0</requested></target></memory>"
               % (128 * KIB))
+SHMEM = "<shmem name='a'><size unit='M'>4</size></shmem>"
 LIVE, CONFIG, MAXIMUM = 1, 2, 4         # virDomainModificationImpact and virDomainMemoryModFlags
 PHYSICAL, VIRTUAL = 2, 1                # virDomainMemoryFlags
 DUMP_LIVE, DUMP_MEMORY_ONLY = 2, 16     # virDomainCoreDumpFlags
@@ -187,8 +189,28 @@ def calls(kind):
                               "<memory model='virtio-mem'>; use <memory model='dimm'>")
             check.refused(lambda d=device: host.call('vm', 'attachDevice', d),
                           ERR_CONFIG_UNSUPPORTED, part="<memory model='virtio-mem'>")
+        for flags in (LIVE, CONFIG, LIVE | CONFIG):
+            check.refused(lambda f=flags: host.call('vm', 'attachDeviceFlags', SHMEM, f),
+                          ERR_CONFIG_UNSUPPORTED,
+                          'unsupported configuration: <private/> cannot be used with <shmem>: memory '
+                          'shared with other domains is no guest_memfd; use a network or vsock device')
         check.equal((host.python.dumpxml('vm'), host.python.dumpxml('vm', '--inactive')), xml,
                     'dumpxml')
+
+    @test('a device that hides behind entities is not attached')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        hidden = ("<!DOCTYPE memory [<!ENTITY m 'virtio-mem'>]>\n" +
+                  VIRTIO_MEM.replace("'virtio-mem'", "'&m;'"))
+        for flags in (LIVE, CONFIG, LIVE | CONFIG):
+            check.refused(lambda f=flags: host.call('vm', 'attachDeviceFlags', hidden, f), ERR_XML_ERROR,
+                          'XML error: a device that is attached to a domain with private memory cannot '
+                          'use entities: write them out')
+        check.lacks(host.python.dumpxml('vm', '--inactive'), 'virtio-mem', 'dumpxml --inactive')
+        # A document type alone hides nothing.
+        host.call('vm', 'attachDeviceFlags', '<!DOCTYPE memory>\n' + NVDIMM, CONFIG)
+        host.call('vm', 'detachDeviceFlags', NVDIMM, CONFIG)
 
     @test('what is no device gets the error that stock libvirt gives')
     def _(check):
@@ -203,12 +225,52 @@ def calls(kind):
         host = pair.ours
         host.rig.run(['truncate', '-s', '128M', '/run/nvdimm'])
         host.call('vm', 'attachDeviceFlags', NVDIMM, CONFIG)
+        # The shared access that RAM has must not have the guest's writes reach the file.
         xml = host.python.dumpxml('vm', '--inactive')
-        check.has(xml, "<memory model='nvdimm'", 'dumpxml --inactive')
+        check.has(xml, "<memory model='nvdimm' access='private'", 'dumpxml --inactive')
         shows_private(check, xml)
+        argv = split_native(host.python.native(xml))[1]
+        nvdimms = [json.loads(each) for each in argv if each.startswith('{') and 'memnvdimm' in each]
+        check.equal([each.get('share') for each in nvdimms if 'qom-type' in each], [False],
+                    "the NVDIMM's share")
         nvdimm = re.search(r" *<memory model='nvdimm'.*?</memory>\n", xml, re.S)[0]
         host.call('vm', 'detachDeviceFlags', nvdimm, CONFIG)
         check.lacks(host.python.dumpxml('vm', '--inactive'), 'nvdimm', 'dumpxml --inactive')
+
+    @test('an NVDIMM whose access is written is attached as it is')
+    def _(check):
+        host = pair.ours
+        for access in ('shared', 'private'):
+            device = NVDIMM.replace("'nvdimm'", "'nvdimm' access='%s'" % access)
+            host.call('vm', 'attachDeviceFlags', device, CONFIG)
+            xml = host.python.dumpxml('vm', '--inactive')
+            check.has(xml, "<memory model='nvdimm' access='%s'" % access, 'dumpxml --inactive')
+            host.call('vm', 'detachDeviceFlags', device, CONFIG)
+        # Where the user has chosen the access of the domain, an NVDIMM goes by that.
+        host.python.define(domain('chosen', cells=CELLS, slots=True, backing="<access mode='shared'/>"))
+        host.call('chosen', 'attachDeviceFlags', NVDIMM, CONFIG)
+        check.has(host.python.dumpxml('chosen'), "<memory model='nvdimm'>", 'dumpxml')
+        host.python.undefine('chosen')
+
+    @test('stored XML of a domain that an NVDIMM was taken out of is taken')
+    def _(check):
+        host = pair.ours
+        devices = (NVDIMM, NVDIMM.replace('/run/nvdimm', '/run/nvdimm2'))
+        host.python.define(domain('less', cells=CELLS, slots=True, devices=''.join(devices)))
+        stored = (host.rig.directory + '/etc/qemu/' if kind is EmbedRig
+                  else '/etc/libvirt/qemu/') + 'less.xml'
+        for number, device in enumerate(devices, 1):
+            host.call('less', 'detachDeviceFlags', device, CONFIG)
+            xml = host.python.dumpxml('less')
+            check.equal(xml.count("<memory model='nvdimm'"), 2 - number, 'NVDIMMs')
+            lowered = host.rig.read(stored)
+            check.equal(lowered.count('devices/memory['), 3 - number,
+                        'NVDIMMs that the pair tells of')
+            host.python.define(lowered)
+            check.equal(host.python.dumpxml('less'), xml, 'dumpxml')
+            check.equal(host.rig.read(stored).count('devices/memory['), 2 - number,
+                        'NVDIMMs that the new pair tells of')
+        host.python.undefine('less')
 
     @test('detach of a dimm')
     def _(check):
@@ -317,6 +379,11 @@ def calls(kind):
             '<name>renamed<', '<name>clone<')
         host.python.define(clone)
         shows_private(check, host.python.dumpxml('clone'))
+        for name in ('renamed', 'clone') if kvm_extension(244) & 3 == 3 else ():
+            host.python.start(name)
+            check.equal([m.size for m in guest_memfds(host.rig.emulator(name).pid)],
+                        [CELLS[0] * KIB], "sizes of QEMU's guest_memfds")
+            host.python.destroy(name)
         for name in ('renamed', 'clone'):
             host.python.undefine(name)
 

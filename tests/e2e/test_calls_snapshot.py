@@ -4,10 +4,11 @@
 
 import re
 
-from gmem_calls import SERIAL, Pair, convertible, plain, private
+from gmem_calls import SERIAL, Pair, convertible, plain, private, titled
 from gmem_checks import shows_private
-from gmem_rig import (ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB, DaemonRig, EmbedRig, Failure,
-                      Suite, need_guest_memfd, need_root)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB,
+                      DaemonRig, EmbedRig, Failure, Skip, Suite, kvm_extension, need_guest_memfd,
+                      need_root)
 
 suite = Suite()
 
@@ -20,23 +21,23 @@ OPTION = '-x-libvirt-gmem'
 REDEFINE, CURRENT, LIVE, DISK_ONLY, VALIDATE = 1, 2, 1 << 8, 1 << 4, 1 << 9
 SECURE = 1
 METADATA_ONLY = 2
-PAUSED, FORCE = 2, 4
+RUNNING, PAUSED, FORCE = 1, 2, 4
 CHECKPOINT_REDEFINE, NO_DOMAIN = 1, 2
 
 
-def prepared(rig):
-    result = rig.run(['qemu-img', 'create', '-q', '-f', 'qcow2', DISK, '64M'])
+def prepared(rig, disk=DISK):
+    result = rig.run(['qemu-img', 'create', '-q', '-f', 'qcow2', disk, '64M'])
     if result.returncode:
         raise Failure(result.stderr)
 
 
-def definition(host, **options):
+def definition(host, name='vm', disk=DISK, **options):
     """A disk that internal snapshots can be in, beside the guest's own, which is raw and therefore
     read-only: those are left out."""
     disk = ("<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
-            "<source file='%s'/><target dev='vdb' bus='virtio'/></disk>" % DISK)
+            "<source file='%s'/><target dev='vdb' bus='virtio'/></disk>" % disk)
     options.setdefault('cells', [SIZE // KIB])
-    return host.domain('vm', devices=disk, **options).replace(
+    return host.domain(name, devices=disk, **options).replace(
         "<target dev='hda' bus='ide'/>", "<target dev='vda' bus='virtio'/><readonly/>")
 
 
@@ -276,6 +277,28 @@ def snapshots(kind):
         shows_private(check, host.python.dumpxml('vm'))
         host.python.destroy('vm')
 
+    @test('revert to a snapshot that starts nothing does not ask what the host can do')
+    def _(check):
+        if kvm_extension(235) & 2:
+            raise Skip('KVM of this host has software-protected VMs')
+        host = pair.ours
+        disk = '/run/convertible.qcow2'
+        prepared(host.rig, disk)
+        host.python.define(convertible(definition(host, name='sw', private=False, disk=disk)))
+        snapshot = ['sw', 'snapshot', 'off']
+        host.call('sw', 'snapshotCreateXML', document('off'), 0)
+        host.python.define(titled(host.python.dumpxml('sw'), 'later'))
+        for flags in (RUNNING, PAUSED):
+            check.refused(lambda f=flags: host.call('sw', 'revertToSnapshot', snapshot, f),
+                          ERR_CONFIG_UNSUPPORTED, part='KVM_X86_SW_PROTECTED_VM')
+        check.has(host.python.dumpxml('sw'), '<title>later</title>', 'dumpxml')
+        host.call('sw', 'revertToSnapshot', snapshot, 0)
+        check.equal(host.python.state('sw'), 'shut off', 'state')
+        check.lacks(host.python.dumpxml('sw'), '<title>', 'dumpxml')
+        check.has(host.python.dumpxml('sw'), "<launchSecurity type='sw-protected'/>", 'dumpxml')
+        host.call(snapshot, 'delete', 0)
+        host.python.undefine('sw')
+
     @test('XML in a new snapshot: a domain in it is not looked at')
     def _(check):
         host = pair.ours
@@ -318,8 +341,10 @@ def snapshots(kind):
     @test('checkpoint: made, shown, redefined')
     def _(check):
         need_guest_memfd()
-        xml = "<domaincheckpoint><name>c1</name><disks><disk name='vda' checkpoint='no'/>" \
-              "<disk name='vdb'/></disks></domaincheckpoint>"
+        # The guest's own disk, where it needs one, is raw.
+        own = "<disk name='vda' checkpoint='no'/>" * ("'vda'" in pair.ours.python.dumpxml('vm'))
+        xml = "<domaincheckpoint><name>c1</name><disks>%s<disk name='vdb'/></disks>" \
+              "</domaincheckpoint>" % own
         for host in it.both():
             if host.python.state('vm') == 'shut off':
                 host.python.define(definition(host, private=host is pair.ours))

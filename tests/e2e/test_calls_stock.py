@@ -4,13 +4,15 @@
 
 And the ways to start a private domain that no other test has."""
 
+import json
+import os
 import re
 
 from gmem_calls import Host, Pair, answer
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, EmbedRig, Skip, Suite, domain,
-                      kvm_extension, need_guest_memfd, need_kvm, need_root)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, PYTHON, SOURCE, DaemonRig, EmbedRig, Skip,
+                      Suite, domain, kvm_extension, library, need_guest_memfd, need_kvm, need_root)
 
 suite = Suite()
 
@@ -176,6 +178,75 @@ def _(check):
                 "sizes of QEMU's guest_memfds")
     host.python.destroy('vm')
     host.close()
+
+
+NOTHING = '''
+import ctypes, json, sys
+functions, skipped, xml = json.load(sys.stdin)
+ctypes.CDLL('libvirt.so.0', mode=ctypes.RTLD_GLOBAL)
+libvirt = ctypes.CDLL(None)  # a preloaded library comes first there, as for any client
+pointer, text = ctypes.c_void_p, ctypes.c_char_p
+class Error(ctypes.Structure):
+    _fields_ = [('code', ctypes.c_int), ('domain', ctypes.c_int), ('message', text)]
+for name in 'virConnectOpen', 'virDomainDefineXML':
+    getattr(libvirt, name).restype = pointer
+libvirt.virGetLastError.restype = ctypes.POINTER(Error)
+quiet = ctypes.CFUNCTYPE(None, pointer, pointer)(lambda *_: None)
+libvirt.virSetErrorFunc(None, quiet)
+libvirt.virEventRegisterDefaultImpl()
+conn = pointer(libvirt.virConnectOpen(b'qemu:///embed?root=/run/e'))
+domain = pointer(libvirt.virDomainDefineXML(conn, xml.encode()))
+answers = {}
+for name, of in functions:
+    for what, target in ('nothing', None), ('nothing else', conn if of == 'connection' else domain):
+        if what == 'nothing else' and (of == 'snapshot' or name in skipped):
+            continue
+        call = getattr(libvirt, name)
+        call.restype = pointer
+        libvirt.virResetLastError()
+        # Whatever the arguments are, on this ABI these are NULL, 0 or absent.
+        value = call(target, *[pointer()] * 11)
+        error = libvirt.virGetLastError()
+        said = None
+        if error:
+            said = error.contents.code, error.contents.domain, error.contents.message.decode()
+        answers['%s with %s' % (name, what)] = [value in (None, 0xffffffff, 0xffffffffffffffff), said]
+json.dump(answers, sys.stdout)
+'''
+# They start something without any further argument; or stock libvirt takes NULL badly: several steps
+# of migration crash, and saving without a file keeps the domain locked (9.0).
+SKIPPED = r'virDomain(Create(WithFiles|WithFlags)?|Migrate.*|SaveParams)'
+
+
+def interposed():
+    """[name, whose] of all functions of libvirt's that the library stands in front of."""
+    with open(os.path.join(SOURCE, 'src/driver/libvirt-gmem.syms'), encoding='utf-8') as file:
+        names = re.findall(r'\b(vir\w+);', file.read())
+    connection = r'virConnect|virDomain(DefineXML|CreateXML|Restore|SaveImage|MigratePrepare)'
+    snapshot = 'virDomain(RevertToSnapshot|(Snapshot|Checkpoint)GetXMLDesc)'
+    return [[name, 'connection' if re.match(connection, name) else
+             'snapshot' if re.match(snapshot, name) else 'domain'] for name in names]
+
+
+@suite.test('each function, called with nothing: no crash, and the error of stock libvirt')
+def _(check):
+    functions = interposed()
+    check.true(len(functions) > 50, 'only %d functions' % len(functions))
+    # Ordinary on both; and private, which is to no call's harm.
+    answers = []
+    for preload, private in ((), False), (library(), False), (library(), True):
+        with EmbedRig(preload) as rig:
+            result = rig.run([PYTHON, '-c', NOTHING], preload, stdin=json.dumps(
+                [functions, [name for name, _ in functions if re.fullmatch(SKIPPED, name)],
+                 domain('vm', private=private)]))
+            if result.returncode < 0 and not preload:
+                raise Skip('stock libvirt crashes')
+            check.equal(result.returncode, 0, 'status, with ' + result.stderr[-2000:])
+            answers.append(json.loads(result.stdout))
+    check.true(len(answers[0]) > 70, 'only %d calls' % len(answers[0]))
+    for call, wanted in answers[0].items():
+        for got in answers[1:]:
+            check.equal(got[call], wanted, call)
 
 
 if __name__ == '__main__':

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The library in the wrong process: clients of a daemon, and programs on the way to an embedded one."""
 
+import re
+
 from gmem_checks import native_is_private, shows_private
-from gmem_rig import (KIB, MIB, PYTHON, DaemonRig, EmbedRig, LibvirtError, Sandbox, Suite,
-                      domain, library, need_guest_memfd, need_kvm, need_root)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, PYTHON, DaemonRig, EmbedRig, LibvirtError,
+                      Sandbox, Suite, domain, library, need_guest_memfd, need_kvm, need_root)
 
 suite = Suite()
 
@@ -117,6 +119,32 @@ def _(check):
         check.equal((result.stdout, result.returncode), ('0\n1\n0\n0\n', 0),
                     'how often <private/> was shown')
         check.lacks(result.stderr, 'Traceback', "the client's words")
+
+
+@suite.test("embedded: a refusal is told to the client's handler, and is the connection's last error")
+def _(check):
+    script = ('import libvirt, sys\n'
+              'libvirt.virEventRegisterDefaultImpl()\n'
+              'told = []\n'
+              'libvirt.registerErrorHandler(lambda c, e: told.append((e[0], e[1], e[2])), None)\n'
+              'conn = libvirt.open("qemu:///embed?root=/run/e")\n'
+              'del told[:]\n'
+              'try:\n'
+              '    conn.defineXML(sys.stdin.read())\n'
+              'except libvirt.libvirtError:\n'
+              '    print(len(told), told[0] == conn.virConnGetLastError()[:3], told[0][0], told[0][2])\n')
+    message = ("unsupported configuration: <private/> cannot be used with <source type='file'/>: "
+               "guest_memfd is the source of guest RAM; remove it or use <source type='memfd'/>")
+    # As with stock libvirt's own errors.
+    for preload, wrong, told in (
+            ((), '<nonsense/>', r'1 True \d+ '),
+            (library(), '<nonsense/>', r'1 True \d+ '),
+            (library(), domain('vm', backing="<source type='file'/>"),
+             '1 True %d %s\n$' % (ERR_CONFIG_UNSUPPORTED, re.escape(message)))):
+        with EmbedRig(preload) as rig:
+            result = rig.run([PYTHON, '-c', script], preload, stdin=wrong)
+            check.equal(result.returncode, 0, 'status, with ' + result.stderr)
+            check.matches(result.stdout, '^' + told, 'what the client was told')
 
 
 @suite.test("an auto-spawned session daemon of an ordinary user has the library")

@@ -63,6 +63,16 @@ class Life:
     def evidence(self, check, name='vm', sizes=None):
         evidence(check, self.rig.emulator(name), sizes or SIZES, self.guest.text)
 
+    def log_of(self, name):
+        """What the library says in the domain's log."""
+        return re.findall(r'(?m)^libvirt-gmem: (.*)$', self.rig.read(self.rig.domain_log % name))
+
+    def own_log(self):
+        """What the library says in libvirtd's log, or on stderr of a client that embeds the driver."""
+        text = self.rig.read(self.rig.log) if self.kind is DaemonRig else \
+            os.pread(self.python.log.fileno(), 1 << 20, 0).decode('utf-8', 'replace')
+        return re.findall(r'(?m)^libvirt-gmem: (.*)$', text)
+
     def stock_dumps(self, xml, name):
         """What stock libvirt makes of the same domain without <private/>, by options of dumpxml."""
         with EmbedRig() as stock:
@@ -175,6 +185,8 @@ def life(kind):
         _, pages = it.guest.wait_pass(1)
         check.true(pages * 4096 > sum(SIZES) - 3 * MIB, 'the guest found %d pages' % pages)
         it.evidence(check)
+        check.equal(it.log_of('vm'), ['guest RAM of %d bytes in 2 memory backends is guest_memfd, mode '
+                                      'fully-shared, by shim' % sum(SIZES)], "the domain's log")
 
     @test('the command line that runs is the one that domxml-to-native showed')
     def _(check):
@@ -231,8 +243,8 @@ def life(kind):
         need_guest_memfd()
         emulator = it.rig.emulator('vm').pid
         it.client.reset('vm')
-        wait_for(lambda: 'boot found' in it.guest.text, 'the guest to boot again')
-        found = int(re.search(r'boot found (\d+) pages', it.guest.text)[1])
+        found = int(wait_for(lambda: re.search(r'boot found (\d+) pages', it.guest.text),
+                             'the guest to boot again')[1])
         check.true(found * 4096 > sum(SIZES) * 0.9, 'only %d pages kept their pattern' % found)
         wait_for(lambda: 'wrote' in it.guest.text, 'the guest to write its memory')
         wait_for(lambda: it.guest.text.rpartition('wrote')[2].count('ok') > 1, 'passes')
@@ -302,6 +314,9 @@ def life(kind):
             it.python.process.kill()
             it.reopen()
             check.equal(it.client.state('vm'), 'running', 'state')
+            # Waits for a job, and so until libvirt is done with coming back: a destroy during that says
+            # that the domain does not run, which it then does not (stock libvirt does the same).
+            it.python.call('vm', 'memoryStats')
             check.equal(it.rig.emulator('vm').pid, emulator.pid, "QEMU's pid")
             check.equal(it.client.dumpxml('vm'), lost, 'dumpxml')
             it.evidence(check)
@@ -389,6 +404,9 @@ def life(kind):
         reason = ('unsupported configuration: KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM '
                   '(KVM_CAP_VM_TYPES = %#x): it needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM'
                   % (os.uname().release, types))
+        # Said at define already, to whom it may concern.
+        check.has(it.own_log(), "warning: domain 'sw' is defined but could not start now: " +
+                  reason.partition(': ')[2], 'the log')
         check.refused(lambda: it.python.start('sw'), ERR_CONFIG_UNSUPPORTED, reason)
         check.refused(lambda: it.client.start('sw'), message=reason)
         transient = it.domain('sw2', private=False, launch='sw-protected')

@@ -108,8 +108,8 @@ def clean(check, processes, what, preload=''):
     check.true(processes, 'no %s was seen' % what)
     for found, argv, maps in processes:
         check.equal(found, preload, 'LD_PRELOAD of ' + argv)
-        check.lacks(maps, 'libvirt-gmem', 'maps of ' + argv)
-        check.lacks(maps, 'qemu-gmem', 'maps of ' + argv)
+        check.lacks(maps, 'libvirt-gmem.so', 'maps of ' + argv)
+        check.lacks(maps, 'qemu-gmem.so', 'maps of ' + argv)
         check.has(maps, 'libc.so', 'maps of ' + argv)
 
 
@@ -155,9 +155,9 @@ def processes_of(kind, foreign):
             check.equal(len(emulators), 1, 'emulators of the private domain')
             check.equal(sorted(emulators[0][0].split(':')), sorted(filter(None, [inherited, SHIM])),
                         'LD_PRELOAD of the private domain')
-            check.lacks(emulators[0][2], 'libvirt-gmem', "maps of the private domain's emulator")
+            check.lacks(emulators[0][2], 'libvirt-gmem.so', "maps of the private domain's emulator")
             check.has(private.maps, SHIM, "the private domain's QEMU")
-            check.lacks(private.maps, 'libvirt-gmem', "the private domain's QEMU")
+            check.lacks(private.maps, 'libvirt-gmem.so', "the private domain's QEMU")
             if foreign:
                 check.has(private.maps, 'libz.so', "the private domain's QEMU")
 

@@ -389,6 +389,9 @@ def _(check):
         check.refused(lambda m=made: call(name, 'migrateToURI3', embedded.remote, {
             'migrate_uri': embedded.through, 'destination_xml': m}, flags),
             ERR_CONFIG_UNSUPPORTED, reason)
+    check.refused(lambda: call(name, 'migrateStartPostCopy', 0), ERR_OPERATION_UNSUPPORTED,
+                  'Operation not supported: post-copy migration is not possible for a domain with '
+                  '<private/>: userfaultfd does not work on guest_memfd')
     check.equal(embedded.python.state(name), 'running', 'state')
     last = embedded.guest.wait_pass(0)[0]
     call(name, 'migrateToURI3', embedded.remote, {

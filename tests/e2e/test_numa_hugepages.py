@@ -9,6 +9,7 @@ tests/nested."""
 
 import contextlib
 import glob
+import itertools
 import json
 import os
 import re
@@ -19,8 +20,9 @@ import tempfile
 
 import gmem_evidence
 from gmem_checks import Guest, evidence, shows_private
-from gmem_rig import (KIB, MIB, QEMU, SOURCE, EmbedRig, Failure, Skip, Suite, domain, library,
-                      need_guest_memfd, need_kvm, need_root, wait_for)
+from gmem_rig import (KIB, MIB, QEMU, SOURCE, DaemonRig, EmbedRig, Failure, Skip, Suite, domain,
+                      library, need_guest_memfd, need_kvm, need_root, wait_for)
+from gmem_standin import HAS_VM_TYPE, OBJECT, StandIn, client_of, fake_host
 
 suite = Suite()
 
@@ -123,6 +125,27 @@ def _(check):
             check.equal(rig.emulator('vm'), None, 'emulator of a refused domain')
         finally:
             client.undefine('vm')
+
+
+@suite.test('memnodes that agree, without a <memory>: a client is told, an autostart cannot know')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(library()) as rig:
+        client = rig.python()
+        client.define(domain('vm', cells=[19 * KIB, 25 * KIB],
+                             body=tune('', (0, 'strict'), (1, 'strict'))))
+        if not numa_policy_kept():
+            check.refused(lambda: client.start('vm'), CONFIG_UNSUPPORTED, part=NO_POLICY)
+        client.call('vm', 'setAutostart', 1)
+        client.close()
+        rig.stop_daemon()
+        rig.run(['rm', '-f', '/run/libvirt/qemu/autostarted'])
+        rig.start_daemon()
+        client = rig.python()
+        wait_for(lambda: client.state('vm') == 'running', 'autostart')
+        check.equal([m.size for m in gmem_evidence.guest_memfds(rig.emulator('vm').pid)],
+                    [19 * MIB, 25 * MIB], "sizes of QEMU's guest_memfds")
+        client.destroy('vm')
 
 
 def numa_policy_kept():
@@ -229,9 +252,9 @@ def huge_pages(size, count):
     wait_for(lambda: pool(size) == before, 'the pool of huge pages to be as before')
 
 
-def huge_rig():
+def huge_rig(rig=None):
     """A rig with mounts of huge pages, for one test."""
-    rig = EmbedRig(library())
+    rig = rig or EmbedRig(library())
     for size in HUGE_SIZES:
         mount = HUGE_MOUNT % size
         result = rig.run(['sh', '-c', 'mkdir $0 && mount -t hugetlbfs -o pagesize=$1 none $0',
@@ -398,6 +421,51 @@ def _(check):
                         check.equal(reserved, whole, what + ': KiB reserved')
         finally:
             subprocess.run(['umount', directory], check=True)
+
+
+@suite.test('convertible on huge pages, on a QEMU stand-in: what is taken, and what the log says')
+def _(check):
+    need_kvm()
+    with huge_pages(2048, 40), huge_rig(fake_host(EmbedRig, HAS_VM_TYPE)) as rig:
+        StandIn(rig, OBJECT)
+        client = client_of(rig)
+        shapes = [
+            # what, KiB of its RAM on huge pages, the rest of <memoryBacking>
+            ('a cell', 34 * KIB, '<hugepages>%s</hugepages>' % page(2048, '1')),
+            ('all cells', 66 * KIB, '<hugepages>%s</hugepages>' % page(2048)),
+            ('memfd', 66 * KIB, "<hugepages>%s</hugepages><source type='memfd'/>" % page(2048)),
+        ]
+        allocations = [('', False), ("<allocation mode='ondemand'/>", False),
+                       ("<allocation mode='immediate' threads='2'/>", True)]
+        for (shape, huge, backing), (allocation, taken) in itertools.product(shapes, allocations):
+            what = '%s, %s' % (shape, allocation or 'no allocation')
+            xml = domain('vm', private=False, launch='sw-protected', cells=[32 * KIB, 34 * KIB],
+                         emulator='/run/emulator', backing=backing + allocation)
+            with running(client, rig, xml, flags=PAUSED) as emulator:
+                check.equal(huge_kib(emulator.pid), huge if taken else 0,
+                            what + ': KiB of huge pages taken')
+                check.true(taken or pool(2048, 'resv_hugepages') * 2048 >= huge,
+                           what + ': not reserved')
+                check.has(rig.read(rig.domain_log % 'vm').rpartition('starting up')[2],
+                          'libvirt-gmem: guest RAM of %d KiB can take up to %d KiB of host memory: a '
+                          'shared half, %d KiB of it on huge pages, and a private half in pages of '
+                          '4 KiB\n' % (66 * KIB, 132 * KIB, huge), what + ": the domain's log")
+        client.close()
+
+
+@suite.test('convertible on a page of 1 GiB, started on a QEMU stand-in')
+def _(check):
+    need_kvm()
+    with huge_pages(1048576, 1), huge_rig(fake_host(EmbedRig, HAS_VM_TYPE)) as rig:
+        StandIn(rig, OBJECT)
+        client = client_of(rig)
+        xml = domain('vm', private=False, launch='sw-protected', memory=1024 * KIB,
+                     emulator='/run/emulator', backing='<hugepages>%s</hugepages>' % page(1048576))
+        with running(client, rig, xml, flags=PAUSED) as emulator:
+            check.equal(huge_kib(emulator.pid), 0, 'KiB of huge pages taken')
+            check.equal(pool(1048576, 'resv_hugepages'), 1, 'pages reserved')
+            check.has(rig.read(rig.domain_log % 'vm'), ' 1048576 KiB of it on huge pages', 'the log')
+        client.close()
 
 
 if __name__ == '__main__':

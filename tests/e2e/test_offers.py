@@ -18,7 +18,8 @@ from gmem_checks import (OPTION, Guest, carrier_values, evidence, no_evidence, s
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, QEMU, SHIM, DaemonRig, EmbedRig, Skip, Suite,
                       domain, kvm_extension, library, need_guest_memfd, need_kvm, need_root, wait_for)
 from gmem_standin import (BARE_OBJECT, FAKE_KVM, HAS_VM_TYPE, NEITHER, NO_FLAGS, NO_INIT_SHARED,
-                          OBJECT, PROPERTY, X_PROPERTY, StandIn, backends, values)
+                          OBJECT, PROPERTY, X_PROPERTY, StandIn, backends, client_of, fake_host,
+                          values)
 
 suite = Suite()
 
@@ -224,34 +225,31 @@ def object_row(kind, offers):
             client.destroy('vm')
 
 
-def fake_host(kind, kvm):
-    """A rig on which libvirt, and nothing else, sees another KVM."""
-    if kind is DaemonRig:
-        return DaemonRig((FAKE_KVM,) + library(), environment={'GMEM_TEST_KVM': kvm})
-    rig = kind((FAKE_KVM,) + library())
-    rig.kvm = kvm
-    return rig
-
-
-def client_of(rig):
-    if isinstance(rig, DaemonRig):
-        return rig.python()
-    return rig.python(environment=rig.environment(rig.preload, GMEM_TEST_KVM=rig.kvm))
-
-
 for each in ((DaemonRig, OBJECT), (DaemonRig, BARE_OBJECT), (EmbedRig, OBJECT)):
     object_row(*each)
 
 
-@suite.test('convertible on a QEMU without the object, where KVM says it has the VM type: refused')
+@suite.test('convertible on a QEMU without the object, where KVM says it has the VM type, and has not: '
+            'the shim makes no other VM')
 def _(check):
-    need_kvm()
+    if kvm_extension(235) & 2:
+        raise Skip('KVM of this host has software-protected VMs')
     with fake_host(DaemonRig, HAS_VM_TYPE) as rig:
         standin = StandIn(rig, PROPERTY)
         client = rig.python()
         client.define(convertible(rig))
-        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part='/run/emulator')
-        check.equal(standin.starts(), [], 'starts')
+        check.refused(lambda: client.start('vm'))
+        start = only_start(check, standin)
+        pairs = carrier_values(start['argv'])
+        check.equal(len(pairs), 1, 'number of pairs')
+        check.true(pairs[0].startswith('version=1,mode=convertible,backends=2,ram=%d,' % sum(SIZES)),
+                   'the pair: %s' % pairs)
+        check.equal(start['preload'], ':'.join((FAKE_KVM, SHIM)), 'LD_PRELOAD')
+        check.lacks(' '.join(start['argv']), 'confidential-guest-support', 'the arguments')
+        check.has(rig.read(rig.domain_log % 'vm'), '\nqemu-gmem: KVM makes no software-protected VM: ',
+                  "the domain's log")
+        check.equal(client.state('vm'), 'shut off', 'state')
+        check.equal(rig.emulators(), [], 'emulators')
 
 
 # -- the host -----------------------------------------------------------------------------------
@@ -456,6 +454,32 @@ def _(check):
         client.call('vm', 'attachDeviceFlags', DIMM, 1)
         check.has(client.dumpxml('vm'), "<memory model='dimm'>", 'dumpxml')
         check.equal(len(evidence_of(rig)), 3, "number of QEMU's guest_memfds")
+
+
+@suite.test('an NVDIMM is attached to a running domain: a file is never guest_memfd')
+def _(check):
+    need_guest_memfd()
+    nvdimm = ("<memory model='nvdimm'><source><path>/run/nvdimm%d</path></source><target><size "
+              "unit='KiB'>131072</size><node>0</node></target></memory>")
+    with DaemonRig(library()) as rig:
+        standin = StandIn(rig, PROPERTY)
+        client = rig.python()
+        rig.run(['truncate', '-s', '128M', '/run/nvdimm0', '/run/nvdimm1'])
+        client.define(private(rig, slots=True, devices=nvdimm % 0))
+        for offers in (PROPERTY, NEITHER):
+            standin.replace(offers)
+            client.start('vm')
+            client.call('vm', 'attachDeviceFlags', nvdimm % 1, 1)
+            xml = client.dumpxml('vm')
+            check.has(xml, "<memory model='nvdimm' access='private'", 'dumpxml')
+            check.equal(xml.count("<memory model='nvdimm'"), 2, 'NVDIMMs')
+            shows_private(check, xml)
+            files = [line.split() for line in rig.emulator('vm').maps.splitlines()
+                     if '/nvdimm' in line]
+            check.equal(sorted({line[1] for line in files}), ['rw-p'], "the files' mappings")
+            check.equal(len({line[5] for line in files}), 2, 'files that are mapped')
+            check.equal(len(evidence_of(rig)), 0 if offers else 2, "number of QEMU's guest_memfds")
+            client.destroy('vm')
 
 
 # -- what emulators are asked, and what is kept of it --------------------------------------------

@@ -53,7 +53,8 @@ def rig_and_client(kind):
     return Shared.rigs[kind]
 
 
-def shape(kind, name, options, backends):
+def shape(kind, name, options, backends, bios=False):
+    """@bios: with SeaBIOS, which boots the guest from a disk; else the guest is the firmware."""
     @suite.test('%s: %s' % (kind.name, name))
     def _(check):
         need_guest_memfd()
@@ -67,7 +68,7 @@ def shape(kind, name, options, backends):
         with open(rig.outer('/run/nvdimm'), 'wb') as file:
             file.truncate(4 * MIB)
         rig.write('/run/serial', '')
-        xml = domain('vm', boot=rig.guest_image('vm'), serial='/run/serial', **options)
+        xml = domain('vm', boot=rig.guest_image('vm', disk=bios), serial='/run/serial', **options)
         client.define(xml)
         try:
             written = client.dumpxml('vm')
@@ -98,6 +99,8 @@ for number, each in enumerate(SHAPES):
     shape((EmbedRig, DaemonRig)[number % 2], *each)
 shape(DaemonRig, *SHAPES[2])
 shape(EmbedRig, *SHAPES[7])
+shape(EmbedRig, 'pc, SeaBIOS', {'memory': 33 * KIB}, [33], bios=True)
+shape(DaemonRig, 'q35, three cells, SeaBIOS', {'machine': 'q35'}, [41, 21, 19], bios=True)
 
 if __name__ == '__main__':
     raise SystemExit(suite.run(need_root()))
