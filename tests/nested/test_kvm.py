@@ -222,8 +222,9 @@ def _(check):
         check.equal(results[name]['result'], 'PASS', '%s (%s)' % (name, results[name]['detail']))
     check.equal(said['modes']['fully-shared'], {'usable': True, 'reason': None},
                 'the fully shared mode')
-    # Other than by KVM it may be impossible yet: the shim's part is asked elsewhere.
-    check.lacks(str(said['modes']['convertible']['reason']), 'KVM', 'what convertible mode lacks')
+    check.equal(said['modes']['convertible'], {'usable': True, 'reason': None},
+                'the convertible mode')
+    check.equal(answer.returncode, 0, 'exit status')
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 # pylint: disable=wrong-import-position
 import gmem_evidence
 from gmem_checks import Guest, evidence, shows_private
+from gmem_private import Running, daemon, middle
 from gmem_rig import KIB, MIB, DaemonRig, Suite, domain, library, need_root
 
 SYS_MOVE_PAGES = 279
@@ -122,6 +123,30 @@ def _(check):
                    '%d of %d neighbours are on one node' % (same, len(pairs)))
         count = collections.Counter(placed.values())
         check.true(abs(count[0] - count[1]) * 50 < len(placed), 'pages by node: %r' % count)
+
+
+def convertible(name, numatune, wanted):
+    """@wanted: for each cell the node of its private pages. Nobody can map those, but the memory cgroup
+    counts them by node."""
+    @suite.test(name)
+    def _(check):
+        pages = 1024
+        with daemon() as (rig, client), Running(rig, client, body=numatune) as vm:
+            for number, (cell, node) in enumerate(zip(vm.cells, wanted)):
+                at = middle(cell, pages)
+                before = vm.nodes()
+                check.equal(vm.guest.private(at, pages), 0, 'answer to the hypercall')
+                check.equal(vm.guest.write(at, pages, 1), pages, 'pages written')
+                grown = {n: size - before.get(n, 0) for n, size in vm.nodes().items()}
+                print('# private pages of cell %d: %r bytes more by node' % (number, grown))
+                check.true(grown[node] >= pages * PAGE * 9 // 10, 'not on node %d' % node)
+                check.true(grown[1 - node] <= pages * PAGE // 10, 'on the other node')
+
+
+convertible('convertible: private pages of cells bound straight',
+            tune(_0=('strict', '0'), _1=('strict', '1')), [0, 1])
+convertible('convertible: private pages of cells bound crosswise',
+            tune(_0=('strict', '1'), _1=('strict', '0')), [1, 0])
 
 
 if __name__ == '__main__':
