@@ -2,14 +2,16 @@
 # The commands of README, over meson; see meson_options.txt for everything else.
 #
 #   sudo make demo     install what is missing, build, run a domain and show its memory
-#   sudo make check    install what the tests need, build, run every test
-#   sudo make check-matrix    both, in chroots of Debian 12, 13 and unstable
+#   sudo make check    install what the tests need, build, run every test: here, and in chroots of
+#                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
+#   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
 #   sudo make check-nested    what needs another kernel, on an emulated machine that has it
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
-# tests/matrix/run-matrix: releases and options.
+# tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds.
 
 BUILD ?= build
+MATRIX ?= trixie sid
 SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
@@ -30,8 +32,9 @@ deps-build:
 deps-demo:
 	@./tools/install-deps build demo
 
+# What is run here and in no chroot has libvirt's large clients, too.
 deps-check:
-	@./tools/install-deps build demo check
+	@./tools/install-deps build demo check $(if $(strip $(MATRIX)),clients matrix)
 
 demo: deps-demo
 	@$(MAKE) --no-print-directory all
@@ -42,7 +45,8 @@ check: deps-check
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory all BUILD=$(SANITIZED) \
 	    SETUP_ARGS="$(SETUP_ARGS) -Db_sanitize=address,undefined -Db_lundef=false"
-	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit
+	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit \
+	    --matrix $(BUILD)/matrix $(strip $(MATRIX))
 
 deps-matrix:
 	@./tools/install-deps matrix

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs `meson test` on build trees and counts every test in them, not every test program.
 
-usage: run-tests.py BUILD[:SUITE] …
+usage: run-tests.py BUILD[:SUITE] … [--matrix CACHE RELEASE …]
+
+--matrix: then the same in chroots of Debian releases, by matrix/run-matrix, and adds what that counts.
 
 The last line is `N passed, N failed, N skipped`. Skipped tests are listed with their reasons, failed
 ones with what they said. Exits 0 only if something passed and nothing failed.
@@ -14,6 +16,13 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def short_name(name):
+    """Of `libvirt-gmem:e2e / e2e-rig`, or, of newer meson, `e2e - libvirt-gmem:e2e-rig`: e2e-rig."""
+    return re.split(" / |:", name)[-1]
 
 
 def reason_of(element):
@@ -34,6 +43,8 @@ class Results:
         self.passed = 0
         self.failed = []
         self.skipped = []
+        # Counted elsewhere, and said there: passed, failed, skipped.
+        self.matrix = [0, 0, 0]
 
     def add_program(self, label, suite):
         """Counts what one test program reported; returns how many failures."""
@@ -61,7 +72,7 @@ def bad_ends(build):
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
         for program in map(json.loads, log):
             if program["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
-                yield program["name"].split(" / ")[-1], program["result"]
+                yield short_name(program["name"]), program["result"]
 
 
 def run_tree(tree, results):
@@ -80,7 +91,7 @@ def run_tree(tree, results):
         return
     bad = {}
     for program in ET.parse(report).getroot().iter("testsuite"):
-        bad[program.get("name").split(" / ")[-1]] = results.add_program(label, program)
+        bad[short_name(program.get("name"))] = results.add_program(label, program)
     # A program that printed only good results and then crashed, hung, or broke its plan.
     for name, result in bad_ends(build):
         if not bad.get(name):
@@ -89,19 +100,49 @@ def run_tree(tree, results):
         results.failed.append("%s: meson test exited with status %d" % (tree, status))
 
 
+def run_matrix(arguments, results):
+    command = [os.path.join(HERE, 'matrix', 'run-matrix'), '--cache', *arguments]
+    counted = None
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                          errors='replace') as matrix:
+        for line in matrix.stdout:
+            found = re.fullmatch(r'(\d+) passed, (\d+) failed, (\d+) skipped\n', line)
+            if found:
+                counted = [int(number) for number in found.groups()]
+            else:
+                print(line, end='', flush=True)
+    if counted:
+        results.matrix = counted
+    if not counted or (matrix.returncode != 0 and not counted[1]):
+        results.failed.append('matrix: run-matrix exited with status %d' % matrix.returncode)
+
+
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    trees, matrix = sys.argv[1:], []
+    if '--matrix' in trees:
+        at = trees.index('--matrix')
+        trees, matrix = trees[:at], trees[at + 1:]
     results = Results()
-    for tree in sys.argv[1:]:
+    for tree in trees:
         run_tree(tree, results)
     for name, reason in results.skipped:
         print("SKIPPED %s (%s)" % (name, reason))
     for name in results.failed:
         print("FAILED  %s" % name)
-    print("%d passed, %d failed, %d skipped"
-          % (results.passed, len(results.failed), len(results.skipped)))
-    return 1 if results.failed or not results.passed else 0
+    if matrix[1:]:
+        print("Here: %d passed, %d failed, %d skipped"
+              % (results.passed, len(results.failed), len(results.skipped)), flush=True)
+        here = len(results.failed)
+        run_matrix(matrix, results)
+        for name in results.failed[here:]:
+            print("FAILED  %s" % name)
+    passed, failed, skipped = results.matrix
+    passed, failed, skipped = (passed + results.passed, failed + len(results.failed),
+                               skipped + len(results.skipped))
+    print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
+    return 1 if failed or not results.passed else 0
 
 
 if __name__ == "__main__":
