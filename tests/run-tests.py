@@ -38,15 +38,36 @@ def skip_reasons(text):
     return reasons
 
 
+def said_before(text, number):
+    """What a test program said in comments on its way to `not ok NUMBER`: the last lines of it."""
+    comments = []
+    for line in text.splitlines():
+        if match := re.match(r"(not )?ok\s+(\d+)", line):
+            if match.group(1) and match.group(2) == number:
+                break
+            comments = []
+        elif line.startswith("#"):
+            comments.append(line[:300])
+    return comments[-25:]
+
+
 class Results:
     def __init__(self):
         self.passed = 0
         self.failed = []
+        # Of some of those: lines.
+        self.said = {}
         self.skipped = []
         # Counted elsewhere, and said there: passed, failed, skipped.
         self.matrix = [0, 0, 0]
 
-    def add_program(self, label, suite):
+    def print_failed(self, begin=0):
+        for name in self.failed[begin:]:
+            print("FAILED  %s" % name)
+            for line in self.said.get(name, ()):
+                print("      | %s" % line)
+
+    def add_program(self, label, suite, output):
         """Counts what one test program reported; returns how many failures."""
         out = suite.findtext("system-out") or ""
         bad = 0
@@ -62,17 +83,18 @@ class Results:
             elif case.find("failure") is not None or case.find("error") is not None:
                 bad += 1
                 self.failed.append(name)
+                number = re.match(r"\d*", case.get("name")).group()
+                self.said[name] = said_before(output, number)
             else:
                 self.passed += 1
         return bad
 
 
-def bad_ends(build):
-    """The programs that meson does not call good: name and result."""
+def read_log(build):
+    """The programs that ran: {name: (result, what it printed)}."""
     with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
-        for program in map(json.loads, log):
-            if program["result"] not in ("OK", "SKIP", "EXPECTEDFAIL"):
-                yield short_name(program["name"]), program["result"]
+        return {short_name(program["name"]): (program["result"], program.get("stdout", ""))
+                for program in map(json.loads, log)}
 
 
 def run_tree(tree, results):
@@ -89,12 +111,14 @@ def run_tree(tree, results):
     if not os.path.exists(report):
         results.failed.append("%s: meson test left no report" % tree)
         return
+    log = read_log(build)
     bad = {}
     for program in ET.parse(report).getroot().iter("testsuite"):
-        bad[short_name(program.get("name"))] = results.add_program(label, program)
+        name = short_name(program.get("name"))
+        bad[name] = results.add_program(label, program, log.get(name, ("", ""))[1])
     # A program that printed only good results and then crashed, hung, or broke its plan.
-    for name, result in bad_ends(build):
-        if not bad.get(name):
+    for name, (result, _) in log.items():
+        if result not in ("OK", "SKIP", "EXPECTEDFAIL") and not bad.get(name):
             results.failed.append("%s%s: %s" % (label, name, result))
     if status != 0 and not results.failed:
         results.failed.append("%s: meson test exited with status %d" % (tree, status))
@@ -129,15 +153,13 @@ def main():
         run_tree(tree, results)
     for name, reason in results.skipped:
         print("SKIPPED %s (%s)" % (name, reason))
-    for name in results.failed:
-        print("FAILED  %s" % name)
+    results.print_failed()
     if matrix[1:]:
         print("Here: %d passed, %d failed, %d skipped"
               % (results.passed, len(results.failed), len(results.skipped)), flush=True)
         here = len(results.failed)
         run_matrix(matrix, results)
-        for name in results.failed[here:]:
-            print("FAILED  %s" % name)
+        results.print_failed(here)
     passed, failed, skipped = results.matrix
     passed, failed, skipped = (passed + results.passed, failed + len(results.failed),
                                skipped + len(results.skipped))
