@@ -18,19 +18,19 @@
  * nor have its changes logged; and no part of a guest_memfd can be in two slots. What QEMU does
  * nevertheless:
  *
- *   Splitting   When firmware opens or shuts the shadow of its ROM (PAM: 0xc0000 to 0xfffff), QEMU
- *               removes the slots around it and makes others. The guest_memfd keeps its pages while
- *               it is in no slot, so what was private is there again with the next one.
- *   Attributes  belong to guest addresses, not to memory, so they are set from the bitmap of the
- *               backend before a slot is made and taken away when it is removed: the ROM that takes
- *               its place is readable whatever the RAM under it was.
- *   Read-only   RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
- *               cannot be reached until it is writable again.
- *   Aliases     q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). KVM answers EEXIST,
- *               and as the same memory is in a slot already, this one gets the shared half only.
- *               Where the memory is not, it is an error: RAM is never left without its private
- * half. Logging     is refused. libvirt does not ask for it: saving and migration of a convertible
- *               domain are refused before.
+ * - Splitting: when firmware opens or shuts the shadow of its ROM (PAM: 0xc0000 to 0xfffff), QEMU
+ *   removes the slots around it and makes others. The guest_memfd keeps its pages while it is in no
+ *   slot, so what was private is there again with the next one.
+ * - Attributes belong to guest addresses, not to memory, so they are set from the bitmap of the
+ *   backend before a slot is made and taken away when it is removed: the ROM that takes its place
+ *   is readable whatever the RAM under it was.
+ * - Read-only RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
+ *   cannot be reached until it is writable again.
+ * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). KVM answers EEXIST, and
+ *   as the same memory is in a slot already, this one gets the shared half only. Where the memory
+ *   is not, it is an error: RAM is never left without its private half.
+ * - Logging is refused. libvirt does not ask for it: saving and migration of a convertible domain
+ *   are refused before.
  *
  * There is one address space: no SMM, which lowering switches off.
  *

@@ -66,25 +66,6 @@ gmemShimHalvesAll(const uint64_t *bits, uint64_t first, uint64_t end)
     return true;
 }
 
-static int
-gmemShimHalvesGuestMemfd(uint64_t size, int vm)
-{
-    struct gmemKVMCreateGuestMemfd create = {.size = size};
-    gmemShimRealTable *real = gmemShimReal();
-    int fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create);
-
-    if (fd < 0)
-        return -1;
-    if (real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0) {
-        const int saved = errno;
-
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    return fd;
-}
-
 /* 4 KiB unless the memory is of hugetlbfs: shmem's transparent huge pages can be freed in part. */
 static uint64_t
 gmemShimHalvesPage(int file)
@@ -118,7 +99,7 @@ gmemShimHalvesMake(
         if (file >= 0)
             made.file = real->fcntl(file, F_DUPFD_CLOEXEC, NULL);
         if (file < 0 || made.file >= 0)
-            made.gmem = gmemShimHalvesGuestMemfd(size, vm);
+            made.gmem = gmemShimRealGuestMemfd(vm, size, 0);
     }
     if (made.gmem < 0) {
         saved = errno;

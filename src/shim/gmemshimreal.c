@@ -5,11 +5,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "gmemi18n.h"
+#include "gmemkvmabi.h"
 #include "gmemshimreport.h"
 
 static gmemShimRealTable gmemShimRealFunctions;
@@ -59,4 +61,21 @@ gmemShimReal(void)
     if (!atomic_load_explicit(&gmemShimRealBound, memory_order_acquire))
         gmemShimRealBind();
     return &gmemShimRealFunctions;
+}
+
+int
+gmemShimRealGuestMemfd(int vm, uint64_t size, uint64_t flags)
+{
+    struct gmemKVMCreateGuestMemfd argument = {.size = size, .flags = flags};
+    gmemShimRealTable *real = gmemShimReal();
+    const int fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &argument);
+
+    if (fd >= 0 && real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0) {
+        const int saved = errno;
+
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimreal.h: the functions of libc that the shim stands in front of: one table, bound once. */
+/* gmemshimreal.h: the functions of libc that the shim stands in front of: one table, bound once;
+ * and a guest_memfd by them. */
 #pragma once
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 typedef int gmemShimMain(int argc, char **argv, char **envp);
@@ -42,3 +44,15 @@ typedef struct {
  * errno. Ends the process where libc lacks one of the functions: nothing could be forwarded.
  */
 gmemShimRealTable *gmemShimReal(void);
+
+/**
+ * gmemShimRealGuestMemfd:
+ * @vm: KVM's VM descriptor.
+ * @size: bytes.
+ * @flags: GUEST_MEMFD_FLAG_…
+ *
+ * Makes a guest_memfd that is close-on-exec, which KVM has no flag for.
+ *
+ * Returns the descriptor, the caller's, or -1 with errno.
+ */
+int gmemShimRealGuestMemfd(int vm, uint64_t size, uint64_t flags);

@@ -174,11 +174,6 @@ gmemShimSharedMissing(int vm, unsigned long long size)
 static int
 gmemShimSharedGuestMemfd(unsigned long long size, int vm)
 {
-    struct gmemKVMCreateGuestMemfd argument = {
-        .size = size,
-        .flags = GMEM_SHIM_GUEST_MEMFD_FLAGS,
-    };
-    gmemShimRealTable *real = gmemShimReal();
     struct utsname kernel;
     int fd;
 
@@ -189,7 +184,7 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
         errno = ENODEV;
         return -1;
     }
-    fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &argument);
+    fd = gmemShimRealGuestMemfd(vm, size, GMEM_SHIM_GUEST_MEMFD_FLAGS);
     if (fd < 0) {
         const int saved = errno;
         const char *missing = gmemShimSharedMissing(vm, size);
@@ -199,15 +194,6 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
         gmemShimReport(_("ioctl KVM_CREATE_GUEST_MEMFD of %llu bytes failed: %m: %s (this is "
                          "Linux %s)"),
                        size, missing, release);
-        return -1;
-    }
-    /* KVM makes it without the flag and has none to ask for it. */
-    if (real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0) {
-        const int saved = errno;
-
-        gmemShimReport(_("fcntl F_SETFD of a guest_memfd failed: %m"));
-        close(fd);
-        errno = saved;
         return -1;
     }
     return fd;
