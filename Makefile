@@ -55,15 +55,19 @@ check-matrix: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
 
 # The kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
-# for a newer source. A machine's name there runs that machine only.
+# for a newer source. A machine's name there runs that machine only. NESTED_MATRIX names releases whose
+# QEMU and libvirt then run convertible guests there, too.
 NESTED_CACHE ?= $(BUILD)/nested
 
 deps-nested:
-	@./tools/install-deps build demo check nested
+	@./tools/install-deps build demo check nested $(if $(strip $(NESTED_MATRIX)),matrix)
 
 check-nested: deps-nested
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/nested/run-nested.py --cache $(NESTED_CACHE) $(BUILD) $(NESTED_ARGS)
+ifneq ($(strip $(NESTED_MATRIX)),)
+	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
+endif
 
 bench: deps-check
 	@$(MAKE) --no-print-directory all

@@ -5,7 +5,7 @@
 The machine is emulated by QEMU without any help from hardware, and its processor (-cpu max) has SVM
 with nested paging, so KVM works in it. Its root is this machine's, read-only over 9p under an
 overlay in memory: the command finds the same programs, libraries and build tree, and changes none
-of them.
+of them. Or it is a directory with the root of another release.
 
     result = Machine(image, nodes=2).run('build/tools/virt-gmem host', minutes=5)
     result.status, result.output, result.console
@@ -29,7 +29,8 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-INIT = os.path.join(HERE, 'init')
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+INIT = 'tests/nested/init'
 QEMU = 'qemu-system-x86_64'
 SHARE = '/run/gmem-nested'  # in the machine; see init
 
@@ -77,11 +78,15 @@ class Machine:
 
     @thread: 'multi' emulates each processor in a thread of its own, 'single' all in one. With two
     processors that run guests for minutes, QEMU 7.2's SVM has lost an interrupt or written where it
-    should not with the former; with the latter, Linux in a guest takes many times as long."""
+    should not with the former; with the latter, Linux in a guest takes many times as long.
+
+    @root: the directory that is the machine's root; @source: where this tree is in there."""
 
     def __init__(self, kernel, *, nodes=1, memory=4096, cpus=2, hugepages=0, thread='multi',
-                 append=()):
+                 append=(), root='/', source=SOURCE):
         self.kernel = kernel
+        self.root = root
+        self.init = os.path.join(source, INIT)
         self.nodes = nodes
         self.memory = memory // nodes * nodes
         self.cpus = max(cpus // nodes, 1) * nodes
@@ -94,7 +99,7 @@ class Machine:
             'root=gmem-root', 'rootfstype=9p', 'ro',
             # Loose: what others change in the meantime may be seen late, or never.
             'rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose,access=client',
-            'init=' + INIT, 'console=ttyS0', 'panic=-1', 'loglevel=5',
+            'init=' + self.init, 'console=ttyS0', 'panic=-1', 'loglevel=5',
             # The emulated clock is steady; measuring it against another takes long, and gives anything
             # where others are busy on this machine: its time went by twice as fast as ours.
             'tsc=reliable', 'tsc_early_khz=%d' % tsc_khz(), 'no_timer_check', 'lpj=10000000',
@@ -116,7 +121,7 @@ class Machine:
             '-serial', 'chardev:console',
             '-object', 'rng-random,id=rng,filename=/dev/urandom',
             '-device', 'virtio-rng-pci,rng=rng',
-            '-fsdev', 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap',
+            '-fsdev', 'local,id=root,security_model=none,readonly=on,multidevs=remap,path=' + self.root.replace(',', ',,'),
             '-device', 'virtio-9p-pci,fsdev=root,mount_tag=gmem-root',
             '-fsdev', 'local,id=share,security_model=none,path=' + share.replace(',', ',,'),
             '-device', 'virtio-9p-pci,fsdev=share,mount_tag=gmem-share',

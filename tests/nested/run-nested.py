@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the tests that need a kernel other than the machine's, each set in a machine of its own.
 
-usage: run-nested.py [--cache DIR] [--renew] BUILD [MACHINE…]
+usage: run-nested.py [--cache DIR] [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
 
 Builds the kernel (see build-kernel), and fetches one for guests (see fetch-linux), where there is none
 yet; boots a machine (see gmem_nested.py) for each set of tests, or for those named, and counts what
-the test programs report as TAP. Output and console of each machine stay in BUILD/nested-logs. The
-last line is `N passed, N failed, N skipped`; exits 0 only if something passed and nothing failed.
+the test programs report as TAP. Output and console of each machine stay in BUILD/nested-logs, or where
+--logs says. With --root the machines' root is that directory, where --source is this tree and BUILD a
+build of it; no kernel for guests is fetched then. The last line is `N passed, N failed, N skipped`;
+exits 0 only if something passed and nothing failed.
 """
 
 import argparse
@@ -19,9 +21,8 @@ import signal
 import subprocess
 import sys
 
-from gmem_nested import HERE, Machine, MachineError, missing
+from gmem_nested import HERE, SOURCE, Machine, MachineError, missing
 
-SOURCE = os.path.dirname(os.path.dirname(HERE))
 PYTHON = '/usr/bin/python3'
 
 # A test program in the machine: what to run, {build} and {source} being the trees.
@@ -80,17 +81,17 @@ PATIENCE = 300
 BEGIN, END = '### begin ', '### end '
 
 
-def script(build, linux, programs):
+def script(source, build, linux, programs):
     """Text for sh: runs all programs, with lines before and after each for split(). @linux: a kernel
     for guests."""
-    lines = ['cd ' + shlex.quote(SOURCE),
+    lines = ['cd ' + shlex.quote(source),
              'export PYTHONDONTWRITEBYTECODE=1 GMEM_PATIENCE=%d' % PATIENCE,
-             'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(SOURCE), shlex.quote(build)),
+             'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(source), shlex.quote(build)),
              'export GMEM_LINUX=' + shlex.quote(linux),
              # Its first start is by far the slowest, with all its libraries over 9p: not in a test.
              'qemu-system-x86_64 -version >/dev/null']
     for program in programs:
-        argv = [a.format(build=build, source=SOURCE) for a in program.argv]
+        argv = [a.format(build=build, source=source) for a in program.argv]
         lines += ['echo "%s%s"' % (BEGIN, program.name),
                   'timeout --kill-after=20 %dm %s 2>&1' % (program.minutes, shlex.join(argv)),
                   'status=$?; echo; echo "%s$status"' % END]
@@ -147,9 +148,10 @@ def split(output):
     return found
 
 
-def test_machine(name, kernel, linux, build, results):
+def test_machine(name, kernel, linux, where, results):
+    """@where: as main() has it on the command line."""
     options, programs = MACHINES[name]
-    files = os.path.join(build, 'nested-logs', name)
+    files = os.path.join(where.logs, name)
     minutes = BOOT_MINUTES + sum(p.minutes for p in programs)
     print('machine %s: %s' % (name, ', '.join(p.name for p in programs)), flush=True)
 
@@ -158,8 +160,9 @@ def test_machine(name, kernel, linux, build, results):
         sys.stdout.flush()
 
     try:
-        result = Machine(kernel, **options).run(script(build, linux, programs), files=files,
-                                                minutes=minutes, follow=follow)
+        machine = Machine(kernel, root=where.root, source=where.source, **options)
+        result = machine.run(script(where.source, where.build, linux, programs), files=files,
+                             minutes=minutes, follow=follow)
     except MachineError as error:
         print('machine %s: %s' % (name, error))
         excuse = next((reason for pattern, reason in EXCUSES if pattern.search(str(error))), None)
@@ -192,6 +195,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cache')
     parser.add_argument('--renew', action='store_true')
+    parser.add_argument('--root', default='/')
+    parser.add_argument('--source', default=SOURCE)
+    parser.add_argument('--logs')
     parser.add_argument('build')
     parser.add_argument('machines', nargs='*', metavar='MACHINE')
     options = parser.parse_args()
@@ -206,11 +212,13 @@ def main():
     if not kernel:
         return 1
     # Its absence is a reason to skip, which the tests give.
-    linux = get('fetch-linux', options)
+    linux = get('fetch-linux', options) if options.root == '/' else ''
+    options.build = os.path.abspath(options.build)
+    options.logs = options.logs or os.path.join(options.build, 'nested-logs')
 
     results = Results()
     for name in options.machines or MACHINES:
-        test_machine(name, kernel, linux, os.path.abspath(options.build), results)
+        test_machine(name, kernel, linux, options, results)
     for name, reason in results.skipped:
         print('SKIPPED %s (%s)' % (name, reason))
     for name in results.failed:
