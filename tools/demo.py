@@ -10,6 +10,7 @@ guest_memfd, every page that the guest wrote is found in them where it belongs, 
 other writable mapping as large as a backend.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -32,6 +33,7 @@ COLUMNS = 100
 MIB = 1024 * 1024
 UNITS = {'b': 1, 'KiB': 1024, 'MiB': MIB, 'GiB': 1024 * MIB}
 PR_SET_PDEATHSIG = 1
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 # Seconds. The guest needs 10 where KVM is slow; the domain ends by itself should we be killed.
 PATIENCE = 180
@@ -159,15 +161,26 @@ def stock_argv(directory, path):
     return [word.strip("'") for word in words]
 
 
-def die_with_parent():
+@contextlib.contextmanager
+def signals_later():
+    """What would end the demo waits until what is being made can be cleared away."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def prepare_child():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
 
 def start(tool, path, errors):
     """Runs the domain; in a session of its own, so that Ctrl-C reaches only the demo."""
     return subprocess.Popen([tool, 'run', '--for', str(LIFETIME), path], stdout=subprocess.PIPE,
                             stderr=errors, env=environment(), text=True, start_new_session=True,
-                            preexec_fn=die_with_parent)
+                            preexec_fn=prepare_child)
 
 
 def wait_for_start(run, errors):
@@ -310,8 +323,10 @@ def demo(build, directory):
     path, serial, ram = write_domain(directory, build)
     stock = stock_argv(directory, path)
     errors = open(os.path.join(directory, 'errors'), 'w+')
-    run = start(tool, path, errors)
+    run = None
     try:
+        with signals_later():
+            run = start(tool, path, errors)
         dump, pid = wait_for_start(run, errors)
         show_domain(dump)
         show_arguments(stock, pid)
@@ -321,7 +336,7 @@ def demo(build, directory):
             show_pattern(found, said)
             show_foreign(pid, found)
     finally:
-        status = stop(run)
+        status = run and stop(run)
         errors.close()
     if status != 0:
         raise Failure('virt-gmem run: exit status %d' % status)
@@ -337,8 +352,10 @@ def main():
 
     sys.stdout.reconfigure(line_buffering=True)
     # Short, for the paths of sockets in it, and open, for the user that QEMU runs as.
-    directory = tempfile.mkdtemp(prefix='gmem-demo-', dir='/tmp')
+    directory = None
     try:
+        with signals_later():
+            directory = tempfile.mkdtemp(prefix='gmem-demo-', dir='/tmp')
         os.chmod(directory, 0o755)
         demo(os.path.abspath(sys.argv[1]), directory)
     except (Failure, evidence.EvidenceError) as error:
@@ -346,7 +363,8 @@ def main():
     except KeyboardInterrupt:
         sys.exit('demo: stopped by a signal')
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if directory:
+            shutil.rmtree(directory, ignore_errors=True)
     print('demo: OK: all of the guest\'s RAM is guest_memfd')
 
 

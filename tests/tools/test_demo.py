@@ -117,17 +117,22 @@ def not_built(t):
 def signals(t):
     rig.need_guest_memfd()
     before = directories()
-    # Early ones come while stock libvirt asks the emulator what it can do.
-    for delay, number in ((0.7, signal.SIGTERM), (1.0, signal.SIGTERM), (1.3, signal.SIGTERM),
-                          (4.0, signal.SIGINT), (6.0, signal.SIGTERM)):
+    # Early ones come while stock libvirt asks the emulator what it can do, or a domain is started.
+    for line, delay, number in (('== What this host can do', 0.1, signal.SIGTERM),
+                                ('== What this host can do', 0.4, signal.SIGTERM),
+                                ('== What this host can do', 0.7, signal.SIGHUP),
+                                ('== What this host can do', 1.0, signal.SIGTERM),
+                                ('== The domain', 0, signal.SIGINT),
+                                ("== QEMU's arguments", 0.5, signal.SIGTERM)):
         left = tools.Leftovers()
         process = subprocess.Popen([rig.PYTHON, tools.DEMO, tools.BUILD], env=tools.ENV,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        t.true(any(said.startswith(line) for said in process.stdout), 'never said ' + line)
         time.sleep(delay)
         process.send_signal(number)
         _, err = process.communicate(timeout=rig.PATIENCE)
         t.equal(process.returncode, 1, 'exit status\n' + err)
-        t.has(err, 'demo: stopped by a signal', 'standard error')
+        t.has(err, 'demo: stopped by a signal', 'standard error, %s' % line)
         t.equal(directories() - before, set(), 'directories left')
         t.equal(processes(), [], 'processes left')
         left.check(t)
