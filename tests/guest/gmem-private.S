@@ -70,6 +70,7 @@
         .set    APIC, 0xfee00000
         .set    SERIAL_VECTOR, 0x24             # the PIC's IRQ 4, base 0x20
         .set    WAKE_VECTOR, 0x30
+        .set    WAKE_EACH, 50000000             # of the APIC's clock, KVM's being 1 GHz
 
         .set    MAP_GPA_RANGE, 12
         .set    NO_SUCH_CALL, -1000             # what KVM answers where it knows none
@@ -758,6 +759,11 @@ apic_init:
         jne     1f
         mov     $0x700, %eax                    # LINT0: the PIC's interrupts, to the first one only
 1:      mov     %eax, APIC + 0x350
+        # Whoever waits looks again now and then. On processors an interrupt cannot get in between
+        # sti and hlt, on emulated ones it has, and was lost to the one that waits.
+        movl    $0xb, APIC + 0x3e0
+        movl    $0x20000 | WAKE_VECTOR, APIC + 0x320
+        movl    $WAKE_EACH, APIC + 0x380
         ret
 
 start_other:
