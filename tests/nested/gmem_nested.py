@@ -19,6 +19,7 @@ import collections
 import ctypes
 import mmap
 import os
+import random
 import re
 import shlex
 import shutil
@@ -78,8 +79,9 @@ class Machine:
     processors; @hugepages: of 2 MiB.
 
     One processor, because of QEMU (7.2): asked to let another one run, it now and then delivers
-    an interrupt again that KVM had injected into its guest, be it in the middle of a handler. And
-    with a thread for each processor it loses one now and then.
+    an interrupt again that KVM had injected into its guest, be it in the middle of a handler. And all
+    of QEMU's threads on one processor of ours: SVM's part of it changes a word of pending interrupts
+    that other threads change, too, and one that is lost may have been the timer's.
 
     @root: the directory that is the machine's root; @source: where this tree is in there."""
 
@@ -154,7 +156,9 @@ class Machine:
         begin = time.monotonic()
         end = begin + 60 * minutes
         # pdeathsig: however this process ends, the machine ends too.
-        argv = ['setpriv', '--pdeathsig', 'KILL', *self.argv(share, paths['console'])]
+        argv = ['setpriv', '--pdeathsig', 'KILL',
+                'taskset', '--cpu-list', str(random.choice(sorted(os.sched_getaffinity(0)))),
+                *self.argv(share, paths['console'])]
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)
         told = 0
@@ -212,7 +216,7 @@ def _what_happened(result, late, minutes, returncode, said):
 
 def missing():
     """The reason why no machine can be run here, or None."""
-    for program in (QEMU, 'setpriv'):
+    for program in (QEMU, 'setpriv', 'taskset'):
         if not shutil.which(program):
             return 'needs ' + program
     return None
