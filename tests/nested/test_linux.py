@@ -139,6 +139,7 @@ def fully_shared(machine, firmware):
 convertible('q35', 'seabios')
 fully_shared('pc', 'seabios')
 convertible('q35', 'ovmf')
+convertible('pc', 'ovmf')
 fully_shared('q35', 'ovmf')
 
 if __name__ == '__main__':
