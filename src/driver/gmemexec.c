@@ -5,8 +5,8 @@
  * its namespaces and under its label. Whatever lock another thread held at the fork stays held for
  * ever, so nothing here may take one: what is called is free of them but for malloc, which the C
  * library makes safe, and message catalogues on the way to a refusal. Should one be forgotten, the
- * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt quotes.
- */
+ * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt
+ * quotes. */
 
 #include <errno.h>
 #include <glib.h>
