@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcommandcheck.c: can the RAM of this command line be private? */
+
+#include "gmemcommandcheck.h"
+
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+
+/* Machines without what either mode needs; a user's -machine can change it. */
+static const char *const gmemCommandMachinesRefused[] = {"isapc", "microvm", "none",
+                                                         "xenfv", "xenpv",   NULL};
+
+static gmemBackend *
+gmemFindBackend(gmemCommandLine *line, const char *id)
+{
+    size_t i;
+
+    for (i = 0; i < line->nbackends; i++) {
+        if (strcmp(line->backends[i].id, id) == 0)
+            return &line->backends[i];
+    }
+    return NULL;
+}
+
+static int
+gmemCheckReferences(gmemCommandLine *line, GError **error)
+{
+    bool main = false;
+    size_t i;
+
+    for (i = 0; i < line->nbackends; i++) {
+        if (gmemFindBackend(line, line->backends[i].id) != &line->backends[i])
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("there are two memory backends '%s'"), line->backends[i].id);
+    }
+    for (i = 0; i < line->nreferences; i++) {
+        const gmemReference *reference = &line->references[i];
+        gmemBackend *backend = gmemFindBackend(line, reference->id);
+
+        if (backend == NULL)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("there is no memory backend '%s', which %s uses"), reference->id,
+                                reference->user);
+        if (backend->use != GMEM_USE_NONE)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' is used twice, by %s and by %s"),
+                                reference->id, backend->user, reference->user);
+        backend->use = reference->use;
+        backend->user = g_strdup(reference->user);
+        if (reference->user[0] == '-')
+            main = true;
+    }
+    /* dimms alone would leave the machine's first RAM to QEMU, as ordinary memory. */
+    if (!main)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("the machine's RAM has no memory backend, so it cannot be private"));
+    return 0;
+}
+
+static int
+gmemCheckUses(const gmemCommandLine *line, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < line->nbackends; i++) {
+        const gmemBackend *backend = &line->backends[i];
+
+        if (backend->use == GMEM_USE_NONE)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' (%s) is neither RAM nor an NVDIMM or "
+                                  "virtio-pmem device, which a domain with private memory cannot "
+                                  "have"),
+                                backend->id, backend->type);
+        /* Also because qemu-gmem.so takes every memory-backend-memfd for RAM. */
+        if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' of %s is a %s; beside private memory it has "
+                                  "to be a memory-backend-file"),
+                                backend->id, backend->user, backend->type);
+    }
+    return 0;
+}
+
+static int
+gmemCheckMachine(const gmemCommandLine *line, GError **error)
+{
+    if (line->machine == 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("QEMU's command line has no -machine"));
+    if (line->machineType != NULL && g_strv_contains(gmemCommandMachinesRefused, line->machineType))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("machine type '%s' cannot have private memory"), line->machineType);
+    if (!line->kvm)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("guest_memfd is KVM's, and QEMU is not told to use KVM"));
+    return 0;
+}
+
+int
+gmemCommandCheckBackends(gmemCommandLine *line, GError **error)
+{
+    if (gmemCheckMachine(line, error) < 0 || gmemCheckReferences(line, error) < 0)
+        return -1;
+    return gmemCheckUses(line, error);
+}
+
+/* A pair that asks for nothing: <private/> beside sev-snp or tdx. Beside anything else it would be
+ * a wish that nobody fulfils. */
+int
+gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
+{
+    if (line->guestSupport == NULL || g_strcmp0(line->guestSupport, line->hardwareObject) != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("QEMU's option '%s' leaves private memory to the domain's launch "
+                              "security, and there is none that has it"),
+                            GMEM_CARRIER_OPTION);
+    return 0;
+}
+
+/* The shim tells a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
+ * suspend-to-memory is the same to it: memory would be lost. */
+static int
+gmemCheckSuspend(const gmemCommandLine *line, GError **error)
+{
+    if (line->suspend != NULL && g_str_has_suffix(line->suspend, "=0"))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM loses its private memory in suspend-to-"
+                              "memory, which QEMU is told to have: '%s'"),
+                            line->suspend);
+    return 0;
+}
+
+int
+gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **error)
+{
+    if (line->guestSupport != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("the machine has confidential guest support already: '%s'"),
+                            line->guestSupport);
+    if (line->launchObject)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("there is already an object '%s'"),
+                            GMEM_LAUNCH_OBJECT);
+    if ((line->irqchip != NULL && strcmp(line->irqchip, "split") != 0) ||
+        (line->accelIrqchip != NULL && strcmp(line->accelIrqchip, "split") != 0))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM needs kernel_irqchip=split, not '%s'"),
+                            line->irqchip != NULL && strcmp(line->irqchip, "split") != 0
+                                ? line->irqchip
+                                : line->accelIrqchip);
+    if (shim && line->irqchip == NULL && line->accelIrqchip == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM needs kernel_irqchip=split, which is not on "
+                              "QEMU's command line"));
+    if (line->vfio != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM cannot have the device '%s': its DMA needs "
+                              "pinned shared pages"),
+                            line->vfio);
+    if (g_strcmp0(line->smm, "on") == 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("a software-protected VM has no SMM, and QEMU is told smm=on"));
+    return shim ? gmemCheckSuspend(line, error) : 0;
+}
+
+/* QEMU's own property ignores hugetlb ("TODO: add huge page support" in its series) and insists on
+ * share; the shim's memfd can be neither. */
+int
+gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
+{
+    size_t i;
+
+    if (line->guestSupport != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("fully shared guest_memfd and confidential guest support ('%s') "
+                              "exclude each other"),
+                            line->guestSupport);
+    for (i = 0; i < line->nbackends; i++) {
+        const gmemBackend *backend = &line->backends[i];
+
+        if (backend->use != GMEM_USE_RAM)
+            continue;
+        if (strcmp(backend->type, "memory-backend-memfd") != 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' is a %s; for fully shared guest_memfd it "
+                                  "has to be a memory-backend-memfd"),
+                                backend->id, backend->type);
+        if (gmemPropsGetBool(&backend->props, "share") != 1)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' is not shared, which fully shared "
+                                  "guest_memfd has to be"),
+                                backend->id);
+        if (gmemPropsGetBool(&backend->props, "hugetlb") > 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend '%s' asks for huge pages, which guest_memfd does "
+                                  "not have"),
+                                backend->id);
+    }
+    return 0;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemcommandline.h: what on QEMU's command line matters to guest memory. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemcarrier.h"
+#include "gmemprops.h"
+
+/* Without the dash that GMEM_CARRIER_OPTION has: names are compared as QEMU does. */
+#define GMEM_CARRIER_NAME (&GMEM_CARRIER_OPTION[1])
+
+/* What libvirt calls its launch security objects. */
+#define GMEM_LAUNCH_OBJECT "lsec0"
+
+typedef enum {
+    GMEM_USE_NONE = 0,
+    GMEM_USE_RAM,
+    GMEM_USE_FILE, /* NVDIMM, virtio-pmem: a host file, never private */
+} gmemUse;
+
+typedef struct {
+    char *id;
+    char *type;
+    size_t index; /* of its value in argv */
+    gmemProps props;
+    gmemUse use;
+    char *user; /* what refers to it */
+} gmemBackend;
+
+typedef struct {
+    char *id;
+    char *user; /* for messages: "-machine memory-backend", "pc-dimm 'dimm0'" … */
+    gmemUse use;
+} gmemReference;
+
+typedef struct {
+    char *const *argv;
+    size_t argc;
+    size_t pair; /* index of the carrier option */
+    size_t npairs;
+    const char *carrier;
+    size_t machine; /* index of the first -machine's value; 0: none */
+    gmemBackend *backends;
+    size_t nbackends;
+    gmemReference *references;
+    size_t nreferences;
+    char *machineType;
+    char *memoryBackend;
+    char *guestSupport;   /* confidential-guest-support */
+    char *hardwareObject; /* id of a launch object whose VM has guest_memfd by itself */
+    char *irqchip;
+    char *accelIrqchip;
+    char *smm;
+    char *suspend;    /* -global that says whether there is suspend-to-memory */
+    char *vfio;       /* a device whose DMA goes to pinned memory */
+    char *sharedOnly; /* what reaches only what the guest shares */
+    bool kvm;
+    bool launchObject; /* an object of that id is there already */
+} gmemCommandLine;
+
+/**
+ * gmemCommandLineRead:
+ * @line: all zero; to be cleared with gmemCommandLineClear(), whatever is returned
+ * @argv: has to outlive @line
+ * @error: VIR_ERR_XML_ERROR for a pair that is missing or there twice, VIR_ERR_CONFIG_UNSUPPORTED
+ *         for an option that cannot be read, or could change memory backends in a way that cannot
+ *         be followed
+ *
+ * Called also in the child between fork and exec: takes no lock.
+ */
+int gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **error);
+
+void gmemCommandLineClear(gmemCommandLine *line);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemCommandLine, gmemCommandLineClear)
+
+/* gmemCommandLineReplace: a string in the place of another, which is freed; NULL changes nothing.
+ */
+void gmemCommandLineReplace(char **member, char *value);
