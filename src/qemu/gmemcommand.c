@@ -253,41 +253,43 @@ gmemEmitProperty(const gmemCommandLine *line,
     return 0;
 }
 
-/* What only mode convertible has: QEMU makes memory backends in the order of its command line. */
-static void
-gmemEmitShimList(const gmemCommandLine *line, GString *config)
+/* What the shim reads in the place of the carrier. Mode convertible lists the memory backends, too:
+ * QEMU makes them in the order of its command line. */
+static char *
+gmemEmitShimConfig(const gmemCommandLine *line, const gmemCommand *command)
 {
+    g_auto(GStrv) parts = g_new0(char *, line->nbackends + 3);
+    size_t n = 0;
     size_t i;
 
-    g_string_append(config, ",start=shared");
-    for (i = 0; i < line->nbackends; i++) {
+    parts[n++] = g_strdup_printf("version=%d,mode=%s,backends=%zu,ram=%llu",
+                                 GMEM_SHIM_CONFIG_VERSION, gmemModeToString(command->mode),
+                                 command->nbackends, command->ramSize);
+    if (command->mode == GMEM_MODE_CONVERTIBLE)
+        parts[n++] = g_strdup("start=shared");
+    for (i = 0; command->mode == GMEM_MODE_CONVERTIBLE && i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
         unsigned long long size = 0;
 
         if (gmemPropsGetSize(&backend->props, "size", &size))
-            g_string_append_printf(config, ",%s=%s:%llu",
-                                   backend->use == GMEM_USE_RAM ? "backend" : "other", backend->id,
-                                   size);
+            parts[n++] = g_strdup_printf("%s=%s:%llu",
+                                         backend->use == GMEM_USE_RAM ? "backend" : "other",
+                                         backend->id, size);
     }
+    return g_strjoinv(",", parts);
 }
 
 /* Third row. */
 static void
 gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
 {
-    g_autoptr(GString) config = g_string_new(NULL);
     g_autofree char *suspend = NULL;
 
-    g_string_printf(config, "version=%d,mode=%s,backends=%zu,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
-                    gmemModeToString(command->mode), command->nbackends, command->ramSize);
-    if (command->mode == GMEM_MODE_CONVERTIBLE) {
-        gmemEmitShimList(line, config);
-        if (line->suspend == NULL)
-            suspend =
-                g_strdup_printf("%s.disable_s3=1",
-                                strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
-    }
-    edits[line->pair + 1] = g_strdup(config->str);
+    if (command->mode == GMEM_MODE_CONVERTIBLE && line->suspend == NULL)
+        suspend = g_strdup_printf("%s.disable_s3=1", strstr(line->machineType, "q35") != NULL
+                                                         ? "ICH9-LPC"
+                                                         : "PIIX4_PM");
+    edits[line->pair + 1] = gmemEmitShimConfig(line, command);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
     command->argv = gmemAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
