@@ -335,12 +335,14 @@ static void
 gmemDomainParseOs(gmemDomainDef *def, xmlNode *root)
 {
     xmlNode *type = gmemXMLFindFirst(root, "os/type");
+    xmlNode *loader = gmemXMLFindFirst(root, "os/loader");
     g_autofree xmlNode **features = gmemXMLFind(root, "os/firmware/feature");
     size_t i;
 
     def->arch = gmemXMLAttribute(type, "arch");
     def->machine = gmemXMLAttribute(type, "machine");
-    def->loaderSecure = gmemDomainAttributeIs(gmemXMLFindFirst(root, "os/loader"), "secure", "yes");
+    def->loaderSecure = gmemDomainAttributeIs(loader, "secure", "yes");
+    def->loader = loader != NULL ? gmemXMLContent(loader) : NULL;
     for (i = 0; features[i] != NULL; i++) {
         if (gmemDomainAttributeIs(features[i], "name", "secure-boot") &&
             gmemDomainAttributeIs(features[i], "enabled", "yes"))
@@ -611,6 +613,7 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->arch);
     g_free(def->machine);
     g_free(def->emulator);
+    g_free(def->loader);
     g_free(def->ioapicDriver);
     g_free(def->sourceType);
     g_free(def->accessMode);
@@ -876,5 +879,6 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->ram = gmemDomainRam(def);
     plan->hugeRam = gmemDomainHugeRam(def);
     plan->backend = g_strdup(def->backend);
+    plan->firmware = g_strdup(def->loader);
     return plan;
 }

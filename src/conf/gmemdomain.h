@@ -73,6 +73,7 @@ typedef struct {
     char *arch;
     char *machine;
     char *emulator;
+    char *loader; /* the path in <loader> */
     bool loaderSecure;
     bool secureBoot; /* firmware auto-selection asks for it */
     bool smm;        /* on; <smm/> without state is on, too */

@@ -39,5 +39,6 @@ gmemPlanFree(gmemPlan *plan)
     g_free(plan->name);
     g_free(plan->emulator);
     g_free(plan->backend);
+    g_free(plan->firmware);
     g_free(plan);
 }

@@ -7,6 +7,7 @@
 #include <sys/vfs.h>
 
 #include "gmemerror.h"
+#include "gmemfirmware.h"
 #include "gmemi18n.h"
 
 static int
@@ -29,12 +30,25 @@ gmemQEMUValidateNUMA(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     return 0;
 }
 
+/* A machine without SMM stays silent with such firmware: nothing else would say why. */
+static int
+gmemQEMUValidateFirmware(const gmemPlan *plan, GError **error)
+{
+    if (plan->firmware == NULL || !gmemFirmwareRequiresSMM(plan->firmware))
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("the firmware '%s' requires SMM, which is not available with "
+                          "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, "
+                          "or <os firmware='efi'> without <loader>"),
+                        plan->firmware);
+}
+
 int
 gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
 {
     switch (plan->mode) {
     case GMEM_MODE_CONVERTIBLE:
-        if (gmemKVMCanConvertible(kvm, error) < 0)
+        if (gmemKVMCanConvertible(kvm, error) < 0 || gmemQEMUValidateFirmware(plan, error) < 0)
             return -1;
         return gmemQEMUValidateNUMA(plan, kvm, error);
 

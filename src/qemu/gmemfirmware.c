@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemfirmware.c: what QEMU's firmware descriptors say of a firmware image.
+ *
+ * A descriptor is a JSON file in one of a few directories. Of two files of the same name the one in
+ * the directory that takes precedence is the only one that counts, an empty one included: that is
+ * how an administrator takes a distribution's descriptor out of use. Several descriptors may be
+ * about the same image, with different variable stores, so all of them have a say.
+ *
+ * Runs in the child between fork and exec, too: malloc, but nothing that takes a lock. */
+
+#include "gmemfirmware.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemjson.h"
+
+/* Descriptors have some hundred bytes. */
+#define GMEM_FIRMWARE_SIZE_MAX (64 * 1024)
+
+#define GMEM_FIRMWARE_DIRECTORY "qemu/firmware"
+
+/* The descriptor's text; NULL where it is empty or cannot be read. */
+static char *
+gmemFirmwareLoad(const char *file)
+{
+    g_autofree char *text = NULL;
+    struct stat st;
+    ssize_t got = -1;
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= GMEM_FIRMWARE_SIZE_MAX) {
+        text = g_malloc(GMEM_FIRMWARE_SIZE_MAX + 1);
+        got = read(fd, text, GMEM_FIRMWARE_SIZE_MAX);
+    }
+    close(fd);
+    if (got <= 0)
+        return NULL;
+    text[got] = '\0';
+    return g_steal_pointer(&text);
+}
+
+static const char *
+gmemFirmwareExecutable(gmemJSON *descriptor)
+{
+    gmemJSON *mapping = gmemJSONGet(descriptor, "mapping");
+    gmemJSON *executable = gmemJSONGet(mapping, "executable");
+
+    /* "flash" has the latter, "memory" and "kernel" have a file name of their own. */
+    return gmemJSONGetString(executable != NULL ? executable : mapping, "filename");
+}
+
+static bool
+gmemFirmwareHasFeature(gmemJSON *descriptor, const char *feature)
+{
+    gmemJSON *features = gmemJSONGet(descriptor, "features");
+    size_t i;
+
+    if (!YAJL_IS_ARRAY(features))
+        return false;
+    for (i = 0; i < features->u.array.len; i++) {
+        if (g_strcmp0(YAJL_GET_STRING(features->u.array.values[i]), feature) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether one of the first @n @directories has a file of that name. */
+static bool
+gmemFirmwareIsMasked(const char *const directories[], size_t n, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++) {
+        g_autofree char *file = g_strconcat(directories[i], "/", name, NULL);
+
+        if (access(file, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Counts the descriptors of @path in the directory with that @index. */
+static void
+gmemFirmwareCount(
+    const char *const directories[], size_t index, const char *path, size_t *all, size_t *requiring)
+{
+    DIR *directory = opendir(directories[index]);
+    struct dirent *entry;
+
+    while (directory != NULL && (entry = readdir(directory)) != NULL) {
+        g_autofree char *file = g_strconcat(directories[index], "/", entry->d_name, NULL);
+        g_autofree char *text = NULL;
+        g_autoptr(gmemJSON) descriptor = NULL;
+
+        if (!g_str_has_suffix(entry->d_name, ".json") ||
+            gmemFirmwareIsMasked(directories, index, entry->d_name))
+            continue;
+        text = gmemFirmwareLoad(file);
+        descriptor = text != NULL ? gmemJSONParse(text, NULL) : NULL;
+        if (descriptor == NULL || g_strcmp0(gmemFirmwareExecutable(descriptor), path) != 0)
+            continue;
+        *all += 1;
+        if (gmemFirmwareHasFeature(descriptor, "requires-smm"))
+            *requiring += 1;
+    }
+    if (directory != NULL)
+        closedir(directory);
+}
+
+bool
+gmemFirmwareRequiresSMMIn(const char *const directories[], const char *path)
+{
+    size_t all = 0, requiring = 0, i;
+
+    for (i = 0; directories[i] != NULL; i++)
+        gmemFirmwareCount(directories, i, path, &all, &requiring);
+    return all > 0 && requiring == all;
+}
+
+/* The directory of a user's own descriptors, which only a session daemon looks at. */
+static char *
+gmemFirmwareUserDirectory(void)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+
+    if (geteuid() == 0)
+        return NULL;
+    if (config != NULL && config[0] != '\0')
+        return g_strconcat(config, "/" GMEM_FIRMWARE_DIRECTORY, NULL);
+    return home != NULL ? g_strconcat(home, "/.config/" GMEM_FIRMWARE_DIRECTORY, NULL) : NULL;
+}
+
+bool
+gmemFirmwareRequiresSMM(const char *path)
+{
+    g_autofree char *user = gmemFirmwareUserDirectory();
+    const char *directories[] = {user, "/etc/" GMEM_FIRMWARE_DIRECTORY,
+                                 "/usr/share/" GMEM_FIRMWARE_DIRECTORY, NULL};
+
+    return gmemFirmwareRequiresSMMIn(user != NULL ? directories : directories + 1, path);
+}

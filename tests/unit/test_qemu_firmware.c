@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_qemu_firmware.c: which firmware images cannot run without SMM, by their descriptors. */
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "gmemfirmware.h"
+
+#define FLASH "/fw/CODE.fd"
+
+static void
+descriptor(const char *directory, const char *name, const char *text)
+{
+    g_autofree char *file = g_build_filename(directory, name, NULL);
+
+    g_assert_true(g_file_set_contents(file, text, -1, NULL));
+}
+
+static char *
+flash(const char *executable, const char *features)
+{
+    return g_strdup_printf("{\"description\":\"x\",\"interface-types\":[\"uefi\"],\"mapping\":{"
+                           "\"device\":\"flash\",\"executable\":{\"filename\":\"%s\",\"format\":"
+                           "\"raw\"},\"nvram-template\":{\"filename\":\"/fw/VARS.fd\"}},"
+                           "\"features\":[%s]}",
+                           executable, features);
+}
+
+/* Two directories, of which the first one takes precedence. */
+typedef struct {
+    char *directories[3];
+} Fixture;
+
+static void
+setUp(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    fixture->directories[0] = g_dir_make_tmp("gmem-firmware-XXXXXX", NULL);
+    fixture->directories[1] = g_dir_make_tmp("gmem-firmware-XXXXXX", NULL);
+    fixture->directories[2] = NULL;
+}
+
+static void
+tearDown(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    size_t i;
+
+    for (i = 0; fixture->directories[i] != NULL; i++) {
+        g_autoptr(GDir) directory = g_dir_open(fixture->directories[i], 0, NULL);
+        const char *name;
+
+        while ((name = g_dir_read_name(directory)) != NULL) {
+            g_autofree char *file = g_build_filename(fixture->directories[i], name, NULL);
+
+            g_unlink(file);
+        }
+        g_rmdir(fixture->directories[i]);
+        g_free(fixture->directories[i]);
+    }
+}
+
+static bool requires(const Fixture *fixture, const char *path)
+{
+    return gmemFirmwareRequiresSMMIn((const char *const *)fixture->directories, path);
+}
+
+static void
+testFlash(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    g_autofree char *smm = flash(FLASH, "\"acpi-s3\",\"requires-smm\"");
+    g_autofree char *other = flash("/fw/OTHER.fd", "\"acpi-s3\"");
+
+    g_assert_false(requires(fixture, FLASH));
+    descriptor(fixture->directories[1], "50.json", smm);
+    descriptor(fixture->directories[1], "60.json", other);
+    g_assert_true(requires(fixture, FLASH));
+    g_assert_false(requires(fixture, "/fw/OTHER.fd"));
+    g_assert_false(requires(fixture, "/fw/VARS.fd"));
+}
+
+static void
+testMemory(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    descriptor(fixture->directories[1], "50.json",
+               "{\"mapping\":{\"device\":\"memory\",\"filename\":\"" FLASH "\"},"
+               "\"features\":[\"requires-smm\"]}");
+    g_assert_true(requires(fixture, FLASH));
+}
+
+/* One descriptor by which the image runs without SMM is enough. */
+static void
+testSeveral(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    g_autofree char *smm = flash(FLASH, "\"requires-smm\",\"secure-boot\"");
+    g_autofree char *plain = flash(FLASH, "");
+
+    descriptor(fixture->directories[1], "40.json", smm);
+    descriptor(fixture->directories[1], "50.json", smm);
+    g_assert_true(requires(fixture, FLASH));
+    descriptor(fixture->directories[0], "60.json", plain);
+    g_assert_false(requires(fixture, FLASH));
+}
+
+static void
+testMasked(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    g_autofree char *smm = flash(FLASH, "\"requires-smm\"");
+
+    descriptor(fixture->directories[1], "50.json", smm);
+    g_assert_true(requires(fixture, FLASH));
+    descriptor(fixture->directories[0], "50.json", "");
+    g_assert_false(requires(fixture, FLASH));
+}
+
+static void
+testDamaged(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[]",
+        "17",
+        "{\"mapping\":[]}",
+        "{\"mapping\":{\"filename\":7}}",
+        "{\"mapping\":{\"filename\":\"" FLASH "\"},\"features\":\"requires-smm\"}",
+        "{\"mapping\":{\"filename\":\"" FLASH "\"},\"features\":[[\"requires-smm\"],7]}",
+    };
+    g_autofree char *smm = flash(FLASH, "\"requires-smm\"");
+    g_autofree char *fifo = g_build_filename(fixture->directories[1], "10.json", NULL);
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(texts); i++) {
+        descriptor(fixture->directories[1], "50.json", texts[i]);
+        g_assert_false(requires(fixture, FLASH));
+    }
+    /* Neither keeps the good one from being read; no wait for a writer. */
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    descriptor(fixture->directories[1], "40.json", "{");
+    descriptor(fixture->directories[1], "50.json", smm);
+    descriptor(fixture->directories[1], "README", smm);
+    g_assert_true(requires(fixture, FLASH));
+}
+
+static void
+testNoDirectory(void)
+{
+    static const char *const none[] = {"/nonexistent/firmware", NULL};
+
+    g_assert_false(gmemFirmwareRequiresSMMIn(none, FLASH));
+    g_assert_false(gmemFirmwareRequiresSMM(FLASH));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define TEST(name, function)                                                                       \
+    g_test_add("/qemu/firmware/" name, Fixture, NULL, setUp, function, tearDown)
+    TEST("flash", testFlash);
+    TEST("memory", testMemory);
+    TEST("several", testSeveral);
+    TEST("masked", testMasked);
+    TEST("damaged", testDamaged);
+    g_test_add_func("/qemu/firmware/no-directory", testNoDirectory);
+    return g_test_run();
+}
