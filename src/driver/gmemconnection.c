@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconnection.c: whose connection is this, and how do errors get to its client? */
+/* gmemconnection.c: the door: whose connection is this, what may it call, and how do errors
+ * get to its client? */
 
 #include "gmemconnection.h"
 
+#include <libxml/uri.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,37 +15,95 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 
-/* The URI as libvirt keeps it. A driver inside this process has neither a transport ("qemu+ssh")
- * nor a host: with either of them libvirt would have used its remote driver. */
-static GUri *
-gmemConnectionGetLocalURI(virConnectPtr conn)
-{
-    char *text = virConnectGetURI(conn);
-    g_autoptr(GUri) uri = NULL;
+/* The connections that were opened read-only, by address. An address that is used again has passed
+ * one of the functions below before anybody else can know it, so none is ever taken for what it was
+ * before; for the same reason nothing has to leave when a connection is closed. */
+static GMutex gmemConnectionLock;
+static GHashTable *gmemConnectionReadOnly;
 
-    if (text == NULL)
+static virConnectPtr
+gmemConnectionOpened(virConnectPtr conn, bool readOnly)
+{
+    if (conn == NULL)
         return NULL;
-    uri = g_uri_parse(text, G_URI_FLAGS_ENCODED_QUERY | G_URI_FLAGS_PARSE_RELAXED, NULL);
-    free(text);
-    if (uri == NULL || strcmp(g_uri_get_scheme(uri), "qemu") != 0)
-        return NULL;
-    if (g_uri_get_host(uri) != NULL && g_uri_get_host(uri)[0] != '\0')
-        return NULL;
-    return g_steal_pointer(&uri);
+    g_mutex_lock(&gmemConnectionLock);
+    if (gmemConnectionReadOnly == NULL)
+        gmemConnectionReadOnly = g_hash_table_new(NULL, NULL);
+    if (readOnly)
+        g_hash_table_add(gmemConnectionReadOnly, conn);
+    else
+        g_hash_table_remove(gmemConnectionReadOnly, conn);
+    g_mutex_unlock(&gmemConnectionLock);
+    return conn;
+}
+
+static bool
+gmemConnectionIsReadOnly(virConnectPtr conn)
+{
+    bool readOnly;
+
+    g_mutex_lock(&gmemConnectionLock);
+    readOnly =
+        gmemConnectionReadOnly != NULL && g_hash_table_contains(gmemConnectionReadOnly, conn);
+    g_mutex_unlock(&gmemConnectionLock);
+    return readOnly;
+}
+
+bool
+gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
+{
+    bool writes = need == GMEM_WRITER || ((unsigned int)need & flags) != 0;
+
+    return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
+}
+
+GMEM_INTERPOSED virConnectPtr
+virConnectOpen(const char *name)
+{
+    return gmemConnectionOpened(gmemReal()->virConnectOpen(name), false);
+}
+
+GMEM_INTERPOSED virConnectPtr
+virConnectOpenReadOnly(const char *name)
+{
+    return gmemConnectionOpened(gmemReal()->virConnectOpenReadOnly(name), true);
+}
+
+GMEM_INTERPOSED virConnectPtr
+virConnectOpenAuth(const char *name, virConnectAuthPtr auth, unsigned int flags)
+{
+    return gmemConnectionOpened(gmemReal()->virConnectOpenAuth(name, auth, flags),
+                                (flags & VIR_CONNECT_RO) != 0);
+}
+
+/* The first value of @name in the query of @uri, to be freed with g_free(). libvirt's own drivers
+ * read it so: names in any case, '&' or ';' between them. */
+static char *
+gmemConnectionGetParam(xmlURI *uri, const char *name)
+{
+    g_auto(GStrv) params = g_strsplit_set(uri->query_raw != NULL ? uri->query_raw : "", "&;", -1);
+    size_t length = strlen(name);
+    char *value, *copy;
+    size_t i;
+
+    for (i = 0; params[i] != NULL; i++) {
+        if (g_ascii_strncasecmp(params[i], name, length) != 0 || params[i][length] != '=')
+            continue;
+        value = xmlURIUnescapeString(params[i] + length + 1, 0, NULL);
+        copy = g_strdup(value);
+        xmlFree(value);
+        return copy;
+    }
+    return NULL;
 }
 
 static void
-gmemConnectionInitEmbedded(GUri *uri)
+gmemConnectionInitEmbedded(xmlURI *uri)
 {
-    g_autoptr(GHashTable) params = NULL;
+    g_autofree char *root = gmemConnectionGetParam(uri, "root");
     g_autofree char *directory = NULL;
     g_autofree char *config = NULL;
-    const char *root;
 
-    if (g_uri_get_query(uri) == NULL)
-        return;
-    params = g_uri_parse_params(g_uri_get_query(uri), -1, "&;", G_URI_PARAMS_NONE, NULL);
-    root = params != NULL ? g_hash_table_lookup(params, "root") : NULL;
     if (root == NULL)
         return;
     directory = g_build_filename(root, "cache", "gmem", NULL);
@@ -51,30 +111,32 @@ gmemConnectionInitEmbedded(GUri *uri)
     gmemCapsCacheInit(directory, config);
 }
 
+/* Whether libvirt serves @uri with a QEMU driver inside this process. That has neither a transport
+ * ("qemu+ssh") nor a server; the parameter "socket" leads to another process only with the
+ * transport "unix". */
+static bool
+gmemConnectionIsLocal(xmlURI *uri)
+{
+    if (g_strcmp0(uri->scheme, "qemu") != 0 || uri->server != NULL)
+        return false;
+    if (g_strcmp0(uri->path, "/embed") != 0)
+        return gmemProcessIsDaemon();
+    gmemConnectionInitEmbedded(uri);
+    return true;
+}
+
 bool
 gmemConnectionIsOurs(virConnectPtr conn)
 {
-    g_autoptr(GUri) uri = NULL;
-    const char *type;
-    bool embedded;
+    char *text = conn != NULL ? virConnectGetURI(conn) : NULL;
+    xmlURI *uri = text != NULL ? xmlParseURI(text) : NULL;
+    /* libvirt itself could parse it, so there is no memory. Nothing is lost where a call counts as
+     * ours that is not; a wish is where it is the other way round. */
+    bool ours = conn != NULL && (uri == NULL || gmemConnectionIsLocal(uri));
 
-    if (conn == NULL)
-        return false;
-    uri = gmemConnectionGetLocalURI(conn);
-    if (uri == NULL)
-        return false;
-    embedded = strcmp(g_uri_get_path(uri), "/embed") == 0;
-    if (!embedded && !gmemProcessIsDaemon())
-        return false;
-    /* NULL is a client that may not even ask for the type: a refusal of that must not turn into
-     * private memory silently dropped, so the URI decides. */
-    type = virConnectGetType(conn);
-    if (type != NULL && strcmp(type, "QEMU") != 0)
-        return false;
-    if (embedded)
-        gmemConnectionInitEmbedded(uri);
-    virResetLastError();
-    return true;
+    xmlFreeURI(uri);
+    free(text);
+    return ours;
 }
 
 void

@@ -1,10 +1,46 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconnection.h: whose connection is this, and how do errors get to its client? */
+/* gmemconnection.h: the door: whose connection is this, what may it call, and how do errors
+ * get to its client? */
 #pragma once
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
 #include <stdbool.h>
+
+#include "gmemreal.h"
+
+/**
+ * GMEM_DOOR:
+ * @function: an interposed function, by its name
+ * @conn: as gmemConnectionMayCall()
+ * @flags: what the client calls @function with; 0 where that takes no flags
+ *
+ * What each interposed function asks before it looks at any argument of its client's. False: the
+ * real function gets all of them untouched, and its answer is the client's.
+ */
+#define GMEM_DOOR(function, conn, flags)                                                           \
+    gmemConnectionMayCall(conn, GMEM_NEED_##function, (unsigned int)(flags))
+
+/**
+ * gmemConnectionMayCall:
+ * @conn: NULL where the client gave none; libvirt will say so
+ * @need: GMEM_WRITER, or the flags that make it one (gmemreal.h)
+ *
+ * Whether libvirt will look at the arguments of the call, as far as that depends on the connection
+ * having been opened read-only.
+ */
+bool gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags);
+
+/**
+ * gmemConnectionOf:
+ *
+ * Returns the connection of @domain; NULL where that is NULL or no domain.
+ */
+static inline virConnectPtr
+gmemConnectionOf(virDomainPtr domain)
+{
+    return domain != NULL ? virDomainGetConnect(domain) : NULL;
+}
 
 /**
  * gmemConnectionIsOurs:
@@ -14,8 +50,9 @@
  * on. A client of a daemon, virtproxyd, and a daemon that is itself a client of another daemon
  * (migration) must see that daemon's answer unchanged.
  *
- * The first such connection of an embedded driver also tells the capabilities cache its directory.
- * Resets the last error of libvirt: call it before the real function, or after one that succeeded.
+ * Asked of the URI as libvirt keeps it, by the parser that libvirt uses. The first such connection
+ * of an embedded driver also tells the capabilities cache its directory. Resets the last error of
+ * libvirt: call it before the real function, or after one that succeeded.
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
 

@@ -213,7 +213,8 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
     g_autoptr(gmemPlan) plan = NULL;
     virDomainPtr domain;
 
-    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) < 0)
+    if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
+        gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) < 0)
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
     if (domain != NULL && plan != NULL)
@@ -228,7 +229,8 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
     g_autoptr(gmemPlan) plan = NULL;
     virDomainPtr domain;
 
-    if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
+    if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
+        gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
     if (domain != NULL && plan != NULL)
@@ -242,8 +244,10 @@ virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
 
-    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) < 0 ||
-        gmemDriverCheckPlan(conn, plan) < 0)
+    if (GMEM_DOOR(virDomainCreateXML, conn, flags) &&
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckPlan(conn, plan) < 0))
         return NULL;
     return gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
 }
@@ -255,8 +259,10 @@ virDomainCreateXMLWithFiles(
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
 
-    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) < 0 ||
-        gmemDriverCheckPlan(conn, plan) < 0)
+    if (GMEM_DOOR(virDomainCreateXMLWithFiles, conn, flags) &&
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckPlan(conn, plan) < 0))
         return NULL;
     return gmemReal()->virDomainCreateXMLWithFiles(conn, lowered != NULL ? lowered : xml, nfiles,
                                                    files, flags);
@@ -265,7 +271,8 @@ virDomainCreateXMLWithFiles(
 GMEM_INTERPOSED int
 virDomainCreate(virDomainPtr domain)
 {
-    if (gmemDriverCheckDomain(domain, 0) < 0)
+    if (GMEM_DOOR(virDomainCreate, gmemConnectionOf(domain), 0) &&
+        gmemDriverCheckDomain(domain, 0) < 0)
         return -1;
     return gmemReal()->virDomainCreate(domain);
 }
@@ -273,7 +280,8 @@ virDomainCreate(virDomainPtr domain)
 GMEM_INTERPOSED int
 virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
 {
-    if (gmemDriverCheckDomain(domain, flags) < 0)
+    if (GMEM_DOOR(virDomainCreateWithFlags, gmemConnectionOf(domain), flags) &&
+        gmemDriverCheckDomain(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainCreateWithFlags(domain, flags);
 }
@@ -281,7 +289,8 @@ virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, unsigned int flags)
 {
-    if (gmemDriverCheckDomain(domain, flags) < 0)
+    if (GMEM_DOOR(virDomainCreateWithFiles, gmemConnectionOf(domain), flags) &&
+        gmemDriverCheckDomain(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
 }
@@ -291,7 +300,9 @@ virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
 
-    return xml != NULL ? gmemDriverRaise(virDomainGetConnect(domain), xml) : NULL;
+    if (xml == NULL || !GMEM_DOOR(virDomainGetXMLDesc, virDomainGetConnect(domain), flags))
+        return xml;
+    return gmemDriverRaise(virDomainGetConnect(domain), xml);
 }
 
 GMEM_INTERPOSED char *
@@ -307,6 +318,8 @@ virConnectDomainXMLToNative(virConnectPtr conn,
     GError *error = NULL;
     char *native, *built;
 
+    if (!GMEM_DOOR(virConnectDomainXMLToNative, conn, flags))
+        return gmemReal()->virConnectDomainXMLToNative(conn, format, xml, flags);
     if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
         return NULL;
     native = gmemReal()->virConnectDomainXMLToNative(conn, format, lowered != NULL ? lowered : xml,

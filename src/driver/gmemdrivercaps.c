@@ -17,7 +17,8 @@ virConnectGetDomainCapabilities(virConnectPtr conn, const char *emulatorbin, con
                                                             virttype, flags);
     char *raised;
 
-    if (xml == NULL || !gmemConnectionIsOurs(conn))
+    if (xml == NULL || !GMEM_DOOR(virConnectGetDomainCapabilities, conn, flags) ||
+        !gmemConnectionIsOurs(conn))
         return xml;
     raised = gmemDomCapsRaise(xml, gmemStartGetModes(xml));
     free(xml);

@@ -187,7 +187,8 @@ gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flag
 GMEM_INTERPOSED int
 virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 {
-    if (gmemMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
+    if (GMEM_DOOR(virDomainSetMemory, gmemConnectionOf(domain), 0) &&
+        gmemMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return -1;
     return gmemReal()->virDomainSetMemory(domain, memory);
 }
@@ -195,7 +196,8 @@ virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 GMEM_INTERPOSED int
 virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
-    if ((flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory, flags) < 0)
+    if (GMEM_DOOR(virDomainSetMemoryFlags, gmemConnectionOf(domain), flags) &&
+        (flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
 }
@@ -205,7 +207,8 @@ virDomainAttachDevice(virDomainPtr domain, const char *xml)
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMemoryCheckAttach(domain, xml, VIR_DOMAIN_AFFECT_LIVE, &lowered) < 0)
+    if (GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
+        gmemMemoryCheckAttach(domain, xml, VIR_DOMAIN_AFFECT_LIVE, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDevice(domain, lowered != NULL ? lowered : xml);
 }
@@ -215,7 +218,8 @@ virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMemoryCheckAttach(domain, xml, flags, &lowered) < 0)
+    if (GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
+        gmemMemoryCheckAttach(domain, xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
 }
@@ -223,7 +227,8 @@ virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
 GMEM_INTERPOSED int
 virDomainCoreDump(virDomainPtr domain, const char *to, unsigned int flags)
 {
-    if (gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
+    if (GMEM_DOOR(virDomainCoreDump, gmemConnectionOf(domain), flags) &&
+        gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
         return -1;
     return gmemReal()->virDomainCoreDump(domain, to, flags);
 }
@@ -234,7 +239,8 @@ virDomainCoreDumpWithFormat(virDomainPtr domain,
                             unsigned int format,
                             unsigned int flags)
 {
-    if (gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
+    if (GMEM_DOOR(virDomainCoreDumpWithFormat, gmemConnectionOf(domain), flags) &&
+        gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
         return -1;
     return gmemReal()->virDomainCoreDumpWithFormat(domain, to, format, flags);
 }
@@ -243,7 +249,8 @@ GMEM_INTERPOSED int
 virDomainMemoryPeek(
     virDomainPtr domain, unsigned long long start, size_t size, void *buffer, unsigned int flags)
 {
-    if (gmemDriverRefuseConvertible(domain, _("a look into memory")) < 0)
+    if (GMEM_DOOR(virDomainMemoryPeek, gmemConnectionOf(domain), flags) &&
+        gmemDriverRefuseConvertible(domain, _("a look into memory")) < 0)
         return -1;
     return gmemReal()->virDomainMemoryPeek(domain, start, size, buffer, flags);
 }
@@ -251,7 +258,8 @@ virDomainMemoryPeek(
 GMEM_INTERPOSED int
 virDomainStartDirtyRateCalc(virDomainPtr domain, int seconds, unsigned int flags)
 {
-    if (gmemDriverRefuseConvertible(domain, _("measuring the rate of changed memory")) < 0)
+    if (GMEM_DOOR(virDomainStartDirtyRateCalc, gmemConnectionOf(domain), flags) &&
+        gmemDriverRefuseConvertible(domain, _("measuring the rate of changed memory")) < 0)
         return -1;
     return gmemReal()->virDomainStartDirtyRateCalc(domain, seconds, flags);
 }

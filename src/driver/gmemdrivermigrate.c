@@ -115,7 +115,8 @@ gmemMigrateRefusePostCopy(virDomainPtr domain)
 GMEM_INTERPOSED int
 virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned int flags)
 {
-    if (gmemMigrateRefusePostCopy(domain) < 0)
+    if (GMEM_DOOR(virDomainMigrateStartPostCopy, gmemConnectionOf(domain), flags) &&
+        gmemMigrateRefusePostCopy(domain) < 0)
         return -1;
     return gmemReal()->virDomainMigrateStartPostCopy(domain, flags);
 }
@@ -133,7 +134,8 @@ virDomainMigratePrepare2(virConnectPtr dconn,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepare2, dconn, flags) &&
+        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare2(dconn, cookie, cookielen, uri_in, uri_out, flags,
                                                 dname, bandwidth,
@@ -150,7 +152,8 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepareTunnel, dconn, flags) &&
+        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
                                                      lowered != NULL ? lowered : dom_xml);
@@ -165,7 +168,8 @@ virDomainMigratePerform(virDomainPtr domain,
                         const char *dname,
                         unsigned long bandwidth)
 {
-    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+    if (GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
+        gmemMigrateCheckSource(domain, false, NULL) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
                                                bandwidth);
@@ -182,7 +186,8 @@ virDomainMigrateBegin3(virDomainPtr domain,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateLower(domain, xmlin, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigrateBegin3, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLower(domain, xmlin, &lowered) < 0)
         return NULL;
     return gmemReal()->virDomainMigrateBegin3(domain, lowered != NULL ? lowered : xmlin, cookieout,
                                               cookieoutlen, flags, dname, bandwidth);
@@ -203,7 +208,8 @@ virDomainMigratePrepare3(virConnectPtr dconn,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepare3, dconn, flags) &&
+        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare3(dconn, cookiein, cookieinlen, cookieout,
                                                 cookieoutlen, uri_in, uri_out, flags, dname,
@@ -224,7 +230,8 @@ virDomainMigratePrepareTunnel3(virConnectPtr dconn,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepareTunnel3, dconn, flags) &&
+        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel3(dconn, st, cookiein, cookieinlen, cookieout,
                                                       cookieoutlen, flags, dname, bandwidth,
@@ -246,7 +253,8 @@ virDomainMigratePerform3(virDomainPtr domain,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateLower(domain, xmlin, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigratePerform3, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLower(domain, xmlin, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform3(domain, lowered != NULL ? lowered : xmlin, cookiein,
                                                 cookieinlen, cookieout, cookieoutlen, dconnuri, uri,
@@ -263,7 +271,8 @@ virDomainMigrateBegin3Params(virDomainPtr domain,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateLowerParams(domain, &ours) < 0)
+    if (GMEM_DOOR(virDomainMigrateBegin3Params, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLowerParams(domain, &ours) < 0)
         return NULL;
     return gmemReal()->virDomainMigrateBegin3Params(domain, ours.list, ours.n, cookieout,
                                                     cookieoutlen, flags);
@@ -282,7 +291,8 @@ virDomainMigratePrepare3Params(virConnectPtr dconn,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepare3Params, dconn, flags) &&
+        gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepare3Params(
         dconn, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, uri_out, flags);
@@ -301,7 +311,8 @@ virDomainMigratePrepareTunnel3Params(virConnectPtr dconn,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
+    if (GMEM_DOOR(virDomainMigratePrepareTunnel3Params, dconn, flags) &&
+        gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemReal()->virDomainMigratePrepareTunnel3Params(
         dconn, st, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, flags);
@@ -320,7 +331,8 @@ virDomainMigratePerform3Params(virDomainPtr domain,
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
-    if (gmemMigrateLowerParams(domain, &ours) < 0)
+    if (GMEM_DOOR(virDomainMigratePerform3Params, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform3Params(domain, dconnuri, ours.list, ours.n, cookiein,
                                                       cookieinlen, cookieout, cookieoutlen, flags);
@@ -334,7 +346,8 @@ virDomainMigrate(virDomainPtr domain,
                  const char *uri,
                  unsigned long bandwidth)
 {
-    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+    if (GMEM_DOOR(virDomainMigrate, gmemConnectionOf(domain), flags) &&
+        gmemMigrateCheckSource(domain, false, NULL) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
 }
@@ -350,7 +363,8 @@ virDomainMigrate2(virDomainPtr domain,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateLower(domain, dxml, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigrate2, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLower(domain, dxml, &lowered) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate2(domain, dconn, lowered != NULL ? lowered : dxml, flags,
                                          dname, uri, bandwidth);
@@ -365,7 +379,8 @@ virDomainMigrate3(virDomainPtr domain,
 {
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 
-    if (gmemMigrateLowerParams(domain, &ours) < 0)
+    if (GMEM_DOOR(virDomainMigrate3, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLowerParams(domain, &ours) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate3(domain, dconn, ours.list, nparams, flags);
 }
@@ -377,7 +392,8 @@ virDomainMigrateToURI(virDomainPtr domain,
                       const char *dname,
                       unsigned long bandwidth)
 {
-    if (gmemMigrateCheckSource(domain, false, NULL) < 0)
+    if (GMEM_DOOR(virDomainMigrateToURI, gmemConnectionOf(domain), flags) &&
+        gmemMigrateCheckSource(domain, false, NULL) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI(domain, duri, flags, dname, bandwidth);
 }
@@ -393,7 +409,8 @@ virDomainMigrateToURI2(virDomainPtr domain,
 {
     g_autofree char *lowered = NULL;
 
-    if (gmemMigrateLower(domain, dxml, &lowered) < 0)
+    if (GMEM_DOOR(virDomainMigrateToURI2, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLower(domain, dxml, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI2(
         domain, dconnuri, miguri, lowered != NULL ? lowered : dxml, flags, dname, bandwidth);
@@ -408,7 +425,8 @@ virDomainMigrateToURI3(virDomainPtr domain,
 {
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 
-    if (gmemMigrateLowerParams(domain, &ours) < 0)
+    if (GMEM_DOOR(virDomainMigrateToURI3, gmemConnectionOf(domain), flags) &&
+        gmemMigrateLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI3(domain, dconnuri, ours.list, nparams, flags);
 }

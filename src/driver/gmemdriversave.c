@@ -66,7 +66,8 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const 
 GMEM_INTERPOSED int
 virDomainSave(virDomainPtr domain, const char *to)
 {
-    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+    if (GMEM_DOOR(virDomainSave, gmemConnectionOf(domain), 0) &&
+        gmemDriverRefuseConvertible(domain, _("saving")) < 0)
         return -1;
     return gmemReal()->virDomainSave(domain, to);
 }
@@ -76,10 +77,23 @@ virDomainSaveFlags(virDomainPtr domain, const char *to, const char *dxml, unsign
 {
     g_autofree char *lowered = NULL;
 
+    if (GMEM_DOOR(virDomainSaveFlags, gmemConnectionOf(domain), flags) &&
+        (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
+         gmemSaveLower(domain, dxml, &lowered) < 0))
+        return -1;
+    return gmemReal()->virDomainSaveFlags(domain, to, lowered != NULL ? lowered : dxml, flags);
+}
+
+static int
+gmemSaveLowerParams(virDomainPtr domain, gmemParams *params)
+{
+    const char *dxml = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML);
+    g_autofree char *lowered = NULL;
+
     if (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
         gmemSaveLower(domain, dxml, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainSaveFlags(domain, to, lowered != NULL ? lowered : dxml, flags);
+    return gmemParamsLower(virDomainGetConnect(domain), params, VIR_DOMAIN_SAVE_PARAM_DXML, NULL);
 }
 
 GMEM_INTERPOSED int
@@ -89,13 +103,9 @@ virDomainSaveParams(virDomainPtr domain,
                     unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
-    const char *dxml = gmemParamsGet(params, nparams, VIR_DOMAIN_SAVE_PARAM_DXML);
-    g_autofree char *lowered = NULL;
 
-    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
-        gmemSaveLower(domain, dxml, &lowered) < 0 ||
-        (domain != NULL &&
-         gmemParamsLower(virDomainGetConnect(domain), &ours, VIR_DOMAIN_SAVE_PARAM_DXML, NULL) < 0))
+    if (GMEM_DOOR(virDomainSaveParams, gmemConnectionOf(domain), flags) &&
+        gmemSaveLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainSaveParams(domain, ours.list, ours.n, flags);
 }
@@ -103,7 +113,8 @@ virDomainSaveParams(virDomainPtr domain,
 GMEM_INTERPOSED int
 virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 {
-    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+    if (GMEM_DOOR(virDomainManagedSave, gmemConnectionOf(domain), flags) &&
+        gmemDriverRefuseConvertible(domain, _("saving")) < 0)
         return -1;
     return gmemReal()->virDomainManagedSave(domain, flags);
 }
@@ -111,7 +122,7 @@ virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainRestore(virConnectPtr conn, const char *from)
 {
-    if (gmemSaveCheckRestore(conn, from, false, NULL) < 0)
+    if (GMEM_DOOR(virDomainRestore, conn, 0) && gmemSaveCheckRestore(conn, from, false, NULL) < 0)
         return -1;
     return gmemReal()->virDomainRestore(conn, from);
 }
@@ -122,10 +133,23 @@ virDomainRestoreFlags(virConnectPtr conn, const char *from, const char *dxml, un
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
 
-    if (gmemDriverLower(conn, dxml, false, &lowered, &plan) < 0 ||
-        gmemSaveCheckRestore(conn, from, dxml != NULL, plan) < 0)
+    if (GMEM_DOOR(virDomainRestoreFlags, conn, flags) &&
+        (gmemDriverLower(conn, dxml, false, &lowered, &plan) < 0 ||
+         gmemSaveCheckRestore(conn, from, dxml != NULL, plan) < 0))
         return -1;
     return gmemReal()->virDomainRestoreFlags(conn, from, lowered != NULL ? lowered : dxml, flags);
+}
+
+static int
+gmemSaveCheckRestoreParams(virConnectPtr conn, gmemParams *params)
+{
+    const char *from = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_FILE);
+    bool replaced = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML) != NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (gmemParamsLower(conn, params, VIR_DOMAIN_SAVE_PARAM_DXML, &plan) < 0)
+        return -1;
+    return gmemSaveCheckRestore(conn, from, replaced, plan);
 }
 
 GMEM_INTERPOSED int
@@ -135,12 +159,9 @@ virDomainRestoreParams(virConnectPtr conn,
                        unsigned int flags)
 {
     g_auto(gmemParams) ours = {params, nparams, NULL};
-    const char *from = gmemParamsGet(params, nparams, VIR_DOMAIN_SAVE_PARAM_FILE);
-    bool replaced = gmemParamsGet(params, nparams, VIR_DOMAIN_SAVE_PARAM_DXML) != NULL;
-    g_autoptr(gmemPlan) plan = NULL;
 
-    if (gmemParamsLower(conn, &ours, VIR_DOMAIN_SAVE_PARAM_DXML, &plan) < 0 ||
-        gmemSaveCheckRestore(conn, from, replaced, plan) < 0)
+    if (GMEM_DOOR(virDomainRestoreParams, conn, flags) &&
+        gmemSaveCheckRestoreParams(conn, &ours) < 0)
         return -1;
     return gmemReal()->virDomainRestoreParams(conn, ours.list, ours.n, flags);
 }
@@ -148,7 +169,11 @@ virDomainRestoreParams(virConnectPtr conn,
 GMEM_INTERPOSED char *
 virDomainSaveImageGetXMLDesc(virConnectPtr conn, const char *file, unsigned int flags)
 {
-    return gmemDriverRaise(conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, flags));
+    char *xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, flags);
+
+    if (xml == NULL || !GMEM_DOOR(virDomainSaveImageGetXMLDesc, conn, flags))
+        return xml;
+    return gmemDriverRaise(conn, xml);
 }
 
 GMEM_INTERPOSED int
@@ -160,10 +185,10 @@ virDomainSaveImageDefineXML(virConnectPtr conn,
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) now = NULL;
 
-    if (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0)
-        return -1;
-    if (dxml != NULL && gmemConnectionIsOurs(conn) &&
-        gmemSaveCheckMode(conn, gmemSaveGetImageXML(conn, file), now) < 0)
+    if (GMEM_DOOR(virDomainSaveImageDefineXML, conn, flags) &&
+        (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
+         (dxml != NULL && gmemConnectionIsOurs(conn) &&
+          gmemSaveCheckMode(conn, gmemSaveGetImageXML(conn, file), now) < 0)))
         return -1;
     return gmemReal()->virDomainSaveImageDefineXML(conn, file, lowered != NULL ? lowered : dxml,
                                                    flags);
@@ -174,22 +199,24 @@ virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, flags);
 
-    return xml != NULL ? gmemDriverRaise(virDomainGetConnect(domain), xml) : NULL;
+    if (xml == NULL ||
+        !GMEM_DOOR(virDomainManagedSaveGetXMLDesc, virDomainGetConnect(domain), flags))
+        return xml;
+    return gmemDriverRaise(virDomainGetConnect(domain), xml);
 }
 
 GMEM_INTERPOSED int
 virDomainManagedSaveDefineXML(virDomainPtr domain, const char *dxml, unsigned int flags)
 {
+    virConnectPtr conn = gmemConnectionOf(domain);
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) now = NULL;
 
-    if (domain != NULL && dxml != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
-        virConnectPtr conn = virDomainGetConnect(domain);
-
-        if (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
-            gmemSaveCheckMode(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), now) < 0)
-            return -1;
-    }
+    if (GMEM_DOOR(virDomainManagedSaveDefineXML, conn, flags) && dxml != NULL &&
+        gmemConnectionIsOurs(conn) &&
+        (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
+         gmemSaveCheckMode(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), now) < 0))
+        return -1;
     return gmemReal()->virDomainManagedSaveDefineXML(domain, lowered != NULL ? lowered : dxml,
                                                      flags);
 }

@@ -68,13 +68,14 @@ gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, const gmemPlan *
 GMEM_INTERPOSED virDomainSnapshotPtr
 virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int flags)
 {
+    virConnectPtr conn = gmemConnectionOf(domain);
     bool redefine = (flags & VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE) != 0;
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
 
-    if (domain != NULL && xml != NULL && gmemConnectionIsOurs(virDomainGetConnect(domain))) {
-        if (gmemDriverLower(virDomainGetConnect(domain), xml,
-                            (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
+    if (GMEM_DOOR(virDomainSnapshotCreateXML, conn, flags) && xml != NULL &&
+        gmemConnectionIsOurs(conn)) {
+        if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
                             &plan) < 0 ||
             (redefine && gmemSnapshotCheckRedefine(domain, xml, plan) < 0))
             return NULL;
@@ -91,7 +92,10 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, flags);
 
-    return xml != NULL ? gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml) : NULL;
+    if (xml == NULL ||
+        !GMEM_DOOR(virDomainSnapshotGetXMLDesc, virDomainSnapshotGetConnect(snapshot), flags))
+        return xml;
+    return gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml);
 }
 
 /* Whether a revert to the snapshot @xml with @flags lets a guest run, or wait to run. */
@@ -137,7 +141,9 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
 {
-    if (snapshot != NULL && gmemConnectionIsOurs(virDomainSnapshotGetConnect(snapshot)) &&
+    virConnectPtr conn = snapshot != NULL ? virDomainSnapshotGetConnect(snapshot) : NULL;
+
+    if (GMEM_DOOR(virDomainRevertToSnapshot, conn, flags) && gmemConnectionIsOurs(conn) &&
         gmemSnapshotCheckRevert(snapshot, flags) < 0)
         return -1;
     return gmemReal()->virDomainRevertToSnapshot(snapshot, flags);
@@ -148,7 +154,7 @@ virDomainCheckpointCreateXML(virDomainPtr domain, const char *xml, unsigned int 
 {
     g_autofree char *lowered = NULL;
 
-    if (domain != NULL &&
+    if (GMEM_DOOR(virDomainCheckpointCreateXML, gmemConnectionOf(domain), flags) &&
         gmemDriverLower(virDomainGetConnect(domain), xml, false, &lowered, NULL) < 0)
         return NULL;
     return gmemReal()->virDomainCheckpointCreateXML(domain, lowered != NULL ? lowered : xml, flags);
@@ -159,5 +165,8 @@ virDomainCheckpointGetXMLDesc(virDomainCheckpointPtr checkpoint, unsigned int fl
 {
     char *xml = gmemReal()->virDomainCheckpointGetXMLDesc(checkpoint, flags);
 
-    return xml != NULL ? gmemDriverRaise(virDomainCheckpointGetConnect(checkpoint), xml) : NULL;
+    if (xml == NULL ||
+        !GMEM_DOOR(virDomainCheckpointGetXMLDesc, virDomainCheckpointGetConnect(checkpoint), flags))
+        return xml;
+    return gmemDriverRaise(virDomainCheckpointGetConnect(checkpoint), xml);
 }

@@ -27,10 +27,10 @@ gmemRealLookup(const char *name)
 static void
 gmemRealBind(void)
 {
-#define X(name) gmemRealFunctions.name = (__typeof__(&name))gmemRealLookup(#name);
+#define X(name, need) gmemRealFunctions.name = (__typeof__(&name))gmemRealLookup(#name);
     GMEM_REAL_FUNCTIONS(X)
 #undef X
-#define X(name) gmemRealFunctions.name = (__typeof__(&name))dlsym(RTLD_NEXT, #name);
+#define X(name, need) gmemRealFunctions.name = (__typeof__(&name))dlsym(RTLD_NEXT, #name);
     GMEM_REAL_PRIVATE_FUNCTIONS(X)
 #undef X
     gmemRealFunctions.virSetError = (void (*)(virErrorPtr))dlsym(RTLD_NEXT, "virSetError");

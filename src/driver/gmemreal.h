@@ -12,68 +12,76 @@
 /* Marks the definitions that libvirt-gmem.syms exports. */
 #define GMEM_INTERPOSED __attribute__((visibility("default")))
 
-/* Every function whose real definition is called from here. */
+/* What libvirt wants of the connection. A function is denied to one that was opened read-only:
+ * always (GMEM_WRITER), never (GMEM_ANYBODY), or where it is called with one of the flags given. */
+#define GMEM_WRITER (-1)
+#define GMEM_ANYBODY 0
+
+/* Every function whose real definition is called from here, and what libvirt wants for it. */
 #define GMEM_REAL_FUNCTIONS(X)                                                                     \
-    X(execve)                                                                                      \
-    X(virConnectDomainXMLToNative)                                                                 \
-    X(virConnectGetDomainCapabilities)                                                             \
-    X(virDomainAttachDevice)                                                                       \
-    X(virDomainAttachDeviceFlags)                                                                  \
-    X(virDomainCheckpointCreateXML)                                                                \
-    X(virDomainCheckpointGetXMLDesc)                                                               \
-    X(virDomainCoreDump)                                                                           \
-    X(virDomainCoreDumpWithFormat)                                                                 \
-    X(virDomainCreate)                                                                             \
-    X(virDomainCreateWithFiles)                                                                    \
-    X(virDomainCreateWithFlags)                                                                    \
-    X(virDomainCreateXML)                                                                          \
-    X(virDomainCreateXMLWithFiles)                                                                 \
-    X(virDomainDefineXML)                                                                          \
-    X(virDomainDefineXMLFlags)                                                                     \
-    X(virDomainGetXMLDesc)                                                                         \
-    X(virDomainManagedSave)                                                                        \
-    X(virDomainManagedSaveDefineXML)                                                               \
-    X(virDomainManagedSaveGetXMLDesc)                                                              \
-    X(virDomainMemoryPeek)                                                                         \
-    X(virDomainMigrate)                                                                            \
-    X(virDomainMigrate2)                                                                           \
-    X(virDomainMigrate3)                                                                           \
-    X(virDomainMigrateStartPostCopy)                                                               \
-    X(virDomainMigrateToURI)                                                                       \
-    X(virDomainMigrateToURI2)                                                                      \
-    X(virDomainMigrateToURI3)                                                                      \
-    X(virDomainRestore)                                                                            \
-    X(virDomainRestoreFlags)                                                                       \
-    X(virDomainRestoreParams)                                                                      \
-    X(virDomainRevertToSnapshot)                                                                   \
-    X(virDomainSave)                                                                               \
-    X(virDomainSaveFlags)                                                                          \
-    X(virDomainSaveImageDefineXML)                                                                 \
-    X(virDomainSaveImageGetXMLDesc)                                                                \
-    X(virDomainSaveParams)                                                                         \
-    X(virDomainSetMemory)                                                                          \
-    X(virDomainSetMemoryFlags)                                                                     \
-    X(virDomainSnapshotCreateXML)                                                                  \
-    X(virDomainSnapshotGetXMLDesc)                                                                 \
-    X(virDomainStartDirtyRateCalc)
+    X(execve, GMEM_ANYBODY)                                                                        \
+    X(virConnectDomainXMLToNative, GMEM_WRITER)                                                    \
+    X(virConnectGetDomainCapabilities, GMEM_WRITER)                                                \
+    X(virConnectOpen, GMEM_ANYBODY)                                                                \
+    X(virConnectOpenAuth, GMEM_ANYBODY)                                                            \
+    X(virConnectOpenReadOnly, GMEM_ANYBODY)                                                        \
+    X(virDomainAttachDevice, GMEM_WRITER)                                                          \
+    X(virDomainAttachDeviceFlags, GMEM_WRITER)                                                     \
+    X(virDomainCheckpointCreateXML, GMEM_WRITER)                                                   \
+    X(virDomainCheckpointGetXMLDesc, VIR_DOMAIN_CHECKPOINT_XML_SECURE)                             \
+    X(virDomainCoreDump, GMEM_WRITER)                                                              \
+    X(virDomainCoreDumpWithFormat, GMEM_WRITER)                                                    \
+    X(virDomainCreate, GMEM_WRITER)                                                                \
+    X(virDomainCreateWithFiles, GMEM_WRITER)                                                       \
+    X(virDomainCreateWithFlags, GMEM_WRITER)                                                       \
+    X(virDomainCreateXML, GMEM_WRITER)                                                             \
+    X(virDomainCreateXMLWithFiles, GMEM_WRITER)                                                    \
+    X(virDomainDefineXML, GMEM_WRITER)                                                             \
+    X(virDomainDefineXMLFlags, GMEM_WRITER)                                                        \
+    X(virDomainGetXMLDesc, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE)                      \
+    X(virDomainManagedSave, GMEM_WRITER)                                                           \
+    X(virDomainManagedSaveDefineXML, GMEM_WRITER)                                                  \
+    X(virDomainManagedSaveGetXMLDesc, VIR_DOMAIN_SAVE_IMAGE_XML_SECURE)                            \
+    X(virDomainMemoryPeek, GMEM_WRITER)                                                            \
+    X(virDomainMigrate, GMEM_WRITER)                                                               \
+    X(virDomainMigrate2, GMEM_WRITER)                                                              \
+    X(virDomainMigrate3, GMEM_WRITER)                                                              \
+    X(virDomainMigrateStartPostCopy, GMEM_WRITER)                                                  \
+    X(virDomainMigrateToURI, GMEM_WRITER)                                                          \
+    X(virDomainMigrateToURI2, GMEM_WRITER)                                                         \
+    X(virDomainMigrateToURI3, GMEM_WRITER)                                                         \
+    X(virDomainRestore, GMEM_WRITER)                                                               \
+    X(virDomainRestoreFlags, GMEM_WRITER)                                                          \
+    X(virDomainRestoreParams, GMEM_WRITER)                                                         \
+    X(virDomainRevertToSnapshot, GMEM_WRITER)                                                      \
+    X(virDomainSave, GMEM_WRITER)                                                                  \
+    X(virDomainSaveFlags, GMEM_WRITER)                                                             \
+    X(virDomainSaveImageDefineXML, GMEM_WRITER)                                                    \
+    X(virDomainSaveImageGetXMLDesc, GMEM_WRITER)                                                   \
+    X(virDomainSaveParams, GMEM_WRITER)                                                            \
+    X(virDomainSetMemory, GMEM_WRITER)                                                             \
+    X(virDomainSetMemoryFlags, GMEM_WRITER)                                                        \
+    X(virDomainSnapshotCreateXML, GMEM_WRITER)                                                     \
+    X(virDomainSnapshotGetXMLDesc, VIR_DOMAIN_SNAPSHOT_XML_SECURE)                                 \
+    X(virDomainStartDirtyRateCalc, GMEM_WRITER)
 
 /* Those that only the daemon calls, and that libvirt may drop or rename: NULL where it has none, and
  * then nobody calls ours. */
 #define GMEM_REAL_PRIVATE_FUNCTIONS(X)                                                             \
-    X(virDomainMigrateBegin3)                                                                      \
-    X(virDomainMigrateBegin3Params)                                                                \
-    X(virDomainMigratePerform)                                                                     \
-    X(virDomainMigratePerform3)                                                                    \
-    X(virDomainMigratePerform3Params)                                                              \
-    X(virDomainMigratePrepare2)                                                                    \
-    X(virDomainMigratePrepare3)                                                                    \
-    X(virDomainMigratePrepare3Params)                                                              \
-    X(virDomainMigratePrepareTunnel)                                                               \
-    X(virDomainMigratePrepareTunnel3)                                                              \
-    X(virDomainMigratePrepareTunnel3Params)
+    X(virDomainMigrateBegin3, GMEM_WRITER)                                                         \
+    X(virDomainMigrateBegin3Params, GMEM_WRITER)                                                   \
+    X(virDomainMigratePerform, GMEM_WRITER)                                                        \
+    X(virDomainMigratePerform3, GMEM_WRITER)                                                       \
+    X(virDomainMigratePerform3Params, GMEM_WRITER)                                                 \
+    X(virDomainMigratePrepare2, GMEM_WRITER)                                                       \
+    X(virDomainMigratePrepare3, GMEM_WRITER)                                                       \
+    X(virDomainMigratePrepare3Params, GMEM_WRITER)                                                 \
+    X(virDomainMigratePrepareTunnel, GMEM_WRITER)                                                  \
+    X(virDomainMigratePrepareTunnel3, GMEM_WRITER)                                                 \
+    X(virDomainMigratePrepareTunnel3Params, GMEM_WRITER)
 
 typedef struct {
-#define X(name) __typeof__(&name) name;
+#define X(name, need) __typeof__(&name) name;
     GMEM_REAL_FUNCTIONS(X)
     GMEM_REAL_PRIVATE_FUNCTIONS(X)
 #undef X
@@ -84,6 +92,13 @@ typedef struct {
      * of libvirt does when it fails; NULL is no loss for clients that ask for the last error. */
     void (*virDispatchError)(virConnectPtr conn);
 } gmemRealTable;
+
+/* GMEM_NEED_NAME: the second column of the tables above. */
+enum {
+#define X(name, need) GMEM_NEED_##name = (need),
+    GMEM_REAL_FUNCTIONS(X) GMEM_REAL_PRIVATE_FUNCTIONS(X)
+#undef X
+};
 
 /**
  * gmemReal:

@@ -219,9 +219,10 @@ SKIPPED = r'virDomain(Create(WithFiles|WithFlags)?|Migrate.*|SaveParams)'
 
 
 def interposed():
-    """[name, whose] of all functions of libvirt's that the library stands in front of."""
+    """[name, whose] of all functions of libvirt's that the library stands in front of, but those that
+    open a connection."""
     with open(os.path.join(SOURCE, 'src/driver/libvirt-gmem.syms'), encoding='utf-8') as file:
-        names = re.findall(r'\b(vir\w+);', file.read())
+        names = re.findall(r'\b(vir(?!ConnectOpen)\w+);', file.read())
     connection = r'virConnect|virDomain(DefineXML|CreateXML|Restore|SaveImage|MigratePrepare)'
     snapshot = 'virDomain(RevertToSnapshot|(Snapshot|Checkpoint)GetXMLDesc)'
     return [[name, 'connection' if re.match(connection, name) else
