@@ -15,6 +15,7 @@
  * the guest's conversions are served:
  *
  *   __libc_start_main   both: recognises QEMU, reads the configuration     gmemshimstart.c
+ *                       proves that QEMU's calls of those below arrive     gmemshimproof.c
  *   ioctl               both: KVM_RUN: holds the guest back until all is right
  *                       fully-shared: KVM_CREATE_VM: remembers the VM
  *                         KVM_SET_USER_MEMORY_REGION(2): sees what is RAM  gmemshimshared.c
@@ -69,6 +70,7 @@
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
 #include "gmemshimconvertible.h"
+#include "gmemshimproof.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 #include "gmemshimshared.h"
@@ -157,6 +159,10 @@ gmemShimStart(int *argc, char ***argv)
         return;
 
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
+    if (!gmemShimProve(reason, sizeof(reason))) {
+        gmemShimReport(_("the shim is not in the way: %s"), reason);
+        _exit(EXIT_FAILURE);
+    }
     if (gmemShimStartTakePair(argc, argv, &gmemShimConfiguration, reason, sizeof(reason)) !=
         GMEM_SHIM_ARGV_TAKEN) {
         gmemShimReport(_("option -%s: %s"), GMEM_SHIM_OPTION, reason);
@@ -269,8 +275,11 @@ static void *
 gmemShimMmapBy(void *base, size_t size, int protection, int flags, int fd, off_t offset)
 {
     const int before = errno;
-    void *mapping = gmemShimReal()->mmap(base, size, protection, flags, fd, offset);
+    void *mapping;
 
+    if (gmemShimProofArrived(base))
+        return MAP_FAILED;
+    mapping = gmemShimReal()->mmap(base, size, protection, flags, fd, offset);
     if (mapping == MAP_FAILED || (flags & MAP_FIXED) == 0 ||
         protection != (PROT_READ | PROT_WRITE) || !gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) ||
         !gmemShimConvertibleMayMap())
@@ -284,6 +293,8 @@ gmemShimMmapBy(void *base, size_t size, int protection, int flags, int fd, off_t
 static int
 gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
 {
+    if (gmemShimProofArrived((const void *)(intptr_t)length))
+        return -1;
     if (!gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) || !gmemShimSharedMayHave(fd))
         return real(fd, length);
     return gmemShimSharedResize(fd, length, atomic_load(&gmemShimVM), real);
@@ -292,6 +303,8 @@ gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
 static int
 gmemShimFcntlBy(gmemShimFcntl *real, int fd, int command, void *argument)
 {
+    if (gmemShimProofArrived(argument))
+        return -1;
     if (command == F_ADD_SEALS && gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) &&
         gmemShimSharedMayHave(fd) && gmemShimSharedSealed(fd))
         return 0;
@@ -314,7 +327,7 @@ ioctl(int fd, unsigned long request, ...)
     va_end(args);
 
     if (state == GMEM_SHIM_INERT)
-        return real->ioctl(fd, request, argument);
+        return gmemShimProofArrived(argument) ? -1 : real->ioctl(fd, request, argument);
 
     /* The kernel takes 32 bits; callers that keep the request in an int have it sign-extended. */
     if ((unsigned int)request == KVM_CREATE_VM)
@@ -329,6 +342,8 @@ ioctl(int fd, unsigned long request, ...)
 GMEM_SHIM_EXPORT int
 memfd_create(const char *name, unsigned int flags)
 {
+    if (gmemShimProofArrived(name))
+        return -1;
     if (gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) && name != NULL && gmemShimSharedIsBackend(name))
         return gmemShimSharedCreate(name, flags);
     return gmemShimReal()->memfdCreate(name, flags);
@@ -385,6 +400,8 @@ mmap64(void *base, size_t size, int protection, int flags, int fd, off64_t offse
 GMEM_SHIM_EXPORT int
 madvise(void *base, size_t size, int advice)
 {
+    if (gmemShimProofArrived(base))
+        return -1;
     if (advice == MADV_HUGEPAGE && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) &&
         gmemShimConvertibleKeepsPages(base, size))
         return 0;
@@ -400,8 +417,11 @@ mbind(void *base,
       unsigned long maxNode,
       unsigned int flags)
 {
-    const long result = syscall(SYS_mbind, base, size, policy, nodes, maxNode, flags);
+    long result;
 
+    if (gmemShimProofArrived(base))
+        return -1;
+    result = syscall(SYS_mbind, base, size, policy, nodes, maxNode, flags);
     if (result == 0 && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE))
         gmemShimConvertibleBound(base, size, policy, nodes, maxNode);
     return result;

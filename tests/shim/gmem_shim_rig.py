@@ -22,6 +22,7 @@ BUILD = os.path.abspath(sys.argv[1])
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
 ACTOR = os.path.join(BUILD, 'tests/shim/shim-actor')
 FAULTS = os.path.join(BUILD, 'tests/shim/shim-faults.so')
+FRONT = os.path.join(BUILD, 'tests/shim/shim-front.so')
 WRAPPER = os.path.join(BUILD, 'tests/shim/shim-wrapper')
 GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
 GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
@@ -201,7 +202,8 @@ class Emulator:
     """
 
     def __init__(self, sizes, *options, machine='q35', dimms=(), emulator=QEMU, preload=(SHIM,),
-                 pair=None, backend='', paused=True, guest=False, faults=None, maxmem=False):
+                 pair=None, backend='', paused=True, guest=False, faults=None, maxmem=False,
+                 variables=None):
         self.directory = tempfile.mkdtemp(prefix='gmem-shim-')
         self.sizes = list(sizes) + list(dimms)
         self.serial = os.path.join(self.directory, 'serial')
@@ -237,7 +239,7 @@ class Emulator:
             argv += ['-S']
         argv += options
 
-        env = environment(preload, GMEM_TEST_EMULATOR=QEMU)
+        env = environment(preload, GMEM_TEST_EMULATOR=QEMU, **(variables or {}))
         if faults is not None:
             env['LD_PRELOAD'] += ':' + FAULTS
             env['GMEM_TEST_FAULTS'] = faults

@@ -3,11 +3,12 @@
 """Whatever is in the way of guest_memfd: real QEMU says why and starts nothing."""
 
 import errno
+import glob
 import os
 import shutil
 import tempfile
 
-from gmem_shim_rig import (FAULTS, QEMU, WRAPPER, Emulator, config, main, require, require_in,
+from gmem_shim_rig import (FAULTS, FRONT, QEMU, SHIM, WRAPPER, Emulator, Skip, config, main, require, require_in,
                            require_kvm, require_not_in)
 
 GOOD = config([128])
@@ -184,6 +185,40 @@ def preload_none():
     stopped('-x-libvirt-gmem: invalid option', preload=())
 
 
+def in_front(function):
+    """Another preload takes QEMU's calls of one function and makes the system call by itself."""
+    def test():
+        said = stopped('qemu-gmem: the shim is not in the way: calls of %s() do not arrive at it, '
+                       "but at '%s'" % (function, FRONT), preload=(FRONT, SHIM),
+                       variables={'GMEM_TEST_FRONT': function})
+        require_not_in('armed', said)
+        require(said.count('\n') == 1, 'one line:', said)
+    return test
+
+
+def served_with(find):
+    """Others that stand in front, and pass calls on."""
+    def test():
+        require_kvm()
+        with Emulator([128], preload=(find(), SHIM),
+                      variables={'ASAN_OPTIONS': 'detect_leaks=0'}) as qemu:
+            qmp = qemu.connect()
+            with open('/proc/%d/maps' % qemu.pid) as file:
+                require_in(os.path.basename(os.path.realpath(find())), file.read())
+            qmp('cont')
+            qemu.wait_said('verified')
+    return test
+
+
+def library(pattern):
+    def find():
+        found = sorted(glob.glob('/usr/lib/x86_64-linux-gnu/' + pattern))
+        if not found:
+            raise Skip('no ' + pattern)
+        return found[-1]
+    return find
+
+
 tests = [
     ('the fault injector without faults', no_faults),
     ('a kernel before guest_memfd',
@@ -223,6 +258,11 @@ for name, value, word in [
         ('keys in another order', 'mode=fully-shared,version=1,backends=1,ram=134217728',
          'no version')]:
     tests.append(('configuration: ' + name, pair_refused(['-x-libvirt-gmem', value], word)))
+for name in ('ioctl', 'memfd_create', 'ftruncate64', 'fcntl64', 'mmap64', 'madvise', 'mbind'):
+    tests.append(('a preload in front makes system calls by itself: ' + name, in_front(name)))
+for name, where in [('a tracer', lambda: FRONT), ('libasan', library('libasan.so.*')),
+                    ('jemalloc', library('libjemalloc.so.*'))]:
+    tests.append(('a preload in front passes calls on: ' + name, served_with(where)))
 tests += [
     ('configuration: the same pair twice', pair_refused(['-x-libvirt-gmem', GOOD] * 2,
                                                         'it is given 2 times')),
