@@ -9,10 +9,12 @@
  * quotes. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "gmemcapscache.h"
@@ -29,6 +31,9 @@
 /* Seconds for everything between libvirt's call and the real execve: the emulator's own probe,
  * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
 #define GMEM_EXEC_TIMEOUT 30
+
+/* The bit of coredump_filter for shared mappings of files. */
+#define GMEM_COREDUMP_MAPPED_SHARED (1UL << 3)
 
 /* What libvirt's own child exits with where it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX).
  */
@@ -147,6 +152,32 @@ gmemExecLogNotes(const gmemPlan *plan)
         dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", notes[i]);
 }
 
+/* Guest RAM belongs into a core dump of QEMU (<memory dumpCore='on'>). The kernel takes guest_memfd
+ * for a mapped file, and leaves those out by default (core(5): bit 3); where it does not belong
+ * there, QEMU itself says so of the mapping. The filter outlives execve. Whoever changed its user
+ * may not open the file without being dumpable, which execve sets anew in any case. */
+static void
+gmemExecDumpCore(void)
+{
+    static const char *const path = "/proc/self/coredump_filter";
+    char filter[32] = "";
+    int dumpable = prctl(PR_GET_DUMPABLE);
+    int fd, written = -1;
+
+    prctl(PR_SET_DUMPABLE, 1);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && read(fd, filter, sizeof(filter) - 1) > 0)
+        written = dprintf(fd, "0x%lx", strtoul(filter, NULL, 16) | GMEM_COREDUMP_MAPPED_SHARED);
+    if (written < 0)
+        dprintf(STDERR_FILENO,
+                "libvirt-gmem: guest RAM will be missing in a core dump of QEMU: cannot change "
+                "%s: %s\n",
+                path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    prctl(PR_SET_DUMPABLE, dumpable);
+}
+
 static void
 gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
 {
@@ -184,6 +215,8 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         plan.backend = command->sharedOnly;
         gmemExecLogNotes(&plan);
     }
+    if (command->dumpCore && command->mode != GMEM_MODE_NONE)
+        gmemExecDumpCore();
     if (command->shim)
         envp = gmemExecAddShim(envp);
     if (conf.startPrivate)

@@ -102,6 +102,7 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
         gmemCommandLineReplace(&first, g_steal_pointer(&binding));
     }
     command->sharedOnly = g_strdup(line->sharedOnly);
+    command->dumpCore = line->dumpGuestCore == NULL || gmemPropsIsTrue(line->dumpGuestCore);
     return 0;
 }
 

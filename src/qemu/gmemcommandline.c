@@ -49,6 +49,7 @@ gmemCommandLineClear(gmemCommandLine *line)
     g_free(line->irqchip);
     g_free(line->accelIrqchip);
     g_free(line->smm);
+    g_free(line->dumpGuestCore);
     g_free(line->suspend);
     g_free(line->vfio);
     g_free(line->sharedOnly);
@@ -108,6 +109,8 @@ gmemReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **er
             gmemCommandLineReplace(&line->irqchip, g_steal_pointer(&value));
         } else if (strcmp(key, "smm") == 0) {
             gmemCommandLineReplace(&line->smm, g_steal_pointer(&value));
+        } else if (strcmp(key, "dump-guest-core") == 0) {
+            gmemCommandLineReplace(&line->dumpGuestCore, g_steal_pointer(&value));
         } else if (strcmp(key, "accel") == 0) {
             g_autofree char *accel = g_steal_pointer(&value);
 

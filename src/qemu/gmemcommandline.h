@@ -53,6 +53,7 @@ typedef struct {
     char *irqchip;
     char *accelIrqchip;
     char *smm;
+    char *dumpGuestCore;
     char *suspend;    /* -global that says whether there is suspend-to-memory */
     char *vfio;       /* a device whose DMA goes to pinned memory */
     char *sharedOnly; /* what reaches only what the guest shares */

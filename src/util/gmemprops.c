@@ -102,15 +102,22 @@ gmemPropsGet(const gmemProps *props, const char *key)
     return g_strdup("");
 }
 
+bool
+gmemPropsIsTrue(const char *value)
+{
+    static const char *const words[] = {"on", "yes", "true", "y", NULL};
+
+    return g_strv_contains(words, value);
+}
+
 int
 gmemPropsGetBool(const gmemProps *props, const char *key)
 {
-    static const char *const words[] = {"on", "yes", "true", "y", NULL};
     g_autofree char *value = gmemPropsGet(props, key);
 
     if (value == NULL)
         return -1;
-    return g_strv_contains(words, value) ? 1 : 0;
+    return gmemPropsIsTrue(value) ? 1 : 0;
 }
 
 bool

@@ -38,6 +38,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProps, gmemPropsClear)
  */
 char *gmemPropsGet(const gmemProps *props, const char *key);
 
+/* gmemPropsIsTrue: whether @value is one of QEMU's words for true. */
+bool gmemPropsIsTrue(const char *value);
+
 /* gmemPropsGetBool: 1, 0, or -1 where the property is not there. Anything unreadable counts as not
  * true. */
 int gmemPropsGetBool(const gmemProps *props, const char *key);

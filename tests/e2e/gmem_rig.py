@@ -800,7 +800,8 @@ class VirshClient:
 
 class Rig(Sandbox):
     """A sandbox with qemu.conf; @preload: what stands in LD_PRELOAD, () is stock libvirt, or a
-    function of the rig that gives it. @prepare: a function of the rig, called before libvirt runs."""
+    function of the rig that gives it. @prepare: a function of the rig, called before libvirt runs.
+    @settings: more lines of qemu.conf."""
 
     config = ''
     log = None
@@ -812,12 +813,14 @@ class Rig(Sandbox):
                 print('# libvirtd: ' + line[:500])
         super().__exit__(kind, error, trace)
 
-    def __init__(self, preload=(), user='root', group='root', ownership=0, prepare=None):
+    def __init__(self, preload=(), user='root', group='root', ownership=0, prepare=None,
+                 settings=''):
         super().__init__()
         self.preload = tuple(preload(self) if callable(preload) else preload)
         if prepare:
             prepare(self)
-        self.write(self.config, QEMU_CONF.format(user=user, group=group, ownership=ownership))
+        self.write(self.config, QEMU_CONF.format(user=user, group=group,
+                                                 ownership=ownership) + settings)
 
 
 class EmbedRig(Rig):
