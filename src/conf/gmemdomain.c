@@ -480,6 +480,22 @@ gmemDomainParseShmem(gmemDomainDef *def, xmlNode *root)
     }
 }
 
+static void
+gmemDomainParseDump(gmemDomainDef *def, xmlNode *root)
+{
+    g_autofree xmlNode **watchdogs = gmemXMLFind(root, "devices/watchdog");
+    xmlNode *crash = gmemXMLFindFirst(root, "on_crash");
+    g_autofree char *action = crash != NULL ? gmemXMLContent(crash) : NULL;
+    size_t i;
+
+    if (action != NULL && g_str_has_prefix(action, "coredump-"))
+        def->dump = g_strdup_printf("<on_crash>%s</on_crash>", action);
+    for (i = 0; watchdogs[i] != NULL && def->dump == NULL; i++) {
+        if (gmemDomainAttributeIs(watchdogs[i], "action", "dump"))
+            def->dump = g_strdup("<watchdog action='dump'/>");
+    }
+}
+
 /* Devices whose other half is another process, or hardware, that maps guest memory. What the guest
  * keeps private is not in what they map. */
 static void
@@ -634,6 +650,7 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->vfio);
     g_free(def->backend);
     g_free(def->shmem);
+    g_free(def->dump);
     g_free(def);
 }
 
@@ -686,6 +703,7 @@ gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
     gmemDomainParseVfio(def, root);
     gmemDomainParseBackends(def, root);
     gmemDomainParseShmem(def, root);
+    gmemDomainParseDump(def, root);
     gmemDomainParseNumatune(def, root);
     return g_steal_pointer(&def);
 }

@@ -336,6 +336,18 @@ gmemDomainValidateSuspend(const gmemDomainDef *def, const char *wish, GError **e
                         wish);
 }
 
+/* libvirt makes these dumps by itself: no call that could be refused comes first. */
+static int
+gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->dump == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s cannot be used with %s: the host cannot read the guest's private "
+                          "pages; use an action without a dump"),
+                        wish, def->dump);
+}
+
 /* What libvirt counts as the domain's memory: all memory devices, too. 0 where a size is
  * unreadable. */
 static unsigned long long
@@ -398,7 +410,7 @@ static const struct {
     {true, true, gmemDomainValidateVirtioMem},      {true, true, gmemDomainValidateSgxEpc},
     {true, true, gmemDomainValidateShmem},          {true, false, gmemDomainValidateVfio},
     {true, false, gmemDomainValidateCurrentMemory}, {true, false, gmemDomainValidateHardLimit},
-    {true, false, gmemDomainValidateSuspend},
+    {true, false, gmemDomainValidateSuspend},       {true, false, gmemDomainValidateDump},
 };
 
 int

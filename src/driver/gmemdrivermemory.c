@@ -33,6 +33,16 @@ gmemMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
     return plan != NULL && plan->mode == GMEM_MODE_CONVERTIBLE;
 }
 
+/* Whether a call with @flags changes a domain that is, or is defined as, a convertible one. */
+static bool
+gmemMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
+{
+    return (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
+            gmemMemoryIsConvertible(domain, 0)) ||
+           (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
+            gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE));
+}
+
 static int
 gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
@@ -40,16 +50,33 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int f
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    if (!(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
-          gmemMemoryIsConvertible(domain, 0)) &&
-        !(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
-          gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE)))
+    if (!gmemMemoryChangesConvertible(domain, flags))
         return 0;
     if (memory >= virDomainGetMaxMemory(domain))
         return 0;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
                    "current memory stays its memory"));
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+/* libvirt dumps the guest by itself then. */
+static int
+gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
+{
+    GError *error = NULL;
+
+    if (action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY &&
+        action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART)
+        return 0;
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+        !gmemMemoryChangesConvertible(domain, flags))
+        return 0;
+    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                 _("a domain with <launchSecurity type='sw-protected'/> cannot be dumped when it "
+                   "crashes: the host cannot read the guest's private pages; use an action without "
+                   "a dump"));
     gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
@@ -200,6 +227,18 @@ virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int 
         (flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainSetLifecycleAction(virDomainPtr domain,
+                            unsigned int type,
+                            unsigned int action,
+                            unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainSetLifecycleAction, gmemConnectionOf(domain), flags) &&
+        gmemMemoryCheckLifecycle(domain, action, flags) < 0)
+        return -1;
+    return gmemReal()->virDomainSetLifecycleAction(domain, type, action, flags);
 }
 
 GMEM_INTERPOSED int

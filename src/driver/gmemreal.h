@@ -59,6 +59,7 @@
     X(virDomainSaveImageDefineXML, GMEM_WRITER)                                                    \
     X(virDomainSaveImageGetXMLDesc, GMEM_WRITER)                                                   \
     X(virDomainSaveParams, GMEM_WRITER)                                                            \
+    X(virDomainSetLifecycleAction, GMEM_WRITER)                                                    \
     X(virDomainSetMemory, GMEM_WRITER)                                                             \
     X(virDomainSetMemoryFlags, GMEM_WRITER)                                                        \
     X(virDomainSnapshotCreateXML, GMEM_WRITER)                                                     \

@@ -29,6 +29,7 @@ HOSTDEV = ("<hostdev mode='subsystem' type='pci' managed='no'><source><address d
            "bus='0x7f' slot='0x1f' function='0x7'/></source></hostdev>")
 VIRTIO_MEM = ("<memory model='virtio-mem'><target><size unit='MiB'>64</size><node>0</node>"
               "<block unit='MiB'>2</block><requested unit='MiB'>0</requested></target></memory>")
+WATCHDOG = "<watchdog model='i6300esb' action='dump'/>"
 SHMEM = "<shmem name='a'><model type='ivshmem-plain'/><size unit='M'>4</size></shmem>"
 VIRTIOFS = ("<filesystem type='mount'><driver type='virtiofs'/><source socket='/run/nobody'/>"
             "<target dir='a'/></filesystem>")
@@ -41,6 +42,9 @@ def unreadable(operation):
 
 NO_BALLOON = ('Operation not supported: a domain with %s cannot be ballooned: its current memory stays '
               'its memory' % ELEMENT)
+NO_CRASH_DUMP = ("Operation not supported: a domain with %s cannot be dumped when it crashes: the host "
+                 "cannot read the guest's private pages; use an action without a dump" % ELEMENT)
+CRASH, COREDUMP_DESTROY, COREDUMP_RESTART = 2, 4, 5
 NO_HOTPLUG = ('Operation not supported: memory cannot be attached to a running domain with ' + ELEMENT)
 
 # method of the domain, its arguments; what is said. An argument that is XML is the domain's own.
@@ -68,6 +72,9 @@ REFUSED = [
     ('setMemoryFlags', [32 * KIB, LIVE], NO_BALLOON),
     ('setMemoryFlags', [32 * KIB, CONFIG], NO_BALLOON),
     ('setMemoryFlags', [32 * KIB, LIVE | CONFIG], NO_BALLOON),
+    ('setLifecycleAction', [CRASH, COREDUMP_DESTROY, 0], NO_CRASH_DUMP),
+    ('setLifecycleAction', [CRASH, COREDUMP_RESTART, LIVE], NO_CRASH_DUMP),
+    ('setLifecycleAction', [CRASH, COREDUMP_DESTROY, CONFIG], NO_CRASH_DUMP),
     ('attachDevice', [DIMM], NO_HOTPLUG),
     ('attachDevice', ["<?xml version='1.0'?>\n<!-- a dimm -->\n" + DIMM], NO_HOTPLUG),
     ('attachDeviceFlags', [DIMM, LIVE], NO_HOTPLUG),
@@ -186,6 +193,8 @@ def running(kind):
                           'pages; use an emulated or virtio device'),
                 (SHMEM, "%s cannot be used with <shmem> with <model type='ivshmem-plain'/>: memory "
                         'shared with other domains is no guest_memfd; use a network or vsock device'),
+                (WATCHDOG, "%s cannot be used with <watchdog action='dump'/>: the host cannot read the "
+                           "guest's private pages; use an action without a dump"),
                 (VIRTIO_MEM, "%s cannot be used with <memory model='virtio-mem'>; use <memory "
                              "model='dimm'>")):
             flags = (CONFIG,) if device is VIRTIO_MEM else (LIVE, CONFIG, LIVE | CONFIG)

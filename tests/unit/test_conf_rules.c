@@ -51,6 +51,7 @@ typedef enum {
     ROW_BALLOON_FLAGS,
     ROW_HARD_LIMIT,
     ROW_SUSPEND,
+    ROW_OWN_DUMP,
     ROW_OTHER_SECURITY,
     ROW_SETMEM,
     ROW_SAVE,
@@ -109,6 +110,7 @@ static const struct {
     [ROW_BALLOON_FLAGS] = {"autodeflate, freePageReporting", OK, OK, NULL, NULL},
     [ROW_HARD_LIMIT] = {"hard_limit below RAM", OK, BOTH, NULL, NULL},
     [ROW_SUSPEND] = {"<suspend-to-mem>", OK, BOTH, NULL, NULL},
+    [ROW_OWN_DUMP] = {"dumps that libvirt makes by itself", OK, BOTH, NULL, NULL},
     [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE, NULL,
                             "tests/unit/test_conf_lower.c: more than one <launchSecurity>"},
     /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
@@ -827,6 +829,20 @@ static const Case cases[] = {
              "<pm><suspend-to-disk enabled='yes'/></pm>",
              "pm/suspend-to-disk/@enabled",
              "yes"),
+
+#define CRASH(action) "<on_crash>" action "</on_crash>"
+#define WATCHDOG(action) "<devices><watchdog model='i6300esb' action='" action "'/></devices>"
+#define OWN_DUMP(words, body)                                                                      \
+    REFUSAL(ROW_OWN_DUMP, CONVERTIBLE, "", body,                                                   \
+            "cannot be used with " words ": the host cannot read the guest's private pages; use "  \
+            "an action without a dump")
+    ACCEPTED(ROW_OWN_DUMP, SHARED, "", CRASH("coredump-destroy"), "on_crash", "coredump-destroy"),
+    ACCEPTED(ROW_OWN_DUMP, SHARED, "", WATCHDOG("dump"), "devices/watchdog/@action", "dump"),
+    OWN_DUMP("<on_crash>coredump-destroy</on_crash>", CRASH("coredump-destroy")),
+    OWN_DUMP("<on_crash>coredump-restart</on_crash>", CRASH("coredump-restart")),
+    OWN_DUMP("<watchdog action='dump'/>", WATCHDOG("dump")),
+    ACCEPTED(ROW_OWN_DUMP, CONVERTIBLE, "", CRASH("restart"), "on_crash", "restart"),
+    ACCEPTED(ROW_OWN_DUMP, CONVERTIBLE, "", WATCHDOG("reset"), "devices/watchdog/@action", "reset"),
 
 #define SECURITY(type)                                                                             \
     REFUSAL(ROW_OTHER_SECURITY, SHARED, "", "<launchSecurity type='" type "'/>",                   \
