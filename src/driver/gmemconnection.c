@@ -11,7 +11,7 @@
 #include "config.h"
 #include "gmemcapscache.h"
 #include "gmemerror.h"
-#include "gmemi18n.h"
+#include "gmemlog.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 
@@ -154,7 +154,7 @@ gmemConnectionReport(virConnectPtr conn, GError *error)
     };
 
     if (gmemProcessIsDaemon() || gmemReal()->virSetError == NULL)
-        gmemProcessWarn(_("error: %s"), message);
+        gmemLog("error: %s", message);
     if (gmemReal()->virSetError != NULL) {
         gmemReal()->virSetError(&report);
         if (gmemReal()->virDispatchError != NULL)

@@ -13,6 +13,7 @@
 #include "gmemconnection.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemnative.h"
 #include "gmemnested.h"
@@ -47,7 +48,7 @@ gmemDriverRaise(virConnectPtr conn, char *xml)
         return xml;
     raised = gmemNestedRaise(xml, NULL, &error);
     if (raised == NULL) {
-        gmemProcessWarn(_("warning: a domain is shown as it is stored: %s"), error->message);
+        gmemLog("warning: a domain is shown as it is stored: %s", error->message);
         return xml;
     }
     free(xml);
@@ -62,7 +63,7 @@ gmemDriverWarn(virConnectPtr conn, const gmemPlan *plan)
     g_autoptr(GError) error = NULL;
 
     if (gmemStartCheck(conn, plan, &error) < 0)
-        gmemProcessWarn(_("warning: domain '%s' is defined but could not start now: %s"),
+        gmemLog("warning: domain '%s' is defined but could not start now: %s",
                         plan->name != NULL ? plan->name : "", error->message);
 }
 

@@ -23,6 +23,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
+#include "gmemlog.h"
 #include "gmemnotes.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
@@ -44,7 +45,7 @@ gmemExecRefuse(GError *error)
 {
     g_autofree char *message = gmemErrorFormat(error);
 
-    dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", message);
+    gmemLog("%s", message);
     _exit(GMEM_EXEC_REFUSED);
 }
 
@@ -145,11 +146,11 @@ gmemExecAddShim(char *const envp[])
 static void
 gmemExecLogNotes(const gmemPlan *plan)
 {
-    g_auto(GStrv) notes = gmemNotesFormat(plan, false);
+    g_auto(GStrv) notes = gmemNotesFormat(plan);
     size_t i;
 
     for (i = 0; notes[i] != NULL; i++)
-        dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", notes[i]);
+        gmemLog("%s", notes[i]);
 }
 
 /* Guest RAM belongs into a core dump of QEMU (<memory dumpCore='on'>). The kernel takes guest_memfd
@@ -205,9 +206,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
             (command->mode == GMEM_MODE_CONVERTIBLE &&
              gmemConfRead(GMEM_CONF_FILE, &conf, &error) < 0))
             gmemExecRefuse(error);
-        dprintf(STDERR_FILENO,
-                "libvirt-gmem: guest RAM of %llu bytes in %zu memory backends is "
-                "guest_memfd, mode %s, by %s\n",
+        gmemLog("guest RAM of %llu bytes in %zu memory backends is guest_memfd, mode %s, by %s",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
                 command->emulatorObject);
         plan.ram = command->ramSize / 1024;

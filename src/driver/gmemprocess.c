@@ -14,7 +14,6 @@
 #include <glib.h>
 #include <limits.h>
 #include <link.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,16 +211,4 @@ gmemProcessPreloadIsOurs(void)
     g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
 
     return rest != NULL && rest[0] == '\0';
-}
-
-void
-gmemProcessWarn(const char *format, ...)
-{
-    g_autofree char *text = NULL;
-    va_list args;
-
-    va_start(args, format);
-    text = g_strdup_vprintf(format, args);
-    va_end(args);
-    dprintf(STDERR_FILENO, "libvirt-gmem: %s\n", text);
 }

@@ -26,6 +26,3 @@ char *gmemProcessPreloadWithout(const char *value);
 
 /* gmemProcessPreloadIsOurs: whether LD_PRELOAD of this process has entries of ours and no others. */
 bool gmemProcessPreloadIsOurs(void);
-
-/* gmemProcessWarn: a line in the daemon's log (or the embedding client's stderr). */
-void gmemProcessWarn(const char *format, ...) __attribute__((format(printf, 1, 2)));

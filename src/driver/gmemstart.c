@@ -12,6 +12,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
+#include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemnotes.h"
 #include "gmemprocess.h"
@@ -72,13 +73,13 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
 void
 gmemStartNote(const gmemPlan *plan)
 {
-    g_auto(GStrv) notes = gmemNotesFormat(plan, true);
+    g_auto(GStrv) notes = gmemNotesFormat(plan);
     size_t i;
 
     if (!gmemProcessIsDaemon())
         return;
     for (i = 0; notes[i] != NULL; i++)
-        gmemProcessWarn(_("domain '%s': %s"), plan->name != NULL ? plan->name : "", notes[i]);
+        gmemLog("domain '%s': %s", plan->name != NULL ? plan->name : "", notes[i]);
 }
 
 int
@@ -153,7 +154,7 @@ gmemStartGetModes(const char *domcaps)
         return 0;
     caps = gmemCapsCacheLookup(emulator, &error);
     if (caps == NULL) {
-        gmemProcessWarn(_("warning: what '%s' offers is not known: %s"), emulator, error->message);
+        gmemLog("warning: what '%s' offers is not known: %s", emulator, error->message);
         return 0;
     }
     kvm = gmemKVMProbe();

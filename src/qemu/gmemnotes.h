@@ -3,15 +3,14 @@
 #pragma once
 
 #include <glib.h>
-#include <stdbool.h>
 
 #include "gmemplan.h"
 
 /**
  * gmemNotesFormat:
  * @plan: the mode; ram, hugeRam and backend where they are known
- * @translated: false in the child between fork and exec, where message catalogues take a lock
  *
- * Returns lines without their ends, NULL-terminated, to be freed with g_strfreev(); often none.
+ * For the log, so in English. Returns lines without their ends, NULL-terminated, to be freed with
+ * g_strfreev(); often none.
  */
-char **gmemNotesFormat(const gmemPlan *plan, bool translated);
+char **gmemNotesFormat(const gmemPlan *plan);

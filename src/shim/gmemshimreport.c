@@ -3,6 +3,7 @@
 
 #include "gmemshimreport.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +18,7 @@ gmemShimReport(const char *format, ...)
     char line[GMEM_SHIM_REPORT_MAX] = GMEM_SHIM_REPORT_PREFIX;
     const size_t prefix = strlen(GMEM_SHIM_REPORT_PREFIX);
     const int saved = errno;
-    size_t length;
+    size_t length, i;
     va_list args;
 
     va_start(args, format);
@@ -26,6 +27,10 @@ gmemShimReport(const char *format, ...)
     va_end(args);
 
     length = strlen(line);
+    for (i = 0; i < length; i++) {
+        if (iscntrl((unsigned char)line[i]))
+            line[i] = '?'; /* of a word of the command line: a report is one line */
+    }
     if (length == sizeof(line) - 1)
         length--;
     line[length++] = '\n';

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemlog.c: a line in the log. */
+
+#include "gmemlog.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GMEM_LOG_PREFIX "libvirt-gmem: "
+#define GMEM_LOG_CUT "..."
+
+/* What the longest character, of 6 bytes, is escaped as. */
+#define GMEM_LOG_ESCAPED_MAX (6 * sizeof("\\xNN"))
+
+/* Puts the character at @text into @out as the log shall have it. Returns how many bytes of @text
+ * that were. */
+static size_t
+gmemLogEscape(const char *text, char out[GMEM_LOG_ESCAPED_MAX])
+{
+    gunichar character = g_utf8_get_char_validated(text, -1);
+    bool valid = character < (gunichar)-2; /* the two answers that are none */
+    size_t length = valid ? (size_t)g_unichar_to_utf8(character, NULL) : 1;
+    size_t i;
+
+    if (valid && character != '\\' && g_unichar_isprint(character)) {
+        memcpy(out, text, length);
+        out[length] = '\0';
+        return length;
+    }
+    if (character == '\\') {
+        strcpy(out, "\\\\");
+        return length;
+    }
+    for (i = 0; i < length; i++)
+        sprintf(out + i * strlen("\\xNN"), "\\x%02x", (unsigned char)text[i]);
+    return length;
+}
+
+void
+gmemLog(const char *format, ...)
+{
+    const int saved = errno;
+    char text[GMEM_LOG_LINE];
+    char line[GMEM_LOG_LINE] = GMEM_LOG_PREFIX;
+    char escaped[GMEM_LOG_ESCAPED_MAX];
+    const size_t room = sizeof(line) - sizeof(GMEM_LOG_CUT "\n");
+    size_t at = 0, end = strlen(line), length;
+    va_list args;
+
+    va_start(args, format);
+    if (vsnprintf(text, sizeof(text), format, args) < 0)
+        text[0] = '\0';
+    va_end(args);
+    while (text[at] != '\0') {
+        length = gmemLogEscape(text + at, escaped);
+        if (end + strlen(escaped) > room)
+            break;
+        end = (size_t)(stpcpy(line + end, escaped) - line);
+        at += length;
+    }
+    end = (size_t)(stpcpy(line + end, text[at] != '\0' ? GMEM_LOG_CUT "\n" : "\n") - line);
+    /* There is nobody left to tell where that fails. */
+    if (write(STDERR_FILENO, line, end) < 0)
+        errno = saved;
+    errno = saved;
+}
