@@ -6,6 +6,8 @@ usage: run-tests.py BUILD[:SUITE] … [--matrix CACHE RELEASE …]
 
 --matrix: then the same in chroots of Debian releases, by matrix/run-matrix, and adds what that counts.
 
+One test more is that the machine is afterwards as it was before: host_state.py says what of it.
+
 The last line is `N passed, N failed, N skipped`. Skipped tests are listed with their reasons, failed
 ones with what they said. Exits 0 only if something passed and nothing failed.
 """
@@ -17,7 +19,14 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import host_state
+
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Around each test, because nohup(1), or a shell for what it runs in the background, has signals
+# ignored, and who starts a test program has to be able to end it. It goes into the logs' names.
+WRAPPER = "env --default-signal"
+LOG = "testlog-env"
 
 
 def short_name(name):
@@ -61,6 +70,16 @@ class Results:
         # Counted elsewhere, and said there: passed, failed, skipped.
         self.matrix = [0, 0, 0]
 
+    def add_host(self, before):
+        """Counts whether the machine is as it was; @before: host_state.read()."""
+        changes = host_state.difference_since(before)
+        if not changes:
+            self.passed += 1
+            return
+        name = "host: /dev, mounts, settings of the kernel, users and groups are as before"
+        self.failed.append(name)
+        self.said[name] = changes[:100]
+
     def print_failed(self, begin=0):
         for name in self.failed[begin:]:
             print("FAILED  %s" % name)
@@ -92,7 +111,7 @@ class Results:
 
 def read_log(build):
     """The programs that ran: {name: (result, what it printed)}."""
-    with open(os.path.join(build, "meson-logs", "testlog.json"), encoding="utf-8") as log:
+    with open(os.path.join(build, "meson-logs", LOG + ".json"), encoding="utf-8") as log:
         return {short_name(program["name"]): (program["result"], program.get("stdout", ""))
                 for program in map(json.loads, log)}
 
@@ -100,10 +119,11 @@ def read_log(build):
 def run_tree(tree, results):
     build, _, suite = tree.partition(":")
     label = "" if not suite else os.path.basename(build) + ": "
-    report = os.path.join(build, "meson-logs", "testlog.junit.xml")
+    report = os.path.join(build, "meson-logs", LOG + ".junit.xml")
     if os.path.exists(report):
         os.unlink(report)
     command = ["meson", "test", "-C", build, "--print-errorlogs", "--num-processes", "2",
+               "--wrapper", WRAPPER,
                # A busy machine, or a sanitizer, is no failure.
                "--timeout-multiplier", "5"]
     status = subprocess.run(command + (["--suite", suite] if suite else []),
@@ -148,23 +168,26 @@ def main():
     if '--matrix' in trees:
         at = trees.index('--matrix')
         trees, matrix = trees[:at], trees[at + 1:]
+    before = host_state.read()
     results = Results()
     for tree in trees:
         run_tree(tree, results)
     for name, reason in results.skipped:
         print("SKIPPED %s (%s)" % (name, reason))
     results.print_failed()
+    here = len(results.failed)
     if matrix[1:]:
         print("Here: %d passed, %d failed, %d skipped"
-              % (results.passed, len(results.failed), len(results.skipped)), flush=True)
-        here = len(results.failed)
+              % (results.passed, here, len(results.skipped)), flush=True)
         run_matrix(matrix, results)
-        results.print_failed(here)
+    ran = results.passed + results.matrix[0]
+    results.add_host(before)
+    results.print_failed(here)
     passed, failed, skipped = results.matrix
     passed, failed, skipped = (passed + results.passed, failed + len(results.failed),
                                skipped + len(results.skipped))
     print("%d passed, %d failed, %d skipped" % (passed, failed, skipped))
-    return 1 if failed or not results.passed else 0
+    return 1 if failed or not ran else 0
 
 
 if __name__ == "__main__":
