@@ -13,6 +13,7 @@ From outside, the processes are looked at under the pids that the outer /proc sh
 import contextlib
 import ctypes
 import difflib
+import fcntl
 import glob
 import itertools
 import json
@@ -41,6 +42,7 @@ LIBRARY = os.path.join(BUILD, 'src/driver/libvirt-gmem.so')
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
 GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
 GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
+HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # a page's KiB, what of it
 
 # What libvirt's virerror.h calls VIR_ERR_…: python3-libvirt may be absent where only a skip is due.
 ERR_CONFIG_UNSUPPORTED = 67
@@ -159,6 +161,8 @@ class Suite:
 
     def run(self, skip=None):
         """Runs all; @skip: a reason that holds for every one of them. Returns the exit status."""
+        # Whoever is stopped puts back first what it changed: meson's way to end what takes too long.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         wanted = sys.argv[1:]
         tests = [t for t in self.tests if not wanted or any(w in t[0] for w in wanted)]
         failed = 0
@@ -226,7 +230,6 @@ def need_kvm():
 
 def kvm_extension(capability):
     """KVM_CHECK_EXTENSION on a VM descriptor: asked here by ourselves, not by the code under test."""
-    import fcntl
     need_kvm()
     device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -243,6 +246,47 @@ def need_guest_memfd():
     """Raises Skip where KVM cannot make a guest_memfd that the host may map."""
     if kvm_extension(244) & 3 != 3:
         raise Skip('KVM of this host has no guest_memfd with MMAP and INIT_SHARED (Linux 6.18)')
+
+
+def huge_pool(size, what='nr_hugepages'):
+    """A number of the host's pool of huge pages of @size KiB; Skip where it has none."""
+    try:
+        with open(HUGE_POOL % (size, what), encoding='utf-8') as file:
+            return int(file.read())
+    except OSError as error:
+        raise Skip('no huge pages of %d KiB: %s' % (size, error)) from None
+
+
+@contextlib.contextmanager
+def huge_pages(size, count):
+    """@count free huge pages of @size KiB more than there were; as before at the end. Another test run
+    that asks meanwhile waits: each would else put back what the other had."""
+    if not count:
+        yield
+        return
+    path = HUGE_POOL % (size, 'nr_hugepages')
+
+    def put(number):
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(str(number))
+
+    huge_pool(size)
+    with open(path, encoding='utf-8') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = huge_pool(size)
+        try:
+            try:
+                put(before + count)
+            except OSError as error:
+                raise Skip('huge pages cannot be set aside: %s' % error) from None
+            if huge_pool(size) < before + count:
+                raise Skip('the host gives %d of %d huge pages of %d KiB'
+                           % (huge_pool(size) - before, count, size))
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                put(before)
+            wait_for(lambda: huge_pool(size) == before, 'the pool of huge pages to be as before')
 
 
 def library():

@@ -28,8 +28,7 @@ from gmem_rig import Failure, Skip, Suite
 
 DATA = os.path.join(gmem_rig.SOURCE, 'tests/qemuxml2argvdata')
 OPTION = '-x-libvirt-gmem'
-HUGE_PAGES = '/proc/sys/vm/nr_hugepages'
-HUGE_PAGE = 2 * gmem_rig.MIB
+HUGE_PAGE = 2048  # KiB
 VHOST_SOCKET = '/run/vhost.sock'
 # The files in /run that the domains name.
 FILES = {
@@ -237,35 +236,6 @@ def guest_memfd_mappings(pid):
     return sizes
 
 
-@contextlib.contextmanager
-def huge_pages(size):
-    """That many bytes of huge pages more than there were; Skip where the host has them not."""
-    if not size:
-        yield
-        return
-    pages = -(-size // HUGE_PAGE)
-    try:
-        with open(HUGE_PAGES, encoding='utf-8') as file:
-            before = int(file.read())
-    except OSError as error:
-        raise Skip('no huge pages: %s' % error) from None
-    try:
-        try:
-            with open(HUGE_PAGES, 'w', encoding='utf-8') as file:
-                file.write(str(before + pages))
-            with open(HUGE_PAGES, encoding='utf-8') as file:
-                got = int(file.read())
-        except OSError as error:
-            raise Skip('huge pages cannot be set aside: %s' % error) from None
-        if got < before + pages:
-            raise Skip('the host gives %d of %d huge pages' % (got - before, pages))
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            with open(HUGE_PAGES, 'w', encoding='utf-8') as file:
-                file.write(str(before))
-
-
 def check_up(check, emulator):
     """It answers, is where libvirt expects it with -S, and has the memory of its arguments."""
     emulator.connect()
@@ -300,7 +270,8 @@ def fully_shared(name):
 def convertible(name):
     def test(check):
         gmem_rig.need_kvm()
-        with Emulator(name, pair=False) as emulator, huge_pages(emulator.huge):
+        with Emulator(name, pair=False) as emulator, \
+                gmem_rig.huge_pages(HUGE_PAGE, -(-emulator.huge // (HUGE_PAGE * gmem_rig.KIB))):
             emulator.run()
             check_up(check, emulator)
             check.equal(guest_memfd_mappings(emulator.process.pid), [], 'guest_memfd')

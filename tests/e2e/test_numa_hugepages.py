@@ -21,7 +21,8 @@ import tempfile
 import gmem_evidence
 from gmem_checks import Guest, evidence, shows_private
 from gmem_rig import (KIB, MIB, QEMU, SOURCE, DaemonRig, EmbedRig, Failure, Skip, Suite, domain,
-                      library, need_guest_memfd, need_kvm, need_root, wait_for)
+                      huge_pages, huge_pool, library, need_guest_memfd, need_kvm, need_root,
+                      wait_for)
 from gmem_standin import HAS_VM_TYPE, OBJECT, StandIn, client_of, fake_host
 
 suite = Suite()
@@ -31,7 +32,6 @@ PAUSED = 1
 PAGE = gmem_evidence.PAGE
 HUGE_MOUNT = '/run/huge%d'      # in the sandbox; the number is the page's KiB
 HUGE_SIZES = (2048, 1048576)
-POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'
 GOLDEN = os.path.join(SOURCE, 'tests/qemuxml2argvdata')
 
 NO_POLICY = ('cells bound to different host nodes need a kernel that keeps a NUMA policy on '
@@ -225,33 +225,6 @@ def _(check):
 # Huge pages
 
 
-def pool(size, what='nr_hugepages'):
-    try:
-        with open(POOL % (size, what), encoding='utf-8') as file:
-            return int(file.read())
-    except OSError as error:
-        raise Skip('no huge pages of %d KiB: %s' % (size, error)) from None
-
-
-@contextlib.contextmanager
-def huge_pages(size, count):
-    """@count free huge pages of @size KiB more than there were; as before at the end."""
-    before = pool(size)
-    try:
-        with open(POOL % (size, 'nr_hugepages'), 'w', encoding='utf-8') as file:
-            file.write(str(before + count))
-        if pool(size) < before + count:
-            raise Skip('the host gives %d of %d huge pages of %d KiB'
-                       % (pool(size) - before, count, size))
-        yield
-    except OSError as error:
-        raise Skip('huge pages cannot be set aside: %s' % error) from None
-    finally:
-        with open(POOL % (size, 'nr_hugepages'), 'w', encoding='utf-8') as file:
-            file.write(str(before))
-    wait_for(lambda: pool(size) == before, 'the pool of huge pages to be as before')
-
-
 def huge_rig(rig=None):
     """A rig with mounts of huge pages, for one test."""
     rig = rig or EmbedRig(library())
@@ -387,7 +360,7 @@ def huge_taken(backend, directory):
     with open(pidfile, encoding='utf-8') as file:
         pid = int(file.read())
     try:
-        return huge_kib(pid), pool(2048, 'resv_hugepages') * 2048
+        return huge_kib(pid), huge_pool(2048, 'resv_hugepages') * 2048
     finally:
         os.kill(pid, 15)
         wait_for(lambda: not os.path.exists('/proc/%d' % pid), 'QEMU to end')
@@ -444,7 +417,7 @@ def _(check):
             with running(client, rig, xml, flags=PAUSED) as emulator:
                 check.equal(huge_kib(emulator.pid), huge if taken else 0,
                             what + ': KiB of huge pages taken')
-                check.true(taken or pool(2048, 'resv_hugepages') * 2048 >= huge,
+                check.true(taken or huge_pool(2048, 'resv_hugepages') * 2048 >= huge,
                            what + ': not reserved')
                 check.has(rig.read(rig.domain_log % 'vm').rpartition('starting up')[2],
                           'libvirt-gmem: guest RAM of %d KiB can take up to %d KiB of host memory: a '
@@ -463,7 +436,7 @@ def _(check):
                      emulator='/run/emulator', backing='<hugepages>%s</hugepages>' % page(1048576))
         with running(client, rig, xml, flags=PAUSED) as emulator:
             check.equal(huge_kib(emulator.pid), 0, 'KiB of huge pages taken')
-            check.equal(pool(1048576, 'resv_hugepages'), 1, 'pages reserved')
+            check.equal(huge_pool(1048576, 'resv_hugepages'), 1, 'pages reserved')
             check.has(rig.read(rig.domain_log % 'vm'), ' 1048576 KiB of it on huge pages', 'the log')
         client.close()
 

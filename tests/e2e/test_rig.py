@@ -4,9 +4,10 @@
 
 import os
 import signal
+import subprocess
 
-from gmem_rig import (DaemonRig, Died, EmbedRig, Failure, LibvirtError, Sandbox, Suite, domain,
-                      need_kvm, need_root, wait_for)
+from gmem_rig import (PATIENCE, DaemonRig, Died, EmbedRig, Failure, LibvirtError, Sandbox, Suite,
+                      domain, need_kvm, need_root, wait_for)
 
 suite = Suite()
 
@@ -43,6 +44,23 @@ def _(check):
                  'the inner sandbox to end')
         wait_for(lambda: not os.path.exists(root), 'its temporary root to be removed')
         process.stdout.close()
+
+
+@suite.test('a test program that is to end puts back what its test changed')
+def _(check):
+    here = os.path.dirname(os.path.abspath(__file__))
+    script = ('import sys, time; sys.path.insert(0, %r); from gmem_rig import *; suite = Suite()\n'
+              '@suite.test("x")\n'
+              'def _(check):\n'
+              '    try:\n        print("begun", flush=True); time.sleep(1000)\n'
+              '    finally:\n        print("put back")\n'
+              'suite.run()')
+    with subprocess.Popen(['/usr/bin/python3', '-c', script % here], stdout=subprocess.PIPE,
+                          text=True) as process:
+        check.equal(process.stdout.readline() + process.stdout.readline(), '1..1\nbegun\n', 'begin')
+        process.terminate()
+        check.equal(process.communicate(timeout=PATIENCE)[0], 'put back\n', 'end')
+    check.equal(process.returncode, 128 + signal.SIGTERM, 'exit status')
 
 
 @suite.test('a private libvirtd serves virsh and python, is killed and comes back')
