@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemtoolstatus.c: `virt-gmem status`: how much of a running domain's memory is private.
  *
- * The shim in QEMU publishes that in a memfd (gmemshimstatus.h), found among QEMU's descriptors;
- * whose domain it is stands in QEMU's command line. Guests attack QEMU: what QEMU has written is
- * read as hostile input. It is copied out with pread, which a file that is made shorter meanwhile
- * does not turn into a SIGBUS as it would a mapping; numbers are bounded before use and texts
- * cleaned before they reach a terminal. What cannot be told from here: whether the numbers are
- * true.
+ * The shim in QEMU publishes that (gmemstatus.h); whose domain it is stands in QEMU's command line.
+ * Guests attack QEMU: texts are cleaned before they reach a terminal.
  */
 
 #include "config.h"
@@ -25,14 +21,8 @@
 #include "gmemargv.h"
 #include "gmemi18n.h"
 #include "gmemjson.h"
-#include "gmemshimstatus.h"
+#include "gmemstatus.h"
 
-#define GMEM_STATUS_LINK "/memfd:" GMEM_SHIM_STATUS_NAME " (deleted)"
-/* Far more than a domain can have: QEMU has 128 cells and 256 slots for modules. */
-#define GMEM_STATUS_BACKENDS_MAX 1024
-/* Numbers are being changed for microseconds; a second is long enough for the slowest machine. */
-#define GMEM_STATUS_TRIES 1000
-#define GMEM_STATUS_WAIT_US 1000
 /* Linux gives the command line whole; libvirt's are some KiB long. */
 #define GMEM_STATUS_CMDLINE_MAX ((gsize)4 * 1024 * 1024)
 
@@ -116,95 +106,6 @@ readName(int directory)
     return option.value ? nameFromOption(option.value) : NULL;
 }
 
-/* Whether all @size bytes were there. */
-static bool
-readAll(int fd, void *data, size_t size, off_t offset)
-{
-    ssize_t count;
-
-    do {
-        count = pread(fd, data, size, offset);
-    } while (count < 0 && errno == EINTR);
-    return count == (ssize_t)size;
-}
-
-/* Why these are no numbers to show; NULL: they are. @size: of the file. */
-static const char *
-findFault(const gmemShimStatus *head, off_t size)
-{
-    if (memcmp(head->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(head->magic)) != 0)
-        return _("its status does not begin as one");
-    if (head->version != GMEM_SHIM_STATUS_VERSION)
-        return _("its status is of another version of libvirt-gmem");
-    if (head->backends > GMEM_STATUS_BACKENDS_MAX)
-        return _("its status has too many memory backends");
-    if (size < (off_t)(sizeof(*head) + head->backends * sizeof(head->backend[0])))
-        return _("its status is too short");
-    return NULL;
-}
-
-static gmemShimStatus *
-readStatus(int fd, const char **fault)
-{
-    for (unsigned int i = 0; i < GMEM_STATUS_TRIES; i++) {
-        g_autofree gmemShimStatus *status = NULL;
-        gmemShimStatus head;
-        uint64_t after;
-        struct stat st;
-        size_t size;
-
-        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !readAll(fd, &head, sizeof(head), 0)) {
-            *fault = _("its status is too short");
-            return NULL;
-        }
-        if ((*fault = findFault(&head, st.st_size)))
-            return NULL;
-
-        size = sizeof(head) + head.backends * sizeof(head.backend[0]);
-        status = g_malloc0(size);
-        if (!readAll(fd, status, size, 0) ||
-            !readAll(fd, &after, sizeof(after), offsetof(gmemShimStatus, sequence))) {
-            *fault = _("its status is too short");
-            return NULL;
-        }
-        /* What was found good above may have been changed between the two reads. */
-        status->backends = head.backends;
-        if (head.sequence % 2 == 0 && head.sequence == after)
-            return g_steal_pointer(&status);
-        g_usleep(GMEM_STATUS_WAIT_US);
-    }
-    *fault = _("its status is being changed all the time");
-    return NULL;
-}
-
-/* The memfd among the descriptors in @directory, /proc/PID; -1 and 0 or an errno in @why. */
-static int
-openStatus(int directory, int *why)
-{
-    int fds = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fds >= 0 ? fdopendir(fds) : NULL;
-    const struct dirent *entry;
-    int found = -1;
-
-    *why = dir ? 0 : errno;
-    while (found < 0 && dir && (entry = readdir(dir))) {
-        char link[sizeof(GMEM_STATUS_LINK) + 1];
-        ssize_t length = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link));
-
-        if (length != (ssize_t)strlen(GMEM_STATUS_LINK) ||
-            memcmp(link, GMEM_STATUS_LINK, (size_t)length) != 0)
-            continue;
-        /* Not to be stopped by something else that calls itself so. */
-        found = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-        *why = found < 0 ? errno : 0;
-    }
-    if (dir)
-        closedir(dir);
-    else if (fds >= 0)
-        close(fds);
-    return found;
-}
-
 /* A process that has a status, or is a domain of that name in @names; else NULL. @seen: files that
  * were met before, as a child that QEMU has just forked has it, too. @denied: gets 1 more where
  * nobody asked for the domain by name and it may not be looked at. */
@@ -230,7 +131,7 @@ lookAt(const char *pid, char **names, GHashTable *seen, unsigned int *denied)
         return NULL;
     }
 
-    fd = openStatus(directory, &why);
+    fd = gmemStatusOpen(directory, &why);
     close(directory);
     if (fd < 0) {
         /* It has ended. */
@@ -253,9 +154,15 @@ lookAt(const char *pid, char **names, GHashTable *seen, unsigned int *denied)
         close(fd);
         return NULL;
     }
-    if (!(domain->status = readStatus(fd, &fault)))
+    if (!(domain->status = gmemStatusRead(fd, &fault)))
         domain->error = g_strdup(fault);
     close(fd);
+    if (domain->status && domain->status->mode != GMEM_SHIM_STATUS_CONVERTIBLE) {
+        if (!named)
+            return NULL;
+        g_clear_pointer(&domain->status, g_free);
+        domain->error = g_strdup(_("its memory is fully shared: none of it is converted"));
+    }
     return g_steal_pointer(&domain);
 }
 
@@ -309,6 +216,10 @@ printDomain(const gmemStatusDomain *domain)
     printf(_("  hypercalls %" PRIu64 ", implicit conversions %" PRIu64 ", refused %" PRIu64
              ", resets %" PRIu64 "\n"),
            status->hypercalls, status->implicit, status->refused, status->resets);
+    if (status->held > 0)
+        printf(_("  memory not given back, or not bound to its host nodes, %" PRIu64
+                 " times: see the domain's log\n"),
+               status->held);
 }
 
 /* Not yajl_gen_integer, which is signed. */
@@ -341,6 +252,7 @@ genDomain(gmemJSONGen *gen, const gmemStatusDomain *domain)
     genNumber(gen, "implicit", status->implicit);
     genNumber(gen, "refused", status->refused);
     genNumber(gen, "resets", status->resets);
+    genNumber(gen, "held", status->held);
     gmemJSONGenString(gen, "backends");
     yajl_gen_array_open(gen);
     for (uint32_t i = 0; i < status->backends; i++) {

@@ -71,6 +71,7 @@
 #include "gmemshimconfig.h"
 #include "gmemshimconvertible.h"
 #include "gmemshimproof.h"
+#include "gmemshimpublish.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 #include "gmemshimshared.h"
@@ -141,9 +142,13 @@ gmemShimIs(gmemShimMode mode)
 static void
 gmemShimArm(void)
 {
+    int result;
+
     if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_FULLY_SHARED)
-        gmemShimSharedInit(&gmemShimConfiguration);
-    else if (gmemShimConvertibleInit(&gmemShimConfiguration) < 0 || gmemShimVcpuInit() < 0)
+        result = gmemShimSharedInit(&gmemShimConfiguration);
+    else
+        result = gmemShimConvertibleInit(&gmemShimConfiguration) < 0 ? -1 : gmemShimVcpuInit();
+    if (result < 0)
         _exit(EXIT_FAILURE);
     gmemShimEnter(GMEM_SHIM_ARMED);
 }
@@ -223,6 +228,7 @@ gmemShimVerify(void)
             _exit(EXIT_FAILURE);
         }
         gmemShimEnter(GMEM_SHIM_VERIFIED);
+        gmemShimPublishVerified();
     }
     pthread_mutex_unlock(&gmemShimVerifyLock);
     errno = saved;

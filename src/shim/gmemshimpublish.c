@@ -75,7 +75,7 @@ gmemShimPublishMap(size_t size)
         mapping = real->mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapping != MAP_FAILED)
         return mapping;
-    gmemShimReport(_("cannot publish what is private and shared: %m"));
+    gmemShimReport(_("cannot publish what the domain's memory is: %m"));
     if (fd >= 0)
         close(fd);
     return NULL;
@@ -85,12 +85,15 @@ int
 gmemShimPublishInit(const gmemShimConfig *config)
 {
     gmemShimStatus *status =
-        gmemShimPublishMap(sizeof(*status) + config->backends * sizeof(gmemShimStatusBackend));
+        gmemShimPublishMap(sizeof(*status) + config->listed * sizeof(gmemShimStatusBackend));
 
     if (status == NULL)
         return -1;
     status->version = GMEM_SHIM_STATUS_VERSION;
     status->startPrivate = config->startPrivate;
+    status->mode = config->mode == GMEM_SHIM_MODE_CONVERTIBLE ? GMEM_SHIM_STATUS_CONVERTIBLE
+                                                              : GMEM_SHIM_STATUS_FULLY_SHARED;
+    status->ram = config->ram;
     for (unsigned int i = 0; i < config->listed; i++) {
         const gmemShimConfigBackend *listed = &config->list[i];
         gmemShimStatusBackend *backend = &status->backend[status->backends];
@@ -107,6 +110,18 @@ gmemShimPublishInit(const gmemShimConfig *config)
     memcpy(status->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(status->magic));
     gmemShimPublished = status;
     return 0;
+}
+
+void
+gmemShimPublishVerified(void)
+{
+    __atomic_store_n(&gmemShimPublished->verified, 1, __ATOMIC_RELEASE);
+}
+
+void
+gmemShimPublishHeld(void)
+{
+    gmemShimPublishAdd(&gmemShimPublished->held);
 }
 
 void

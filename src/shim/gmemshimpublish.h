@@ -7,10 +7,16 @@
 #include "gmemshimconfig.h"
 #include "gmemshimhalves.h"
 
-/* The caller of all but the first holds the lock of convertible mode. They keep errno. */
-
 /* gmemShimPublishInit: makes the file. Returns 0, or reports the reason and returns -1. */
 int gmemShimPublishInit(const gmemShimConfig *config);
+
+/* gmemShimPublishVerified: RAM was found to be what the configuration says. */
+void gmemShimPublishVerified(void);
+
+/* The caller of those that follow holds the lock of convertible mode. They keep errno. */
+
+/* gmemShimPublishHeld: memory could not be given back, or bound, after a conversion. */
+void gmemShimPublishHeld(void);
 
 /* gmemShimPublishBackend: something of @halves has been made private, or shared; @count: for the
  * first time in this conversion. */

@@ -42,6 +42,7 @@
 #include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimlock.h"
+#include "gmemshimpublish.h"
 #include "gmemshimreport.h"
 
 /* The name that a memory-backend-memfd gives its memfd: its own type's name, since QEMU 2.12. */
@@ -265,12 +266,13 @@ gmemShimSharedByFile(dev_t device, ino_t inode)
     return NULL;
 }
 
-void
+int
 gmemShimSharedInit(const gmemShimConfig *config)
 {
     gmemShimSharedConfig = *config;
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
         atomic_store(&gmemShimBackends[i].fd, -1);
+    return gmemShimPublishInit(config);
 }
 
 bool

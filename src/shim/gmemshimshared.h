@@ -10,8 +10,9 @@
 #include "gmemshimconfig.h"
 #include "gmemshimreal.h"
 
-/* gmemShimSharedInit: before any of the others, while the process has one thread. */
-void gmemShimSharedInit(const gmemShimConfig *config);
+/* gmemShimSharedInit: before any of the others, while the process has one thread. Returns 0, or
+ * reports the reason and returns -1. */
+int gmemShimSharedInit(const gmemShimConfig *config);
 
 /* gmemShimSharedIsBackend: whether a memfd of this name is the memory of a memory-backend-memfd. */
 bool gmemShimSharedIsBackend(const char *name);

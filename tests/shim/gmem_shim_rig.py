@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,19 @@ def descriptors(pid):
         with contextlib.suppress(FileNotFoundError):
             links.append(os.readlink('/proc/%d/fd/%s' % (pid, number)))
     return links
+
+
+def published(pid):
+    """What the shim publishes, laid out as src/util/gmemshimstatus.h says: the head of version 2."""
+    for number in os.listdir('/proc/%d/fd' % pid):
+        path = '/proc/%d/fd/%s' % (pid, number)
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(path) == '/memfd:libvirt-gmem-status (deleted)':
+                with open(path, 'rb') as file:
+                    head = struct.unpack('8sII6QIIQQ', file.read(88))
+                return {'magic': head[0], 'version': head[1], 'backends': head[2], 'mode': head[9],
+                        'verified': head[10], 'ram': head[11], 'held': head[12]}
+    return None
 
 
 def require_guest_memfd(pid, sizes):

@@ -8,8 +8,8 @@ import os
 import shutil
 import tempfile
 
-from gmem_shim_rig import (FAULTS, FRONT, QEMU, SHIM, WRAPPER, Emulator, Skip, config, main, require, require_in,
-                           require_kvm, require_not_in)
+from gmem_shim_rig import (FAULTS, FRONT, QEMU, SHIM, WRAPPER, Emulator, Skip, config, main, require,
+                           require_in, require_kvm, require_not_in)
 
 GOOD = config([128])
 CARRIER = '{"version":1,"mode":"fully-shared","added":[]}'

@@ -7,7 +7,7 @@ import re
 import signal
 import time
 
-from gmem_shim_rig import (MIB, PATIENCE, Emulator, Skip, main, mappings, require,
+from gmem_shim_rig import (MIB, PATIENCE, Emulator, Skip, main, mappings, published, require,
                            require_guest_memfd, require_in, require_kvm, require_not_in)
 
 PASSES = r'pass \d+ ok (\d+) pages'
@@ -40,6 +40,23 @@ def starts(machine, sizes, *options, **more):
             require_guest_memfd(qemu.pid, qemu.sizes)
             require(qmp('query-status')['running'])
     return test
+
+
+def publishes():
+    """Who asks the process, and not the emulator's file, learns what its memory is."""
+    require_kvm()
+    with Emulator([64, 56], paused=True) as qemu:
+        qmp = qemu.connect()
+        wanted = {'magic': b'GMEMSTAT', 'version': 2, 'backends': 0, 'mode': 2, 'verified': 0,
+                  'ram': 120 * MIB, 'held': 0}
+        require(published(qemu.pid) == wanted, published(qemu.pid))
+        qmp('cont')
+        qemu.wait_said('verified')
+        wanted['verified'] = 1
+        deadline = time.monotonic() + PATIENCE
+        while published(qemu.pid) != wanted:
+            require(time.monotonic() < deadline, published(qemu.pid))
+            time.sleep(0.02)
 
 
 def boots(machine, sizes, *options, guest=True, **more):
@@ -270,6 +287,7 @@ def plain_memory_beside():
 main([
     ('pc, one backend', starts('pc', [64])),
     ('q35, one backend', starts('q35', [64])),
+    ('what the memory is is published', publishes),
     ('pc, three backends of different sizes', starts('pc', [56, 48, 65])),
     ('q35, three backends of different sizes', starts('q35', [56, 48, 65])),
     ('pc, SeaBIOS and a disk', boots('pc', [56, 48], guest='disk')),

@@ -396,7 +396,7 @@ init(unsigned int backends, unsigned long long ram)
     const gmemShimConfig config = {
         .mode = GMEM_SHIM_MODE_FULLY_SHARED, .backends = backends, .ram = ram};
 
-    gmemShimSharedInit(&config);
+    g_assert_cmpint(gmemShimSharedInit(&config), ==, 0);
 }
 
 static bool
@@ -443,11 +443,12 @@ testSharedBackend(void)
         return;
     for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
         const int closeOnExec = (flags[i] & MFD_CLOEXEC) != 0 ? FD_CLOEXEC : 0;
-        const unsigned int before = countDescriptors();
+        unsigned int before;
         int fd;
         int next;
 
         init(2, 2 * BACKEND_SIZE);
+        before = countDescriptors();
         g_assert_false(gmemShimSharedMayHave(-1));
         next = open("/dev/null", O_RDONLY);
         close(next);

@@ -4,7 +4,7 @@
 
 The stand-in (this file with --standin) imitates two things of the QEMU of a convertible domain: its
 command line, in which libvirt gives the name as `-name guest=NAME,debug-threads=on` with commas
-doubled, and the memfd in which the shim publishes its numbers, laid out as src/shim/gmemshimstatus.h
+doubled, and the memfd in which the shim publishes its numbers, laid out as src/util/gmemshimstatus.h
 says. It runs no guest. That the real shim's numbers are shown, and true, is tested where a kernel can
 run such a domain: tests/nested/test_convertible.py."""
 
@@ -28,15 +28,18 @@ LINK = '/memfd:%s (deleted)' % NAME
 NOBODY = 65534
 LARGEST = (1 << 64) - 1
 HEAD = struct.Struct('8sII6Q')
+HEAD_2 = struct.Struct('II7Q')  # what version 2 has more
+CONVERTIBLE, FULLY_SHARED = 1, 2
 BACKEND = struct.Struct('64s8Q')
 
 
 def status(backends=(), magic=b'GMEMSTAT', version=1, count=None, sequence=2, hypercalls=0, implicit=0,
-           refused=0, resets=0, private=0):
+           refused=0, resets=0, private=0, mode=CONVERTIBLE, held=0):
     """The file's bytes. @backends: (id, private, shared, to private, to shared)."""
     count = len(backends) if count is None else count
+    more = HEAD_2.pack(mode, 1, 1 << 30, held, *[0] * 5) if version == 2 else b''
     return HEAD.pack(magic, version, count, sequence, hypercalls, implicit, refused, resets,
-                     private) + b''.join(
+                     private) + more + b''.join(
         BACKEND.pack(name.encode() if isinstance(name, str) else name, *numbers, 0, 0, 0, 0)
         for name, *numbers in backends)
 
@@ -130,7 +133,7 @@ def numbers(t):
         t.equal((code, err), (0, ''), 'exit status and standard error')
         t.equal(found, {'st-one': {
             'name': 'st-one', 'process': one.pid, 'start': 'shared', 'hypercalls': 7, 'implicit': 1,
-            'refused': 3, 'resets': 2, 'backends': [
+            'refused': 3, 'resets': 2, 'held': 0, 'backends': [
                 {'id': name, 'private': private, 'shared': shared, 'to-private': there,
                  'to-shared': back} for name, private, shared, there, back in CELLS]}}, 'JSON')
         code, out, err = tools.call('status', 'st-one')
@@ -143,6 +146,32 @@ def numbers(t):
         t.equal(lines[4].strip(), 'hypercalls 7, implicit conversions 1, refused 3, resets 2',
                 'last line')
         t.equal(len(lines), 5, 'number of lines')
+
+
+@suite.test('each version of the layout that was ever released')
+def versions(t):
+    shown = {}
+    for version in (1, 2):
+        with Standin('st-version', status(CELLS, version=version, hypercalls=9)):
+            code, found, err = ask('st-version')
+            t.equal((code, err), (0, ''), 'exit status and standard error')
+            found['st-version'].pop('process')
+            shown[version] = found
+    t.equal(shown[2], shown[1], 'what is shown')
+    t.equal(shown[1]['st-version']['hypercalls'], 9, 'hypercalls')
+    with Standin('st-held', status(CELLS, version=2, held=5)):
+        t.equal(ask('st-held')[1]['st-held']['held'], 5, 'held')
+        t.has(tools.call('status', 'st-held')[1], 'not given back, or not bound to its host nodes, 5',
+              'output')
+
+
+@suite.test('fully shared memory has nothing to show')
+def fully_shared(t):
+    with Standin('st-shared', status((), version=2, mode=FULLY_SHARED)) as shared:
+        t.true('st-shared' not in ask()[1], 'it is shown among all')
+        t.equal(ask('st-shared')[::2],
+                (1, "error: domain 'st-shared' (process %d): its memory is fully shared: none of it is "
+                 'converted\n' % shared.pid), 'exit status and standard error')
 
 
 @suite.test('all domains, or those that are named; names with commas, blanks and other letters')
@@ -203,7 +232,9 @@ def damaged(t):
         (whole[:-1], 'too short'),
         (whole[:HEAD.size], 'too short'),
         (status(CELLS, magic=b'GMEMSTAX'), 'does not begin as one'),
-        (status(CELLS, version=2), 'another version'),
+        (status(CELLS, version=3), 'another version'),
+        (status(CELLS, version=2)[:-1], 'too short'),
+        (status((), version=2)[:127], 'too short'),
         (status(CELLS, version=0), 'another version'),
         (status(CELLS, count=LARGEST >> 32), 'too many memory backends'),
         (status(CELLS, count=1025), 'too many memory backends'),
@@ -291,7 +322,7 @@ def fifo(t):
         t.equal(impostor_.answer, 'ready %s\n' % LINK, 'link of what is no memfd')
         code, _, err = ask('st-fifo')
         t.equal(code, 1, 'exit status')
-        t.has(err, 'its status is too short', 'standard error')
+        t.has(err, 'its memory is not convertible', 'standard error')
 
 
 def as_nobody():

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemshimstatus.h: what the shim publishes of the QEMU that it is in: what its memory is, where.
+ *
+ * A memfd of QEMU's, named GMEM_SHIM_STATUS_NAME, mode 0600, sealed: it lasts as long as QEMU does,
+ * is in no directory, and /proc/PID/fd opens it for QEMU's user and root alone. Readers use
+ * gmemstatus.h. Numbers are written with atomic stores, each right by itself; a sum that must be
+ * consistent is read between two equal even values of `sequence`.
+ *
+ * The layout is an interface: a guest runs on with the shim that it was started with, whatever is
+ * installed later. So each version that was ever released stays readable, and a change is a new
+ * one:
+ *
+ *   1   convertible mode only; the head ends with startPrivate
+ *   2   both modes; the head as below */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GMEM_SHIM_STATUS_NAME "libvirt-gmem-status"
+#define GMEM_SHIM_STATUS_MAGIC "GMEMSTAT"
+#define GMEM_SHIM_STATUS_VERSION 2
+#define GMEM_SHIM_STATUS_ID_MAX 64
+
+/* A RAM backend. privateBytes + sharedBytes is its size. */
+typedef struct {
+    char id[GMEM_SHIM_STATUS_ID_MAX]; /* QEMU's id of the memory backend: "ram-node0"; cut to fit */
+    uint64_t privateBytes;            /* of guest pages that are private now */
+    uint64_t sharedBytes;
+    uint64_t
+        toPrivate; /* conversions that made something of this backend private, since the start */
+    uint64_t toShared; /* and shared */
+    uint64_t reserved[4];
+} gmemShimStatusBackend;
+
+/* Numbers of gmemShimStatus.mode; 0 is none. */
+#define GMEM_SHIM_STATUS_CONVERTIBLE 1
+#define GMEM_SHIM_STATUS_FULLY_SHARED 2
+
+typedef struct {
+    char magic[8];
+    uint32_t version;
+    uint32_t backends;     /* how many of them follow; none in mode fully-shared */
+    uint64_t sequence;     /* odd while numbers are being changed */
+    uint64_t hypercalls;   /* KVM_HC_MAP_GPA_RANGE that the guest made */
+    uint64_t implicit;     /* conversions because of an access, not of a hypercall */
+    uint64_t refused;      /* hypercalls that were answered with an error */
+    uint64_t resets;       /* of the guest: all memory went back to its initial state */
+    uint64_t startPrivate; /* 1: memory starts private, 0: shared */
+    /* Since version 2: */
+    uint32_t mode;     /* GMEM_SHIM_STATUS_… */
+    uint32_t verified; /* 1: at the first KVM_RUN all RAM was found to be guest_memfd; 0: not yet */
+    uint64_t ram;      /* bytes of RAM that QEMU's command line made */
+    uint64_t held;     /* times that memory could not be given back, or bound, after a conversion */
+    uint64_t reserved[5];
+    gmemShimStatusBackend backend[];
+} gmemShimStatus;
+
+/* Bytes of version 1's head. */
+#define GMEM_SHIM_STATUS_HEAD_1 offsetof(gmemShimStatus, mode)
