@@ -54,6 +54,7 @@ gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
 {
     bool writes = need == GMEM_WRITER || ((unsigned int)need & flags) != 0;
 
+    gmemProcessSetStartsOrdinary(false);
     return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
 }
 

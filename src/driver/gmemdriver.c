@@ -72,8 +72,10 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
 {
     GError *error = NULL;
 
-    if (plan == NULL)
+    if (plan == NULL) {
+        gmemProcessSetStartsOrdinary(true);
         return 0;
+    }
     if (gmemStartCheck(conn, plan, &error) == 0) {
         gmemStartNote(plan);
         return 0;

@@ -33,6 +33,8 @@
  * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
 #define GMEM_EXEC_TIMEOUT 30
 
+#define GMEM_ENV "/usr/bin/env"
+
 /* The bit of coredump_filter for shared mappings of files. */
 #define GMEM_COREDUMP_MAPPED_SHARED (1UL << 3)
 
@@ -224,6 +226,47 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     gmemReal()->execve(path, command->argv, envp);
 }
 
+/* Some vhost-user back ends cannot do with guest_memfd by themselves (vhost-user-gmem.c). libvirt
+ * starts virtiofsd before QEMU, and its arguments do not name the domain: so each gets the preload,
+ * but where it is known that the domain has no private memory.
+ *
+ * AppArmor's profile of libvirtd has virtiofsd, as everything in /usr/bin, run with a scrubbed
+ * environment, in which ld.so ignores a preload. env(1), itself started that way, sets it where
+ * nobody scrubs any more. */
+static void
+gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
+{
+    const char *library = gmemProcessVhostUserPath();
+    size_t n = g_strv_length((char **)argv);
+    const char *value;
+    char **words;
+    size_t index;
+
+    if (access(library, R_OK) < 0 || access(GMEM_ENV, X_OK) < 0) {
+        dprintf(STDERR_FILENO,
+                "libvirt-gmem: virtiofsd is started without '%s', which it may need to map "
+                "guest_memfd: %s\n",
+                library, g_strerror(errno));
+        return;
+    }
+    value = gmemExecGetPreload(envp, &index);
+    words = g_new0(char *, n + 3);
+    words[0] = g_strdup("env");
+    words[1] = value != NULL && value[0] != '\0'
+                   ? g_strconcat("LD_PRELOAD=", value, ":", library, NULL)
+                   : g_strconcat("LD_PRELOAD=", library, NULL);
+    words[2] = g_strdup(path);
+    memcpy(words + 3, argv + 1, (n - 1) * sizeof(*words));
+    gmemReal()->execve(GMEM_ENV, words, envp);
+}
+
+static bool
+gmemExecIsVirtiofsd(const char *path, char *const argv[])
+{
+    /* env would take a word with '=' for a variable. */
+    return g_str_has_suffix(path, "/virtiofsd") && strchr(path, '=') == NULL && argv[0] != NULL;
+}
+
 /* libvirt execs a daemon of its own from a client that found none running (session mode); that one
  * shall have the library as its parent does. */
 static bool
@@ -241,6 +284,8 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         return gmemReal()->execve(path, argv, envp);
     if (gmemProcessIsDaemon() || !gmemExecIsDaemon(path))
         envp = gmemExecCleanEnvironment(envp);
+    if (gmemExecIsVirtiofsd(path, argv) && !gmemProcessStartsOrdinary())
+        gmemExecVirtiofsd(path, argv, envp);
     if (!gmemCommandConcerns(argv))
         return gmemReal()->execve(path, argv, envp);
     gmemExecQEMU(path, argv, envp);

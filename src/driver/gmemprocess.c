@@ -26,20 +26,25 @@
 
 #define GMEM_LIBRARY_NAME "libvirt-gmem.so"
 #define GMEM_SHIM_NAME "qemu-gmem.so"
+#define GMEM_VHOST_USER_NAME "vhost-user-gmem.so"
 #define GMEM_DRIVER_IN_BUILD_TREE "/src/driver"
 
 /* Everything here is written by the constructor and only read afterwards. */
 static struct {
     bool daemon;
     char shim[PATH_MAX];
+    char vhostUser[PATH_MAX];
     uintptr_t libvirtStart;
     uintptr_t libvirtEnd;
 } gmemProcess;
 
+/* Of this thread's call, for the child that libvirt forks off it. */
+static __thread bool gmemProcessOrdinary;
+
 static bool
 gmemProcessIsOurEntry(const char *entry, size_t length)
 {
-    static const char *const names[] = {GMEM_LIBRARY_NAME, GMEM_SHIM_NAME};
+    static const char *const names[] = {GMEM_LIBRARY_NAME, GMEM_SHIM_NAME, GMEM_VHOST_USER_NAME};
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(names); i++) {
@@ -86,7 +91,8 @@ gmemProcessPreloadWithout(const char *value)
 }
 
 static int
-gmemProcessFindLibvirt(struct dl_phdr_info *info, size_t size G_GNUC_UNUSED,
+gmemProcessFindLibvirt(struct dl_phdr_info *info,
+                       size_t size G_GNUC_UNUSED,
                        void *data G_GNUC_UNUSED)
 {
     const char *name = strrchr(info->dlpi_name, '/');
@@ -126,23 +132,28 @@ gmemProcessFindDaemon(void)
     return false;
 }
 
+/* The absolute path of another of the project's libraries, @name: in the subdirectory @source of
+ * the build tree where this library was loaded out of one, else where it is @installed. */
 static void
-gmemProcessFindShim(void)
+gmemProcessFindLibrary(const char *source,
+                       const char *name,
+                       const char *installed,
+                       char found[PATH_MAX])
 {
     char path[PATH_MAX];
     Dl_info info;
     char *slash;
 
-    g_strlcpy(gmemProcess.shim, GMEM_SHIM_INSTALLED, sizeof(gmemProcess.shim));
+    g_snprintf(found, PATH_MAX, "%s/%s", installed, name);
     if (dladdr(&gmemProcess, &info) == 0 || realpath(info.dli_fname, path) == NULL)
         return;
     slash = strrchr(path, '/');
     *slash = '\0';
     if (g_str_has_suffix(path, GMEM_DRIVER_IN_BUILD_TREE)) {
         slash = strrchr(path, '/');
-        if ((size_t)snprintf(gmemProcess.shim, sizeof(gmemProcess.shim), "%.*s/shim/%s",
-                             (int)(slash - path), path, GMEM_SHIM_NAME) >= sizeof(gmemProcess.shim))
-            gmemProcess.shim[0] = '\0';
+        if (snprintf(found, PATH_MAX, "%.*s/%s/%s", (int)(slash - path), path, source, name) >=
+            PATH_MAX)
+            found[0] = '\0';
     }
 }
 
@@ -160,16 +171,18 @@ gmemProcessLeaveEnvironment(void)
         unsetenv("LD_PRELOAD");
 }
 
-/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no libvirt.
- * The first of this library's constructors (0 to 100 are the C library's), for others ask what kind
- * of process this is. */
+/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no
+ * libvirt. The first of this library's constructors (0 to 100 are the C library's), for others ask
+ * what kind of process this is. */
 __attribute__((constructor(101))) static void
 gmemProcessInit(void)
 {
     int saved = errno;
 
     gmemProcess.daemon = gmemProcessFindDaemon();
-    gmemProcessFindShim();
+    gmemProcessFindLibrary("shim", GMEM_SHIM_NAME, GMEM_SHIM_DIRECTORY, gmemProcess.shim);
+    gmemProcessFindLibrary("vhostuser", GMEM_VHOST_USER_NAME, GMEM_SHIM_DIRECTORY,
+                           gmemProcess.vhostUser);
     dl_iterate_phdr(gmemProcessFindLibvirt, NULL);
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
     if (gmemReal()->virSetError == NULL) {
@@ -194,6 +207,24 @@ const char *
 gmemProcessShimPath(void)
 {
     return gmemProcess.shim;
+}
+
+const char *
+gmemProcessVhostUserPath(void)
+{
+    return gmemProcess.vhostUser;
+}
+
+void
+gmemProcessSetStartsOrdinary(bool ordinary)
+{
+    gmemProcessOrdinary = ordinary;
+}
+
+bool
+gmemProcessStartsOrdinary(void)
+{
+    return gmemProcessOrdinary;
 }
 
 bool

@@ -11,6 +11,17 @@ bool gmemProcessIsDaemon(void);
  * was loaded out of one, else the installed one. Whether the file exists is not looked at. */
 const char *gmemProcessShimPath(void);
 
+/* gmemProcessVhostUserPath: the same for vhost-user-gmem.so. */
+const char *gmemProcessVhostUserPath(void);
+
+/* gmemProcessSetStartsOrdinary: whether the call that this thread is in starts a domain that is known
+ * to have no private memory. Each interposed call begins with false. */
+void gmemProcessSetStartsOrdinary(bool ordinary);
+
+/* gmemProcessStartsOrdinary: what was set last; false also in a thread that no client's call is in
+ * (autostart). Takes no lock: it is asked in the child between fork and exec. */
+bool gmemProcessStartsOrdinary(void);
+
 /* gmemProcessCallerIsLibvirt: whether a return address lies in libvirt.so. Takes no lock, unlike
  * dladdr(): it is asked in the child between fork and exec. */
 bool gmemProcessCallerIsLibvirt(const void *address);

@@ -96,6 +96,7 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
         return 0;
     }
     if (!gmemRaiseConcerns(xml)) {
+        gmemProcessSetStartsOrdinary(true);
         free(xml);
         return 0;
     }

@@ -40,6 +40,7 @@ SOURCE = os.environ.get('GMEM_SOURCE', os.path.dirname(os.path.dirname(HERE)))
 BUILD = os.environ.get('GMEM_BUILD', os.path.join(SOURCE, 'build'))
 LIBRARY = os.path.join(BUILD, 'src/driver/libvirt-gmem.so')
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
+VHOST_USER = os.path.join(BUILD, 'src/vhostuser/vhost-user-gmem.so')
 GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
 GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # a page's KiB, what of it
@@ -453,18 +454,18 @@ class Sandbox:
         return process
 
     def tree(self, shim_mode=0o755):
-        """A copy of the build tree's two libraries that any user may read: the library's path.
+        """A copy of the build tree's libraries that any user may read: the library's path.
 
         @shim_mode: None leaves the shim out."""
         top = tempfile.mkdtemp(prefix='tree', dir=self.root)
         os.chmod(top, 0o755)
-        for part, source in (('driver', LIBRARY), ('shim', SHIM)):
+        for part, source in (('driver', LIBRARY), ('shim', SHIM), ('vhostuser', VHOST_USER)):
             directory = os.path.join(top, 'src', part)
             os.makedirs(directory, 0o755)
             copy = os.path.join(directory, os.path.basename(source))
-            if source == LIBRARY or shim_mode is not None:
+            if source != SHIM or shim_mode is not None:
                 shutil.copyfile(source, copy)
-                os.chmod(copy, 0o755 if source == LIBRARY else shim_mode)
+                os.chmod(copy, 0o755 if source != SHIM else shim_mode)
         return os.path.join(top, 'src', 'driver', os.path.basename(LIBRARY))
 
     def open_kvm(self):

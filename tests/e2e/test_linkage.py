@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 
-from gmem_rig import (KIB, LIBRARY, QEMU, SHIM, SOURCE, DaemonRig, EmbedRig, Suite, domain, library,
-                      need_guest_memfd, need_root, wait_for)
+from gmem_rig import (KIB, LIBRARY, QEMU, SHIM, SOURCE, VHOST_USER, DaemonRig, EmbedRig, Suite, domain,
+                      library, need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -54,6 +54,12 @@ def _(check):
 @suite.test('qemu-gmem.so exports the interposed functions and nothing else')
 def _(check):
     check.equal(exports(SHIM), interposed('src/shim/qemu-gmem.syms'), 'exports')
+
+
+@suite.test('vhost-user-gmem.so exports lseek and nothing else, and needs the C library alone')
+def _(check):
+    check.equal(exports(VHOST_USER), {'lseek', 'lseek64'}, 'exports')
+    check.equal(needed(VHOST_USER), ['libc.so.6'], 'NEEDED')
 
 
 @suite.test('libvirt.so.0 is needed, and nothing private of it')
