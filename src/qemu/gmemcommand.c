@@ -29,29 +29,12 @@
 /* The change of lowering that is about preallocation. */
 #define GMEM_ALLOCATION_PATH "memoryBacking/allocation/@mode"
 
-/* The host nodes that a backend is bound to, as they are written; NULL: none. */
-static char *
-gmemBackendNodes(const gmemBackend *backend)
-{
-    g_autoptr(gmemJSONGen) gen = NULL;
-    gmemJSON *nodes;
-
-    if (backend->props.json == NULL)
-        return gmemPropsGet(&backend->props, "host-nodes");
-    nodes = gmemJSONGet(backend->props.json, "host-nodes");
-    if (nodes == NULL)
-        return NULL;
-    gen = gmemJSONGenNew();
-    gmemJSONGenValue(gen, nodes);
-    return gmemJSONGenFinish(gen);
-}
-
 /* How @backend is bound to host nodes, in a form that can be compared. */
 static char *
 gmemBackendBinding(const gmemBackend *backend)
 {
     g_autofree char *policy = gmemPropsGet(&backend->props, "policy");
-    g_autofree char *nodes = gmemBackendNodes(backend);
+    g_autofree char *nodes = gmemPropsGetList(&backend->props, "host-nodes");
 
     return g_strdup_printf("%s %s", policy != NULL ? policy : "", nodes != NULL ? nodes : "");
 }
@@ -110,7 +93,7 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 static const char *
 gmemBackendText(const gmemBackend *backend, char *const *edits)
 {
-    return edits[backend->index] != NULL ? edits[backend->index] : backend->props.text;
+    return edits[backend->index] != NULL ? edits[backend->index] : backend->props.keyval.text;
 }
 
 /* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
@@ -263,9 +246,9 @@ gmemEmitShimConfig(const gmemCommandLine *line, const gmemCommand *command)
     size_t n = 0;
     size_t i;
 
-    parts[n++] = g_strdup_printf("version=%d,mode=%s,backends=%zu,ram=%llu",
-                                 GMEM_SHIM_CONFIG_VERSION, gmemModeToString(command->mode),
-                                 command->nbackends, command->ramSize);
+    parts[n++] =
+        g_strdup_printf("version=%d,mode=%s,backends=%zu,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
+                        gmemModeToString(command->mode), command->nbackends, command->ramSize);
     if (command->mode == GMEM_MODE_CONVERTIBLE)
         parts[n++] = g_strdup("start=shared");
     for (i = 0; command->mode == GMEM_MODE_CONVERTIBLE && i < line->nbackends; i++) {
@@ -273,9 +256,9 @@ gmemEmitShimConfig(const gmemCommandLine *line, const gmemCommand *command)
         unsigned long long size = 0;
 
         if (gmemPropsGetSize(&backend->props, "size", &size))
-            parts[n++] = g_strdup_printf("%s=%s:%llu",
-                                         backend->use == GMEM_USE_RAM ? "backend" : "other",
-                                         backend->id, size);
+            parts[n++] =
+                g_strdup_printf("%s=%s:%llu", backend->use == GMEM_USE_RAM ? "backend" : "other",
+                                backend->id, size);
     }
     return g_strjoinv(",", parts);
 }
@@ -287,9 +270,8 @@ gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
     g_autofree char *suspend = NULL;
 
     if (command->mode == GMEM_MODE_CONVERTIBLE && line->suspend == NULL)
-        suspend = g_strdup_printf("%s.disable_s3=1", strstr(line->machineType, "q35") != NULL
-                                                         ? "ICH9-LPC"
-                                                         : "PIIX4_PM");
+        suspend = g_strdup_printf(
+            "%s.disable_s3=1", strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
     edits[line->pair + 1] = gmemEmitShimConfig(line, command);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");

@@ -84,20 +84,16 @@ gmemReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, GError **er
 static int
 gmemReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
-    const char *text = option->value;
-    bool first = true;
+    g_auto(gmemProps) props = {0};
     char *name, *value;
 
-    if (text == NULL || text[0] == '{')
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot read the value of QEMU's option '-%s %s'"), option->name,
-                            text != NULL ? text : "");
+    if (gmemPropsInit(&props, option, GMEM_PROPS_KEYVAL, "type", error) < 0)
+        return -1;
     if (line->machine == 0)
         line->machine = option->index + 1;
-    while (gmemKeyvalNext(&text, first ? "type" : NULL, &name, &value)) {
+    while (gmemKeyvalNext(&props.keyval, &name, &value) > 0) {
         g_autofree char *key = g_strdelimit(name, "_", '-');
 
-        first = false;
         if (strcmp(key, "type") == 0) {
             gmemCommandLineReplace(&line->machineType, g_steal_pointer(&value));
         } else if (strcmp(key, "memory-backend") == 0) {
@@ -132,7 +128,7 @@ gmemReadAccel(gmemCommandLine *line, const gmemArgvOption *option, GError **erro
     g_auto(gmemProps) props = {0};
     g_autofree char *accel = NULL;
 
-    if (gmemPropsInit(&props, option, "accel", error) < 0)
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS, "accel", error) < 0)
         return -1;
     accel = gmemPropsGet(&props, "accel");
     if (g_strcmp0(accel, "kvm") != 0)
@@ -165,7 +161,7 @@ gmemReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GError **error
     g_autofree char *mem = NULL;
     char *memdev;
 
-    if (gmemPropsInit(&props, option, "type", error) < 0)
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS, "type", error) < 0)
         return -1;
     type = gmemPropsGet(&props, "type");
     if (g_strcmp0(type, "node") != 0)
@@ -197,9 +193,7 @@ gmemReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     g_auto(gmemProps) props = {0};
     g_autofree char *type = NULL;
 
-    if (option->value != NULL && strstr(option->value, "vhost-") == NULL)
-        return 0;
-    if (gmemPropsInit(&props, option, "type", error) < 0)
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS_OR_JSON, "type", error) < 0)
         return -1;
     type = gmemPropsGet(&props, "type");
     gmemReadShared(line, option->name, type);
@@ -215,12 +209,7 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     char *memdev;
     gmemUse use;
 
-    /* Most devices have nothing to do with memory, and their JSON need not be parsed. */
-    if (option->value != NULL && strstr(option->value, "dimm") == NULL &&
-        strstr(option->value, "mem") == NULL && strstr(option->value, "vfio") == NULL &&
-        strstr(option->value, "vhost-") == NULL && strchr(option->value, '\\') == NULL)
-        return 0;
-    if (gmemPropsInit(&props, option, "driver", error) < 0)
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS_OR_JSON, "driver", error) < 0)
         return -1;
     driver = gmemPropsGet(&props, "driver");
     id = gmemPropsGet(&props, "id");
@@ -256,7 +245,7 @@ gmemReadObject(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     g_autofree char *id = NULL;
     gmemBackend *backend;
 
-    if (gmemPropsInit(&props, option, "qom-type", error) < 0)
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", error) < 0)
         return -1;
     type = gmemPropsGet(&props, "qom-type");
     id = gmemPropsGet(&props, "id");

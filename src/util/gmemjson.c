@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemjson.c: JSON through yajl: parse with a bound on nesting, write in libvirt's compact form. */
+/* gmemjson.c: JSON through yajl: parse with a bound on nesting, write in libvirt's compact form.
+ *
+ * QEMU's own dialect (the comment at the top of its qobject/json-lexer.c) is turned into strict
+ * JSON first. Beyond RFC 8259 it has strings in single quotes and the escape \'; it lacks
+ * noncharacters, raw or escaped, an exponent behind a lone zero, and member names given twice.
+ * U+0000 is the bytes C0 80. What yajl has beyond RFC 8259, comments and two more kinds of space,
+ * is refused here. */
 
 #include "gmemjson.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+
+/* QEMU's MAX_NESTING. */
+#define GMEM_JSON_QEMU_DEPTH_MAX 1024
 
 void
 gmemJSONFree(gmemJSON *json)
@@ -22,7 +32,7 @@ gmemJSONGenFree(gmemJSONGen *gen)
 
 /* Brackets inside strings do not nest; everything else about the grammar is yajl's business. */
 static bool
-gmemJSONTooDeep(const char *text)
+gmemJSONTooDeep(const char *text, unsigned int depthMax)
 {
     unsigned int depth = 0;
     bool string = false;
@@ -36,7 +46,7 @@ gmemJSONTooDeep(const char *text)
         } else if (*text == '"') {
             string = true;
         } else if (*text == '{' || *text == '[') {
-            if (++depth > GMEM_JSON_DEPTH_MAX)
+            if (++depth > depthMax)
                 return true;
         } else if ((*text == '}' || *text == ']') && depth > 0) {
             depth--;
@@ -45,21 +55,148 @@ gmemJSONTooDeep(const char *text)
     return false;
 }
 
-gmemJSON *
-gmemJSONParse(const char *text, GError **error)
+static gmemJSON *
+gmemJSONParseTo(const char *text, unsigned int depthMax, GError **error)
 {
     char reason[256] = "";
     gmemJSON *json;
 
-    if (gmemJSONTooDeep(text)) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("JSON nested deeper than %d levels"),
-                     GMEM_JSON_DEPTH_MAX);
+    if (gmemJSONTooDeep(text, depthMax)) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("JSON nested deeper than %u levels"),
+                     depthMax);
         return NULL;
     }
     json = yajl_tree_parse(text, reason, sizeof(reason));
     if (json == NULL)
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("malformed JSON: %s"),
                      reason[0] != '\0' ? g_strchomp(reason) : _("no value"));
+    return json;
+}
+
+gmemJSON *
+gmemJSONParse(const char *text, GError **error)
+{
+    return gmemJSONParseTo(text, GMEM_JSON_DEPTH_MAX, error);
+}
+
+/* Four hexadecimal digits; -1: they are not. */
+static int
+gmemJSONHex(const char *text)
+{
+    int value = 0;
+    size_t i;
+
+    for (i = 0; i < 4; i++) {
+        if (!g_ascii_isxdigit(text[i]))
+            return -1;
+        value = value * 16 + g_ascii_xdigit_value(text[i]);
+    }
+    return value;
+}
+
+/* The character at @text, in QEMU's terms, and its @length there; -1: it is not allowed. Of an
+ * escape without 'u' it is the letter. */
+static int
+gmemJSONCharacter(const char *text, size_t *length)
+{
+    gunichar code;
+    int low;
+
+    if (text[0] == '\\' && text[1] != 'u') {
+        *length = 2;
+        return text[1] != '\0' && strchr("\"'\\/bfnrt", text[1]) != NULL ? text[1] : -1;
+    }
+    *length = 2;
+    if (strncmp(text, "\xC0\x80", 2) == 0)
+        return 0;
+    if (text[0] == '\\') {
+        *length = 6;
+        code = (gunichar)gmemJSONHex(text + 2);
+        low = code >> 10 == 0xD800 >> 10 && text[6] == '\\' && text[7] == 'u'
+                  ? gmemJSONHex(text + 8)
+                  : -1;
+        if (low >> 10 == 0xDC00 >> 10) {
+            *length = 12;
+            code = 0x10000 + ((code & 0x3FF) << 10) + ((gunichar)low & 0x3FF);
+        }
+    } else {
+        code = g_utf8_get_char_validated(text, -1);
+        *length = (size_t)g_unichar_to_utf8(code <= 0x10FFFF ? code : 0, NULL);
+        if (code < ' ')
+            return -1;
+    }
+    if (code > 0x10FFFF || code >> 11 == 0xD800 >> 11 || (code & 0xFFFE) == 0xFFFE ||
+        (code >= 0xFDD0 && code <= 0xFDEF))
+        return -1;
+    return (int)code;
+}
+
+/* A string of QEMU's at *@in, quotes included, as strict JSON at *@out; both are moved on. */
+static bool
+gmemJSONString(const char **in, char **out)
+{
+    const char quote = *(*in)++;
+
+    *(*out)++ = '"';
+    while (**in != quote) {
+        size_t length;
+        int code = gmemJSONCharacter(*in, &length);
+
+        if (code < 0)
+            return false;
+        if (code == 0)
+            *out = g_stpcpy(*out, "\xC0\x80");
+        else if (code == '"')
+            *out = g_stpcpy(*out, "\\\"");
+        else if (code == '\'')
+            *(*out)++ = '\'';
+        else
+            *out = (char *)memcpy(*out, *in, length) + length;
+        *in += length;
+    }
+    *(*out)++ = '"';
+    (*in)++;
+    return true;
+}
+
+/* Strict JSON of QEMU's; NULL where QEMU's lexer refuses it, or yajl's takes more. */
+static char *
+gmemJSONFromQEMU(const char *text)
+{
+    static const char outside[] = "{}[],:-+.0123456789Eabcdefghijklmnopqrstuvwxyz \t\n\r";
+    g_autofree char *strict = g_malloc(2 * strlen(text) + 1);
+    char *out = strict;
+    char before = '\0';
+
+    while (*text != '\0') {
+        if (*text == '"' || *text == '\'') {
+            if (!gmemJSONString(&text, &out))
+                return NULL;
+            before = '"';
+            continue;
+        }
+        if (strchr(outside, *text) == NULL)
+            return NULL;
+        if (*text == '0' && (text[1] | 0x20) == 'e' && !g_ascii_isdigit(before) && before != '.')
+            return NULL;
+        before = *text;
+        *out++ = *text++;
+    }
+    *out = '\0';
+    return g_steal_pointer(&strict);
+}
+
+gmemJSON *
+gmemJSONParseQEMU(const char *text)
+{
+    g_autofree char *strict = gmemJSONFromQEMU(text);
+    gmemJSON *json;
+
+    json = strict != NULL ? gmemJSONParseTo(strict, GMEM_JSON_QEMU_DEPTH_MAX, NULL) : NULL;
+    if (json != NULL && gmemJSONHasDuplicates(json)) {
+        gmemJSONFree(json);
+        return NULL;
+    }
     return json;
 }
 
@@ -103,20 +240,44 @@ gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value)
     return true;
 }
 
-bool
-gmemJSONHasDuplicates(gmemJSON *object)
+static int
+gmemJSONCompare(const void *a, const void *b)
 {
-    size_t i, j;
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
-    if (!YAJL_IS_OBJECT(object))
-        return false;
-    for (i = 0; i < object->u.object.len; i++) {
-        for (j = i + 1; j < object->u.object.len; j++) {
-            if (strcmp(object->u.object.keys[i], object->u.object.keys[j]) == 0)
-                return true;
-        }
+/* Sorted, because the text may be a client's, and long. */
+static bool
+gmemJSONHasTwice(const char *const *keys, size_t n)
+{
+    g_autofree const char **sorted = g_new(const char *, n);
+    size_t i;
+
+    for (i = 0; i < n; i++)
+        sorted[i] = keys[i];
+    if (n > 1)
+        qsort(sorted, n, sizeof(*sorted), gmemJSONCompare);
+    for (i = 1; i < n; i++) {
+        if (strcmp(sorted[i - 1], sorted[i]) == 0)
+            return true;
     }
     return false;
+}
+
+bool
+gmemJSONHasDuplicates(gmemJSON *json)
+{
+    size_t i;
+
+    for (i = 0; YAJL_IS_OBJECT(json) && i < json->u.object.len; i++) {
+        if (gmemJSONHasDuplicates(json->u.object.values[i]))
+            return true;
+    }
+    for (i = 0; YAJL_IS_ARRAY(json) && i < json->u.array.len; i++) {
+        if (gmemJSONHasDuplicates(json->u.array.values[i]))
+            return true;
+    }
+    return YAJL_IS_OBJECT(json) && gmemJSONHasTwice(json->u.object.keys, json->u.object.len);
 }
 
 gmemJSONGen *

@@ -31,6 +31,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemJSONGen, gmemJSONGenFree)
 gmemJSON *gmemJSONParse(const char *text, GError **error);
 
 /**
+ * gmemJSONParseQEMU:
+ * @text: the same in QEMU's dialect, as on its command line
+ *
+ * Returns the tree, or NULL for what QEMU refuses. Takes no lock.
+ */
+gmemJSON *gmemJSONParseQEMU(const char *text);
+
+/**
  * gmemJSONGet:
  *
  * Returns @object's member @name, of whatever type, or NULL (also when @object is no object).
@@ -48,8 +56,8 @@ bool gmemJSONGetBool(gmemJSON *object, const char *name);
 /* gmemJSONGetSize: member @name as a non-negative integer (bytes, for sizes) into @value. */
 bool gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value);
 
-/* gmemJSONHasDuplicates: whether an object's member name occurs twice at its top level. */
-bool gmemJSONHasDuplicates(gmemJSON *object);
+/* gmemJSONHasDuplicates: whether a member's name occurs twice in @json, or in an object inside. */
+bool gmemJSONHasDuplicates(gmemJSON *json);
 
 /* gmemJSONGenNew: a generator of compact UTF-8 text that does not escape '/', like libvirt's. */
 gmemJSONGen *gmemJSONGenNew(void);

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemprops.c: the properties that an option of QEMU's has, as key=value,… or as JSON. */
+/* gmemprops.c: the properties of a QEMU option, as key=value,… or as JSON.
+ *
+ * Both parsers of key=value,… take the first word for the value of an implied key where it has no
+ * '=', a doubled comma for one comma of a value, and of a key that is given twice the last value.
+ * Of the two, QemuOpts (QEMU's util/qemu-option.c) takes any key, takes one alone for a boolean,
+ * and of "id" the first value, which has to be an identifier. keyval (util/keyval.c) requires '='
+ * after every other key, ends an implied value at the first comma, and has keys with a structure:
+ * "a.b=", "list.0=". Whether all of them make one structure is left to QEMU. */
 
 #include "gmemprops.h"
 
@@ -7,6 +14,9 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+
+/* QEMU's limit for each part of a key. */
+#define GMEM_KEYVAL_PART_MAX 127
 
 void
 gmemPropsClear(gmemProps *props)
@@ -16,71 +26,171 @@ gmemPropsClear(gmemProps *props)
 }
 
 bool
-gmemKeyvalNext(const char **text, const char *implied, char **key, char **value)
+gmemPropsIsId(const char *value)
 {
-    const char *end = *text + strcspn(*text, "=,");
-    char *out;
-
-    if (**text == '\0')
+    if (!g_ascii_isalpha(*value))
         return false;
-    if (*end == '=') {
-        *key = g_strndup(*text, (size_t)(end - *text));
-        *text = end + 1;
-    } else if (implied != NULL) {
-        *key = g_strdup(implied);
-    } else {
-        *key = g_strndup(*text, (size_t)(end - *text));
-        *value = g_strdup("on");
-        *text = *end == ',' ? end + 1 : end;
-        return true;
-    }
-    *value = out = g_malloc(strlen(*text) + 1);
-    for (; **text != '\0'; (*text)++) {
-        if (**text == ',' && *++*text != ',')
-            break;
-        *out++ = **text;
-    }
-    *out = '\0';
-    return true;
+    while (g_ascii_isalnum(*value) || *value == '-' || *value == '.' || *value == '_')
+        value++;
+    return *value == '\0';
 }
 
-/* The value of @key, the last where it is given more than once; NULL where it is not there. */
-static char *
-gmemKeyvalGet(const char *text, const char *implied, const char *key)
+/* Whether @key is one of keyval's: parts with dots between them, each a name (a letter, then
+ * letters, digits, '-' and '_', in front of which may be a vendor's "__com.example_") or, but for
+ * the first, a number. */
+static bool
+gmemKeyvalIsKey(const char *key, size_t length)
 {
+    const char *end = key + length;
+    const char *part = key;
+
+    for (;;) {
+        const char *at = part;
+
+        if (part != key && g_ascii_isdigit(*at)) {
+            while (at < end && g_ascii_isdigit(*at))
+                at++;
+        } else {
+            if (strncmp(at, "__", 2) == 0) {
+                for (at += 2; at < end && (g_ascii_isalnum(*at) || *at == '-' || *at == '.'); at++)
+                    continue;
+                if (at == end || *at++ != '_')
+                    return false;
+            }
+            if (at == end || !g_ascii_isalpha(*at))
+                return false;
+            while (at < end && (g_ascii_isalnum(*at) || *at == '-' || *at == '_'))
+                at++;
+        }
+        if (at - part > GMEM_KEYVAL_PART_MAX || (at < end && *at != '.'))
+            return false;
+        if (at == end)
+            return true;
+        part = at + 1;
+    }
+}
+
+/* The value at *@text, which is moved behind it and its comma. */
+static char *
+gmemKeyvalValue(const char **text)
+{
+    const char *end = *text;
+    char *value, *out;
+
+    while (*end != '\0' && (*end != ',' || end[1] == ','))
+        end += *end == ',' ? 2 : 1;
+    value = out = g_malloc((size_t)(end - *text) + 1);
+    for (; *text < end; *text += **text == ',' ? 2 : 1)
+        *out++ = **text;
+    *out = '\0';
+    if (**text == ',')
+        (*text)++;
+    return value;
+}
+
+int
+gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value)
+{
+    size_t length = strcspn(keyval->text, "=,");
+    bool assigned = keyval->text[length] == '=';
+    const char *implied = keyval->implied;
+
+    if (keyval->text[0] == '\0')
+        return 0;
+    keyval->implied = NULL;
+    if (!assigned && implied != NULL && (keyval->opts || length > 0)) {
+        *key = g_strdup(implied);
+        *value = keyval->opts ? gmemKeyvalValue(&keyval->text) : g_strndup(keyval->text, length);
+        if (!keyval->opts)
+            keyval->text += length + (keyval->text[length] == ',' ? 1 : 0);
+        return 1;
+    }
+    if (!keyval->opts && (!assigned || !gmemKeyvalIsKey(keyval->text, length)))
+        return -1;
+    *key = g_strndup(keyval->text, length);
+    keyval->text += length;
+    if (assigned) {
+        keyval->text++;
+        *value = gmemKeyvalValue(&keyval->text);
+        return 1;
+    }
+    if (*keyval->text == ',')
+        keyval->text++;
+    *value = g_strdup(g_str_has_prefix(*key, "no") ? "off" : "on");
+    if (g_str_has_prefix(*key, "no"))
+        memmove(*key, *key + 2, length - 1);
+    return 1;
+}
+
+/* The value of @key that counts; NULL where it is not there. */
+static char *
+gmemKeyvalGet(gmemKeyval keyval, const char *key)
+{
+    bool first = keyval.opts && strcmp(key, "id") == 0;
     char *found = NULL;
-    bool first = true;
     char *name, *value;
 
-    while (gmemKeyvalNext(&text, first ? implied : NULL, &name, &value)) {
-        if (strcmp(name, key) == 0) {
+    while (gmemKeyvalNext(&keyval, &name, &value) > 0) {
+        if (strcmp(name, key) == 0 && (found == NULL || !first)) {
             g_free(found);
             found = g_steal_pointer(&value);
         }
         g_free(name);
         g_free(value);
-        first = false;
     }
     return found;
 }
 
-int
-gmemPropsInit(gmemProps *props, const gmemArgvOption *option, const char *implied, GError **error)
+/* Whether all of it can be read. */
+static bool
+gmemKeyvalIsValid(gmemKeyval keyval)
 {
-    props->text = option->value;
-    props->implied = implied;
+    g_autofree char *id = keyval.opts ? gmemKeyvalGet(keyval, "id") : NULL;
+    char *name, *value;
+    int rc;
+
+    while ((rc = gmemKeyvalNext(&keyval, &name, &value)) > 0) {
+        g_free(name);
+        g_free(value);
+    }
+    return rc == 0 && (id == NULL || gmemPropsIsId(id));
+}
+
+int
+gmemPropsInit(gmemProps *props,
+              const gmemArgvOption *option,
+              gmemPropsNotation notation,
+              const char *implied,
+              GError **error)
+{
+    bool json = notation == GMEM_PROPS_OPTS_OR_JSON || notation == GMEM_PROPS_KEYVAL_OR_JSON;
+    bool opts = notation == GMEM_PROPS_OPTS || notation == GMEM_PROPS_OPTS_OR_JSON;
+
     if (option->value == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the option '-%s' at the end of QEMU's command line has no value"),
                             option->name);
-    if (option->value[0] != '{')
-        return 0;
-    props->json = gmemJSONParse(option->value, NULL);
-    if (props->json == NULL || gmemJSONHasDuplicates(props->json))
+    props->keyval = (gmemKeyval){option->value, implied, opts};
+    if (option->value[0] == '{' && json)
+        props->json = gmemJSONParseQEMU(option->value);
+    if (option->value[0] == '{' ? props->json == NULL : !gmemKeyvalIsValid(props->keyval))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("cannot read the value of QEMU's option '-%s %s'"), option->name,
                             option->value);
     return 0;
+}
+
+/* The spelling of a scalar; an empty string for anything else. */
+static char *
+gmemPropsSpelling(gmemJSON *value)
+{
+    if (YAJL_IS_STRING(value))
+        return g_strdup(YAJL_GET_STRING(value));
+    if (YAJL_IS_NUMBER(value))
+        return g_strdup(YAJL_GET_NUMBER(value));
+    if (YAJL_IS_TRUE(value) || YAJL_IS_FALSE(value))
+        return g_strdup(YAJL_IS_TRUE(value) ? "on" : "off");
+    return g_strdup("");
 }
 
 char *
@@ -89,17 +199,45 @@ gmemPropsGet(const gmemProps *props, const char *key)
     gmemJSON *value;
 
     if (props->json == NULL)
-        return gmemKeyvalGet(props->text, props->implied, key);
+        return gmemKeyvalGet(props->keyval, key);
     value = gmemJSONGet(props->json, key);
-    if (value == NULL)
+    return value != NULL ? gmemPropsSpelling(value) : NULL;
+}
+
+/* Both forms of a list in key=value,…: "key=0-3" and "key.0=0,key.1=1". */
+static char *
+gmemKeyvalGetList(gmemKeyval keyval, const char *key)
+{
+    char *list = g_malloc0(strlen(keyval.text) + 2);
+    const size_t length = strlen(key);
+    char *end = list;
+    char *name, *value;
+
+    while (gmemKeyvalNext(&keyval, &name, &value) > 0) {
+        if (strncmp(name, key, length) == 0 && (name[length] == '\0' || name[length] == '.'))
+            end = g_stpcpy(g_stpcpy(g_stpcpy(g_stpcpy(end, name), "="), value), ",");
+        g_free(name);
+        g_free(value);
+    }
+    if (end == list)
+        g_clear_pointer(&list, g_free);
+    return list;
+}
+
+char *
+gmemPropsGetList(const gmemProps *props, const char *key)
+{
+    g_autoptr(gmemJSONGen) gen = NULL;
+    gmemJSON *list;
+
+    if (props->json == NULL)
+        return gmemKeyvalGetList(props->keyval, key);
+    list = gmemJSONGet(props->json, key);
+    if (list == NULL)
         return NULL;
-    if (YAJL_IS_STRING(value))
-        return g_strdup(YAJL_GET_STRING(value));
-    if (YAJL_IS_NUMBER(value))
-        return g_strdup(YAJL_GET_NUMBER(value));
-    if (YAJL_IS_TRUE(value) || YAJL_IS_FALSE(value))
-        return g_strdup(YAJL_IS_TRUE(value) ? "on" : "off");
-    return g_strdup("");
+    gen = gmemJSONGenNew();
+    gmemJSONGenValue(gen, list);
+    return gmemJSONGenFinish(gen);
 }
 
 bool
@@ -143,4 +281,42 @@ gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long long *si
         return false;
     *size = number << shift;
     return true;
+}
+
+static char *
+gmemPropsFindJSON(gmemJSON *json, const char *key, bool (*match)(const char *value))
+{
+    char *found = NULL;
+    size_t i;
+
+    for (i = 0; found == NULL && YAJL_IS_OBJECT(json) && i < json->u.object.len; i++) {
+        gmemJSON *value = json->u.object.values[i];
+
+        if (YAJL_IS_STRING(value) && strcmp(json->u.object.keys[i], key) == 0 &&
+            match(YAJL_GET_STRING(value)))
+            return g_strdup(YAJL_GET_STRING(value));
+        found = gmemPropsFindJSON(value, key, match);
+    }
+    for (i = 0; found == NULL && YAJL_IS_ARRAY(json) && i < json->u.array.len; i++)
+        found = gmemPropsFindJSON(json->u.array.values[i], key, match);
+    return found;
+}
+
+char *
+gmemPropsFind(const gmemProps *props, const char *key, bool (*match)(const char *value))
+{
+    g_autofree char *suffix = g_strconcat(".", key, NULL);
+    gmemKeyval keyval = props->keyval;
+    char *found = NULL;
+    char *name, *value;
+
+    if (props->json != NULL)
+        return gmemPropsFindJSON(props->json, key, match);
+    while (found == NULL && gmemKeyvalNext(&keyval, &name, &value) > 0) {
+        if ((strcmp(name, key) == 0 || g_str_has_suffix(name, suffix)) && match(value))
+            found = g_steal_pointer(&value);
+        g_free(name);
+        g_free(value);
+    }
+    return found;
 }

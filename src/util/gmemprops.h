@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemprops.h: the properties that an option of QEMU's has, as key=value,… or as JSON. */
+/* gmemprops.h: the properties of a QEMU option, as key=value,… or as JSON. */
 #pragma once
 
 #include <glib.h>
@@ -8,24 +8,42 @@
 #include "gmemargv.h"
 #include "gmemjson.h"
 
-/* The value of an option that has properties, in either notation. */
+/* QEMU has two parsers of key=value,… and some options also take JSON: a value that begins with
+ * '{'. Where that is not listed, such a value is refused. */
+typedef enum {
+    GMEM_PROPS_OPTS,           /* -accel, -drive, -global, -numa, -overcommit */
+    GMEM_PROPS_OPTS_OR_JSON,   /* -device, -netdev, -object */
+    GMEM_PROPS_KEYVAL,         /* -machine */
+    GMEM_PROPS_KEYVAL_OR_JSON, /* -blockdev */
+} gmemPropsNotation;
+
+/* Goes through key=value,…; set it up as { text, implied, opts }. */
 typedef struct {
-    const char *text;    /* as in argv, which owns it */
-    const char *implied; /* key of a first word without '=' */
-    gmemJSON *json;      /* NULL: key=value,… */
+    const char *text;    /* what is left */
+    const char *implied; /* key of a first word without '='; NULL: none */
+    bool opts;           /* QemuOpts: a key alone is "on", with "no" in front of it "off" */
+} gmemKeyval;
+
+typedef struct {
+    gmemKeyval keyval; /* its text is argv's */
+    gmemJSON *json;    /* NULL: key=value,… */
 } gmemProps;
 
 /**
  * gmemPropsInit:
  * @props: to be cleared with gmemPropsClear(), whatever is returned
- * @option: has to outlive @props
+ * @option: its value has to outlive @props
  * @implied: key of a first word without '='; NULL: none
- * @error: VIR_ERR_CONFIG_UNSUPPORTED for an option without a value, or one that cannot be read
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED for an option without a value, or with one that QEMU refuses
+ *         to read
  *
  * Like all of this file, called also in the child between fork and exec: takes no lock.
  */
-int
-gmemPropsInit(gmemProps *props, const gmemArgvOption *option, const char *implied, GError **error);
+int gmemPropsInit(gmemProps *props,
+                  const gmemArgvOption *option,
+                  gmemPropsNotation notation,
+                  const char *implied,
+                  GError **error);
 
 void gmemPropsClear(gmemProps *props);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProps, gmemPropsClear)
@@ -33,10 +51,22 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProps, gmemPropsClear)
 /**
  * gmemPropsGet:
  *
- * Returns the spelling of a property, to be freed with g_free(), or NULL where it is not there.
- * Something nested is an empty string, which is no valid value of any property asked for here.
+ * Returns the spelling of a property, to be freed with g_free(), or NULL where it is not there. A
+ * boolean of JSON is "on" or "off". Something nested is an empty string, which is no valid value of
+ * any property asked for here.
  */
 char *gmemPropsGet(const gmemProps *props, const char *key);
+
+/**
+ * gmemPropsGetList:
+ *
+ * Returns what is written for a property that is a list, in a form that can be compared, to be
+ * freed with g_free(), or NULL where it is not there.
+ */
+char *gmemPropsGetList(const gmemProps *props, const char *key);
+
+/* gmemPropsIsId: whether @value is what QEMU takes for an identifier. */
+bool gmemPropsIsId(const char *value);
 
 /* gmemPropsIsTrue: whether @value is one of QEMU's words for true. */
 bool gmemPropsIsTrue(const char *value);
@@ -50,11 +80,19 @@ int gmemPropsGetBool(const gmemProps *props, const char *key);
 bool gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long long *size);
 
 /**
- * gmemKeyvalNext:
- * @text: what is left of key=value,…; moved on
- * @implied: key of a word without '='; NULL: such a word is a boolean, and "on"
- * @key, @value: to be freed with g_free()
+ * gmemPropsFind:
+ * @key: a name, at whatever depth
+ * @match: whether a value of it is the wanted one
  *
- * Returns false at the end. A doubled comma is a comma of the value.
+ * Returns the first such value, to be freed with g_free(), or NULL.
  */
-bool gmemKeyvalNext(const char **text, const char *implied, char **key, char **value);
+char *gmemPropsFind(const gmemProps *props, const char *key, bool (*match)(const char *value));
+
+/**
+ * gmemKeyvalNext:
+ * @key, @value: to be freed with g_free(); set where 1 is returned
+ *
+ * Returns 1, 0 at the end, or -1 where QEMU refuses the rest. A doubled comma is a comma of the
+ * value.
+ */
+int gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value);
