@@ -249,8 +249,55 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     return def->carrier != NULL ? 0 : -1;
 }
 
-/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. (It
- * finds some attributes whatever their namespace.) */
+/* libvirt finds most attributes by their local name, whatever their namespace, and the first of
+ * two; others it finds in no namespace only. Which is which changes with its releases. */
+static int
+gmemDomainCheckAttributes(const xmlNode *node, GError **error)
+{
+    /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
+    static const char *const names[] = {
+        "access",  "action",  "arch",   "autodeflate", "driver", "enabled", "freePageReporting",
+        "id",      "machine", "memory", "memAccess",   "mode",   "model",   "name",
+        "nodeset", "secure",  "size",   "state",       "type",   "unit",    NULL,
+    };
+    const xmlAttr *attribute;
+
+    for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
+        if (attribute->ns == NULL || !g_strv_contains(names, (const char *)attribute->name))
+            continue;
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("attribute '%s:%s' of element <%s> is in a namespace"),
+                            (const char *)attribute->ns->prefix, (const char *)attribute->name,
+                            (const char *)node->name);
+    }
+    return 0;
+}
+
+/* The same for all of the domain but what its users keep in <metadata>, and what is in a namespace
+ * as a whole. */
+static int
+gmemDomainCheckAllAttributes(const xmlNode *root, GError **error)
+{
+    const xmlNode *node = root;
+
+    while (node != NULL) {
+        bool descend = node->type == XML_ELEMENT_NODE && (node->ns == NULL || node == root) &&
+                       !(node->parent == root && gmemXMLIs(node, "metadata"));
+
+        if (descend && gmemDomainCheckAttributes(node, error) < 0)
+            return -1;
+        if (descend && node->children != NULL) {
+            node = node->children;
+            continue;
+        }
+        while (node != root && node->next == NULL)
+            node = node->parent;
+        node = node != root ? node->next : NULL;
+    }
+    return 0;
+}
+
+/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. */
 static int
 gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
 {
@@ -258,7 +305,6 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         "memoryBacking", "memoryBacking/source", "memoryBacking/access",     "features",
         "features/smm",  "features/ioapic",      "memoryBacking/allocation",
     };
-    const xmlAttr *attribute;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(paths); i++) {
@@ -267,14 +313,6 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         if (nodes[0] != NULL && nodes[1] != NULL)
             return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"),
                                 (const char *)nodes[0]->name);
-        for (attribute = nodes[0] != NULL ? nodes[0]->properties : NULL; attribute != NULL;
-             attribute = attribute->next) {
-            if (attribute->ns != NULL)
-                return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                    _("attribute '%s:%s' of element <%s> is in a namespace"),
-                                    (const char *)attribute->ns->prefix,
-                                    (const char *)attribute->name, (const char *)nodes[0]->name);
-        }
     }
     return 0;
 }
@@ -682,7 +720,7 @@ gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
                      GMEM_CARRIER_OPTION);
         return NULL;
     }
-    if (gmemDomainCheckSingle(def, error) < 0)
+    if (gmemDomainCheckSingle(def, error) < 0 || gmemDomainCheckAllAttributes(root, error) < 0)
         return NULL;
 
     name = gmemXMLFindFirst(root, "name");

@@ -4,6 +4,7 @@
 
 #include <glib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
@@ -43,6 +44,19 @@ gmemMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
             gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE));
 }
 
+/* KiB: <memory> of the domain, as it runs or as it is defined (@xmlFlags). 0 where nobody says. */
+static unsigned long long
+gmemMemoryTotal(virDomainPtr domain, unsigned int xmlFlags)
+{
+    g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, xmlFlags);
+    g_autoptr(gmemXML) doc = xml != NULL ? gmemXMLParse(xml) : NULL;
+    xmlNode *memory = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "memory") : NULL;
+    g_autofree char *text = memory != NULL ? gmemXMLContent(memory) : NULL;
+
+    return text != NULL ? g_ascii_strtoull(text, NULL, 10) : 0;
+}
+
+/* The configuration of a running domain may have another size. */
 static int
 gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
@@ -50,9 +64,11 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int f
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    if (!gmemMemoryChangesConvertible(domain, flags))
-        return 0;
-    if (memory >= virDomainGetMaxMemory(domain))
+    if (!(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
+          gmemMemoryIsConvertible(domain, 0) && memory < gmemMemoryTotal(domain, 0)) &&
+        !(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
+          gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE) &&
+          memory < gmemMemoryTotal(domain, VIR_DOMAIN_XML_INACTIVE)))
         return 0;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
@@ -81,30 +97,63 @@ gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int 
     return -1;
 }
 
-/* The domain as its user wrote it, with @device in it; NULL where it is none of ours. libvirt adds
- * a memory device to <currentMemory>, too, so what that was says nothing. */
+/* The domain as its user wrote it; NULL where it is none of ours. */
 static char *
-gmemMemoryWithDevice(virDomainPtr domain, unsigned int flags, const char *device, bool memory)
+gmemMemoryRaised(virDomainPtr domain, unsigned int flags)
 {
     g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) plan = NULL;
-    g_autoptr(gmemXML) doc = NULL;
-    g_autoptr(gmemXMLEdit) edit = NULL;
-    xmlNode *devices, *current;
 
     virResetLastError();
-    if (xml == NULL || !gmemRaiseConcerns(xml))
-        return NULL;
-    raised = gmemRaise(xml, &plan, NULL);
-    doc = raised != NULL && plan != NULL ? gmemXMLParse(raised) : NULL;
+    if (xml != NULL && gmemRaiseConcerns(xml))
+        raised = gmemRaise(xml, &plan, NULL);
+    return plan != NULL ? g_steal_pointer(&raised) : NULL;
+}
+
+/* A document with a device in it, for a call that attaches it or (@update) puts it in the place of
+ * one that is there. libvirt goes by the name of the root, whatever its namespace. */
+typedef struct {
+    gmemXML *xml;
+    char *element; /* the text of the root, without what may stand in front of it */
+    const char *name;
+    bool memory;
+    bool update;
+    char *access; /* of a memory device: what lowering would say in it; NULL for nothing */
+} gmemMemoryDevice;
+
+static void
+gmemMemoryDeviceClear(gmemMemoryDevice *device)
+{
+    gmemXMLFree(device->xml);
+    g_free(device->element);
+    g_free(device->access);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemMemoryDevice, gmemMemoryDeviceClear)
+
+/* The domain @raised with @device in it. Which one an update is about is libvirt's to find out, and
+ * the others do not change, so the new one stands for all of its kind. libvirt adds a memory device
+ * to <currentMemory>, too, so what that was says nothing. */
+static char *
+gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device)
+{
+    g_autoptr(gmemXML) doc = gmemXMLParse(raised);
+    g_autofree char *path = g_strconcat("devices/", device->name, NULL);
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    g_autofree xmlNode **former = NULL;
+    xmlNode *devices, *current;
+    size_t i;
+
     devices = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "devices") : NULL;
     if (devices == NULL)
         return NULL;
     edit = gmemXMLEditNew(doc);
-    gmemXMLEditAppend(edit, devices, device);
+    former = gmemXMLFind(gmemXMLRoot(doc), path);
+    for (i = 0; device->update && former[i] != NULL; i++)
+        gmemXMLEditRemove(edit, former[i]);
+    gmemXMLEditAppend(edit, devices, device->element);
     current = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
-    if (memory && current != NULL)
+    if (device->memory && current != NULL)
         gmemXMLEditRemove(edit, current);
     return gmemXMLEditApply(edit, NULL);
 }
@@ -123,31 +172,67 @@ gmemMemoryAccess(const char *lowered)
     return n > 0 ? gmemXMLAttribute(devices[n - 1], "access") : NULL;
 }
 
-/* The rules of define, for the domain that the device would make. @access: out, of a memory device:
- * what lowering would say in it. */
-static int
-gmemMemoryCheckRules(
-    virDomainPtr domain, unsigned int flags, const char *device, bool memory, char **access)
+/* The rules of define and of a start. Returns the lowered XML. */
+static char *
+gmemMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
 {
-    g_autofree char *with = gmemMemoryWithDevice(domain, flags, device, memory);
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
+
+    lowered = gmemLower(xml, false, &plan, error);
+    if (lowered == NULL)
+        return NULL;
+    if (plan == NULL) {
+        /* What is well formed for itself is not in the domain's XML only where it needs entities.
+         */
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, "%s",
+                     _("a device that is attached to a domain with private memory cannot use "
+                       "entities: write them out"));
+        return NULL;
+    }
+    return gmemStartCheck(conn, plan, error) == 0 ? g_steal_pointer(&lowered) : NULL;
+}
+
+/* The device is not to blame for what is the matter with the domain anyway: the host cannot start
+ * it, say. */
+static bool
+gmemMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
+{
+    g_autoptr(GError) anyway = NULL;
+    g_autofree char *lowered = gmemMemoryJudge(conn, raised, &anyway);
+
+    return lowered == NULL && strcmp(anyway->message, error->message) == 0;
+}
+
+/* Whether the domain that @device would make could be defined, and could be started: a guest that
+ * has the device is saved as ever, and could not come back. */
+static int
+gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *device)
+{
+    virConnectPtr conn = virDomainGetConnect(domain);
+    g_autofree char *raised = gmemMemoryRaised(domain, flags);
+    g_autofree char *with = raised != NULL ? gmemMemoryWithDevice(raised, device) : NULL;
+    g_autofree char *lowered = NULL;
     GError *error = NULL;
 
     if (with == NULL)
         return 0;
-    lowered = gmemLower(with, false, &plan, &error);
-    /* What is well formed for itself is not in the domain's XML only where it needs entities. */
-    if (lowered != NULL && plan == NULL)
-        gmemErrorSet(&error, VIR_ERR_XML_ERROR, "%s",
-                     _("a device that is attached to a domain with private memory cannot use "
-                       "entities: write them out"));
+    if (gmemXMLRoot(device->xml)->ns != NULL)
+        gmemErrorSet(&error, VIR_ERR_XML_ERROR,
+                     _("a device that is attached to a domain with private memory cannot be in a "
+                       "namespace: write <%s> without"),
+                     device->name);
+    else
+        lowered = gmemMemoryJudge(conn, with, &error);
     if (error != NULL) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
+        if (!gmemMemoryIsNotNew(conn, raised, error)) {
+            gmemConnectionReport(conn, error);
+            return -1;
+        }
+        g_clear_error(&error);
     }
-    if (memory && *access == NULL)
-        *access = gmemMemoryAccess(lowered);
+    if (lowered != NULL && device->memory && device->access == NULL)
+        device->access = gmemMemoryAccess(lowered);
     return 0;
 }
 
@@ -174,41 +259,87 @@ gmemMemoryCheckHotplug(virDomainPtr domain, xmlNode *device)
 /* @lowered: out: the device for libvirt, to be freed with g_free(); NULL where it goes on as it is.
  * As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's. */
 static int
-gmemMemoryCheckAttach(virDomainPtr domain, const char *device, unsigned int flags, char **lowered)
+gmemMemoryCheckDevice(
+    virDomainPtr domain, const char *text, unsigned int flags, bool update, char **lowered)
 {
-    g_autoptr(gmemXML) doc = NULL;
+    g_auto(gmemMemoryDevice) device = {.update = update};
     g_autoptr(gmemXMLEdit) edit = NULL;
-    g_autofree char *element = NULL;
     g_autofree char *own = NULL;
-    g_autofree char *access = NULL;
-    bool live, config, memory;
+    bool live, config;
 
-    *lowered = NULL;
-    if (domain == NULL || device == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (domain == NULL || text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    doc = gmemXMLParse(device);
-    /* Without what may stand in front of it: a declaration. No XML: libvirt will say so. */
-    element = doc != NULL ? gmemXMLSlice(doc, gmemXMLRoot(doc)) : NULL;
-    if (element == NULL)
+    device.xml = gmemXMLParse(text);
+    /* No XML: libvirt will say so. */
+    if (device.xml != NULL)
+        device.element = gmemXMLSlice(device.xml, gmemXMLRoot(device.xml));
+    if (device.element == NULL)
         return 0;
-    memory = gmemXMLIs(gmemXMLRoot(doc), "memory");
+    device.name = (const char *)gmemXMLRoot(device.xml)->name;
+    device.memory = strcmp(device.name, "memory") == 0;
     live = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
     config = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
-    if (live && memory && gmemMemoryCheckHotplug(domain, gmemXMLRoot(doc)) < 0)
-        return -1;
-    if (live && gmemMemoryCheckRules(domain, 0, element, memory, &access) < 0)
-        return -1;
-    if (config &&
-        gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, element, memory, &access) < 0)
+    if ((live && device.memory && !update &&
+         gmemMemoryCheckHotplug(domain, gmemXMLRoot(device.xml)) < 0) ||
+        (live && gmemMemoryCheckRules(domain, 0, &device) < 0) ||
+        (config && gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, &device) < 0))
         return -1;
     virResetLastError();
-    own = gmemXMLAttribute(gmemXMLRoot(doc), "access");
-    if (access == NULL || own != NULL)
+    own = gmemXMLAttribute(gmemXMLRoot(device.xml), "access");
+    if (device.access == NULL || own != NULL)
         return 0;
-    edit = gmemXMLEditNew(doc);
-    gmemXMLEditSetAttribute(edit, gmemXMLRoot(doc), "access", access);
+    edit = gmemXMLEditNew(device.xml);
+    gmemXMLEditSetAttribute(edit, gmemXMLRoot(device.xml), "access", device.access);
     *lowered = gmemXMLEditApply(edit, NULL);
     return 0;
+}
+
+/* The size of a domain's memory is part of rules, and libvirt leaves <currentMemory> behind, which
+ * a convertible domain must not have below it. */
+static int
+gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
+{
+    g_autofree char *raised = NULL;
+    g_autofree char *markup = g_strdup_printf("<memory unit='KiB'>%lu</memory>", memory);
+    g_autofree char *made = NULL;
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemXML) doc = NULL;
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    GError *error = NULL;
+    xmlNode *node;
+
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+        !gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE))
+        return 0;
+    *convertible = true;
+    raised = gmemMemoryRaised(domain, VIR_DOMAIN_XML_INACTIVE);
+    doc = raised != NULL ? gmemXMLParse(raised) : NULL;
+    if (doc == NULL)
+        return 0;
+    edit = gmemXMLEditNew(doc);
+    node = gmemXMLFindFirst(gmemXMLRoot(doc), "memory");
+    if (node != NULL)
+        gmemXMLEditReplace(edit, node, markup);
+    node = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
+    if (node != NULL)
+        gmemXMLEditRemove(edit, node);
+    made = gmemXMLEditApply(edit, &error);
+    lowered = made != NULL ? gmemLower(made, false, NULL, &error) : NULL;
+    if (lowered != NULL || gmemMemoryIsNotNew(virDomainGetConnect(domain), raised, error)) {
+        g_clear_error(&error);
+        return 0;
+    }
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+/* @rc: what changing the maximum gave. libvirt does that in configurations only. */
+static int
+gmemMemoryCarryCurrent(virDomainPtr domain, unsigned long memory, bool convertible, int rc)
+{
+    if (rc < 0 || !convertible)
+        return rc;
+    return gmemReal()->virDomainSetMemoryFlags(domain, memory, VIR_DOMAIN_AFFECT_CONFIG);
 }
 
 GMEM_INTERPOSED int
@@ -223,10 +354,29 @@ virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 GMEM_INTERPOSED int
 virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
+    bool maximum = (flags & VIR_DOMAIN_MEM_MAXIMUM) != 0;
+    bool convertible = false;
+    int rc;
+
     if (GMEM_DOOR(virDomainSetMemoryFlags, gmemConnectionOf(domain), flags) &&
-        (flags & VIR_DOMAIN_MEM_MAXIMUM) == 0 && gmemMemoryCheckBalloon(domain, memory, flags) < 0)
+        (maximum ? gmemMemoryCheckMaximum(domain, memory, &convertible)
+                 : gmemMemoryCheckBalloon(domain, memory, flags)) < 0)
         return -1;
-    return gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
+    rc = gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
+    return gmemMemoryCarryCurrent(domain, memory, convertible, rc);
+}
+
+GMEM_INTERPOSED int
+virDomainSetMaxMemory(virDomainPtr domain, unsigned long memory)
+{
+    bool convertible = false;
+    int rc;
+
+    if (GMEM_DOOR(virDomainSetMaxMemory, gmemConnectionOf(domain), 0) &&
+        gmemMemoryCheckMaximum(domain, memory, &convertible) < 0)
+        return -1;
+    rc = gmemReal()->virDomainSetMaxMemory(domain, memory);
+    return gmemMemoryCarryCurrent(domain, memory, convertible, rc);
 }
 
 GMEM_INTERPOSED int
@@ -247,7 +397,7 @@ virDomainAttachDevice(virDomainPtr domain, const char *xml)
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
-        gmemMemoryCheckAttach(domain, xml, VIR_DOMAIN_AFFECT_LIVE, &lowered) < 0)
+        gmemMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDevice(domain, lowered != NULL ? lowered : xml);
 }
@@ -258,9 +408,20 @@ virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckAttach(domain, xml, flags, &lowered) < 0)
+        gmemMemoryCheckDevice(domain, xml, flags, false, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+
+    if (GMEM_DOOR(virDomainUpdateDeviceFlags, gmemConnectionOf(domain), flags) &&
+        gmemMemoryCheckDevice(domain, xml, flags, true, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainUpdateDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
 }
 
 GMEM_INTERPOSED int

@@ -60,11 +60,13 @@
     X(virDomainSaveImageGetXMLDesc, GMEM_WRITER)                                                   \
     X(virDomainSaveParams, GMEM_WRITER)                                                            \
     X(virDomainSetLifecycleAction, GMEM_WRITER)                                                    \
+    X(virDomainSetMaxMemory, GMEM_WRITER)                                                          \
     X(virDomainSetMemory, GMEM_WRITER)                                                             \
     X(virDomainSetMemoryFlags, GMEM_WRITER)                                                        \
     X(virDomainSnapshotCreateXML, GMEM_WRITER)                                                     \
     X(virDomainSnapshotGetXMLDesc, VIR_DOMAIN_SNAPSHOT_XML_SECURE)                                 \
-    X(virDomainStartDirtyRateCalc, GMEM_WRITER)
+    X(virDomainStartDirtyRateCalc, GMEM_WRITER)                                                    \
+    X(virDomainUpdateDeviceFlags, GMEM_WRITER)
 
 /* Those that only the daemon calls, and that libvirt may drop or rename: NULL where it has none, and
  * then nobody calls ours. */

@@ -12,7 +12,7 @@ import re
 
 from gmem_calls import ERR_OPERATION_INVALID, ERR_OPERATION_UNSUPPORTED
 from gmem_checks import Guest, shows_private
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, DaemonRig, EmbedRig, Suite, domain,
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, DaemonRig, EmbedRig, Suite, domain,
                       kvm_extension, library, need_kvm, need_root)
 from gmem_standin import HAS_VM_TYPE, OBJECT, StandIn, client_of, fake_host
 
@@ -202,6 +202,70 @@ def running(kind):
                 check.refused(lambda d=device, f=each: client.call('vm', 'attachDeviceFlags', d, f),
                               ERR_CONFIG_UNSUPPORTED,
                               'unsupported configuration: ' + message % ELEMENT)
+                check.refused(lambda d=device, f=each: client.call('vm', 'updateDeviceFlags', d, f),
+                              ERR_CONFIG_UNSUPPORTED,
+                              'unsupported configuration: ' + message % ELEMENT)
+
+    @test('libvirt reads a device whatever its namespace, so none is attached in one')
+    def _(check):
+        _, client = rig_and_client()
+        shown = client.dumpxml('vm'), client.dumpxml('vm', '--inactive')
+        for device in (HOSTDEV, SHMEM, VIRTIO_MEM, DIMM, WATCHDOG):
+            name = re.match('<([a-z]+)', device)[1]
+            prefixed = re.sub('(</?)%s(?= |>|/>)' % name, r'\1x:' + name, device).replace(
+                '<x:%s' % name, "<x:%s xmlns:x='urn:x'" % name, 1)
+            if prefixed.endswith('/>'):
+                check.lacks(prefixed, '</x:', 'the device')
+            attribute = device.replace(' ', " xmlns:x='urn:x' x:", 1)
+            for flags in (LIVE, CONFIG, LIVE | CONFIG, 0):
+                for method in ('attachDeviceFlags', 'updateDeviceFlags'):
+                    if name == 'memory' and flags != CONFIG and method == 'attachDeviceFlags':
+                        wanted = ERR_OPERATION_UNSUPPORTED, 'memory cannot be attached'
+                    else:
+                        wanted = ERR_XML_ERROR, 'namespace'
+                    for text in (prefixed, attribute):
+                        check.refused(lambda t=text, f=flags, m=method: client.call('vm', m, t, f),
+                                      wanted[0], part=wanted[1])
+        check.equal((client.dumpxml('vm'), client.dumpxml('vm', '--inactive')), shown, 'dumpxml')
+
+    @test("setmaxmem takes the current memory along, and setmem can repair it")
+    def _(check):
+        _, client = rig_and_client()
+        xml = re.sub("<maxMemory.*?</maxMemory>|<cpu>.*?</cpu>", '', convertible('size'), flags=re.S)
+        client.define(xml)
+        for size, call in ((80, lambda: client.call('size', 'setMaxMemory', 80 * KIB)),
+                           (72, lambda: client.call('size', 'setMemoryFlags', 72 * KIB, CONFIG | 4)),
+                           (96, lambda: client.call('size', 'setMemoryFlags', 96 * KIB, 4))):
+            call()
+            shown = client.dumpxml('size')
+            check.has(shown, "<memory unit='KiB'>%d<" % (size * KIB), 'dumpxml')
+            check.has(shown, "<currentMemory unit='KiB'>%d<" % (size * KIB), 'dumpxml')
+            client.define(shown)
+        check.refused(lambda: client.call('size', 'setMemoryFlags', 95 * KIB, CONFIG),
+                      ERR_OPERATION_UNSUPPORTED, NO_BALLOON)
+        client.define(client.dumpxml('size').replace(
+            '<vcpu', "<memtune><hard_limit unit='MiB'>100</hard_limit></memtune><vcpu", 1))
+        shown = client.dumpxml('size')
+        for call in (lambda: client.call('size', 'setMaxMemory', 128 * KIB),
+                     lambda: client.call('size', 'setMemoryFlags', 128 * KIB, CONFIG | 4)):
+            check.refused(call, ERR_CONFIG_UNSUPPORTED, part='<hard_limit> (102400 KiB) below guest RAM')
+        check.equal(client.dumpxml('size'), shown, 'dumpxml')
+        client.undefine('size')
+
+    @test('of a running domain whose configuration is smaller, each is judged by its own size')
+    def _(check):
+        rig, client = rig_and_client()
+        xml = re.sub("<maxMemory.*?</maxMemory>|<cpu>.*?</cpu>", '', convertible('smaller'), flags=re.S)
+        client.define(xml)
+        client.start('smaller')
+        client.call('smaller', 'setMemoryFlags', 48 * KIB, CONFIG | 4)
+        client.call('smaller', 'setMemoryFlags', 48 * KIB, CONFIG)
+        check.has(client.dumpxml('smaller', '--inactive'), "<currentMemory unit='KiB'>%d<" % (48 * KIB),
+                  'dumpxml --inactive')
+        check.refused(lambda: client.call('smaller', 'setMemoryFlags', 48 * KIB, LIVE),
+                      ERR_OPERATION_UNSUPPORTED, NO_BALLOON)
+        client.destroy('smaller')
+        client.undefine('smaller')
 
     @test('what does not look at memory works, and a disk-only snapshot is none with memory')
     def _(check):
