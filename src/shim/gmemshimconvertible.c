@@ -26,9 +26,10 @@
  *   is readable whatever the RAM under it was.
  * - Read-only RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
  *   cannot be reached until it is writable again.
- * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). KVM answers EEXIST, and
- *   as the same memory is in a slot already, this one gets the shared half only. Where the memory
- *   is not, it is an error: RAM is never left without its private half.
+ * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). What is in a slot already
+ *   gets the shared half only, and KVM is not asked: its answer is EINVAL in Linux 6.12 and EEXIST in
+ *   7.2. Where a part of the memory is in no slot, KVM refuses, and that is an error: RAM is never
+ *   left without its private half.
  * - Logging is refused. libvirt does not ask for it: saving and migration of a convertible domain
  *   are refused before.
  *
@@ -175,7 +176,7 @@ gmemShimSlotRemove(gmemShimSlot *slot)
     return gmemShimSlotAttributes(&removed, true, false);
 }
 
-/* Returns 1 if KVM has this memory in a slot already, and has not taken it again. */
+/* Returns 1 if this memory is in a slot already, and nothing was done. */
 static int
 gmemShimSlotAdd(const gmemShimSlot *slot)
 {
@@ -190,6 +191,8 @@ gmemShimSlotAdd(const gmemShimSlot *slot)
     };
     int saved;
 
+    if (gmemShimSlotsHave(slot->halves, slot->offset, slot->size))
+        return 1;
     if (gmemShimSlotCount == gmemShimSlotRoom) {
         const size_t room = 2 * gmemShimSlotRoom + 32;
         gmemShimSlot *slots = realloc(gmemShimSlots, room * sizeof(*slots));
@@ -205,8 +208,6 @@ gmemShimSlotAdd(const gmemShimSlot *slot)
         saved = errno;
         gmemShimSlotAttributes(slot, true, false);
         errno = saved;
-        if (saved == EEXIST && gmemShimSlotsHave(slot->halves, slot->offset, slot->size))
-            return 1;
         gmemShimReport(_("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
                          "memory slot with their guest_memfd: %m"),
                        slot->halves->config->id, (unsigned long long)slot->size,
