@@ -269,7 +269,7 @@ gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
 {
     g_autofree char *suspend = NULL;
 
-    if (command->mode == GMEM_MODE_CONVERTIBLE && line->suspend == NULL)
+    if (command->mode == GMEM_MODE_CONVERTIBLE)
         suspend = g_strdup_printf(
             "%s.disable_s3=1", strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
     edits[line->pair + 1] = gmemEmitShimConfig(line, command);

@@ -49,7 +49,7 @@ gmemCheckReferences(gmemCommandLine *line, GError **error)
                                 reference->id, backend->user, reference->user);
         backend->use = reference->use;
         backend->user = g_strdup(reference->user);
-        if (reference->user[0] == '-')
+        if (reference->use == GMEM_USE_RAM && reference->user[0] == '-')
             main = true;
     }
     /* dimms alone would leave the machine's first RAM to QEMU, as ordinary memory. */
@@ -67,12 +67,22 @@ gmemCheckUses(const gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
 
+        if (backend->use == GMEM_USE_NONE && g_strcmp0(backend->id, line->replaced) == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("QEMU's option '-machine memory-backend=%s' would replace the "
+                                  "memory backend '%s' that is the domain's RAM"),
+                                line->memoryBackend, line->replaced);
         if (backend->use == GMEM_USE_NONE)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' (%s) is neither RAM nor an NVDIMM or "
-                                  "virtio-pmem device, which a domain with private memory cannot "
-                                  "have"),
+                                _("memory backend '%s' (%s) is not used by anything on QEMU's "
+                                  "command line, which a domain with private memory cannot have"),
                                 backend->id, backend->type);
+        if (backend->use == GMEM_USE_OTHER)
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("memory backend '%s' (%s) is used by %s; beside private memory "
+                  "there can be that of nvdimm, virtio-pmem and ivshmem-plain only"),
+                backend->id, backend->type, backend->user);
         /* Also because qemu-gmem.so takes every memory-backend-memfd for RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -89,7 +99,10 @@ gmemCheckMachine(const gmemCommandLine *line, GError **error)
     if (line->machine == 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's command line has no -machine"));
-    if (line->machineType != NULL && g_strv_contains(gmemCommandMachinesRefused, line->machineType))
+    if (line->machineType == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("QEMU's command line does not say which machine it is for"));
+    if (g_strv_contains(gmemCommandMachinesRefused, line->machineType))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("machine type '%s' cannot have private memory"), line->machineType);
     if (!line->kvm)
@@ -124,7 +137,7 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
 static int
 gmemCheckSuspend(const gmemCommandLine *line, GError **error)
 {
-    if (line->suspend != NULL && g_str_has_suffix(line->suspend, "=0"))
+    if (line->suspend != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM loses its private memory in suspend-to-"
                               "memory, which QEMU is told to have: '%s'"),
@@ -153,14 +166,26 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM needs kernel_irqchip=split, which is not on "
                               "QEMU's command line"));
+    if (line->locked)
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("a software-protected VM cannot have its memory locked: QEMU's option "
+              "'-overcommit mem-lock' would populate all of the shared half"));
+    if (line->restored != NULL)
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("a software-protected VM cannot be restored, which QEMU's option '%s' "
+              "asks for"),
+            line->restored);
     if (line->vfio != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM cannot have the device '%s': its DMA needs "
                               "pinned shared pages"),
                             line->vfio);
-    if (g_strcmp0(line->smm, "on") == 0)
+    if (line->smm != NULL && strcmp(line->smm, "off") != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM has no SMM, and QEMU is told smm=on"));
+                            _("a software-protected VM has no SMM, and QEMU is told smm=%s"),
+                            line->smm);
     return shim ? gmemCheckSuspend(line, error) : 0;
 }
 
@@ -179,6 +204,13 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
 
+        /* It would be counted as RAM by qemu-gmem.so, and given a guest_memfd. */
+        if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("memory backend '%s' of %s is a memory-backend-memfd; beside fully "
+                  "shared private memory it has to be a memory-backend-file"),
+                backend->id, backend->user);
         if (backend->use != GMEM_USE_RAM)
             continue;
         if (strcmp(backend->type, "memory-backend-memfd") != 0)

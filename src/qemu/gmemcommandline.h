@@ -17,7 +17,9 @@
 typedef enum {
     GMEM_USE_NONE = 0,
     GMEM_USE_RAM,
-    GMEM_USE_FILE, /* NVDIMM, virtio-pmem: a host file, never private */
+    GMEM_USE_FILE,   /* NVDIMM, virtio-pmem: a host file, never private */
+    GMEM_USE_DEVICE, /* ivshmem-plain: memory of a PCI device, as a video card has; never private */
+    GMEM_USE_OTHER,  /* not allowed beside private memory */
 } gmemUse;
 
 typedef struct {
@@ -48,14 +50,17 @@ typedef struct {
     size_t nreferences;
     char *machineType;
     char *memoryBackend;
+    char *replaced;       /* what was the memory backend before the last -machine that says so */
     char *guestSupport;   /* confidential-guest-support */
     char *hardwareObject; /* id of a launch object whose VM has guest_memfd by itself */
     char *irqchip;
     char *accelIrqchip;
     char *smm;
     char *dumpGuestCore;
-    char *suspend;    /* -global that says whether there is suspend-to-memory */
-    char *vfio;       /* a device whose DMA goes to pinned memory */
+    char *suspend;    /* a -global that leaves suspend-to-memory on */
+    char *vfio;       /* a device or disk whose DMA goes to pinned memory */
+    char *restored;   /* an option that fills memory from elsewhere */
+    bool locked;      /* QEMU locks its memory */
     char *sharedOnly; /* what reaches only what the guest shares */
     bool kvm;
     bool launchObject; /* an object of that id is there already */

@@ -4,8 +4,8 @@
  * QEMU's rule: a word that does not start with '-' is a disk image; every other one is an option,
  * written with one dash or two, and takes the next word whatever that looks like, unless the option
  * is one of those without a value. A new QEMU may grow options without a value that are not listed
- * here. Then the word behind such an option is taken for its value, which at worst hides our own
- * option from us, and QEMU refuses to start over it: the safe side. */
+ * here. Then the word after such an option is taken for its value; gmemArgvIsAmbiguous() is for
+ * those to whom that would matter. Our own option hidden in this way makes QEMU refuse to start. */
 
 #include "gmemargv.h"
 
@@ -65,6 +65,57 @@ static const char *const gmemArgvFlags[] = {
     "xen-create",
 };
 
+/* Those with a value, in the help of 7.2 … 11.1, and our own. */
+static const char *const gmemArgvValued[] = {
+    "D",           "L",
+    "M",           "accel",
+    "acpitable",   "action",
+    "add-fd",      "append",
+    "audio",       "audiodev",
+    "bios",        "blockdev",
+    "boot",        "cdrom",
+    "chardev",     "chroot",
+    "compat",      "cpu",
+    "d",           "debugcon",
+    "device",      "dfilter",
+    "display",     "drive",
+    "dtb",         "dump-vmstate",
+    "echr",        "fda",
+    "fdb",         "fsdev",
+    "fw_cfg",      "gdb",
+    "global",      "hda",
+    "hdb",         "hdc",
+    "hdd",         "icount",
+    "incoming",    "initrd",
+    "iscsi",       "k",
+    "kernel",      "loadvm",
+    "m",           "machine",
+    "mem-path",    "mon",
+    "monitor",     "msg",
+    "mtdblock",    "name",
+    "net",         "netdev",
+    "nic",         "numa",
+    "object",      "option-rom",
+    "overcommit",  "parallel",
+    "pflash",      "pidfile",
+    "plugin",      "prom-env",
+    "qmp",         "qmp-pretty",
+    "readconfig",  "realtime",
+    "rotate",      "rtc",
+    "run-with",    "runas",
+    "sandbox",     "sd",
+    "seed",        "semihosting-config",
+    "serial",      "set",
+    "smbios",      "smp",
+    "spice",       "tpmdev",
+    "trace",       "usbdevice",
+    "uuid",        "vga",
+    "virtfs",      "vnc",
+    "watchdog",    "watchdog-action",
+    "writeconfig", "x-libvirt-gmem",
+    "xen-domid",
+};
+
 static bool
 gmemArgvIsFlag(const char *name)
 {
@@ -104,6 +155,20 @@ gmemArgvNext(char *const argv[], size_t *position, gmemArgvOption *option)
         }
     }
     *position += option->count;
+    return true;
+}
+
+bool
+gmemArgvIsAmbiguous(const gmemArgvOption *option)
+{
+    size_t i;
+
+    if (option->name == NULL || option->value == NULL || option->value[0] != '-')
+        return false;
+    for (i = 0; i < sizeof(gmemArgvValued) / sizeof(gmemArgvValued[0]); i++) {
+        if (strcmp(gmemArgvValued[i], option->name) == 0)
+            return false;
+    }
     return true;
 }
 

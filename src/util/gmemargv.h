@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 typedef struct {
-    const char *name;  /* without its dashes ("--name" is "-name"); NULL for a positional argument */
+    const char *name; /* without its dashes ("--name" is "-name"); NULL for a positional argument */
     const char *value; /* NULL where the option takes none, or argv ended */
     size_t index;      /* of the option in argv */
     size_t count;      /* how many words of argv it takes: 1 or 2 */
@@ -26,6 +26,14 @@ typedef struct {
  * older options that help no longer lists; a test compares with the installed QEMU.
  */
 bool gmemArgvNext(char *const argv[], size_t *position, gmemArgvOption *option);
+
+/**
+ * gmemArgvIsAmbiguous:
+ *
+ * Whether @option is none of those that QEMU 7.2 … 11.1 has, and the word that was taken for its
+ * value could be an option itself.
+ */
+bool gmemArgvIsAmbiguous(const gmemArgvOption *option);
 
 /**
  * gmemArgvFind:

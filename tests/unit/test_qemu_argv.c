@@ -73,6 +73,30 @@ takesValue(const char *name)
     return option.count == 2;
 }
 
+static bool
+isAmbiguous(const char *name)
+{
+    g_autofree char *dashed = g_strconcat("-", name, NULL);
+    const char *const words[] = {"qemu", dashed, "-word", NULL};
+    gmemArgvOption option;
+    size_t position = 0;
+
+    g_assert_true(gmemArgvNext((char *const *)words, &position, &option));
+    return gmemArgvIsAmbiguous(&option);
+}
+
+static void
+testAmbiguous(void)
+{
+    const gmemArgvOption word = {"novel", "word", 1, 2};
+
+    g_assert_true(isAmbiguous("novel"));
+    g_assert_false(isAmbiguous("append"));
+    g_assert_false(isAmbiguous("x-libvirt-gmem"));
+    g_assert_false(isAmbiguous("S"));
+    g_assert_false(gmemArgvIsAmbiguous(&word));
+}
+
 /* A line of the help: "-name arg   what it does", or "-name   what it does". Between the name and
  * the column of descriptions stands the argument or nothing; a name too long for that has two
  * spaces or more behind it where a description follows. */
@@ -121,6 +145,8 @@ testHelp(void)
             flags++;
         if (takesValue(g_str_has_prefix(name, "--") ? name + 2 : name + 1) != expected)
             g_error("%s: the help says it takes %s value", name, expected ? "a" : "no");
+        if (isAmbiguous(g_str_has_prefix(name, "--") ? name + 2 : name + 1))
+            g_error("%s is not listed among the options with a value", name);
     }
     g_test_message("%zu lines of help, %zu options without a value", options, flags);
     g_assert_cmpuint(options, >, 100);
@@ -133,6 +159,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/argv/walk", testWalk);
     g_test_add_func("/argv/find", testFind);
+    g_test_add_func("/argv/ambiguous", testAmbiguous);
     g_test_add_func("/argv/help-of-installed-qemu", testHelp);
     return g_test_run();
 }
