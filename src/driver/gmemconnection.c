@@ -140,6 +140,20 @@ gmemConnectionIsOurs(virConnectPtr conn)
     return ours;
 }
 
+char *
+gmemConnectionGetRoot(virConnectPtr conn)
+{
+    char *text = virConnectGetURI(conn);
+    xmlURI *uri = text != NULL ? xmlParseURI(text) : NULL;
+    char *root = NULL;
+
+    if (uri != NULL && g_strcmp0(uri->path, "/embed") == 0)
+        root = gmemConnectionGetParam(uri, "root");
+    xmlFreeURI(uri);
+    free(text);
+    return root;
+}
+
 void
 gmemConnectionReport(virConnectPtr conn, GError *error)
 {

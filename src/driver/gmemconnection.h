@@ -56,6 +56,10 @@ gmemConnectionOf(virDomainPtr domain)
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
 
+/* gmemConnectionGetRoot: the directory of an embedded driver, to be freed with g_free(); NULL where
+ * @conn is a daemon's. */
+char *gmemConnectionGetRoot(virConnectPtr conn);
+
 /**
  * gmemConnectionReport:
  * @conn: whose error handler, where it has one of its own, is told

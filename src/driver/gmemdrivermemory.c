@@ -250,7 +250,7 @@ gmemMemoryCheckHotplug(virDomainPtr domain, xmlNode *device)
     /* A file of the host's stays one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
-    rc = gmemStartCheckHotplug(virDomainGetConnect(domain), plan, &error);
+    rc = gmemStartCheckHotplug(domain, plan, &error);
     if (rc < 0)
         gmemConnectionReport(virDomainGetConnect(domain), error);
     return rc;

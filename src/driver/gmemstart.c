@@ -18,6 +18,7 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
+#include "gmemwitness.h"
 #include "gmemxml.h"
 
 /* The <path> of domain capabilities: the emulator that libvirt will run. */
@@ -120,10 +121,31 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     return 0;
 }
 
-int
-gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error)
+/* Why memory that libvirt adds to that process would be ordinary, or might be; NULL: it is not. */
+static const char *
+gmemStartWhyNoHotplug(gmemWitness witness)
 {
-    g_autoptr(gmemQEMUCaps) caps = NULL;
+    switch (witness) {
+    case GMEM_WITNESS_FULLY_SHARED:
+        return NULL;
+    case GMEM_WITNESS_PROPERTY:
+        return _("libvirt does not ask its emulator for guest_memfd there");
+    case GMEM_WITNESS_OLDER:
+        return _("its emulator was started by an older libvirt-gmem, or by a wrapper that waits for "
+                 "it, and does not tell what its memory is; shut the domain down and start it again");
+    case GMEM_WITNESS_CONVERTIBLE:
+    case GMEM_WITNESS_SILENT:
+    default:
+        return _("its emulator does not make guest_memfd of it");
+    }
+}
+
+int
+gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gmemWitness witness;
+    const char *why;
 
     if (plan->mode == GMEM_MODE_CONVERTIBLE)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
@@ -131,14 +153,14 @@ gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error)
                               "type='sw-protected'/>"));
     if (plan->mode != GMEM_MODE_FULLY_SHARED)
         return 0;
-    if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
-        return -1;
-    if (caps != NULL && gmemQEMUCapsHasOwnGuestMemfd(caps))
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                            _("memory cannot be attached to a running domain with <private/>: "
-                              "libvirt does not ask '%s' for guest_memfd there"),
-                            caps->emulator);
-    return 0;
+    if (gmemWitnessAsk(domain, &witness, &cause) < 0)
+        why = cause->message;
+    else
+        why = gmemStartWhyNoHotplug(witness);
+    if (why == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                        _("memory cannot be attached to a running domain with <private/>: %s"), why);
 }
 
 unsigned int

@@ -40,10 +40,11 @@ int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 /**
  * gmemStartCheckHotplug:
  *
- * Whether a memory device may be attached to a running domain with @plan. Returns 0, or -1 with
+ * Whether a memory device may be attached to a running domain with @plan: the QEMU that runs is asked
+ * (gmemwitness.h), not the emulator's file at its path today. Returns 0, or -1 with
  * VIR_ERR_OPERATION_UNSUPPORTED.
  */
-int gmemStartCheckHotplug(virConnectPtr conn, const gmemPlan *plan, GError **error);
+int gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error);
 
 /**
  * gmemStartGetModes:

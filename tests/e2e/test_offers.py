@@ -437,7 +437,7 @@ def _(check):
                     lambda flags=flags: client.call('vm', 'attachDeviceFlags', DIMM, flags),
                     ERR_OPERATION_UNSUPPORTED,
                     'Operation not supported: memory cannot be attached to a running domain with '
-                    "<private/>: libvirt does not ask '/run/emulator' for guest_memfd there")
+                    '<private/>: its emulator does not make guest_memfd of it')
             check.lacks(client.dumpxml('vm'), 'dimm', 'dumpxml')
             check.lacks(client.dumpxml('vm', '--inactive'), 'dimm', 'dumpxml')
             client.destroy('vm')

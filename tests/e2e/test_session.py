@@ -205,6 +205,17 @@ def _(check):
     check.equal(client.names(), ['vm'], 'domains')
 
 
+@suite.test('a dimm that is attached to a running domain is guest_memfd, too')
+def _(check):
+    session, client = Shared.get()
+    client.create(session.domain('plug', cells=[21 * KIB], slots=True))
+    client.call('plug', 'attachDevice', "<memory model='dimm'><target><size unit='MiB'>128</size>"
+                '<node>0</node></target></memory>')
+    check.equal(sorted(session.sizes('plug')), [21 * MIB, 128 * MIB], "sizes of QEMU's guest_memfds")
+    shows_private(check, client.dumpxml('plug'))
+    client.destroy('plug')
+
+
 @suite.test('a domain that is renamed, and copies of it by each kind of dumpxml')
 def _(check):
     session, client = Shared.get()

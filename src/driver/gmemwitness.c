@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemwitness.c: asks the QEMU of a running domain itself how its memory came about.
+ *
+ * No public call of libvirt's tells a domain's process, but libvirt keeps its number in a file, and
+ * that file locked by the process itself, from before it becomes QEMU: a lock that only its owner
+ * can hold, and that goes with it. So the process is the one whose number is in the file and which
+ * the kernel says holds the lock; /proc/PID is opened before that is asked, and stays that
+ * process's.
+ *
+ * What it says is published by the shim in it (gmemstatus.h), in a file of the process's own user.
+ * Where there is none, its command line tells more. Linux reads that from anonymous memory only, so
+ * a hostile QEMU cannot put a file there that never answers. */
+
+#include "gmemwitness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libvirt/virterror.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gmemargv.h"
+#include "gmemcarrier.h"
+#include "gmemconnection.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemprocess.h"
+#include "gmemstatus.h"
+
+/* libvirt's command lines have some KiB; Linux gives them whole. */
+#define GMEM_WITNESS_CMDLINE_MAX (4U * 1024 * 1024)
+
+/* The directory of libvirt's with the pid files of its domains. */
+static char *
+gmemWitnessGetDirectory(virConnectPtr conn)
+{
+    g_autofree char *root = gmemConnectionGetRoot(conn);
+
+    if (root != NULL)
+        return g_build_filename(root, "run", "qemu", NULL);
+    if (geteuid() == 0)
+        return g_strdup(GMEM_LIBVIRT_RUNDIR "/qemu");
+    return g_build_filename(g_get_user_runtime_dir(), "libvirt", "qemu", "run", NULL);
+}
+
+/* Whether process @pid, and nobody else, holds the lock of the file at @fd. */
+static bool
+gmemWitnessHoldsLock(int fd, pid_t pid)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid == pid;
+}
+
+/* The number in the file at @fd; 0: there is none. */
+static pid_t
+gmemWitnessReadNumber(int fd)
+{
+    char text[32] = "";
+    ssize_t count = pread(fd, text, sizeof(text) - 1, 0);
+    guint64 number = 0;
+
+    if (count <= 0)
+        return 0;
+    text[count] = '\0';
+    g_strchomp(text);
+    return g_ascii_string_to_unsigned(text, 10, 1, INT_MAX, &number, NULL) ? (pid_t)number : 0;
+}
+
+/* Returns a descriptor of /proc/PID, the caller's, of the process that holds @path; -1. */
+static int
+gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    g_autofree char *proc = NULL;
+    struct stat st;
+    int directory;
+
+    if (fd < 0)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("'%s' cannot be read: %s"),
+                            path, g_strerror(errno));
+    *pid = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? gmemWitnessReadNumber(fd) : 0;
+    proc = g_strdup_printf("/proc/%d", (int)*pid);
+    directory = *pid > 0 ? open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (directory >= 0 && !gmemWitnessHoldsLock(fd, *pid)) {
+        close(directory);
+        directory = -1;
+    }
+    close(fd);
+    if (directory < 0)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("the process whose number is in '%s' does not hold that file"), path);
+    return directory;
+}
+
+/* The effective user of the process behind @directory. */
+static bool
+gmemWitnessGetUser(int directory, uid_t *uid)
+{
+    int fd = openat(directory, "status", O_RDONLY | O_CLOEXEC);
+    char text[4096] = "";
+    ssize_t count = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    const char *line;
+
+    if (fd >= 0)
+        close(fd);
+    if (count <= 0)
+        return false;
+    text[count] = '\0';
+    line = strstr(text, "\nUid:");
+    return line != NULL && sscanf(line, "\nUid: %*u %u", uid) == 1;
+}
+
+/* A status that the process of that user has made; NULL: see @fault. */
+static gmemShimStatus *
+gmemWitnessReadStatus(int directory, int fd, const char **fault)
+{
+    struct stat st;
+    uid_t uid;
+
+    if (!gmemStatusIsSealed(fd) || fstat(fd, &st) < 0 || !gmemWitnessGetUser(directory, &uid) ||
+        st.st_uid != uid) {
+        *fault = _("its status is not one of its own making");
+        return NULL;
+    }
+    return gmemStatusRead(fd, fault);
+}
+
+static char *
+gmemWitnessReadCommandLine(int directory, gsize *length)
+{
+    int fd = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
+    char *text = g_malloc(GMEM_WITNESS_CMDLINE_MAX + 1);
+    ssize_t count;
+
+    *length = 0;
+    while (fd >= 0 && *length < GMEM_WITNESS_CMDLINE_MAX &&
+           (count = read(fd, text + *length, GMEM_WITNESS_CMDLINE_MAX - *length)) > 0)
+        *length += (gsize)count;
+    if (fd >= 0)
+        close(fd);
+    text[*length] = '\0';
+    return text;
+}
+
+static bool
+gmemWitnessHasProperty(char *const argv[])
+{
+    gmemArgvOption option;
+    size_t position = 0;
+
+    while (gmemArgvNext(argv, &position, &option)) {
+        if (option.name != NULL && strcmp(option.name, "object") == 0 && option.value != NULL &&
+            (strstr(option.value, "guest-memfd\":true") != NULL ||
+             strstr(option.value, "guest-memfd=on") != NULL))
+            return true;
+    }
+    return false;
+}
+
+bool
+gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitness *witness)
+{
+    g_autoptr(GPtrArray) words = g_ptr_array_new();
+    char *const *argv;
+    gmemArgvOption option;
+    char *word;
+
+    for (word = text; word < text + length; word += strlen(word) + 1)
+        g_ptr_array_add(words, word);
+    g_ptr_array_add(words, NULL);
+    argv = (char *const *)words->pdata;
+    if (words->len < 2 || gmemArgvFind(argv, "uuid", &option) != 1 ||
+        g_strcmp0(option.value, uuid) != 0)
+        return false;
+    if (gmemArgvFind(argv, GMEM_CARRIER_OPTION + 1, &option) > 0)
+        *witness = GMEM_WITNESS_OLDER;
+    else
+        *witness = gmemWitnessHasProperty(argv) ? GMEM_WITNESS_PROPERTY : GMEM_WITNESS_SILENT;
+    return true;
+}
+
+/* Asks the process behind @directory. @why: out: where it has no answer; translated. */
+static bool
+gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const char **why)
+{
+    g_autofree gmemShimStatus *status = NULL;
+    g_autofree char *text = NULL;
+    struct stat own, its;
+    gsize length;
+    int result;
+    int fd;
+
+    /* What libvirt has forked is still a copy of this process until it becomes QEMU. */
+    if (fstatat(directory, "exe", &its, 0) < 0 || stat("/proc/self/exe", &own) < 0 ||
+        !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino)) {
+        *why = _("it may not be looked into, or is no emulator");
+        return false;
+    }
+    text = gmemWitnessReadCommandLine(directory, &length);
+    if (!gmemWitnessFromCommandLine(text, length, uuid, witness)) {
+        *why = _("its command line has another UUID, or none");
+        return false;
+    }
+    fd = gmemStatusOpen(directory, &result);
+    if (fd < 0) {
+        *why = g_strerror(result);
+        return result == 0;
+    }
+    status = gmemWitnessReadStatus(directory, fd, why);
+    close(fd);
+    if (status == NULL)
+        return false;
+    *witness = status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? GMEM_WITNESS_FULLY_SHARED
+                                                             : GMEM_WITNESS_CONVERTIBLE;
+    return true;
+}
+
+int
+gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
+{
+    g_autofree char *where = gmemWitnessGetDirectory(virDomainGetConnect(domain));
+    g_autofree char *file = g_strconcat(virDomainGetName(domain), ".pid", NULL);
+    g_autofree char *path = g_build_filename(where, file, NULL);
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+    const char *why = NULL;
+    pid_t pid = 0;
+    int directory;
+    bool known;
+
+    directory = gmemWitnessOpen(path, &pid, error);
+    if (directory < 0)
+        return -1;
+    virDomainGetUUIDString(domain, uuid);
+    known = gmemWitnessExamine(directory, uuid, witness, &why);
+    close(directory);
+    if (!known)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("the emulator (process %d): %s"), (int)pid, why);
+    return 0;
+}

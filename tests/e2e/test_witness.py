@@ -1,0 +1,177 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whether a DIMM can be attached to a running domain is answered by the QEMU that runs."""
+
+import os
+
+from gmem_calls import ERR_OPERATION_UNSUPPORTED
+from gmem_evidence import guest_memfds
+from gmem_rig import (KIB, MIB, DaemonRig, EmbedRig, Suite, domain, need_guest_memfd, need_root)
+from gmem_standin import NEITHER, X_PROPERTY, StandIn
+
+suite = Suite()
+
+EMULATOR = '/run/emulator'
+SIZE = 40 * KIB
+DIMM = ("<memory model='dimm'><target><size unit='KiB'>%d</size><node>0</node></target></memory>"
+        % (128 * KIB))
+LIVE, CONFIG = 1, 2
+REFUSED = 'Operation not supported: memory cannot be attached to a running domain with <private/>: '
+ORDINARY = REFUSED + 'its emulator does not make guest_memfd of it'
+OLDER = REFUSED + ('its emulator was started by an older libvirt-gmem, or by a wrapper that waits for '
+                   'it, and does not tell what its memory is; shut the domain down and start it again')
+PROPERTY = REFUSED + 'libvirt does not ask its emulator for guest_memfd there'
+
+# Says of itself what a shim says, and holds the file with the number as libvirt's child does.
+IMPOSTOR = '''
+import ctypes, fcntl, os, struct, sys
+os.unlink(sys.argv[1])
+file = open(sys.argv[1], 'w')
+fcntl.lockf(file, fcntl.LOCK_EX, 1)
+file.write(str(os.getpid()))
+file.flush()
+status = os.memfd_create('libvirt-gmem-status', os.MFD_ALLOW_SEALING)
+os.write(status, struct.pack('8sII6QII7Q', b'GMEMSTAT', 2, 0, *[0] * 6, 2, 1, *[0] * 7))
+fcntl.fcntl(status, 1033, 7)
+print('ready', flush=True)
+sys.stdin.read()
+'''
+
+
+def private(**more):
+    return domain('vm', cells=[SIZE], slots=True, emulator=EMULATOR, **more)
+
+
+def refused(check, client, message=None, part=None):
+    for flags in (LIVE, LIVE | CONFIG, 0):
+        check.refused(lambda f=flags: client.call('vm', 'attachDeviceFlags', DIMM, f),
+                      ERR_OPERATION_UNSUPPORTED, message, part)
+    for flags in ((), ('--inactive',)):
+        check.lacks(client.dumpxml('vm', *flags), '<memory model=', 'dumpxml')
+
+
+def attached(check, rig, client, count):
+    client.call('vm', 'attachDeviceFlags', DIMM, LIVE)
+    check.equal(sorted(m.size for m in guest_memfds(rig.emulator('vm').pid)),
+                [SIZE * KIB] + [128 * MIB] * count, "sizes of QEMU's guest_memfds")
+
+
+def survives(kind, restart):
+    @suite.test('%s: a dimm after the emulator was replaced and deleted: guest_memfd' % kind.name)
+    def _(check):
+        need_guest_memfd()
+        with kind(lambda rig: (rig.tree(),)) as rig:
+            stand = StandIn(rig, NEITHER, EMULATOR)
+            client = rig.python()
+            client.define(private())
+            client.start('vm')
+            attached(check, rig, client, 1)
+            stand.replace(X_PROPERTY)
+            attached(check, rig, client, 2)
+            os.unlink(rig.outer(EMULATOR))
+            if restart:
+                client.close()
+                rig.stop_daemon()
+                rig.start_daemon()
+                client = rig.python()
+            attached(check, rig, client, 3)
+            client.destroy('vm')
+
+
+survives(DaemonRig, True)
+survives(EmbedRig, False)
+
+
+@suite.test('a QEMU with a property of its own: no dimm, whatever is at its path later')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(lambda rig: (rig.tree(),)) as rig:
+        stand = StandIn(rig, X_PROPERTY, EMULATOR)
+        client = rig.python()
+        client.define(private())
+        client.start('vm')
+        refused(check, client, ORDINARY)  # the stand-in's QEMU does without
+        stand.replace(NEITHER)
+        refused(check, client, ORDINARY)
+        os.unlink(rig.outer(EMULATOR))
+        refused(check, client, ORDINARY)
+        client.close()
+        rig.stop_daemon()
+        rig.start_daemon()
+        client = rig.python()
+        refused(check, client, ORDINARY)
+        client.destroy('vm')
+
+
+def waiting(offers, message, what):
+    @suite.test('a wrapper that waits for its QEMU, ' + what)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig(lambda rig: (rig.tree(),)) as rig:
+            StandIn(rig, offers, '/run/behind')
+            rig.write(EMULATOR, '#!/bin/sh\n/run/behind "$@"\nexit $?\n', 0o755)
+            client = rig.python()
+            client.define(private())
+            client.start('vm')
+            refused(check, client, message)
+            client.destroy('vm')
+
+
+waiting(X_PROPERTY, PROPERTY, 'which has a property of its own: its command line says so')
+waiting(NEITHER, OLDER, 'or an older shim: it does not tell')
+
+
+@suite.test('another process behind the file with the number, or none: no dimm')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(lambda rig: (rig.tree(),)) as rig:
+        client = rig.python()
+        client.define(domain('vm', cells=[SIZE], slots=True))
+        client.start('vm')
+        path = '/run/libvirt/qemu/vm.pid'
+        number = rig.read(path)
+        for text in ('1', '', 'x', '-1', '0', '999999999999', '4194304', number + '0'):
+            with open(rig.outer(path), 'w', encoding='ascii') as file:
+                file.write(text)
+            refused(check, client, REFUSED + "the process whose number is in '%s' does not hold that "
+                    'file' % path)
+        with open(rig.outer(path), 'w', encoding='ascii') as file:
+            file.write(number)
+        attached(check, rig, client, 1)
+        os.rename(rig.outer(path), rig.outer(path) + '.old')
+        refused_now = "'%s' cannot be read: " % path
+        check.refused(lambda: client.call('vm', 'attachDeviceFlags', DIMM, LIVE),
+                      ERR_OPERATION_UNSUPPORTED, part=refused_now)
+        for make in (os.mkfifo, os.mkdir, lambda name: os.symlink(name + '.old', name)):
+            make(rig.outer(path))
+            check.refused(lambda: client.call('vm', 'attachDeviceFlags', DIMM, LIVE),
+                          ERR_OPERATION_UNSUPPORTED, part=path)
+            if make is os.mkdir:
+                os.rmdir(rig.outer(path))
+            else:
+                os.unlink(rig.outer(path))
+        os.rename(rig.outer(path) + '.old', rig.outer(path))
+        attached(check, rig, client, 2)
+        # It holds the file, and says what a shim says.
+        with rig.popen(['/usr/bin/python3', '-c', IMPOSTOR, '/run/libvirt/qemu/vm.pid'],
+                       stdin=-1, stdout=-1, env=rig.environment()) as impostor:
+            check.equal(impostor.stdout.readline(), b'ready\n', 'the impostor')
+            refused(check, client, part='its command line has another UUID, or none')
+            impostor.stdin.close()
+        client.destroy('vm')
+
+
+@suite.test('QEMU of another user than the daemon')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(lambda rig: (rig.tree(),), user='nobody', group='kvm') as rig:
+        rig.open_kvm()
+        client = rig.python()
+        client.define(domain('vm', cells=[SIZE], slots=True))
+        client.start('vm')
+        attached(check, rig, client, 1)
+        client.destroy('vm')
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
