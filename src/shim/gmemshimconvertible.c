@@ -45,7 +45,9 @@
  * faulted. In a VM of this type nothing but the attribute says how a page is accessed, so this is
  * another vCPU's conversion that got in between: trying again is right, and to convert the page
  * back would destroy what that vCPU puts there. An access that fails again with nobody converting
- * is an implicit conversion. One for which KVM has no memory stops the VM: QEMU reports it.
+ * is an implicit conversion. One for which KVM has no memory stops the VM: QEMU reports it. One
+ * where there is no RAM is tried again for a while before it does: QEMU replaces a slot by removing
+ * it first.
  *
  * A reset is told by its vCPUs: see gmemshimvcpu.c. */
 
@@ -421,7 +423,7 @@ gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate)
     return result;
 }
 
-bool
+gmemShimFault
 gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool insist)
 {
     const gmemShimHalves *counted = NULL;
@@ -432,23 +434,20 @@ gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool i
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     size = (address + size + GMEM_SHIM_PAGE - 1) / GMEM_SHIM_PAGE * GMEM_SHIM_PAGE - start;
     slot = gmemShimSlotByAddress(start);
-    if (slot == NULL || !gmemShimCovered(start, size)) {
-        gmemShimReport(_("the guest accessed 0x%llx as %s memory, where there is none"),
-                       (unsigned long long)address, isPrivate ? "private" : "shared");
-        return false;
-    }
+    if (slot == NULL || !gmemShimCovered(start, size))
+        return GMEM_SHIM_FAULT_ABSENT;
     if (!insist)
-        return true;
+        return GMEM_SHIM_FAULT_RETRY;
     offset = slot->offset + (start - slot->address);
     if (gmemShimHalvesRun(slot->halves, offset, offset + GMEM_SHIM_PAGE, &runEnd) == isPrivate) {
         gmemShimReport(_("KVM has no memory for the %s page at guest address 0x%llx"),
                        isPrivate ? "private" : "shared", (unsigned long long)start);
-        return false;
+        return GMEM_SHIM_FAULT_STOP;
     }
     if (gmemShimConvertStep(start, size, isPrivate, &done, &counted) < 0)
-        return false;
+        return GMEM_SHIM_FAULT_STOP;
     gmemShimPublishImplicit();
-    return true;
+    return GMEM_SHIM_FAULT_RETRY;
 }
 
 void

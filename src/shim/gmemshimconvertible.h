@@ -74,6 +74,13 @@ int gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region,
  */
 int gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate);
 
+/* What becomes of an access that KVM_EXIT_MEMORY_FAULT has reported. */
+typedef enum {
+    GMEM_SHIM_FAULT_STOP,   /* it cannot be made: QEMU stops the VM; the reason has been reported */
+    GMEM_SHIM_FAULT_RETRY,  /* the guest should try again */
+    GMEM_SHIM_FAULT_ABSENT, /* there is no RAM; also while QEMU replaces the slots around it */
+} gmemShimFault;
+
 /**
  * gmemShimConvertibleFault:
  * @address: guest physical, in bytes
@@ -81,9 +88,10 @@ int gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate);
  * @isPrivate: how the guest accessed them
  * @insist: that access was repeated and failed again
  *
- * Serves KVM_EXIT_MEMORY_FAULT. Returns whether the guest should try again.
+ * Serves KVM_EXIT_MEMORY_FAULT.
  */
-bool gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool insist);
+gmemShimFault
+gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool insist);
 
 /* gmemShimConvertibleReset: the guest is reset, and none of its vCPUs is running. */
 void gmemShimConvertibleReset(void);

@@ -17,6 +17,7 @@
 
 #include "gmemi18n.h"
 #include "gmemkvmabi.h"
+#include "gmemshimpublish.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 
@@ -122,10 +123,30 @@ gmemShimHalvesMake(
     return 0;
 }
 
+/* What can fail at each conversion. */
+typedef enum {
+    GMEM_SHIM_HELD_SHARED,  /* to give shared memory back */
+    GMEM_SHIM_HELD_PRIVATE, /* or private memory */
+    GMEM_SHIM_HELD_PLACE,   /* to take private memory from where it is bound to */
+} gmemShimHeld;
+
+/* Counts a failure; returns whether it is the first of its kind: guests convert thousands of times
+ * a second, and the domain's log has an end. Keeps errno. */
+static bool
+gmemShimHalvesFailed(gmemShimHalves *halves, gmemShimHeld what)
+{
+    const unsigned int bit = 1U << what;
+    const bool first = (halves->told & bit) == 0;
+
+    halves->told |= bit;
+    gmemShimPublishHeld();
+    return first;
+}
+
 /* A file's pages are freed in the file, an anonymous mapping's in the mapping, and those of a
  * private mapping of a file in both. */
 static void
-gmemShimHalvesFreeShared(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+gmemShimHalvesFreeShared(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     gmemShimRealTable *real = gmemShimReal();
     int result = 0;
@@ -138,19 +159,20 @@ gmemShimHalvesFreeShared(const gmemShimHalves *halves, uint64_t offset, uint64_t
             result |= fallocate(halves->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                                 (off_t)offset, (off_t)size);
     }
-    if (result < 0)
+    if (result < 0 && gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_SHARED))
         gmemShimReport(_("memory backend '%s': %llu bytes of shared memory are held although they "
-                         "are private now: %m"),
+                         "are private now: %m (virt-gmem status counts further failures)"),
                        halves->config->id, (unsigned long long)size);
 }
 
 static void
-gmemShimHalvesFreePrivate(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+gmemShimHalvesFreePrivate(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     if (fallocate(halves->gmem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-                  (off_t)size) < 0)
+                  (off_t)size) < 0 &&
+        gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_PRIVATE))
         gmemShimReport(_("memory backend '%s': %llu bytes of private memory are held although they "
-                         "are shared now: %m"),
+                         "are shared now: %m (virt-gmem status counts further failures)"),
                        halves->config->id, (unsigned long long)size);
 }
 
@@ -159,7 +181,7 @@ gmemShimHalvesFreePrivate(const gmemShimHalves *halves, uint64_t offset, uint64_
  * pages, too, from there and not from QEMU's mapping. So those of a bound backend are made at once,
  * by a thread that is bound as long as that takes. */
 static void
-gmemShimHalvesPlace(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+gmemShimHalvesPlace(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     const unsigned long count = GMEM_SHIM_NODES_MAX + 1;
     unsigned long formerNodes[GMEM_SHIM_NODES_WORDS] = {0};
@@ -179,11 +201,11 @@ gmemShimHalvesPlace(const gmemShimHalves *halves, uint64_t offset, uint64_t size
     } else {
         why = errno;
     }
-    if (why == 0)
+    if (why == 0 || !gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_PLACE))
         return;
     errno = why;
     gmemShimReport(_("memory backend '%s': %llu bytes of private memory are not bound to its host "
-                     "nodes: %m"),
+                     "nodes: %m (virt-gmem status counts further failures)"),
                    halves->config->id, (unsigned long long)size);
 }
 
@@ -191,7 +213,7 @@ gmemShimHalvesPlace(const gmemShimHalves *halves, uint64_t offset, uint64_t size
  * are cleared, so that they read as zeros like others that are made shared again; but not where
  * there is no huge page, because there might be none to be had. */
 static void
-gmemShimHalvesFreeHuge(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+gmemShimHalvesFreeHuge(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     const uint64_t page = halves->sharedPage;
     const uint64_t end = offset + size;

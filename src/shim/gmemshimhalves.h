@@ -31,6 +31,7 @@ typedef struct {
     int policy;           /* of mbind(2) for the shared half; 0: none */
     unsigned long nodes[GMEM_SHIM_NODES_WORDS]; /* of that policy, a bit for each */
     bool used;                                  /* both halves have been in a memory slot */
+    unsigned int told; /* what could not be done for it and has been reported: a bit for each */
 } gmemShimHalves;
 
 /* All of them; the caller of any of the functions below holds the lock of convertible mode. */
@@ -87,7 +88,8 @@ gmemShimHalvesRun(const gmemShimHalves *halves, uint64_t offset, uint64_t end, u
  * Notes what the pages are now, and frees the other half of those that were otherwise: when they
  * are converted back they read as zeros. Private pages of a backend that is bound to host nodes are
  * made at once, there. A shared half of huge pages is freed where the whole of a
- * huge page is private. KVM must know already, so that the guest gets no new page there. O(@size).
+ * huge page is private. What fails there is counted, and reported the first time. KVM must know
+ * already, so that the guest gets no new page there. O(@size).
  * Returns how many bytes were otherwise.
  */
 uint64_t

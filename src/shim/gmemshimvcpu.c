@@ -29,6 +29,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "gmemi18n.h"
 #include "gmemkvmabi.h"
@@ -42,6 +43,11 @@
  * conversion. */
 #define GMEM_SHIM_FAULTS_MAX 16
 
+/* How often, and how long after each other (ns), an access is tried for which there is no RAM. QEMU
+ * replaces slots within microseconds; two tenths of a second are for the slowest machine. */
+#define GMEM_SHIM_ABSENT_MAX 100
+#define GMEM_SHIM_ABSENT_WAIT 2000000L
+
 typedef struct gmemShimVcpu gmemShimVcpu;
 struct gmemShimVcpu {
     gmemShimVcpu *next;
@@ -52,6 +58,7 @@ struct gmemShimVcpu {
     /* The vCPU's own thread's: */
     uint64_t fault;      /* guest address of the last failed access */
     unsigned int faults; /* how often, without anything else in between */
+    unsigned int absent; /* how often there was no RAM there */
 };
 
 static pthread_mutex_t gmemShimVcpuLock = PTHREAD_MUTEX_INITIALIZER;
@@ -119,20 +126,53 @@ gmemShimVcpuConvert(struct kvm_run *run)
     run->hypercall.ret = (uint64_t)(int64_t)result;
 }
 
+static void
+gmemShimVcpuForget(gmemShimVcpu *vcpu)
+{
+    vcpu->faults = 0;
+    vcpu->absent = 0;
+}
+
+/* QEMU's threads wait for nothing that this one holds meanwhile, and a signal ends the wait. */
+static bool
+gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
+{
+    const struct timespec wait = {.tv_nsec = GMEM_SHIM_ABSENT_WAIT};
+
+    vcpu->faults = 0;
+    if (vcpu->absent++ < GMEM_SHIM_ABSENT_MAX) {
+        nanosleep(&wait, NULL);
+        return true;
+    }
+    gmemShimReport(_("the guest accessed 0x%llx as %s memory, where there is none"),
+                   (unsigned long long)vcpu->fault, isPrivate ? "private" : "shared");
+    return false;
+}
+
+/* Returns whether the guest should try again. */
 static bool
 gmemShimVcpuFault(gmemShimVcpu *vcpu)
 {
     struct gmemKVMMemoryFault fault;
+    bool isPrivate;
 
     /* Where <linux/kvm.h> is too old to have it in the union. */
     memcpy(&fault, &vcpu->run->hw, sizeof(fault));
+    isPrivate = (fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0;
     if (vcpu->fault != fault.gpa)
-        vcpu->faults = 0;
+        gmemShimVcpuForget(vcpu);
     vcpu->fault = fault.gpa;
     vcpu->faults++;
-    return gmemShimConvertibleFault(fault.gpa, fault.size,
-                                    (fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0,
-                                    vcpu->faults > GMEM_SHIM_FAULTS_MAX);
+    switch (gmemShimConvertibleFault(fault.gpa, fault.size, isPrivate,
+                                     vcpu->faults > GMEM_SHIM_FAULTS_MAX)) {
+    case GMEM_SHIM_FAULT_RETRY:
+        return true;
+    case GMEM_SHIM_FAULT_ABSENT:
+        return gmemShimVcpuWait(vcpu, isPrivate);
+    case GMEM_SHIM_FAULT_STOP:
+    default:
+        return false;
+    }
 }
 
 /* What KVM writes in place of the architecture's features, wherever Hyper-V has moved it to. */
@@ -209,12 +249,12 @@ gmemShimVcpuRun(int fd, void *argument)
         if (vcpu == NULL)
             return result;
         if (result == 0 && gmemShimVcpuIsConversion(vcpu->run)) {
-            vcpu->faults = 0;
+            gmemShimVcpuForget(vcpu);
             gmemShimVcpuConvert(vcpu->run);
             continue;
         }
         if (result == 0 || errno != EFAULT || vcpu->run->exit_reason != KVM_EXIT_MEMORY_FAULT) {
-            vcpu->faults = 0;
+            gmemShimVcpuForget(vcpu);
             return result;
         }
         saved = errno;

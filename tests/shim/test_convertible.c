@@ -34,7 +34,7 @@
 #define HIGH_ADDRESS LOW_SIZE
 #define PAGES_MAX (16 * MIB / PAGE)
 #define SLOTS_MAX 32
-#define EXITS_MAX 64
+#define EXITS_MAX 128
 #define FAKE_KVM 1000000
 #define FAKE_VM 1000001
 #define CONFIG                                                                                     \
@@ -666,11 +666,71 @@ testFaults(void)
     /* The page is what is wanted, and KVM cannot give it: QEMU is told. */
     g_assert_cmpint(runVcpu(vcpu, exits, 17), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
-    /* No RAM there; and another failure altogether. */
-    g_assert_cmpint(runVcpu(vcpu, &nowhere, 1), ==, -1);
+    /* No RAM there, for ever; and another failure altogether. */
+    for (size_t i = 0; i < 101; i++)
+        exits[i] = nowhere;
+    g_assert_cmpint(runVcpu(vcpu, exits, 101), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
     g_assert_cmpint(runVcpu(vcpu, &other, 1), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
+}
+
+/* QEMU replaces a slot by removing it first: an access meanwhile must neither stop the guest, nor
+ * be taken for the wish to convert once the slot is there again. */
+static void
+testFaultsWhileReplaced(void)
+{
+    const FakeExit shared = {EFAULT, KVM_EXIT_MEMORY_FAULT, {0, 0x100234, 8}};
+    FakeExit exits[EXITS_MAX];
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    int vcpu;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    vcpu = makeVcpu();
+    g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
+    g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
+    for (size_t i = 0; i < 40; i++)
+        exits[i] = shared;
+    exits[40] = (FakeExit){EINTR, KVM_EXIT_INTR, {0}};
+    g_assert_cmpint(runVcpu(vcpu, exits, 41), ==, -1);
+    g_assert_cmpint(errno, ==, EINTR);
+    g_assert_cmpint(setSlot(0, 0, LOW_SIZE, low, 0), ==, 0);
+    exits[10] = (FakeExit){0, KVM_EXIT_HLT, {0}};
+    g_assert_cmpint(runVcpu(vcpu, exits, 11), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.implicit, ==, 0);
+}
+
+/* What cannot be given back is said once, and counted. */
+static void
+testHeld(void)
+{
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    char text[4096] = "";
+    int log, null;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    log = memfd_create("log", MFD_CLOEXEC);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(dup2(null, gmemShimHalvesByIndex(0)->gmem), >=, 0);
+    g_assert_cmpint(dup2(log, STDERR_FILENO), ==, STDERR_FILENO);
+    for (size_t i = 0; i < 3; i++) {
+        g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
+        g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, false), ==, 0);
+    }
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.held, ==, 3);
+    g_assert_cmpint(pread(log, text, sizeof(text) - 1, 0), >, 0);
+    g_assert_nonnull(
+        strstr(text, "memory backend 'ram-node0': 4096 bytes of private memory are held"));
+    g_assert_true(strchr(text, '\n') == text + strlen(text) - 1);
 }
 
 static void *
@@ -882,6 +942,8 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/refused-conversions", testConversionsRefused);
     g_test_add_func("/convertible/hypercalls", testHypercalls);
     g_test_add_func("/convertible/faults", testFaults);
+    g_test_add_func("/convertible/faults-while-replaced", testFaultsWhileReplaced);
+    g_test_add_func("/convertible/held", testHeld);
     g_test_add_func("/convertible/reset", testReset);
     g_test_add_func("/convertible/start-private", testStartPrivate);
     g_test_add_func("/convertible/cpuid", testCPUID);
