@@ -54,9 +54,10 @@ deps-matrix:
 check-matrix: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
 
-# The kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
-# for a newer source. A machine's name there runs that machine only. NESTED_MATRIX names releases whose
-# QEMU and libvirt then run convertible guests there, too.
+# A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
+# for a newer source. A machine's name there runs that machine only. NESTED_LINUX names the kernels,
+# as in NESTED_LINUX="6.12 7.2 7.3": unstable's newest otherwise. NESTED_MATRIX names releases whose QEMU
+# and libvirt then run convertible guests there, too.
 NESTED_CACHE ?= $(BUILD)/nested
 
 deps-nested:
@@ -64,7 +65,8 @@ deps-nested:
 
 check-nested: deps-nested
 	@$(MAKE) --no-print-directory all
-	@$(PYTHON) tests/nested/run-nested.py --cache $(NESTED_CACHE) $(BUILD) $(NESTED_ARGS)
+	@$(PYTHON) tests/nested/run-nested.py --cache $(NESTED_CACHE) \
+	    $(foreach linux,$(NESTED_LINUX),--linux $(linux)) $(BUILD) $(NESTED_ARGS)
 ifneq ($(strip $(NESTED_MATRIX)),)
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
 endif

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the tests that need a kernel other than the machine's, each set in a machine of its own.
 
-usage: run-nested.py [--cache DIR] [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
+usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
 
 Builds the kernel (see build-kernel), and fetches one for guests (see fetch-linux), where there is none
 yet; boots a machine (see gmem_nested.py) for each set of tests, or for those named, and counts what
@@ -14,6 +14,7 @@ exits 0 only if something passed and nothing failed.
 
 import argparse
 import collections
+import itertools
 import os
 import re
 import shlex
@@ -138,6 +139,8 @@ def split(output):
 def test_machine(name, kernel, linux, where, results):
     """@where: as main() has it on the command line."""
     options, programs = MACHINES[name]
+    # Of LINUX-HASH/bzImage.
+    name = '%s/%s' % (os.path.basename(os.path.dirname(kernel)).rpartition('-')[0], name)
     files = os.path.join(where.logs, name)
     minutes = BOOT_MINUTES + sum(p.minutes for p in programs)
     print('machine %s: %s' % (name, ', '.join(p.name for p in programs)), flush=True)
@@ -165,9 +168,9 @@ def test_machine(name, kernel, linux, where, results):
         results.count('%s/%s' % (name, program.name), *found.get(program.name, ([], None)))
 
 
-def get(script_name, options):
+def get(script_name, options, *more):
     """The path that one of the scripts here prints, or '', it having said why."""
-    command = [os.path.join(HERE, script_name)]
+    command = [os.path.join(HERE, script_name), *more]
     command += ['--cache', options.cache] if options.cache else []
     command += ['--renew'] if options.renew else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -177,6 +180,7 @@ def get(script_name, options):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cache')
+    parser.add_argument('--linux', action='append')
     parser.add_argument('--renew', action='store_true')
     parser.add_argument('--root', default='/')
     parser.add_argument('--source', default=SOURCE)
@@ -191,16 +195,18 @@ def main():
     if reason := missing():
         sys.exit('run-nested.py: ' + reason)
 
-    kernel = get('build-kernel', options)
-    if not kernel:
-        return 1
+    kernels = []
+    for version in options.linux or ['']:
+        kernels.append(get('build-kernel', options, *(['--linux', version] if version else [])))
+        if not kernels[-1]:
+            return 1
     # Its absence is a reason to skip, which the tests give.
     linux = get('fetch-linux', options) if options.root == '/' else ''
     options.build = os.path.abspath(options.build)
     options.logs = options.logs or os.path.join(options.build, 'nested-logs')
 
     results = Results()
-    for name in options.machines or MACHINES:
+    for kernel, name in itertools.product(kernels, options.machines or MACHINES):
         test_machine(name, kernel, linux, options, results)
     for name, reason in results.skipped:
         print('SKIPPED %s (%s)' % (name, reason))
