@@ -3,7 +3,9 @@
 """test_demo.py: the demo shows what it shall, and fails where it must."""
 
 import glob
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +104,28 @@ def refused(t):
     t.equal(done.returncode, 1, 'exit status\n' + done.stdout)
     t.matches(done.stderr, r'demo: FAILED: (?s:.)*guest_memfd: Cannot allocate memory', 'error')
     left.check(t)
+
+
+@suite.test('a build without tests has what the demo runs')
+def without_tests(t):
+    rig.need_guest_memfd()
+    with tools.directory() as directory:
+        build = directory + '/build'
+        for command in (['meson', 'setup', '-Dtests=false', build, tools.SOURCE],
+                        ['ninja', '-C', build, 'tests/guest/gmem-guest.img']):
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  check=False)
+            t.equal(done.returncode, 0, ' '.join(command) + '\n' + done.stdout)
+        planned = subprocess.run(['ninja', '-C', build, '-n'], stdout=subprocess.PIPE, text=True,
+                                 check=True).stdout
+        t.has(planned, 'virt-gmem', 'what is built')
+        t.lacks(planned, 'tests/unit', 'what is built')
+        # The rest is as in our tree.
+        shutil.rmtree(build + '/tools')
+        os.symlink(tools.BUILD + '/tools', build + '/tools')
+        done = subprocess.run([rig.PYTHON, tools.DEMO, build], env=tools.ENV, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        t.equal(done.returncode, 0, 'exit status\n%s%s' % (done.stdout, done.stderr))
 
 
 @suite.test('not built: says so')
