@@ -59,10 +59,11 @@ static void G_GNUC_NORETURN
 openInChild(uid_t uid, gid_t gid, const char *path, int flags)
 {
     if (geteuid() == 0) {
-        struct passwd *user = getpwuid(uid);
+        const struct passwd *user = getpwuid(uid);
 
-        if ((user ? initgroups(user->pw_name, gid) : setgroups(0, NULL)) < 0 || setgid(gid) < 0 ||
-            setuid(uid) < 0)
+        /* Like libvirt: the user's own primary group is among them, whatever @gid is. */
+        if ((user ? initgroups(user->pw_name, user->pw_gid) : setgroups(0, NULL)) < 0 ||
+            setgid(gid) < 0 || setuid(uid) < 0)
             _exit(errno);
     }
     _exit(open(path, flags | O_CLOEXEC) < 0 ? errno : 0);

@@ -34,7 +34,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolFiles, gmemToolFilesFree)
 
 /**
  * gmemToolOpenAs:
- * @uid, @gid: who, with the supplementary groups that the system's user database gives @uid
+ * @uid, @gid: who, with the groups that the system's user database gives @uid, its primary one included
  * @path: a file
  * @flags: of open(2)
  *

@@ -19,7 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <fts.h>
 #include <grp.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
@@ -40,9 +40,6 @@
 /* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
 #define GMEM_ROOT_AS_ROOT "/run/virt-gmem-XXXXXX"
 #define GMEM_ROOT_ELSE "/tmp/virt-gmem-XXXXXX"
-
-/* How many directories nftw() keeps open at once. */
-#define GMEM_REMOVE_DEPTH 16
 
 /* How much of QEMU's log is shown when it crashed, in bytes. */
 #define GMEM_LOG_TAIL 2048
@@ -81,21 +78,22 @@ handleSignals(void (*handler)(int))
         sigaction(SIGHUP, &action, NULL);
 }
 
-static int
-removeEntry(const char *path,
-            const struct stat *status G_GNUC_UNUSED,
-            int type G_GNUC_UNUSED,
-            struct FTW *ftw G_GNUC_UNUSED)
-{
-    if (remove(path) < 0)
-        gmemToolError(_("%s cannot be removed: %s"), path, g_strerror(errno));
-    return 0;
-}
-
+/* Enters no directory of another file system. Files that seem to be on one are removed all the same: on
+ * overlayfs they have the device number of a layer. */
 static void
 removeRoot(const char *root)
 {
-    nftw(root, removeEntry, GMEM_REMOVE_DEPTH, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+    char *const paths[] = {(char *)root, NULL};
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+    const FTSENT *entry;
+
+    while (tree && (entry = fts_read(tree))) {
+        /* A directory comes a second time, after what is in it. */
+        if (entry->fts_info != FTS_D && remove(entry->fts_path) < 0)
+            gmemToolError(_("%s cannot be removed: %s"), entry->fts_path, g_strerror(errno));
+    }
+    if (tree)
+        fts_close(tree);
 }
 
 /* ---- the worker ---- */
@@ -306,6 +304,10 @@ waitForEnd(gmemRun *run)
 static int
 stopDomain(gmemRun *run)
 {
+    /* NVRAM of ours goes with the root; any other is a file that the XML names, of another domain maybe. */
+    const unsigned int flags =
+        VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+        VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
     int result = 0;
 
     if (run->domain) {
@@ -313,10 +315,7 @@ stopDomain(gmemRun *run)
             virDomainIsActive(run->domain) == 1)
             result = failLibvirt(_("the domain cannot be destroyed"));
         if (virDomainIsPersistent(run->domain) == 1 &&
-            virDomainUndefineFlags(run->domain, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE |
-                                                    VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
-                                                    VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA |
-                                                    VIR_DOMAIN_UNDEFINE_NVRAM) < 0)
+            virDomainUndefineFlags(run->domain, flags) < 0)
             result = failLibvirt(_("the domain cannot be undefined"));
         virDomainFree(run->domain);
     }
@@ -606,8 +605,10 @@ gmemToolRun(int argc, char **argv)
     /* Parsing takes options out; the worker gets them all. */
     g_auto(GStrv) all = g_strdupv(argv);
     int allCount = argc;
+    g_autofree char *duration = NULL;
+    guint64 seconds = 0;
     const GOptionEntry entries[] = {
-        {"for", 'f', 0, G_OPTION_ARG_INT, &options.seconds, N_("end the domain after that time"),
+        {"for", 'f', 0, G_OPTION_ARG_STRING, &duration, N_("end the domain after that time"),
          N_("SECONDS")},
         {"emulator", 'e', 0, G_OPTION_ARG_FILENAME, &options.emulator,
          N_("use this QEMU binary, whatever the XML says"), N_("PATH")},
@@ -615,7 +616,6 @@ gmemToolRun(int argc, char **argv)
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
 
-    options.seconds = -1;
     if (!gmemToolParse(entries, &argc, &argv, _("FILE.xml"),
                        _("Runs a domain by libvirt's embedded driver until Ctrl-C, until the guest "
                          "ends, or for a time,\nand leaves nothing behind.")))
@@ -624,10 +624,13 @@ gmemToolRun(int argc, char **argv)
         gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
         return GMEM_TOOL_EXIT_USAGE;
     }
-    if (options.seconds == 0 || options.seconds < -1 || options.seconds > G_MAXINT / 1000) {
-        gmemToolError(_("--for takes a number of seconds from 1 to %d"), G_MAXINT / 1000);
+    if (duration &&
+        !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
+        gmemToolError(_("--for takes a number of seconds from 1 to %d, not '%s'"), G_MAXINT / 1000,
+                      duration);
         return GMEM_TOOL_EXIT_USAGE;
     }
+    options.seconds = (int)seconds;
     options.file = g_strdup(argv[1]);
 
     return options.root ? work(&options, files) : keep(files, allCount, all);

@@ -28,7 +28,37 @@ usage(FILE *out)
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i].name, _(verbs[i].summary));
     fprintf(out,
-            _("\n'virt-gmem VERB --help' lists a verb's options; --version prints the version.\n"));
+            _("\n'virt-gmem help VERB' lists a verb's options; --version prints the version.\n"));
+}
+
+static int
+runVerb(size_t verb, int argc, char **argv)
+{
+    g_autofree char *name = g_strdup_printf("virt-gmem %s", verbs[verb].name);
+
+    g_set_prgname(name);
+    return verbs[verb].run(argc, argv);
+}
+
+/* `help VERB` is `VERB --help`. */
+static int
+help(const char *name)
+{
+    char option[] = "--help";
+
+    for (size_t i = 0; name && i < G_N_ELEMENTS(verbs); i++) {
+        char *argv[] = {(char *)name, option, NULL};
+
+        if (strcmp(name, verbs[i].name) == 0)
+            return runVerb(i, 2, argv);
+    }
+    if (name) {
+        gmemToolError(_("'%s' is no verb of virt-gmem"), name);
+        usage(stderr);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    usage(stdout);
+    return 0;
 }
 
 int
@@ -45,17 +75,13 @@ main(int argc, char **argv)
     }
 
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            g_autofree char *name = g_strdup_printf("virt-gmem %s", verbs[i].name);
-            g_set_prgname(name);
-            return verbs[i].run(argc - 1, argv + 1);
-        }
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return runVerb(i, argc - 1, argv + 1);
     }
 
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        usage(stdout);
-        return 0;
-    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0)
+        return help(strcmp(argv[1], "help") == 0 && argc > 2 ? argv[2] : NULL);
     if (strcmp(argv[1], "--version") == 0) {
         printf("virt-gmem %s\n", PACKAGE_VERSION);
         return 0;

@@ -55,6 +55,13 @@ def call(*args, **changes):
     return done.returncode, done.stdout, done.stderr
 
 
+def in_namespace(script, *command):
+    """Runs sh's @script in a mount namespace of its own, then the command; the script has it as "$@"."""
+    return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private', '/bin/sh', '-ec',
+                           script + '\nexec "$@"', 'sh', *command], env=ENV, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, check=False, timeout=rig.PATIENCE)
+
+
 def without_kvm(directory, *command, **kwargs):
     """Runs a command where /dev/kvm does not exist."""
     return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',

@@ -127,6 +127,7 @@ def usage(t):
                           (('host', '--frobnicate'), '--frobnicate'),
                           (('host', 'file'), "unexpected argument 'file'"),
                           (('hots',), "'hots' is no verb"),
+                          (('help', 'hots'), "'hots' is no verb"),
                           ((), 'Usage: virt-gmem')):
         status, out, err = tools.call(*args)
         t.equal(status, 64, 'exit status of %r' % (args,))
@@ -137,10 +138,13 @@ def usage(t):
 @suite.test('--help and --version')
 def help_and_version(t):
     for args, text in ((('--help',), 'Verbs:'), (('--version',), 'virt-gmem '),
+                       (('help',), 'Verbs:'),
                        (('host', '--help'), '--json'), (('run', '--help'), '--for')):
-        status, out, _ = tools.call(*args)
-        t.equal(status, 0, 'exit status of %r' % (args,))
+        status, out, err = tools.call(*args)
+        t.equal((status, err), (0, ''), 'exit status and standard error of %r' % (args,))
         t.has(out, text, 'output')
+    for verb in ('host', 'run', 'status'):
+        t.equal(tools.call('help', verb), tools.call(verb, '--help'), 'help ' + verb)
     t.lacks(tools.call('run', '--help')[1], '--root', 'help')
 
 
@@ -167,6 +171,38 @@ def old_kernels(t):
         t.equal(check_of(host, name)['result'], 'FAIL', name)
         t.has(check_of(host, name)['detail'], words, name)
         t.has(host['modes']['fully-shared']['reason'], 'KVM of Linux', 'reason')
+
+
+# Where QEMU's user has a primary group that is not the one libvirt gives it, as on Debian, and
+# /dev/kvm is that of group $0.
+KVM_OF_GROUP = '''
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    mknod -m 660 /mnt/kvm c $(stat -c '0x%t 0x%T' /dev/kvm)
+    chgrp $0 /mnt/kvm
+    mount --bind /mnt/kvm /dev/kvm
+    sed 's/^\\(libvirt-qemu:[^:]*:[^:]*\\):[^:]*/\\1:64999/' /etc/passwd >/mnt/passwd
+    sed '/libvirt-qemu/d' /etc/group >/mnt/group
+    echo 'libvirt-qemu:x:64998:' >>/mnt/group
+    echo 'more:x:64997:libvirt-qemu' >>/mnt/group
+    mount --bind /mnt/passwd /etc/passwd
+    mount --bind /mnt/group /etc/group'''
+
+
+@suite.test("QEMU's user has its own primary group, too")
+def groups(t):
+    rig.need_guest_memfd()
+    for group, allowed in ((64999, True), (64998, True), (64997, True), (64996, False)):
+        script = KVM_OF_GROUP.replace('$0', str(group))
+        done = tools.in_namespace(script, tools.TOOL, 'host')
+        t.matches(done.stdout, r'(?m)^QEMU: its user may open /dev/kvm +: %s \(%s' % (
+            ('PASS', 'libvirt-qemu') if allowed else ('WARN', 'user libvirt-qemu: /dev/kvm: Perm')),
+                  'with group %d' % group)
+    with tools.directory() as directory:
+        script = KVM_OF_GROUP.replace('$0', '64999')
+        done = tools.in_namespace(script, tools.TOOL, 'run', '--for', '1',
+                                  tools.domain(directory + '/d.xml'))
+        t.equal((done.returncode, done.stderr), (0, ''), 'exit status and standard error of run')
+        t.lacks(done.stdout, 'QEMU runs as root', 'output of run')
 
 
 def as_nobody():

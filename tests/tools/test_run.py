@@ -223,12 +223,59 @@ def emulator(t):
                 left.check(t, pid)
 
 
+@suite.test('on overlayfs, where files have another device number than their directories')
+def overlay(t):
+    rig.need_guest_memfd()
+    layers = '''
+        mount -t tmpfs layer /mnt && mkdir /mnt/upper /mnt/work
+        mkdir "$0/lower"
+        mount -t overlay -o "lowerdir=$0/lower,upperdir=/mnt/upper,workdir=/mnt/work" none /run
+        mkdir /run/here && touch /run/here/file
+        stat -c %d /run/here /run/here/file >"$0/devices"
+        "$@"
+        find /run -path '/run/virt-gmem-*'
+        exit'''
+    with tools.directory() as directory:
+        done = tools.in_namespace(layers.replace('$0', directory), tools.TOOL, 'run', '--for', '1',
+                                  tools.domain(directory + '/d.xml'))
+        if not os.path.exists(directory + '/devices'):
+            raise rig.Skip('overlayfs cannot be mounted here: ' + done.stderr)
+        with open(directory + '/devices', encoding='ascii') as file:
+            t.true(len(set(file.read().split())) == 2, 'the device numbers are the same')
+    t.equal((done.returncode, done.stderr), (0, ''), 'exit status and standard error')
+    t.matches(done.stdout, 'ended: [^\n]*\n$', 'output, with what is left')
+
+
+@suite.test('NVRAM that the XML names is not ours to remove')
+def nvram(t):
+    rig.need_kvm()
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        for name, size in (('code', 1 << 20), ('vars', 128 << 10)):
+            with open('%s/%s.fd' % (directory, name), 'wb') as file:
+                file.truncate(size)
+        os.chmod(directory + '/vars.fd', 0o666)
+        path = tools.domain(directory + '/d.xml', private='')
+        with open(path, encoding='utf-8') as file:
+            text = file.read()
+        rom = "<loader type='rom'>%s.rom</loader>" % path
+        t.has(text, rom, 'the domain')
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text.replace(rom, "<loader readonly='yes' type='pflash'>%s/code.fd</loader>"
+                                    '<nvram>%s/vars.fd</nvram>' % (directory, directory)))
+        status, _, err = tools.call('run', '--for', '1', path)
+        t.equal(status, 0, 'exit status\n' + err)
+        t.true(os.path.exists(directory + '/vars.fd'), 'it was removed')
+    left.check(t)
+
+
 @suite.test('wrong usage: status 64, and nothing is made')
 def usage(t):
     left = tools.Leftovers()
     for args, message in (((), 'no file'), (('a', 'b'), 'more than one file'),
                           (('--for', '0', 'a'), '--for takes'),
-                          (('--for', '-3', 'a'), '--for takes'),
+                          (('--for', '-1', 'a'), '--for takes'), (('--for=-3', 'a'), '--for takes'),
+                          (('--for', '', 'a'), '--for takes'), (('--for', '1s', 'a'), '--for takes'),
                           (('--for', 'x', 'a'), 'x'), (('--for', '99999999', 'a'), '--for takes'),
                           (('--frobnicate', 'a'), '--frobnicate')):
         status, out, err = tools.call('run', *args)
