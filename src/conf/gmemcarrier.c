@@ -197,7 +197,7 @@ gmemCarrierParse(const char *text, GError **error)
     static const char *const keys[] = {"version", "mode", "launchSecurity", "added", NULL};
     g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
     g_autoptr(gmemJSON) json = NULL;
-    g_autoptr(GError) local = NULL;
+    g_autofree char *reason = NULL;
 
     if (strlen(text) > GMEM_CARRIER_LENGTH_MAX) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': longer than %d bytes"),
@@ -210,10 +210,10 @@ gmemCarrierParse(const char *text, GError **error)
                      GMEM_CARRIER_OPTION);
         return NULL;
     }
-    json = gmemJSONParse(text, &local);
+    json = gmemJSONParse(text, &reason);
     if (json == NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': %s"), GMEM_CARRIER_OPTION,
-                     local->message);
+                     reason);
         return NULL;
     }
     /* The version first: a newer one may have keys of its own. */

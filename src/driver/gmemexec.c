@@ -3,10 +3,12 @@
  *
  * This runs in the child that libvirt forked off a process with many threads, as QEMU's user, in
  * its namespaces and under its label. Whatever lock another thread held at the fork stays held for
- * ever, so nothing here may take one: what is called is free of them but for malloc, which the C
- * library makes safe, and message catalogues on the way to a refusal. Should one be forgotten, the
- * alarm ends the child. A refusal can only be text on fd 2, the domain's log, which libvirt
- * quotes. */
+ * ever, so nothing here may take one: what is called has none but malloc's, which the C library
+ * makes safe. That rules out GLib's containers and GError, whose allocator has locks (up to 2.74;
+ * gmemerror.h has what is in its place), g_strerror() and message catalogues (gmemi18n.h). Should
+ * one be forgotten, the alarm ends the child. What only root can read was read before the fork
+ * (gmemconf.h, gmemcapscache.h). A refusal can only be text on fd 2, the domain's log, which
+ * libvirt quotes. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +44,19 @@
  */
 #define GMEM_EXEC_REFUSED 126
 
+/* An autostart has no client, and with it no other reading of the file. */
+__attribute__((constructor)) static void
+gmemExecInit(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (gmemConfRefresh(GMEM_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
+        gmemLog("warning: no domain with <launchSecurity type='sw-protected'/> can be started: %s",
+                error->message);
+}
+
 static G_GNUC_NORETURN void
-gmemExecRefuse(GError *error)
+gmemExecRefuse(const GError *error)
 {
     g_autofree char *message = gmemErrorFormat(error);
 
@@ -136,7 +149,7 @@ gmemExecAddShim(char *const envp[])
                      _("this QEMU binary has no guest_memfd memory backend of its own, and the "
                        "library that supplies one, '%s', cannot be read by the user that QEMU runs "
                        "as (uid %u): %s"),
-                     shim, (unsigned int)geteuid(), g_strerror(errno));
+                     shim, (unsigned int)geteuid(), gmemI18nErrno(errno));
         gmemExecRefuse(error);
     }
     value = gmemExecGetPreload(envp, &index);
@@ -172,10 +185,8 @@ gmemExecDumpCore(void)
     if (fd >= 0 && read(fd, filter, sizeof(filter) - 1) > 0)
         written = dprintf(fd, "0x%lx", strtoul(filter, NULL, 16) | GMEM_COREDUMP_MAPPED_SHARED);
     if (written < 0)
-        dprintf(STDERR_FILENO,
-                "libvirt-gmem: guest RAM will be missing in a core dump of QEMU: cannot change "
-                "%s: %s\n",
-                path, g_strerror(errno));
+        gmemLog("guest RAM will be missing in a core dump of QEMU: cannot change %s: %s", path,
+                gmemI18nErrno(errno));
     if (fd >= 0)
         close(fd);
     prctl(PR_SET_DUMPABLE, dumpable);
@@ -205,10 +216,11 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
         if (gmemQEMUValidateHost(&plan, kvm, &error) < 0 ||
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||
-            (command->mode == GMEM_MODE_CONVERTIBLE &&
-             gmemConfRead(GMEM_CONF_FILE, &conf, &error) < 0))
+            (command->mode == GMEM_MODE_CONVERTIBLE && gmemConfGet(&conf, &error) < 0))
             gmemExecRefuse(error);
-        gmemLog("guest RAM of %llu bytes in %zu memory backends is guest_memfd, mode %s, by %s",
+        /* What QEMU makes of it QEMU, or the shim in it, has to say. */
+        gmemLog("QEMU is asked for guest RAM of %llu bytes in %zu memory backends as guest_memfd, "
+                "mode %s, by %s",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
                 command->emulatorObject);
         plan.ram = command->ramSize / 1024;
@@ -246,7 +258,7 @@ gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
         dprintf(STDERR_FILENO,
                 "libvirt-gmem: virtiofsd is started without '%s', which it may need to map "
                 "guest_memfd: %s\n",
-                library, g_strerror(errno));
+                library, gmemI18nErrno(errno));
         return;
     }
     value = gmemExecGetPreload(envp, &index);
@@ -282,6 +294,7 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
 {
     if (path == NULL || argv == NULL || !gmemProcessCallerIsLibvirt(caller))
         return gmemReal()->execve(path, argv, envp);
+    gmemI18nSetForked();
     if (gmemProcessIsDaemon() || !gmemExecIsDaemon(path))
         envp = gmemExecCleanEnvironment(envp);
     if (gmemExecIsVirtiofsd(path, argv) && !gmemProcessStartsOrdinary())

@@ -57,9 +57,9 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
 {
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
-    gmemConf conf;
 
-    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemConfRead(GMEM_CONF_FILE, &conf, error) < 0)
+    /* Also because the child finds there what is read here. */
+    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemConfRefresh(GMEM_CONF_FILE, error) < 0)
         return -1;
     if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
         return -1;

@@ -208,16 +208,15 @@ static int
 gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQMPStage *stage, const char *line, GError **error)
 {
     g_autoptr(gmemJSON) json = NULL;
-    g_autoptr(GError) reason = NULL;
+    g_autofree char *reason = NULL;
     gmemJSON *reply;
 
     json = gmemJSONParse(line, &reason);
     if (json == NULL) {
         /* The parser's message goes on with a picture of the place, over several lines. */
-        reason->message[strcspn(reason->message, "\n")] = '\0';
+        reason[strcspn(reason, "\n")] = '\0';
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not speak QMP: %s"), caps->emulator,
-                            reason->message);
+                            _("the emulator '%s' does not speak QMP: %s"), caps->emulator, reason);
     }
     if (gmemJSONGet(json, "event") != NULL)
         return 0;

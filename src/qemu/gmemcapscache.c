@@ -158,7 +158,7 @@ gmemCapsKeyRead(const char *emulator, gmemCapsKey *key, GError **error)
                             _("the emulator '%s' is not an absolute path"), emulator);
     if (stat(emulator, &st) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot use the emulator '%s': %s"), emulator, g_strerror(errno));
+                            _("cannot use the emulator '%s': %s"), emulator, gmemI18nErrno(errno));
     if (!S_ISREG(st.st_mode) || access(emulator, X_OK) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the emulator '%s' is not an executable file"), emulator);
@@ -421,7 +421,7 @@ gmemCapsStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsKey
         return;
     }
     if (gmemCapsFileWrite(dirfd, name, text) < 0)
-        g_info("cannot write to the cache directory %s: %s", directory, g_strerror(errno));
+        g_info("cannot write to the cache directory %s: %s", directory, gmemI18nErrno(errno));
     close(dirfd);
 }
 

@@ -149,7 +149,7 @@ gmemProbePipe(int fds[2], GError **error)
 
     if (pipe2(fds, O_CLOEXEC) < 0)
         return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
-                            g_strerror(errno));
+                            gmemI18nErrno(errno));
     for (i = 0; i < 2; i++) {
         int high;
 
@@ -158,7 +158,7 @@ gmemProbePipe(int fds[2], GError **error)
         high = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (high < 0)
             return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
-                                g_strerror(errno));
+                                gmemI18nErrno(errno));
         close(fds[i]);
         fds[i] = high;
     }
@@ -340,7 +340,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
     /* No SIGPIPE: both ends stay open here, whatever the child does to its own. */
     if (write(run->in[1], gmemProbeCommands, strlen(gmemProbeCommands)) < 0)
         return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %s"),
-                            g_strerror(errno));
+                            gmemI18nErrno(errno));
     fcntl(run->out[0], F_SETFL, O_NONBLOCK);
     fcntl(run->words[0], F_SETFL, O_NONBLOCK);
     fcntl(run->status[0], F_SETFL, O_NONBLOCK);
@@ -362,7 +362,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
         run->pidfd = -1;
         return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR,
                             _("cannot create a process for the emulator '%s': %s"), run->emulator,
-                            g_strerror(saved));
+                            gmemI18nErrno(saved));
     }
     run->pid = (pid_t)pid;
     gmemProbeClose(&run->out[1]);
@@ -457,7 +457,7 @@ gmemProbeGoOn(gmemProbeRun *run, GError **error)
         if (run->replies == GMEM_PROBE_REPLIES &&
             write(run->in[1], gmemProbeQuit, strlen(gmemProbeQuit)) < 0)
             return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %s"),
-                                g_strerror(errno));
+                                gmemI18nErrno(errno));
     }
     return 0;
 }
@@ -504,7 +504,7 @@ gmemProbeListen(gmemProbeRun *run, GError **error)
             continue;
         if (n < 0)
             return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot wait for a process: %s"),
-                                g_strerror(errno));
+                                gmemI18nErrno(errno));
         if (n == 0)
             return gmemErrorSet(error, VIR_ERR_OPERATION_TIMEOUT,
                                 _("the emulator '%s' did not tell in time what it offers"),
@@ -571,7 +571,7 @@ gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("cannot run the emulator '%s' to ask what it offers: %s: %s"),
                             run->emulator, _(gmemProbeStepNames[failure.step]),
-                            g_strerror(failure.saved));
+                            gmemI18nErrno(failure.saved));
     /* info stays zero where somebody else in this process reaps children that are not his, or
      * ignores SIGCHLD; then the replies alone must tell. */
     if (run->info.si_pid != 0 && run->info.si_code != CLD_EXITED)
@@ -652,7 +652,7 @@ gmemProbeConfigRead(const char *path, GError **error)
         return g_strdup("");
     if (file == NULL) {
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
-                     g_strerror(errno));
+                     gmemI18nErrno(errno));
         return NULL;
     }
     text = g_malloc0(GMEM_PROBE_CONFIG_MAX + 1);
@@ -661,7 +661,7 @@ gmemProbeConfigRead(const char *path, GError **error)
     fclose(file);
     if (failed != 0 || n > GMEM_PROBE_CONFIG_MAX) {
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
-                     g_strerror(failed != 0 ? failed : EFBIG));
+                     gmemI18nErrno(failed != 0 ? failed : EFBIG));
         return NULL;
     }
     return g_steal_pointer(&text);

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconf.c: what the administrator has decided for all domains of the host. */
+/* gmemconf.c: what the administrator has decided for all domains of the host.
+ *
+ * The file is read before a start, by the daemon: the child between fork and exec is no longer
+ * root, and GLib's parser has locks. The child finds what was read behind an atomic pointer. It
+ * alone looks there, in memory of its own, so that whoever puts a new reading there can free the
+ * old one at once. */
 
 #include "gmemconf.h"
 
@@ -69,6 +74,14 @@ gmemConfLoad(const char *path, GError **error)
     return g_steal_pointer(&text);
 }
 
+/* Immutable. */
+typedef struct {
+    gmemConf conf;
+    char *message; /* why there is none; else NULL */
+} gmemConfReading;
+
+static gmemConfReading *gmemConfCurrent;
+
 static int
 gmemConfParse(const char *path, GKeyFile *file, gmemConf *conf, GError **error)
 {
@@ -118,4 +131,37 @@ gmemConfRead(const char *path, gmemConf *conf, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                             failed->message);
     return gmemConfParse(path, file, conf, error);
+}
+
+int
+gmemConfRefresh(const char *path, GError **error)
+{
+    gmemConfReading *reading = g_new0(gmemConfReading, 1);
+    gmemConfReading *old;
+    GError *failed = NULL;
+
+    if (gmemConfRead(path, &reading->conf, &failed) < 0)
+        reading->message = g_strdup(failed->message);
+    old = __atomic_exchange_n(&gmemConfCurrent, reading, __ATOMIC_ACQ_REL);
+    if (old != NULL)
+        g_free(old->message);
+    g_free(old);
+    if (failed == NULL)
+        return 0;
+    g_propagate_error(error, failed);
+    return -1;
+}
+
+int
+gmemConfGet(gmemConf *conf, GError **error)
+{
+    const gmemConfReading *reading = __atomic_load_n(&gmemConfCurrent, __ATOMIC_ACQUIRE);
+
+    if (reading == NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("'%s' has not been read"),
+                            GMEM_CONF_FILE);
+    if (reading->message != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", reading->message);
+    *conf = reading->conf;
+    return 0;
 }

@@ -19,6 +19,28 @@ typedef struct {
  * @error: VIR_ERR_CONFIG_UNSUPPORTED: the file is there and cannot be read, is not root's alone to
  *         write, is no GKeyFile, or says what is not known; the message names it
  *
- * Returns 0, or -1 with @error. Takes no lock.
+ * Returns 0, or -1 with @error.
  */
 int gmemConfRead(const char *path, gmemConf *conf, GError **error);
+
+/**
+ * gmemConfRefresh:
+ * @path: GMEM_CONF_FILE
+ * @error: as gmemConfRead()
+ *
+ * Reads and keeps what was found, be it an error, for gmemConfGet(). Thread-safe.
+ *
+ * Returns 0, or -1 with @error.
+ */
+int gmemConfRefresh(const char *path, GError **error);
+
+/**
+ * gmemConfGet:
+ * @conf: out: what the last gmemConfRefresh() of this process, or of the one that it was forked
+ * off, found
+ * @error: its error; VIR_ERR_INTERNAL_ERROR where there was none
+ *
+ * For the child between fork and exec, whose user need not be one that may read the file. Takes no
+ * lock.
+ */
+int gmemConfGet(gmemConf *conf, GError **error);

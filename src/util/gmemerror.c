@@ -26,7 +26,8 @@ static const struct {
  * lock of GLib's table of quarks, need not look there. */
 static GQuark gmemErrorDomain;
 
-__attribute__((constructor)) static void
+/* Before the constructors that have no number, which may already meet an error. */
+__attribute__((constructor(102))) static void
 gmemErrorInit(void)
 {
     gmemErrorDomain = g_quark_from_static_string("libvirt-gmem-error");
@@ -38,20 +39,33 @@ gmemErrorQuark(void)
     return gmemErrorDomain;
 }
 
+/* GLib makes errors under a lock. One of the child's is malloc's, and nobody frees it: the child's
+ * first error is its last. */
+static GError *gmemErrorNewForked(int code, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
+
+static GError *
+gmemErrorNewForked(int code, const char *format, va_list args)
+{
+    GError *error = g_new0(GError, 1);
+
+    error->domain = GMEM_ERROR;
+    error->code = code;
+    error->message = g_strdup_vprintf(format, args);
+    return error;
+}
+
 int
 gmemErrorSet(GError **error, int code, const char *format, ...)
 {
     va_list args;
-    GError *fresh;
 
-    /* Nobody asks, and before GLib 2.76 an error comes from the slice allocator, which has locks.
-     */
     if (error == NULL)
         return -1;
     va_start(args, format);
-    fresh = g_error_new_valist(GMEM_ERROR, code, format, args);
+    g_propagate_error(error, gmemI18nIsForked()
+                                 ? gmemErrorNewForked(code, format, args)
+                                 : g_error_new_valist(GMEM_ERROR, code, format, args));
     va_end(args);
-    g_propagate_error(error, fresh);
     return -1;
 }
 

@@ -31,6 +31,7 @@ GQuark gmemErrorQuark(void);
  * @format: printf format of the translated message, without libvirt's prefix
  *
  * Returns -1, so that a refusal is one statement: return gmemErrorSet(error, …);
+ * After gmemI18nSetForked() it takes no lock, and the error must not be freed.
  */
 int gmemErrorSet(GError **error, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 

@@ -1,11 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemi18n.h: gettext for a library that must not change its process's text domain. */
+/* gmemi18n.h: gettext for a library that must not change its process's text domain, and that
+ * speaks English, without a lock, in a child between fork and exec. */
 #pragma once
 
 #include <libintl.h>
+#include <stdbool.h>
 
 #define GMEM_TEXT_DOMAIN "libvirt-gmem"
 
-/* dgettext, not gettext: the current text domain belongs to libvirtd or to the client. */
-#define _(text) dgettext(GMEM_TEXT_DOMAIN, text)
+#define _(text) gmemI18nGet(text)
 #define N_(text) text
+
+/**
+ * gmemI18nSetForked:
+ *
+ * From here on this process is the child between fork and exec of one with many threads. Whatever
+ * lock another thread held at the fork stays held for ever, so that texts are no longer looked up,
+ * and errors (gmemerror.h) no longer come from GLib's allocator. There is no way back.
+ */
+void gmemI18nSetForked(void);
+bool gmemI18nIsForked(void);
+
+/* gmemI18nGet: @text in the user's language; itself where there is no other, or after a fork. */
+const char *gmemI18nGet(const char *text)
+    __attribute__((format_arg(1), returns_nonnull, nonnull(1)));
+
+/* gmemI18nErrno: what the error @number is called; good until the thread asks again. g_strerror()
+ * has a lock. */
+const char *gmemI18nErrno(int number);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmemerror.h"
 #include "gmemi18n.h"
 
 /* QEMU's MAX_NESTING. */
@@ -56,27 +55,26 @@ gmemJSONTooDeep(const char *text, unsigned int depthMax)
 }
 
 static gmemJSON *
-gmemJSONParseTo(const char *text, unsigned int depthMax, GError **error)
+gmemJSONParseTo(const char *text, unsigned int depthMax, char **reason)
 {
-    char reason[256] = "";
-    gmemJSON *json;
+    char words[256] = "";
+    bool deep = gmemJSONTooDeep(text, depthMax);
+    gmemJSON *json = deep ? NULL : yajl_tree_parse(text, words, sizeof(words));
 
-    if (gmemJSONTooDeep(text, depthMax)) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("JSON nested deeper than %u levels"),
-                     depthMax);
-        return NULL;
-    }
-    json = yajl_tree_parse(text, reason, sizeof(reason));
-    if (json == NULL)
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("malformed JSON: %s"),
-                     reason[0] != '\0' ? g_strchomp(reason) : _("no value"));
-    return json;
+    if (json != NULL || reason == NULL)
+        return json;
+    if (deep)
+        *reason = g_strdup_printf(_("JSON nested deeper than %u levels"), depthMax);
+    else
+        *reason = g_strdup_printf(_("malformed JSON: %s"),
+                                  words[0] != '\0' ? g_strchomp(words) : _("no value"));
+    return NULL;
 }
 
 gmemJSON *
-gmemJSONParse(const char *text, GError **error)
+gmemJSONParse(const char *text, char **reason)
 {
-    return gmemJSONParseTo(text, GMEM_JSON_DEPTH_MAX, error);
+    return gmemJSONParseTo(text, GMEM_JSON_DEPTH_MAX, reason);
 }
 
 /* Four hexadecimal digits; -1: they are not. */

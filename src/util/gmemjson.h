@@ -23,12 +23,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemJSONGen, gmemJSONGenFree)
 /**
  * gmemJSONParse:
  * @text: one JSON value, NUL-terminated
- * @error: VIR_ERR_INTERNAL_ERROR with the parser's words; callers name what the text was
+ * @reason: out where NULL is returned: what is wrong, to be freed; callers name what the text was.
+ *          May be NULL. No GError: callers go on in their own words, also where an error cannot be
+ *          freed (gmemerror.h)
  *
  * Returns the tree, to be freed with gmemJSONFree(), or NULL. The order of an object's members is
  * kept, as are members given twice.
  */
-gmemJSON *gmemJSONParse(const char *text, GError **error);
+gmemJSON *gmemJSONParse(const char *text, char **reason);
 
 /**
  * gmemJSONParseQEMU:

@@ -150,12 +150,12 @@ openReason(const char *path, int why)
         return g_strdup_printf(_("%s cannot be opened: %s; load the module kvm_amd or kvm_intel, "
                                  "switch virtualization on in the firmware or, inside a virtual "
                                  "machine, allow it to nest"),
-                               path, g_strerror(why));
+                               path, gmemI18nErrno(why));
     if (why == EACCES || why == EPERM)
         return g_strdup_printf(_("%s cannot be opened: %s; run as root, or as a user whom the "
                                  "file's group lets in (usually kvm)"),
-                               path, g_strerror(why));
-    return g_strdup_printf(_("%s cannot be opened: %s"), path, g_strerror(why));
+                               path, gmemI18nErrno(why));
+    return g_strdup_printf(_("%s cannot be opened: %s"), path, gmemI18nErrno(why));
 }
 
 static void
@@ -167,7 +167,7 @@ probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
     if (version != KVM_API_VERSION) {
         kvm->kvmErrno = version < 0 ? errno : ENOTSUP;
         kvm->reason = g_strdup_printf(_("%s is not KVM: KVM_GET_API_VERSION: %s"), path,
-                                      g_strerror(kvm->kvmErrno));
+                                      gmemI18nErrno(kvm->kvmErrno));
         return;
     }
 
@@ -177,7 +177,7 @@ probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
         kvm->kvmErrno = errno;
         kvm->reason = g_strdup_printf(_("KVM of Linux %s cannot create a virtual machine: %s; see "
                                         "the kernel's log"),
-                                      kvm->kernel, g_strerror(kvm->kvmErrno));
+                                      kvm->kernel, gmemI18nErrno(kvm->kvmErrno));
         return;
     }
 
@@ -247,7 +247,7 @@ gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
     if (kvm->createErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s refuses to create a guest_memfd: %s"), kvm->kernel,
-                            g_strerror(kvm->createErrno));
+                            gmemI18nErrno(kvm->createErrno));
 
     return 0;
 }
@@ -268,7 +268,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s refuses to create a virtual machine of type "
                               "KVM_X86_SW_PROTECTED_VM: %s"),
-                            kvm->kernel, g_strerror(kvm->createConvertibleErrno));
+                            kvm->kernel, gmemI18nErrno(kvm->createConvertibleErrno));
 
     if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,

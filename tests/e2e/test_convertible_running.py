@@ -139,8 +139,9 @@ def running(kind):
         log = rig.read(rig.domain_log % 'vm')
         said = [line.partition(': ')[2] for line in log.splitlines()
                 if line.startswith('libvirt-gmem: ')]
-        check.equal(said, ['guest RAM of %d bytes in 1 memory backends is guest_memfd, mode '
-                           'convertible, by sw-protected-vm' % (RAM * KIB)] + NOTES, "the domain's log")
+        check.equal(said, ['QEMU is asked for guest RAM of %d bytes in 1 memory backends as '
+                           'guest_memfd, mode convertible, by sw-protected-vm' % (RAM * KIB)] + NOTES,
+                    "the domain's log")
         if kind is DaemonRig:
             check.equal(re.findall(r"(?m)^libvirt-gmem: domain 'vm': (.*)$", rig.read(rig.log)), NOTES,
                         "the daemon's log")

@@ -185,8 +185,8 @@ def life(kind):
         _, pages = it.guest.wait_pass(1)
         check.true(pages * 4096 > sum(SIZES) - 3 * MIB, 'the guest found %d pages' % pages)
         it.evidence(check)
-        check.equal(it.log_of('vm'), ['guest RAM of %d bytes in 2 memory backends is guest_memfd, mode '
-                                      'fully-shared, by shim' % sum(SIZES)], "the domain's log")
+        check.equal(it.log_of('vm'), ['QEMU is asked for guest RAM of %d bytes in 2 memory backends as '
+                                      'guest_memfd, mode fully-shared, by shim' % sum(SIZES)], "the domain's log")
 
     @test('the command line that runs is the one that domxml-to-native showed')
     def _(check):

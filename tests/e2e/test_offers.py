@@ -141,8 +141,8 @@ def property_row(kind, offers):
             no_shim_mapped(check, rig)
             shows_private(check, client.dumpxml('vm'))
             check.matches(rig.read(rig.domain_log % 'vm'),
-                          r'libvirt-gmem: guest RAM of %d bytes in 2 memory backends is guest_memfd, '
-                          r'mode fully-shared, by %s\n' % (sum(SIZES), offers[0]), 'the log')
+                          r'libvirt-gmem: QEMU is asked for guest RAM of %d bytes in 2 memory '
+                          r'backends as guest_memfd, mode fully-shared, by %s\n' % (sum(SIZES), offers[0]), 'the log')
             # The stand-in took the property away: nothing else makes this domain's RAM guest_memfd.
             no_evidence(check, rig.emulator('vm'))
             client.destroy('vm')

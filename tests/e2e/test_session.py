@@ -137,8 +137,8 @@ def _(check):
     check.equal(os.stat('/proc/%d' % emulator.pid).st_uid, USER, "QEMU's user")
     evidence(check, emulator, SIZES, Shared.boot)
     shows_private(check, client.dumpxml('vm'))
-    check.has(session.read(LOG % 'vm'), 'libvirt-gmem: guest RAM of %d bytes in 2 memory backends is '
-              'guest_memfd, mode fully-shared, by shim\n' % sum(SIZES), "the domain's log")
+    check.has(session.read(LOG % 'vm'), 'libvirt-gmem: QEMU is asked for guest RAM of %d bytes in 2 memory '
+              'backends as guest_memfd, mode fully-shared, by shim\n' % sum(SIZES), "the domain's log")
     check.equal(owner(session, CACHE), (USER, '0o755'), 'owner and mode of the cache')
     check.equal(len(os.listdir(session.outer(CACHE))), 1, 'cache files')
 

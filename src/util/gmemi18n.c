@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemi18n.c: gettext for a library, and none of it in a child between fork and exec. The shim has
+ * it, too: no glib here. */
+
+#include "gmemi18n.h"
+
+#include <string.h>
+
+/* Written by the only thread that a forked child has. */
+static bool gmemI18nForked;
+
+void
+gmemI18nSetForked(void)
+{
+    gmemI18nForked = true;
+}
+
+bool
+gmemI18nIsForked(void)
+{
+    return gmemI18nForked;
+}
+
+/* dgettext, not gettext: the current text domain belongs to libvirtd or to the client. */
+const char *
+gmemI18nGet(const char *text)
+{
+    return gmemI18nForked ? text : dgettext(GMEM_TEXT_DOMAIN, text);
+}
+
+const char *
+gmemI18nErrno(int number)
+{
+    const char *text = gmemI18nForked ? strerrordesc_np(number) : strerror(number);
+
+    return text != NULL ? text : "unknown error";
+}
