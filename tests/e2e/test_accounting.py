@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How the kernel accounts for guest RAM that is guest_memfd, beside RAM of an ordinary memfd: what an
+administrator sees in ps, in smaps and in the memory cgroup."""
+
+import contextlib
+import os
+import re
+import struct
+
+from gmem_checks import Guest
+from gmem_evidence import PAGE, mappings
+from gmem_rig import (KIB, MIB, DaemonRig, Skip, Suite, domain, library, need_guest_memfd, need_root,
+                      wait_for)
+
+suite = Suite()
+
+RAM = 64 * MIB
+WRITTEN = RAM - MIB      # what the guest writes: all but the first MiB
+MEMFD = "<source type='memfd'/><access mode='shared'/>"
+PAUSED = 1          # VIR_DOMAIN_START_PAUSED
+
+# Linux: include/uapi/linux/kernel-page-flags.h.
+SWAPBACKED, UNEVICTABLE = 14, 18
+
+CGROUPS = (('/sys/fs/cgroup/memory', 'memory.usage_in_bytes'), ('/sys/fs/cgroup', 'memory.current'))
+
+
+class Shared:
+    rig = None
+    client = None
+
+
+def rig_and_client():
+    need_guest_memfd()
+    if Shared.rig is None:
+        Shared.rig = DaemonRig(library())
+        Shared.client = Shared.rig.python()
+    return Shared.rig, Shared.client
+
+
+@contextlib.contextmanager
+def running(name, group=None):
+    """A domain whose guest has written all of its RAM; its QEMU. @group: a cgroup's directory that QEMU
+    is put into before the guest runs."""
+    rig, client = rig_and_client()
+    serial = '/run/%s.serial' % name
+    private = name == 'private'
+    client.call(None, 'createXML', domain(name, RAM // KIB, private=private, serial=serial,
+                                          backing='' if private else MEMFD,
+                                          boot=rig.guest_image(name)), PAUSED)
+    try:
+        emulator = rig.emulator(name)
+        if group:
+            with open(os.path.join(group, 'cgroup.procs'), 'w', encoding='ascii') as file:
+                file.write(str(emulator.pid))
+        client.call(name, 'resume')
+        Guest(rig, serial).wait_pass()
+        yield emulator
+    finally:
+        client.destroy(name)
+
+
+def status(pid, field):
+    """Bytes of a field of /proc/PID/status."""
+    with open('/proc/%d/status' % pid, encoding='ascii') as file:
+        return KIB * int(re.search(r'^%s:\s*(\d+) kB' % field, file.read(), re.M).group(1))
+
+
+def page_flags(pid):
+    """The kernel's flags of a page in the middle of guest RAM."""
+    ram = next(m for m in mappings(pid) if m.size == RAM and 'w' in m.perms and m.inode)
+    with open('/proc/%d/pagemap' % pid, 'rb') as file:
+        file.seek((ram.start + RAM // 2) // PAGE * 8)
+        entry = struct.unpack('=Q', file.read(8))[0]
+    with open('/proc/kpageflags', 'rb') as file:
+        file.seek((entry & (1 << 55) - 1) * 8)
+        return struct.unpack('=Q', file.read(8))[0]
+
+
+@suite.test('RAM in guest_memfd is in RssFile and not in RssShmem')
+def _(check):
+    with running('private') as emulator:
+        check.true(status(emulator.pid, 'RssFile') >= WRITTEN, 'RssFile has no guest RAM')
+        check.true(status(emulator.pid, 'RssShmem') < RAM // 4, 'RssShmem has guest RAM')
+    with running('ordinary') as emulator:
+        check.true(status(emulator.pid, 'RssShmem') >= WRITTEN, 'RssShmem has no RAM of a memfd')
+
+
+@suite.test('pages of guest_memfd are unevictable, and never swapped')
+def _(check):
+    if not os.path.exists('/proc/kpageflags'):
+        raise Skip('this kernel has no /proc/kpageflags')
+    with running('private') as emulator:
+        flags = page_flags(emulator.pid)
+        check.true(flags >> UNEVICTABLE & 1, 'not unevictable: %#x' % flags)
+        check.true(not flags >> SWAPBACKED & 1, 'swap-backed: %#x' % flags)
+    with running('ordinary') as emulator:
+        flags = page_flags(emulator.pid)
+        check.true(not flags >> UNEVICTABLE & 1, 'a memfd is unevictable: %#x' % flags)
+        check.true(flags >> SWAPBACKED & 1, 'a memfd is not swap-backed: %#x' % flags)
+
+
+@contextlib.contextmanager
+def cgroup():
+    """A memory cgroup, and the file that says what it is charged."""
+    for top, usage in CGROUPS:
+        path = os.path.join(top, 'gmem-test-%d' % os.getpid())
+        try:
+            os.mkdir(path)
+        except OSError:
+            continue
+        try:
+            if os.path.exists(os.path.join(path, usage)):
+                yield path, os.path.join(path, usage)
+                return
+        finally:
+            def removed():
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+                return not os.path.exists(path)
+            wait_for(removed, 'the cgroup to be empty')
+    raise Skip('no memory cgroup can be made here')
+
+
+def charge(name):
+    with cgroup() as (group, usage):
+        with running(name, group):
+            with open(usage, encoding='ascii') as file:
+                return int(file.read())
+
+
+@suite.test('the memory cgroup is charged for guest_memfd as for a memfd')
+def _(check):
+    private, ordinary = charge('private'), charge('ordinary')
+    check.true(private >= WRITTEN, 'charged %d for guest_memfd' % private)
+    check.true(abs(private - ordinary) < RAM // 8,
+               'charged %d for guest_memfd and %d for a memfd' % (private, ordinary))
+
+
+@suite.test('libvirt marks the domain as tainted: its command line is not all its own')
+def _(check):
+    rig, _client = rig_and_client()
+    with running('private') as emulator:
+        check.true(emulator.pid, 'no emulator')
+        check.matches(rig.read(rig.log) + rig.read(rig.domain_log % 'private'),
+                      r'tainted: custom-argv', 'the logs')
+
+
+def background_snapshot(name):
+    """What QEMU says to the migration capability of that name."""
+    command = ('{"execute":"migrate-set-capabilities","arguments":{"capabilities":'
+               '[{"capability":"background-snapshot","state":true}]}}')
+    rig, _client = rig_and_client()
+    return rig.virsh().virsh('qemu-monitor-command', name, command)
+
+
+@suite.test('QEMU has no background snapshots of guest_memfd')
+def _(check):
+    with running('private'):
+        answer = background_snapshot('private')
+        check.has(answer, 'error', 'the answer')
+        check.has(answer, 'ackground-snapshot', 'the answer')
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
