@@ -234,6 +234,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         envp = gmemExecAddShim(envp);
     if (conf.startPrivate)
         gmemCommandStartPrivate(command);
+    gmemCommandSeal(command);
     alarm(0);
     gmemReal()->execve(path, command->argv, envp);
 }

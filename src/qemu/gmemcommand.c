@@ -377,3 +377,23 @@ gmemCommandStartPrivate(gmemCommand *command)
         gmemCommandLineReplace(word, g_strdup_printf("%.*s,start=private,%s", (int)(at - *word),
                                                      *word, at + strlen(shared)));
 }
+
+void
+gmemCommandSeal(gmemCommand *command)
+{
+    gmemArgvOption pair, option;
+    size_t position = 0;
+    const char *separator = ",argv=";
+
+    if (!command->shim || gmemArgvFind(command->argv, GMEM_CARRIER_NAME, &pair) == 0)
+        return;
+    while (gmemArgvNext(command->argv, &position, &option)) {
+        char **word = &command->argv[pair.index + 1];
+
+        if (!gmemArgvMakesMemory(&option))
+            continue;
+        gmemCommandLineReplace(word, g_strdup_printf("%s%s%016" G_GINT64_MODIFIER "x", *word,
+                                                     separator, (guint64)gmemArgvHash(&option)));
+        separator = ":";
+    }
+}

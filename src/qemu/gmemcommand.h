@@ -70,6 +70,10 @@ gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GErr
  * starts; else nothing changes. */
 void gmemCommandStartPrivate(gmemCommand *command);
 
+/* gmemCommandSeal: where the shim is needed, adds to its configuration which options make memory,
+ * so that it notices when a wrapper script adds others. The last thing that is done to argv. */
+void gmemCommandSeal(gmemCommand *command);
+
 /*
  * The shim's configuration, the value of the pair in the argv that QEMU is started with where the
  * shim is needed. Not JSON, so that the shim needs no parser for it:
@@ -80,5 +84,7 @@ void gmemCommandStartPrivate(gmemCommand *command);
  * always these four keys in this order; mode as gmemModeToString(); backends: how many RAM
  * backends; ram: their sizes added up, in bytes. In mode convertible then start, what memory is
  * when the guest starts, and for each memory backend, in the order in which QEMU makes them, id and
- * size: backend= for RAM, other= for an NVDIMM or a virtio-pmem. The shim refuses anything else.
+ * size: backend= for RAM, other= for an NVDIMM or a virtio-pmem. At the end of what QEMU is started
+ * with stands ",argv=HASH:HASH…", 16 hexadecimal digits each, for each option of the command line
+ * that makes memory (gmemargv.h), in order. The shim refuses anything else.
  */

@@ -11,6 +11,10 @@
 
 #include "gmemi18n.h"
 
+/* The last key of the configuration, and the digits of each number in its value. */
+#define GMEM_SHIM_CONFIG_ARGV ",argv="
+#define GMEM_SHIM_HASH_DIGITS 16
+
 static const char *const gmemShimModeNames[] = {
     [GMEM_SHIM_MODE_CONVERTIBLE] = "convertible",
     [GMEM_SHIM_MODE_FULLY_SHARED] = "fully-shared",
@@ -105,6 +109,27 @@ gmemShimConfigBackendParse(const char **text, gmemShimConfigBackend *backend)
     return gmemShimConfigSkip(text, ":") && gmemShimConfigNumber(text, &backend->size);
 }
 
+/* ",argv=" and a list, or nothing. */
+static bool
+gmemShimConfigOptions(const char **text, gmemShimConfig *config)
+{
+    if (!gmemShimConfigSkip(text, GMEM_SHIM_CONFIG_ARGV))
+        return true;
+    config->options = calloc(GMEM_SHIM_OPTIONS_MAX, sizeof(*config->options));
+    if (config->options == NULL)
+        return false;
+    do {
+        char *end = NULL;
+
+        if (config->nOptions == GMEM_SHIM_OPTIONS_MAX ||
+            strspn(*text, "0123456789abcdef") != GMEM_SHIM_HASH_DIGITS)
+            return false;
+        config->options[config->nOptions++] = strtoull(*text, &end, 16);
+        *text = end;
+    } while (gmemShimConfigSkip(text, ":"));
+    return true;
+}
+
 /* What only mode convertible has. @config has the rest. */
 static bool
 gmemShimConfigConvertible(const char **text, gmemShimConfig *config)
@@ -118,7 +143,8 @@ gmemShimConfigConvertible(const char **text, gmemShimConfig *config)
     config->list = calloc(2 * GMEM_SHIM_BACKENDS_MAX, sizeof(*config->list));
     if (config->list == NULL)
         return false;
-    while (**text != '\0') {
+    while (**text != '\0' &&
+           strncmp(*text, GMEM_SHIM_CONFIG_ARGV, strlen(GMEM_SHIM_CONFIG_ARGV)) != 0) {
         gmemShimConfigBackend *backend = &config->list[config->listed];
 
         if (config->listed == 2 * GMEM_SHIM_BACKENDS_MAX ||
@@ -139,6 +165,7 @@ void
 gmemShimConfigClear(gmemShimConfig *config)
 {
     free(config->list);
+    free(config->options);
     memset(config, 0, sizeof(*config));
 }
 
@@ -193,7 +220,14 @@ gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, siz
         gmemShimConfigClear(&parsed);
         return false;
     }
+    if (!gmemShimConfigOptions(&text, &parsed)) {
+        gmemShimConfigClear(&parsed);
+        snprintf(reason, reasonSize, _("no list of numbers of %d digits behind argv= in '%.200s'"),
+                 GMEM_SHIM_HASH_DIGITS, value);
+        return false;
+    }
     if (*text != '\0') {
+        gmemShimConfigClear(&parsed);
         snprintf(reason, reasonSize, _("'%.100s' is left over at the end of '%.200s'"), text,
                  value);
         return false;

@@ -100,6 +100,40 @@ gmemShimStartHasPair(char *const argv[])
     return gmemArgvFind(argv, GMEM_SHIM_OPTION, &first) > 0;
 }
 
+/* Between libvirt-gmem, which judged the options that make memory, and here a wrapper script may
+ * have added others: "-device pc-dimm" with an ordinary memory backend. */
+static bool
+gmemShimStartCompare(char *const argv[],
+                     const gmemShimConfig *config,
+                     char *reason,
+                     size_t reasonSize)
+{
+    gmemArgvOption option;
+    size_t position = 0;
+    unsigned int found = 0;
+
+    while (config->nOptions > 0 && gmemArgvNext(argv, &position, &option)) {
+        if (!gmemArgvMakesMemory(&option))
+            continue;
+        if (found < config->nOptions && gmemArgvHash(&option) == config->options[found]) {
+            found++;
+            continue;
+        }
+        snprintf(reason, reasonSize,
+                 _("'-%s %.300s' is not what libvirt-gmem gave to the emulator: a wrapper must "
+                   "neither add, change nor reorder options that make memory"),
+                 option.name, option.value != NULL ? option.value : "");
+        return false;
+    }
+    if (found == config->nOptions)
+        return true;
+    snprintf(reason, reasonSize,
+             _("of %u options that make memory, which libvirt-gmem gave to the emulator, a wrapper "
+               "has left only %u"),
+             config->nOptions, found);
+    return false;
+}
+
 gmemShimArgvResult
 gmemShimStartTakePair(
     int *argc, char ***argv, gmemShimConfig *config, char *reason, size_t reasonSize)
@@ -119,6 +153,10 @@ gmemShimStartTakePair(
     }
     if (!gmemShimConfigParse(pair.value, config, reason, reasonSize))
         return GMEM_SHIM_ARGV_REFUSED;
+    if (!gmemShimStartCompare(*argv, config, reason, reasonSize)) {
+        gmemShimConfigClear(config);
+        return GMEM_SHIM_ARGV_REFUSED;
+    }
 
     memmove(*argv + pair.count, *argv, pair.index * sizeof(**argv));
     *argv += pair.count;

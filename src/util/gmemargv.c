@@ -187,3 +187,44 @@ gmemArgvFind(char *const argv[], const char *name, gmemArgvOption *first)
     }
     return found;
 }
+
+bool
+gmemArgvMakesMemory(const gmemArgvOption *option)
+{
+    static const char *const always[] = {"set", "readconfig", "mem-path"};
+    static const char *const some[] = {"object", "device", "machine", "M", "numa"};
+    /* Of their values; an escape in JSON could be any of them. */
+    static const char *const words[] = {"memory-backend", "memdev",  "dimm", "virtio-mem",
+                                        "pmem",           "ivshmem", "\\u"};
+    bool named = false;
+    size_t i;
+
+    for (i = 0; option->name != NULL && i < sizeof(always) / sizeof(always[0]); i++) {
+        if (strcmp(option->name, always[i]) == 0)
+            return true;
+    }
+    for (i = 0; option->name != NULL && i < sizeof(some) / sizeof(some[0]); i++)
+        named = named || strcmp(option->name, some[i]) == 0;
+    for (i = 0; named && option->value != NULL && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strstr(option->value, words[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+uint64_t
+gmemArgvHash(const gmemArgvOption *option)
+{
+    const char *const texts[] = {option->name, option->value};
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    size_t i;
+
+    for (i = 0; i < 2; i++) {
+        const char *text = texts[i] != NULL ? texts[i] : "";
+
+        do {
+            hash = (hash ^ (unsigned char)*text) * 0x100000001b3ULL;
+        } while (*text++ != '\0');
+    }
+    return hash;
+}

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 typedef struct {
     const char *name; /* without its dashes ("--name" is "-name"); NULL for a positional argument */
@@ -42,3 +43,11 @@ bool gmemArgvIsAmbiguous(const gmemArgvOption *option);
  * Returns how often the option occurs; *@first is its first occurrence.
  */
 size_t gmemArgvFind(char *const argv[], const char *name, gmemArgvOption *first);
+
+/* gmemArgvMakesMemory: whether the option makes memory of the guest's, or may: a memory backend, a
+ * device or a machine that uses one, or what changes others' properties. */
+bool gmemArgvMakesMemory(const gmemArgvOption *option);
+
+/* gmemArgvHash: a number for name and value of the option, to compare by (FNV-1a): against
+ * mistakes, not against attackers. */
+uint64_t gmemArgvHash(const gmemArgvOption *option);

@@ -261,6 +261,32 @@ def _(check):
         client.destroy('vm')
 
 
+ADDED = {
+    'a dimm of ordinary memory': ('-object', 'memory-backend-ram,id=more,size=128M', '-device',
+                                  'pc-dimm,memdev=more'),
+    'another RAM': ('-object', 'memory-backend-ram,id=other,size=48M', '-machine',
+                    'memory-backend=other'),
+    "another driver for a user's device": ('-set', 'device.balloon0.driver=pc-dimm'),
+}
+
+
+def refused_addition(what, words):
+    @suite.test('an emulator wrapper that adds ' + what)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig(library()) as rig:
+            client = rig.python()
+            client.define(wrapped(rig, '#!/bin/sh\ncase "$*" in *guest=*) set -- "$@" %s;; esac\n'
+                                  'exec %s "$@"\n' % (' '.join(words), QEMU)))
+            refused(check, rig, client,
+                    "qemu-gmem: option -x-libvirt-gmem: '%s %s' is not what libvirt-gmem gave to the "
+                    'emulator: a wrapper must neither add' % words[:2])
+
+
+for each in ADDED.items():
+    refused_addition(*each)
+
+
 # seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) gives EPERM, everything else goes on. The offsets are those
 # of struct seccomp_data: nr at 0, the low half of args[1] at 24.
 NO_GUEST_MEMFD = '''#!%s

@@ -75,7 +75,9 @@ def has_object(check, argv, bare):
 
 def has_shim(check, start, sizes=None):
     """The third row."""
-    check.equal(carrier_values(start['argv']), [shim_config(sizes or SIZES)], 'the pair')
+    pair = carrier_values(start['argv'])
+    check.equal([each.partition(',argv=')[0] for each in pair], [shim_config(sizes or SIZES)], 'the pair')
+    check.matches(pair[0], r',argv=[0-9a-f]{16}(:[0-9a-f]{16})+$', 'the pair')
     check.equal(start['preload'], SHIM, 'LD_PRELOAD')
 
 

@@ -11,7 +11,18 @@ import tempfile
 from gmem_shim_rig import (FAULTS, FRONT, QEMU, SHIM, WRAPPER, Emulator, Skip, config, main, require,
                            require_in, require_kvm, require_not_in)
 
+def fnv(*words):
+    """As gmemArgvHash() of src/util/gmemargv.h."""
+    number = 0xcbf29ce484222325
+    for byte in b''.join(word.encode() + b'\0' for word in words):
+        number = (number ^ byte) * 0x100000001b3 % (1 << 64)
+    return number
+
+
 GOOD = config([128])
+SEAL = ',argv=' + ':'.join('%016x' % fnv(*option) for option in (
+    ('object', 'memory-backend-memfd,id=ram0,share=on,size=128M'),
+    ('machine', 'q35,memory-backend=ram0')))
 CARRIER = '{"version":1,"mode":"fully-shared","added":[]}'
 
 
@@ -160,7 +171,7 @@ def option_as_value(pair, verified):
 def served_behind(emulator):
     def test():
         require_kvm()
-        with Emulator([128], emulator=emulator()) as qemu:
+        with Emulator([128], emulator=emulator(), pair=['-x-libvirt-gmem', GOOD + SEAL]) as qemu:
             qmp = qemu.connect()
             qmp('cont')
             qemu.wait_said('verified')
@@ -254,6 +265,13 @@ for name, value, word in [
         ('another version', GOOD.replace('version=1', 'version=2'), 'this shim knows version 1'),
         ('convertible mode', GOOD.replace('fully-shared', 'convertible'),
          'no start=shared or start=private, or no list of memory backends that make 1 of'),
+        ('no list of options', GOOD + ',argv=', 'no list of numbers of 16 digits behind argv='),
+        ('short numbers of options', GOOD + ',argv=12', 'no list of numbers of 16 digits behind argv='),
+        ('options that are others', GOOD + ',argv=' + '0' * 16,
+         "'-object memory-backend-memfd,id=ram0,share=on,size=128M' is not what libvirt-gmem gave"),
+        ('options that are missing', GOOD + SEAL + ':' + '0' * 16,
+         'of 3 options that make memory, which libvirt-gmem gave to the emulator, a wrapper has left '
+         'only 2'),
         ('an unknown key', GOOD + ',numa=1', "',numa=1' is left over"),
         ('keys in another order', 'mode=fully-shared,version=1,backends=1,ram=134217728',
          'no version')]:
