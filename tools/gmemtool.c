@@ -88,6 +88,15 @@ gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags)
 }
 
 char *
+gmemToolFileFault(const char *path)
+{
+    if (access(path, R_OK) == 0)
+        return NULL;
+    return g_strdup_printf(_("%s is missing or unreadable (%s); install libvirt-gmem"), path,
+                           g_strerror(errno));
+}
+
+char *
 gmemToolUserName(uid_t uid)
 {
     const struct passwd *user = getpwuid(uid);

@@ -42,6 +42,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolFiles, gmemToolFilesFree)
  */
 int gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags);
 
+/**
+ * gmemToolFileFault:
+ * @path: a file of this project's
+ *
+ * Returns NULL where it can be read, else why not and the cure, translated; free with g_free().
+ */
+char *gmemToolFileFault(const char *path);
+
 /* gmemToolUserName: the user's name or, where it has none, its number; free with g_free(). */
 char *gmemToolUserName(uid_t uid);
 
@@ -62,6 +70,18 @@ bool gmemToolParse(const GOptionEntry *entries,
                    char ***argv,
                    const char *parameters,
                    const char *summary);
+
+/**
+ * gmemToolXMLPrepare:
+ * @text: a domain's XML, perhaps dumped from a running one
+ * @emulator: what its <emulator> is to be; NULL: as it is
+ * @kvm: out: whether the domain is to run by KVM
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be left out
+ *
+ * Returns the XML without what requires a daemon, having said on standard output what that is; @text
+ * itself where it cannot be parsed. Free with g_free().
+ */
+char *gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error);
 
 /* The verbs; argv[0] is the verb. They return the exit status. */
 int gmemToolHost(int argc, char **argv);

@@ -14,9 +14,11 @@
 #include <fcntl.h>
 #include <libvirt/libvirt.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "gmemcapabilities.h"
+#include "gmemconf.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemjson.h"
@@ -58,6 +60,7 @@ typedef struct {
     gmemKVM *kvm;
     gmemQEMUCaps *caps; /* NULL: the emulator could not be asked */
     unsigned long libvirtVersion;
+    char *confFault;               /* what is wrong with gmem.conf, or NULL */
     GArray *checks;                /* of gmemCheck */
     char *reasons[GMEM_MODE_LAST]; /* why a mode cannot be used; NULL: it can */
 } gmemHost;
@@ -88,6 +91,7 @@ gmemHostFree(gmemHost *host)
     g_free(host->emulator);
     gmemKVMFree(host->kvm);
     gmemQEMUCapsFree(host->caps);
+    g_free(host->confFault);
     g_array_free(host->checks, TRUE);
     for (size_t i = 0; i < G_N_ELEMENTS(host->reasons); i++)
         g_free(host->reasons[i]);
@@ -295,11 +299,77 @@ checkQEMU(gmemHost *host)
 static void
 checkFile(gmemHost *host, const char *id, const char *title, const char *path)
 {
-    bool there = access(path, R_OK) == 0;
+    g_autofree char *fault = gmemToolFileFault(path);
 
-    addCheck(host, id, title, passOr(there, GMEM_RESULT_FAIL),
-             there ? g_strdup(path)
-                   : g_strdup_printf(_("%s is missing or unreadable; install libvirt-gmem"), path));
+    addCheck(host, id, title, passOr(!fault, GMEM_RESULT_FAIL), g_strdup(fault ? fault : path));
+}
+
+/* What the administrator has decided is wrong: nothing convertible starts. */
+static void
+checkConf(gmemHost *host)
+{
+    g_autoptr(GError) error = NULL;
+    gmemConf conf;
+
+    if (gmemConfRead(GMEM_CONF_FILE, &conf, &error) < 0)
+        host->confFault = g_strdup(error->message);
+    addCheck(host, "gmem-conf", "gmem.conf",
+             passOr(!host->confFault, missing(host, GMEM_MODE_CONVERTIBLE)),
+             g_strdup(host->confFault ? host->confFault : GMEM_CONF_FILE));
+}
+
+/* Whether @pid is a daemon that runs QEMU; its name in @name. One in a container, which has a process
+ * number there as well, is not this host's. */
+static bool
+isDaemon(const char *pid, char **name)
+{
+    g_autofree char *path = g_build_filename("/proc", pid, "comm", NULL);
+    g_autofree char *statusPath = g_build_filename("/proc", pid, "status", NULL);
+    g_autofree char *status = NULL;
+    g_autofree char *number = g_strdup_printf("\nNSpid:\t%s\n", pid);
+
+    if (!g_ascii_isdigit(pid[0]) || !g_file_get_contents(path, name, NULL, NULL))
+        return false;
+    g_strchomp(*name);
+    return (strcmp(*name, "libvirtd") == 0 || strcmp(*name, "virtqemud") == 0) &&
+           g_file_get_contents(statusPath, &status, NULL, NULL) && strstr(status, number);
+}
+
+static char *
+daemonFault(const char *pid, const char *name, const char *library)
+{
+    g_autofree char *path = g_build_filename("/proc", pid, "maps", NULL);
+    g_autofree char *maps = NULL;
+
+    if (!g_file_get_contents(path, &maps, NULL, NULL))
+        return g_strdup_printf(_("%s (process %s) may not be looked into, run as root"), name, pid);
+    if (!strstr(maps, "/libvirt-gmem.so"))
+        return g_strdup_printf(_("%s (process %s) runs without it, and its domains have ordinary "
+                                 "memory; start it with LD_PRELOAD=%s"),
+                               name, pid, library);
+    return NULL;
+}
+
+static void
+checkDaemons(gmemHost *host)
+{
+    g_autoptr(GString) detail = g_string_new(NULL);
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    gmemResult result = GMEM_RESULT_PASS;
+    const char *pid;
+
+    while (proc && (pid = g_dir_read_name(proc))) {
+        g_autofree char *name = NULL;
+        g_autofree char *fault = NULL;
+
+        if (!isDaemon(pid, &name))
+            continue;
+        if ((fault = daemonFault(pid, name, host->files->library)))
+            result = GMEM_RESULT_WARN;
+        g_string_append_printf(detail, detail->len > 0 ? "; %s" : "%s", fault ? fault : name);
+    }
+    addCheck(host, "daemons", _("libvirt: its daemons have libvirt-gmem.so"), result,
+             g_strdup(detail->len > 0 ? detail->str : _("none is running")));
 }
 
 static void
@@ -316,6 +386,8 @@ checkLibraries(gmemHost *host)
              g_strdup_printf(new ? "%lu.%lu.%lu" : _("%lu.%lu.%lu; needs 9.0.0 or newer"),
                              host->libvirtVersion / 1000000, host->libvirtVersion / 1000 % 1000,
                              host->libvirtVersion % 1000));
+    checkDaemons(host);
+    checkConf(host);
 }
 
 /* Whether the shim, which is all that is left where QEMU has nothing itself, can be had. */
@@ -343,6 +415,8 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
     if (access(host->files->library, R_OK) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("%s cannot be read"),
                             host->files->library);
+    if (mode == GMEM_MODE_CONVERTIBLE && host->confFault)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", host->confFault);
     if (mode == GMEM_MODE_CONVERTIBLE ? gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM)
                                       : hasOwnGuestMemfd(host->caps))
         return 0;

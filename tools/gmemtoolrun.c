@@ -35,7 +35,7 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
-#include "gmemxml.h"
+#include "gmemkvm.h"
 
 /* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
 #define GMEM_ROOT_AS_ROOT "/run/virt-gmem-XXXXXX"
@@ -178,40 +178,27 @@ libraryIsInFront(const char *library)
     return false;
 }
 
-static char *
-setEmulator(const char *text, const char *emulator, GError **error)
+/* Says what the host lacks as `virt-gmem host` does; libvirt says that the emulator does not support KVM. */
+static int
+checkKVM(GError **error)
 {
-    g_autofree char *escaped = gmemXMLEscape(emulator);
-    g_autofree char *markup = g_strdup_printf("<emulator>%s</emulator>", escaped);
-    g_autoptr(gmemXML) xml = gmemXMLParse(text);
-    g_autoptr(gmemXMLEdit) edit = NULL;
-    xmlNode *devices = xml ? gmemXMLFindFirst(gmemXMLRoot(xml), "devices") : NULL;
-    xmlNode *former = xml ? gmemXMLFindFirst(gmemXMLRoot(xml), "devices/emulator") : NULL;
+    g_autoptr(gmemKVM) kvm = gmemKVMProbe();
 
-    /* libvirt says what is wrong with it. */
-    if (!xml)
-        return g_strdup(text);
-
-    edit = gmemXMLEditNew(xml);
-    if (former)
-        gmemXMLEditRemove(edit, former);
-    if (devices) {
-        gmemXMLEditPrepend(edit, devices, markup);
-    } else {
-        g_autofree char *both = g_strdup_printf("<devices>%s</devices>", markup);
-        gmemXMLEditAppend(edit, gmemXMLRoot(xml), both);
-    }
-    return gmemXMLEditApply(edit, error);
+    return kvm->available ? 0 : gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", kvm->reason);
 }
 
 static char *
 readXML(const gmemRunOptions *options, GError **error)
 {
     g_autofree char *text = NULL;
+    g_autofree char *xml = NULL;
+    bool kvm;
 
-    if (!g_file_get_contents(options->file, &text, NULL, error))
+    if (!g_file_get_contents(options->file, &text, NULL, error) ||
+        !(xml = gmemToolXMLPrepare(text, options->emulator, &kvm, error)) ||
+        (kvm && checkKVM(error) < 0))
         return NULL;
-    return options->emulator ? setEmulator(text, options->emulator, error) : g_steal_pointer(&text);
+    return g_steal_pointer(&xml);
 }
 
 /* QEMU's process, from the file that libvirt has it write; 0 where there is none. */
@@ -549,14 +536,15 @@ killChildren(void)
 static int
 keep(const gmemToolFiles *files, int argc, char **argv)
 {
+    g_autofree char *fault = NULL;
     g_autofree char *root = NULL;
     unsigned int killed = 0;
     unsigned int more;
     pid_t pid;
     int status;
 
-    if (access(files->library, R_OK) < 0) {
-        gmemToolError("%s: %s", files->library, g_strerror(errno));
+    if ((fault = gmemToolFileFault(files->library))) {
+        gmemToolError("%s", fault);
         return GMEM_TOOL_EXIT_FAILED;
     }
 

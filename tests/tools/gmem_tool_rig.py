@@ -55,10 +55,12 @@ def call(*args, **changes):
     return done.returncode, done.stdout, done.stderr
 
 
-def in_namespace(script, *command):
-    """Runs sh's @script in a mount namespace of its own, then the command; the script has it as "$@"."""
-    return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private', '/bin/sh', '-ec',
-                           script + '\nexec "$@"', 'sh', *command], env=ENV, stdout=subprocess.PIPE,
+def in_namespace(script, *command, processes=False):
+    """Runs sh's @script in a mount namespace of its own, then the command; the script has it as "$@".
+    @processes: in a process namespace, too."""
+    more = ['--pid', '--fork', '--kill-child'] if processes else []
+    return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private', *more, '/bin/sh',
+                           '-ec', script + '\n"$@"', 'sh', *command], env=ENV, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, check=False, timeout=rig.PATIENCE)
 
 

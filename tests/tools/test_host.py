@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_host.py: `virt-gmem host` beside the same questions asked in other ways."""
 
+import json
 import os
 import re
 import shutil
@@ -231,6 +232,55 @@ def unprivileged(t):
     t.equal(done.stderr, '', 'standard error')
 
 
+# A copy of sleep as a daemon's name says, with and without the library; in a process namespace, as the
+# daemons of other tests are in theirs.
+DAEMONS = '''
+    mount -t tmpfs -o mode=755,exec tmpfs /mnt
+    mount -t proc proc /proc
+    cp /usr/bin/sleep /mnt/$0
+    for library in $1; do LD_PRELOAD=$library /mnt/$0 100 & done
+    for try in $(seq 100); do
+        case $(cat /proc/$!/comm) in $0) break ;; esac
+        sleep 0.1
+    done'''
+
+
+@suite.test('daemons that run without the library')
+def daemons(t):
+    def line(name, preload, *wrapper):
+        script = DAEMONS.replace('$0', name).replace('$1', preload)
+        done = tools.in_namespace(script, *wrapper, tools.TOOL, 'host', processes=True)
+        return re.search(r'(?m)^libvirt: its daemons .*?: (.*)$', done.stdout)[1]
+    good, bad = rig.LIBRARY, '/'
+    for name in ('libvirtd', 'virtqemud'):
+        t.equal(line(name, good), 'PASS (%s)' % name, name + ' with it')
+        t.matches(line(name, bad), r'^WARN \(%s \(process \d+\) runs without it, .* start it with '
+                  'LD_PRELOAD=%s\\)$' % (name, re.escape(rig.LIBRARY)), name + ' without it')
+        t.matches(line(name, '%s %s' % (good, bad)), r'^WARN \(.*without it', 'one of two')
+    t.equal(line('virtlogd', bad), 'PASS (none is running)', 'another daemon')
+    nobody = ('setpriv', '--reuid=%d' % NOBODY, '--clear-groups')
+    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode == 0:
+        t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
+                  r'looked into, run as root\)$', 'for an ordinary user')
+
+
+@suite.test('a gmem.conf that is wrong')
+def conf(t):
+    rig.need_kvm()
+    script = ("mount -t tmpfs -o mode=755 tmpfs /etc/libvirt; printf '%s' >/etc/libvirt/gmem.conf")
+    for text, result in (('[convertible]\\nstart=private\\n', 'PASS'),
+                         ('[convertible]\\nstart=secret\\n', 'WARN'), ('nonsense', 'WARN')):
+        done = tools.in_namespace(script % text, tools.TOOL, 'host', '--json')
+        host = json.loads(done.stdout)
+        check = check_of(host, 'gmem-conf')
+        t.equal(check['result'], result, text)
+        t.has(check['detail'], '/etc/libvirt/gmem.conf', 'detail')
+        if result == 'WARN' and tools.system_extension(235) & 2:
+            t.equal(host['modes']['convertible'], {'usable': False, 'reason': check['detail']}, 'mode')
+        done = tools.in_namespace(script % text, tools.TOOL, 'host', '--mode', 'convertible')
+        t.matches(done.stdout, r'(?m)^gmem.conf +: %s' % result.replace('WARN', 'FAIL'), 'asked about')
+
+
 @suite.test('away from its tree it looks where libraries get installed')
 def moved(t):
     with tools.directory() as directory:
@@ -248,7 +298,8 @@ def moved(t):
     t.matches(done.stdout, r'(?m)^qemu-gmem.so +: FAIL \(\S*/libvirt-gmem/qemu-gmem.so is missing',
               'output')
     t.equal(run.returncode, 1, 'exit status of run')
-    t.has(run.stderr, 'libvirt-gmem.so: No such file', 'run')
+    t.matches(run.stderr, r'^error: \S*/libvirt-gmem.so is missing or unreadable \(No such file or '
+              r'directory\); install libvirt-gmem\n$', 'run')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,9 @@
 """test_run.py: `virt-gmem run`: it runs, it ends in each way there is, and nothing stays."""
 
 import glob
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -295,6 +297,120 @@ def no_kvm(t):
     t.has(done.stderr, 'error: ', 'standard error')
     t.has(done.stderr.lower(), 'kvm', 'standard error')
     left.check(t)
+
+
+# As a daemon dumps a running domain.
+LIVE = '''
+    <interface type='network'>
+      <mac address='52:54:00:12:34:56'/>
+      <source network='default' portid='7f2ad5f5-0d6f-4a2f-8a8a-0b2f3c4d5e6f' bridge='virbr0'/>
+      <target dev='vnet2'/>
+      <model type='virtio'/>
+      <alias name='net0'/>
+    </interface>
+    <serial type='pty'>
+      <source path='/dev/pts/3'/>
+      <target type='isa-serial' port='0'><model name='isa-serial'/></target>
+      <alias name='serial0'/>
+    </serial>
+    <channel type='unix'>
+      <source mode='bind' path='/var/lib/libvirt/qemu/channel/target/domain-3-x/org.qemu.guest_agent.0'/>
+      <target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/>
+      <alias name='channel0'/>
+    </channel>
+    <graphics type='vnc' port='5901' autoport='yes'>
+      <listen type='network' address='192.168.122.1' network='default'/>
+    </graphics>
+'''
+LABELS = '''
+  <resource><partition>/machine</partition></resource>
+  <metadata><x:y xmlns:x='http://x/'><seclabel model='apparmor'/></x:y></metadata>
+  <seclabel type='dynamic' model='apparmor' relabel='yes'>
+    <label>libvirt-0f5b6c1e-5f0a-4d7c-9a53-0f7d3c2b1a99</label>
+    <imagelabel>libvirt-0f5b6c1e-5f0a-4d7c-9a53-0f7d3c2b1a99</imagelabel>
+  </seclabel>
+  <seclabel type='dynamic' model='dac' relabel='yes'>
+    <label>+64055:+64055</label>
+    <imagelabel>+64055:+64055</imagelabel>
+  </seclabel>
+'''
+
+
+def live(path, devices=LIVE):
+    tools.domain(path, devices=devices, extra=LABELS)
+    with open(path, 'r+', encoding='utf-8') as file:
+        text = file.read().replace("<domain type='kvm'>", "<domain type='kvm' id='3'>")
+        file.seek(0)
+        file.write(text)
+    return path
+
+
+@suite.test('the dump of a running domain: what takes a daemon is left out, and said')
+def live_dump(t):
+    rig.need_guest_memfd()
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        status, out, err = tools.call('run', '--for', '1', live(directory + '/d.xml'))
+        t.equal((status, err), (0, ''), 'exit status and standard error')
+        said = re.findall(r'(?m)^left out, as it requires a daemon: (.*)$', out)
+        t.equal(said, [
+            "the id '3' of a running domain",
+            "the interface in network 'default'",
+            "the path '/var/lib/libvirt/qemu/channel/target/domain-3-x/org.qemu.guest_agent.0' of a channel",
+            "listening in network 'default'",
+            "the security label of 'apparmor'",
+        ], 'what is left out')
+        for text in ('<private/>', '<seclabel model="apparmor"/>', "name='org.qemu.guest_agent.0'",
+                     "<graphics type='vnc'", "<label>+"):
+            t.has(out, text, 'dump')
+        t.lacks(out, '<interface', 'dump')
+        # What comes out of it goes in again.
+        again = directory + '/again.xml'
+        with open(again, 'w', encoding='utf-8') as file:
+            file.write(out[out.index('<domain'):out.index('</domain>') + len('</domain>')])
+        status, out, err = tools.call('run', '--for', '1', again)
+        t.matches(out, r"a daemon: the path '/run/virt-gmem-\w+/lib/qemu/channel/", 'output, again')
+        t.equal((status, err), (0, ''), 'exit status and standard error, again')
+    left.check(t)
+
+
+@suite.test('the dump of a running domain: what it cannot do without is refused')
+def live_refused(t):
+    disk = "<disk type='%s' device='disk'>%s<target dev='vda' bus='virtio'/></disk>"
+    left = tools.Leftovers()
+    with tools.directory() as directory:
+        for devices, message in (
+                (disk % ('volume', "<source pool='default' volume='a&amp;b'/>"),
+                 "disk 'vda' is the volume 'a&b' of the storage pool 'default', which requires a daemon: "
+                 "name its file, by <disk type='file'>"),
+                (disk % ('network', "<source protocol='rbd' name='p/i'><auth username='u'><secret "
+                         "type='ceph' usage='x'/></auth></source>"),
+                 "disk 'vda' has a <secret>, which requires a daemon: use a disk without")):
+            status, out, err = tools.call('run', live(directory + '/d.xml', devices))
+            t.equal((status, err), (1, 'error: %s\n' % message), 'exit status and standard error')
+            t.lacks(out, 'running:', 'output')
+    left.check(t)
+
+
+@suite.test('an ordinary user who may not open /dev/kvm is told so as `host` does')
+def ordinary_user_without_kvm(t):
+    rig.need_kvm()
+    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode:
+        raise rig.Skip('user nobody may not look into the build tree')
+    with tools.directory() as directory, tools.directory() as files:
+        for private in ('', '<private/>'):
+            path = tools.domain(files + '/d.xml', private=private)
+            results = []
+            for verb in (['host', '--json'], ['run', path]):
+                done = subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',
+                                       '/bin/sh', '-c', OPEN_KVM.replace('666', '600'), 'sh', directory,
+                                       tools.TOOL, *verb], env=tools.ENV, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True, check=False)
+                results.append(done)
+            reason = json.loads(results[0].stdout)['kvm']['reason']
+            t.has(reason, 'Permission denied; run as root', 'reason')
+            t.equal((results[1].returncode, results[1].stderr), (1, 'error: %s\n' % reason),
+                    'exit status and standard error')
 
 
 # /dev/kvm as a node that everybody may open, then the command as nobody.

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolxml.c: a domain's XML as libvirt's embedded driver can run it.
+ *
+ * What others have made is often the dump of a running domain. In it stand things that only the daemon
+ * knows that runs it: networks, storage pools and secrets, security labels, paths below its
+ * directories. What a guest can do without is left out, with a line that says so; the rest is refused
+ * here, because libvirt's own words name a driver that nobody asked for. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemxml.h"
+
+static bool
+attributeIs(xmlNode *node, const char *name, const char *value)
+{
+    g_autofree char *found = gmemXMLAttribute(node, name);
+
+    return g_strcmp0(found, value) == 0;
+}
+
+/* Without a security driver there is one model, with which root runs QEMU as another user. */
+static char *
+describeLabel(xmlNode *node)
+{
+    g_autofree char *model = gmemXMLAttribute(node, "model");
+
+    if (!model || attributeIs(node, "type", "none") || (geteuid() == 0 && strcmp(model, "dac") == 0))
+        return NULL;
+    return g_strdup_printf(_("the security label of '%s'"), model);
+}
+
+static char *
+describeInterface(xmlNode *node)
+{
+    xmlNode *source = gmemXMLFindFirst(node, "source");
+    xmlNode *filter = gmemXMLFindFirst(node, "filterref");
+
+    if (attributeIs(node, "type", "network")) {
+        g_autofree char *network = gmemXMLAttribute(source, "network");
+        return g_strdup_printf(_("the interface in network '%s'"), network ? network : "");
+    }
+    if (filter) {
+        g_autofree char *name = gmemXMLAttribute(filter, "filter");
+        return g_strdup_printf(_("the interface with network filter '%s'"), name ? name : "");
+    }
+    return NULL;
+}
+
+static char *
+describeListen(xmlNode *node)
+{
+    g_autofree char *network = gmemXMLAttribute(node, "network");
+
+    return attributeIs(node, "type", "network")
+               ? g_strdup_printf(_("listening in network '%s'"), network ? network : "")
+               : NULL;
+}
+
+/* The path that a daemon made up for a channel's socket; the running domain has it. */
+static char *
+describeSource(xmlNode *node)
+{
+    g_autofree char *path = gmemXMLAttribute(node, "path");
+
+    if (!gmemXMLIs(node->parent, "channel") || !attributeIs(node, "mode", "bind") || !path ||
+        !strstr(path, "/qemu/channel/"))
+        return NULL;
+    return g_strdup_printf(_("the path '%s' of a channel"), path);
+}
+
+static const struct {
+    const char *element;
+    char *(*describe)(xmlNode *node); /* NULL: it may stay */
+} leftOut[] = {
+    {"seclabel", describeLabel},
+    {"interface", describeInterface},
+    {"listen", describeListen},
+    {"source", describeSource},
+};
+
+/* What a guest cannot do without. */
+static int
+checkDisk(xmlNode *disk, GError **error)
+{
+    g_autofree char *target = gmemXMLAttribute(gmemXMLFindFirst(disk, "target"), "dev");
+    xmlNode *source = gmemXMLFindFirst(disk, "source");
+
+    if (attributeIs(disk, "type", "volume")) {
+        g_autofree char *pool = gmemXMLAttribute(source, "pool");
+        g_autofree char *volume = gmemXMLAttribute(source, "volume");
+
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("disk '%s' is the volume '%s' of the storage pool '%s', which requires a "
+                              "daemon: name its file, by <disk type='file'>"),
+                            target, volume, pool);
+    }
+    if (gmemXMLFindFirst(disk, "auth/secret") || gmemXMLFindFirst(disk, "encryption/secret") ||
+        gmemXMLFindFirst(disk, "source/auth/secret") ||
+        gmemXMLFindFirst(disk, "source/encryption/secret"))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("disk '%s' has a <secret>, which requires a daemon: use a disk without"),
+                            target);
+    return 0;
+}
+
+/* Recursion goes no deeper than the parser allows. */
+static int
+leaveOut(gmemXMLEdit *edit, xmlNode *parent, GError **error)
+{
+    for (xmlNode *node = parent->children; node; node = node->next) {
+        g_autofree char *what = NULL;
+
+        /* Anybody's, and none of libvirt's. */
+        if (node->type != XML_ELEMENT_NODE || gmemXMLIs(node, "metadata"))
+            continue;
+        for (size_t i = 0; i < G_N_ELEMENTS(leftOut) && !what; i++) {
+            if (gmemXMLIs(node, leftOut[i].element))
+                what = leftOut[i].describe(node);
+        }
+        if (what) {
+            printf(_("left out, as it requires a daemon: %s\n"), what);
+            gmemXMLEditRemove(edit, node);
+            continue;
+        }
+        if (gmemXMLIs(node, "disk") && checkDisk(node, error) < 0)
+            return -1;
+        if (leaveOut(edit, node, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void
+leaveOutId(gmemXMLEdit *edit, xmlNode *root)
+{
+    g_autofree char *id = gmemXMLAttribute(root, "id");
+
+    if (!id)
+        return;
+    printf(_("left out, as it requires a daemon: the id '%s' of a running domain\n"), id);
+    gmemXMLEditSetAttribute(edit, root, "id", NULL);
+}
+
+static void
+setEmulator(gmemXMLEdit *edit, xmlNode *root, const char *emulator)
+{
+    g_autofree char *escaped = gmemXMLEscape(emulator);
+    g_autofree char *markup = g_strdup_printf("<emulator>%s</emulator>", escaped);
+    xmlNode *devices = gmemXMLFindFirst(root, "devices");
+    xmlNode *former = gmemXMLFindFirst(root, "devices/emulator");
+
+    if (former)
+        gmemXMLEditRemove(edit, former);
+    if (devices) {
+        gmemXMLEditPrepend(edit, devices, markup);
+    } else {
+        g_autofree char *both = g_strdup_printf("<devices>%s</devices>", markup);
+        gmemXMLEditAppend(edit, root, both);
+    }
+}
+
+char *
+gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error)
+{
+    g_autoptr(gmemXML) xml = gmemXMLParse(text);
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    xmlNode *root;
+
+    *kvm = false;
+    /* libvirt says what is wrong with it. */
+    if (!xml)
+        return g_strdup(text);
+
+    root = gmemXMLRoot(xml);
+    *kvm = attributeIs(root, "type", "kvm");
+    edit = gmemXMLEditNew(xml);
+    leaveOutId(edit, root);
+    if (leaveOut(edit, root, error) < 0)
+        return NULL;
+    if (emulator)
+        setEmulator(edit, root, emulator);
+    return gmemXMLEditApply(edit, error);
+}
