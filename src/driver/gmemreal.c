@@ -31,7 +31,7 @@ gmemRealBind(void)
     GMEM_REAL_FUNCTIONS(X)
 #undef X
 #define X(name, need) gmemRealFunctions.name = (__typeof__(&name))dlsym(RTLD_NEXT, #name);
-    GMEM_REAL_PRIVATE_FUNCTIONS(X)
+    GMEM_REAL_OPTIONAL_FUNCTIONS(X)
 #undef X
     gmemRealFunctions.virSetError = (void (*)(virErrorPtr))dlsym(RTLD_NEXT, "virSetError");
     gmemRealFunctions.virDispatchError =

@@ -68,9 +68,10 @@
     X(virDomainStartDirtyRateCalc, GMEM_WRITER)                                                    \
     X(virDomainUpdateDeviceFlags, GMEM_WRITER)
 
-/* Those that only the daemon calls, and that libvirt may drop or rename: NULL where it has none, and
- * then nobody calls ours. */
-#define GMEM_REAL_PRIVATE_FUNCTIONS(X)                                                             \
+/* Those that not every libvirt has: what only its daemon calls, and libvirt may drop or rename; and
+ * what is public, but newer than the oldest libvirt that this is built with. Their prototypes are
+ * ours. NULL where libvirt has none, and then nobody calls ours. */
+#define GMEM_REAL_OPTIONAL_FUNCTIONS(X)                                                            \
     X(virDomainMigrateBegin3, GMEM_WRITER)                                                         \
     X(virDomainMigrateBegin3Params, GMEM_WRITER)                                                   \
     X(virDomainMigratePerform, GMEM_WRITER)                                                        \
@@ -86,7 +87,7 @@
 typedef struct {
 #define X(name, need) __typeof__(&name) name;
     GMEM_REAL_FUNCTIONS(X)
-    GMEM_REAL_PRIVATE_FUNCTIONS(X)
+    GMEM_REAL_OPTIONAL_FUNCTIONS(X)
 #undef X
     /* Private in libvirt, with a version that changes in each release: looked up by name at load,
      * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */
@@ -99,7 +100,7 @@ typedef struct {
 /* GMEM_NEED_NAME: the second column of the tables above. */
 enum {
 #define X(name, need) GMEM_NEED_##name = (need),
-    GMEM_REAL_FUNCTIONS(X) GMEM_REAL_PRIVATE_FUNCTIONS(X)
+    GMEM_REAL_FUNCTIONS(X) GMEM_REAL_OPTIONAL_FUNCTIONS(X)
 #undef X
 };
 
