@@ -500,24 +500,6 @@ gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
     }
 }
 
-/* All models but ivshmem-doorbell, which gets its memory from a server, have a memory backend. */
-static void
-gmemDomainParseShmem(gmemDomainDef *def, xmlNode *root)
-{
-    g_autofree xmlNode **nodes = gmemXMLFind(root, "devices/shmem");
-    size_t i;
-
-    for (i = 0; nodes[i] != NULL && def->shmem == NULL; i++) {
-        xmlNode *model = gmemXMLFindFirst(nodes[i], "model");
-        g_autofree char *type = gmemXMLAttribute(model, "type");
-
-        if (type == NULL)
-            def->shmem = g_strdup("<shmem>");
-        else if (strcmp(type, "ivshmem-doorbell") != 0)
-            def->shmem = g_strdup_printf("<shmem> with <model type='%s'/>", type);
-    }
-}
-
 static void
 gmemDomainParseDump(gmemDomainDef *def, xmlNode *root)
 {
@@ -687,7 +669,6 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->memories);
     g_free(def->vfio);
     g_free(def->backend);
-    g_free(def->shmem);
     g_free(def->dump);
     g_free(def);
 }
@@ -740,7 +721,6 @@ gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
         gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
     gmemDomainParseVfio(def, root);
     gmemDomainParseBackends(def, root);
-    gmemDomainParseShmem(def, root);
     gmemDomainParseDump(def, root);
     gmemDomainParseNumatune(def, root);
     return g_steal_pointer(&def);

@@ -92,14 +92,12 @@ typedef struct {
     unsigned long long memory;        /* KiB: <memory>; 0 where absent or unreadable, as the next */
     unsigned long long currentMemory; /* KiB */
     unsigned long long hardLimit;     /* KiB */
-    bool suspendToMem; /* asked for */
-    char *dump;        /* what has libvirt dump the guest's memory by itself: "<on_crash>…</on_crash>" or
-                        * "<watchdog action='dump'/>" */
-    char *vfio;    /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
+    bool suspendToMem;                /* asked for */
+    char *dump; /* what has libvirt dump the guest's memory by itself: "<on_crash>…</on_crash>" or
+                 * "<watchdog action='dump'/>" */
+    char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
     char *backend; /* the first device whose other half is a process or hardware that reaches shared
                     * pages only: "<filesystem> with <driver type='virtiofs'/>" */
-    char *shmem;   /* the first device that brings a memory backend which is neither RAM nor a file of
-                    * its own: "<shmem>" with its model */
     bool nodesetsDiffer;
 } gmemDomainDef;
 

@@ -304,17 +304,6 @@ gmemDomainValidateSgxEpc(const gmemDomainDef *def, const char *wish, GError **er
 }
 
 static int
-gmemDomainValidateShmem(const gmemDomainDef *def, const char *wish, GError **error)
-{
-    if (def->shmem == NULL)
-        return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with %s: memory shared with other domains is no "
-                          "guest_memfd; use a network or vsock device"),
-                        wish, def->shmem);
-}
-
-static int
 gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **error)
 {
     if (def->vfio == NULL)
@@ -399,18 +388,18 @@ static const struct {
     bool fullyShared;
     gmemDomainRule rule;
 } gmemDomainRules[] = {
-    {true, true, gmemDomainValidateType},           {true, true, gmemDomainValidateArch},
-    {true, true, gmemDomainValidateMachine},        {true, false, gmemDomainValidateSmm},
-    {true, false, gmemDomainValidateLoader},        {true, false, gmemDomainValidateFirmware},
-    {true, false, gmemDomainValidateIoapic},        {false, true, gmemDomainValidateSource},
-    {false, true, gmemDomainValidateAccess},        {false, true, gmemDomainValidateCells},
-    {false, true, gmemDomainValidateDimmAccess},    {false, true, gmemDomainValidateHugepages},
-    {false, true, gmemDomainValidateDimmPages},     {true, false, gmemDomainValidateCellPages},
-    {true, false, gmemDomainValidateDimmSizes},     {true, false, gmemDomainValidateLocked},
-    {true, true, gmemDomainValidateVirtioMem},      {true, true, gmemDomainValidateSgxEpc},
-    {true, true, gmemDomainValidateShmem},          {true, false, gmemDomainValidateVfio},
-    {true, false, gmemDomainValidateCurrentMemory}, {true, false, gmemDomainValidateHardLimit},
-    {true, false, gmemDomainValidateSuspend},       {true, false, gmemDomainValidateDump},
+    {true, true, gmemDomainValidateType},        {true, true, gmemDomainValidateArch},
+    {true, true, gmemDomainValidateMachine},     {true, false, gmemDomainValidateSmm},
+    {true, false, gmemDomainValidateLoader},     {true, false, gmemDomainValidateFirmware},
+    {true, false, gmemDomainValidateIoapic},     {false, true, gmemDomainValidateSource},
+    {false, true, gmemDomainValidateAccess},     {false, true, gmemDomainValidateCells},
+    {false, true, gmemDomainValidateDimmAccess}, {false, true, gmemDomainValidateHugepages},
+    {false, true, gmemDomainValidateDimmPages},  {true, false, gmemDomainValidateCellPages},
+    {true, false, gmemDomainValidateDimmSizes},  {true, false, gmemDomainValidateLocked},
+    {true, true, gmemDomainValidateVirtioMem},   {true, true, gmemDomainValidateSgxEpc},
+    {true, false, gmemDomainValidateVfio},       {true, false, gmemDomainValidateCurrentMemory},
+    {true, false, gmemDomainValidateHardLimit},  {true, false, gmemDomainValidateSuspend},
+    {true, false, gmemDomainValidateDump},
 };
 
 int

@@ -82,9 +82,11 @@ def options(argv):
 
 
 def properties(value, implied):
-    """The value of an option, JSON or key=value, as a dictionary; nested JSON stays nested."""
+    """The value of an option, JSON or key=value, as a dictionary; nested JSON stays nested.
+
+    Of QEMU's single-quoted strings only those without either quote inside are known here."""
     if value.startswith('{'):
-        return json.loads(value)
+        return json.loads(value.replace("'", '"') if value.startswith("{'") else value)
     result = {}
     for part in value.replace(',,', '\0').split(','):
         key, equals, text = part.replace('\0', ',').partition('=')

@@ -24,7 +24,6 @@ NVDIMM = ("<memory model='nvdimm'><source><path>/run/nvdimm</path></source><targ
 VIRTIO_MEM = ("<memory model='virtio-mem'><target><size unit='KiB'>%d</size><node>0</node>"
               "<block unit='KiB'>2048</block><requested unit='KiB'>0</requested></target></memory>"
               % (128 * KIB))
-SHMEM = "<shmem name='a'><size unit='M'>4</size></shmem>"
 LIVE, CONFIG, MAXIMUM = 1, 2, 4         # virDomainModificationImpact and virDomainMemoryModFlags
 PHYSICAL, VIRTUAL = 2, 1                # virDomainMemoryFlags
 DUMP_LIVE, DUMP_MEMORY_ONLY = 2, 16     # virDomainCoreDumpFlags
@@ -189,11 +188,6 @@ def calls(kind):
                               "<memory model='virtio-mem'>; use <memory model='dimm'>")
             check.refused(lambda d=device: host.call('vm', 'attachDevice', d),
                           ERR_CONFIG_UNSUPPORTED, part="<memory model='virtio-mem'>")
-        for flags in (LIVE, CONFIG, LIVE | CONFIG):
-            check.refused(lambda f=flags: host.call('vm', 'attachDeviceFlags', SHMEM, f),
-                          ERR_CONFIG_UNSUPPORTED,
-                          'unsupported configuration: <private/> cannot be used with <shmem>: memory '
-                          'shared with other domains is no guest_memfd; use a network or vsock device')
         check.equal((host.python.dumpxml('vm'), host.python.dumpxml('vm', '--inactive')), xml,
                     'dumpxml')
 

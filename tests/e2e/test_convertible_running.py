@@ -192,8 +192,6 @@ def running(kind):
         for device, message in (
                 (HOSTDEV, "%s cannot be used with <hostdev type='pci'>: its DMA needs pinned shared "
                           'pages; use an emulated or virtio device'),
-                (SHMEM, "%s cannot be used with <shmem> with <model type='ivshmem-plain'/>: memory "
-                        'shared with other domains is no guest_memfd; use a network or vsock device'),
                 (WATCHDOG, "%s cannot be used with <watchdog action='dump'/>: the host cannot read the "
                            "guest's private pages; use an action without a dump"),
                 (VIRTIO_MEM, "%s cannot be used with <memory model='virtio-mem'>; use <memory "

@@ -101,7 +101,7 @@ static const struct {
     [ROW_CELLS] = {"cells, with and without CPUs", OK, OK, NULL, NULL},
     [ROW_VIRTIO_MEM] = {"<memory model='virtio-mem'>", REFUSED, REFUSED, NULL, NULL},
     [ROW_SGX_EPC] = {"<memory model='sgx-epc'>", REFUSED, REFUSED, NULL, NULL},
-    [ROW_SHMEM] = {"<shmem>", BOTH, BOTH, NULL, NULL},
+    [ROW_SHMEM] = {"<shmem>", OK, OK, NULL, NULL},
     [ROW_FILES] = {"nvdimm, virtio-pmem", OK, OK, NULL, NULL},
     [ROW_VFIO] = {"VFIO <hostdev> pci, mdev", OK, BOTH, NULL, NULL},
     [ROW_VHOST_USER] = {"vhost-user, virtiofs", OK, OK, NULL, NULL},
@@ -629,9 +629,6 @@ static const Case cases[] = {
             "",
             "cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>"),
 
-#define NO_SHMEM(what)                                                                             \
-    "cannot be used with " what ": memory shared with other domains is no guest_memfd; use a "     \
-    "network or vsock device"
     EITHER(ROW_SGX_EPC,
            "kvm",
            HVM,
@@ -640,13 +637,14 @@ static const Case cases[] = {
            "",
            "cannot be used with <memory model='sgx-epc'>: enclave pages are no guest_memfd; remove "
            "it"),
-    EITHER(ROW_SHMEM, "kvm", HVM, "<shmem name='a'/>", "", NO_SHMEM("<shmem>")),
+    /* A PCI device's memory, like a video card's. */
+    EITHER(ROW_SHMEM, "kvm", HVM, "<shmem name='a'/>", "", NULL),
     EITHER(ROW_SHMEM,
            "kvm",
            HVM,
            "<shmem name='a'><model type='ivshmem-plain'/><size unit='M'>4</size></shmem>",
            "",
-           NO_SHMEM("<shmem> with <model type='ivshmem-plain'/>")),
+           NULL),
     /* It has no memory backend: what a server gives it is no RAM. */
     EITHER(ROW_SHMEM,
            "kvm",
