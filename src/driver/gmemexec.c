@@ -215,6 +215,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         plan.mode = command->mode;
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
         if (gmemQEMUValidateHost(&plan, kvm, &error) < 0 ||
+            gmemQEMUValidateEmulator(&plan, caps, &error) < 0 ||
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||
             (command->mode == GMEM_MODE_CONVERTIBLE && gmemConfGet(&conf, &error) < 0))
             gmemExecRefuse(error);

@@ -22,6 +22,7 @@
 
 #include "config.h"
 #include "gmemi18n.h"
+#include "gmemprobe.h"
 #include "gmemreal.h"
 
 #define GMEM_LIBRARY_NAME "libvirt-gmem.so"
@@ -181,6 +182,7 @@ gmemProcessInit(void)
 
     gmemProcess.daemon = gmemProcessFindDaemon();
     gmemProcessFindLibrary("shim", GMEM_SHIM_NAME, GMEM_SHIM_DIRECTORY, gmemProcess.shim);
+    gmemProbeSetShim(gmemProcess.shim);
     gmemProcessFindLibrary("vhostuser", GMEM_VHOST_USER_NAME, GMEM_SHIM_DIRECTORY,
                            gmemProcess.vhostUser);
     dl_iterate_phdr(gmemProcessFindLibvirt, NULL);

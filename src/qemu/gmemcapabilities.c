@@ -24,6 +24,7 @@ static const char *const gmemQEMUCapsFlagNames[] = {
     [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD] = "memory-backend-memfd.guest-memfd",
     [GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD] = "memory-backend-memfd.x-guest-memfd",
     [GMEM_QEMU_CAPS_MEMFD] = "memory-backend-memfd",
+    [GMEM_QEMU_CAPS_NO_SHIM] = "no-shim",
 };
 static_assert(G_N_ELEMENTS(gmemQEMUCapsFlagNames) == GMEM_QEMU_CAPS_LAST, "every flag has a name");
 static_assert(GMEM_QEMU_CAPS_LAST <= 64, "the flags fit into gmemQEMUCaps.flags");

@@ -522,8 +522,10 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
     caps = gmemProbe(emulator, &user, GMEM_PROBE_TIMEOUT_MS, error);
     if (caps == NULL)
         return NULL;
-    /* Replaced while it was asked: the answer is either one's, so it is used once and not kept. */
-    if (gmemCapsKeyRead(emulator, &after, NULL) == 0 && gmemCapsKeyEqual(&before, &after)) {
+    /* Replaced while it was asked: the answer is either one's, so it is used once and not kept. Nor
+     * is it where the shim did not get there: that is not the emulator's doing alone. */
+    if (!gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) &&
+        gmemCapsKeyRead(emulator, &after, NULL) == 0 && gmemCapsKeyEqual(&before, &after)) {
         gmemCapsStore(directory, caps, &after);
         gmemCapsRemember(directory, config, caps, &after);
     }

@@ -39,6 +39,7 @@
 #include "config.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemshimprobe.h"
 
 /* Debian 12's C library has no such constant yet; Linux has it since 5.4. */
 #ifndef P_PIDFD
@@ -89,7 +90,8 @@ static const char *const gmemProbeStepNames[] = {
 };
 static_assert(G_N_ELEMENTS(gmemProbeStepNames) == GMEM_PROBE_STEP_LAST, "every step has a name");
 
-/* What the child reports over the status pipe, which execve closes. */
+/* What the child reports over the status pipe, which execve closes. GMEM_PROBE_STEP_LAST is no
+ * failure: its user cannot read the shim, and it goes without. */
 typedef struct {
     gmemProbeStep step;
     int saved;
@@ -101,7 +103,8 @@ typedef struct {
     int in[2];     /* the emulator's stdin: our commands */
     int out[2];    /* its stdout: the replies */
     int words[2];  /* its stderr */
-    int status[2]; /* a gmemProbeFailure, or end of file at execve */
+    int status[2]; /* gmemProbeFailure, at most two, or end of file at execve */
+    bool shim;     /* it gets the shim */
     pid_t pid;
     int pidfd;
     bool exited;
@@ -116,6 +119,9 @@ typedef struct {
     char last[GMEM_PROBE_WORDS_MAX + 1];
     size_t nlast;
 } gmemProbeRun;
+
+/* Set before there are threads. */
+static const char *gmemProbeShim;
 
 static void
 gmemProbeClose(int *fd)
@@ -193,14 +199,29 @@ gmemProbeFilterPreload(const char *value)
     return result;
 }
 
-/* libvirt passes these to a QEMU that it probes, and little else. */
+/* Whether a security module may treat what we execute in another way than what libvirt does. */
+static bool
+gmemProbeIsConfined(void)
+{
+    static const char free[] = "unconfined";
+    char label[sizeof(free)] = "";
+    int fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
+    ssize_t count = fd >= 0 ? read(fd, label, sizeof(label) - 1) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    return count > 0 && strcmp(label, free) != 0;
+}
+
+/* libvirt passes these to a QEMU that it probes, and little else. @shim: NULL: none */
 static char **
-gmemProbeEnvironment(void)
+gmemProbeEnvironment(const char *shim)
 {
     static const char *const passed[] = {"LD_LIBRARY_PATH", "TMPDIR"};
     const char *path = getenv("PATH");
     const char *preload = getenv("LD_PRELOAD");
-    char **envp = g_new0(char *, G_N_ELEMENTS(passed) + 5);
+    g_autofree char *rest = gmemProbeFilterPreload(preload != NULL ? preload : "");
+    char **envp = g_new0(char *, G_N_ELEMENTS(passed) + 6);
     size_t n = 0;
     size_t i;
 
@@ -213,23 +234,29 @@ gmemProbeEnvironment(void)
         if (value != NULL)
             envp[n++] = g_strconcat(passed[i], "=", value, NULL);
     }
-    if (preload != NULL) {
-        g_autofree char *rest = gmemProbeFilterPreload(preload);
-
-        if (rest[0] != '\0')
-            envp[n++] = g_strconcat("LD_PRELOAD=", rest, NULL);
+    if (shim != NULL) {
+        envp[n++] = g_strdup(GMEM_SHIM_PROBE_VARIABLE "=1");
+        envp[n++] = g_strconcat("LD_PRELOAD=", rest, rest[0] != '\0' ? ":" : "", shim, NULL);
+    } else if (rest[0] != '\0') {
+        envp[n++] = g_strconcat("LD_PRELOAD=", rest, NULL);
     }
     return envp;
 }
 
-static G_GNUC_NORETURN void
-gmemProbeChildFail(int status, gmemProbeStep step)
+static void
+gmemProbeChildTell(int status, gmemProbeStep step)
 {
     gmemProbeFailure failure = {.step = step, .saved = errno};
 
     /* Where even this fails, the parent sees a child that ended without a word. */
     if (write(status, &failure, sizeof(failure)) < 0)
         _exit(127);
+}
+
+static G_GNUC_NORETURN void
+gmemProbeChildFail(int status, gmemProbeStep step)
+{
+    gmemProbeChildTell(status, step);
     _exit(126);
 }
 
@@ -274,7 +301,8 @@ static void
 gmemProbeChild(const gmemProbeRun *run,
                const gmemProbeUser *user,
                char *const argv[],
-               char *const envp[])
+               char *const envp[],
+               char *const plain[])
 {
     struct rlimit none = {0, 0};
     int status = run->status[1];
@@ -298,6 +326,10 @@ gmemProbeChild(const gmemProbeRun *run,
         gmemProbeChildFail(status, GMEM_PROBE_STEP_CAPABILITIES);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         gmemProbeChildFail(status, GMEM_PROBE_STEP_NO_NEW_PRIVS);
+    if (run->shim && access(gmemProbeShim, R_OK) < 0) {
+        gmemProbeChildTell(status, GMEM_PROBE_STEP_LAST);
+        envp = plain;
+    }
     /* After the change of user, which would undo it. The thread that made us waits for us; where
      * its process is killed meanwhile, this is what ends the emulator. */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -328,7 +360,8 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
                           (char[]){"-qmp"},
                           (char[]){"stdio"},
                           NULL};
-    g_auto(GStrv) envp = gmemProbeEnvironment();
+    g_auto(GStrv) envp = gmemProbeEnvironment(run->shim ? gmemProbeShim : NULL);
+    g_auto(GStrv) plain = gmemProbeEnvironment(NULL);
     unsigned long flags = CLONE_PIDFD | SIGCHLD;
     sigset_t all, old;
     long pid = -1;
@@ -355,7 +388,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
     if (pid < 0) /* not root, or root of a container that may not */
         pid = syscall(SYS_clone, flags, 0, &run->pidfd, 0, 0);
     if (pid == 0)
-        gmemProbeChild(run, user, argv, envp);
+        gmemProbeChild(run, user, argv, envp, plain);
     saved = errno;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (pid < 0) {
@@ -564,10 +597,14 @@ static int
 gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
 {
     g_autofree char *words = gmemProbeLastWords(run);
-    gmemProbeFailure failure;
+    gmemProbeFailure failure = {.step = GMEM_PROBE_STEP_LAST};
+    bool told = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
 
-    if (read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure) &&
-        (size_t)failure.step < G_N_ELEMENTS(gmemProbeStepNames))
+    if (told && failure.step == GMEM_PROBE_STEP_LAST) {
+        run->shim = false;
+        told = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
+    }
+    if (told && (size_t)failure.step < G_N_ELEMENTS(gmemProbeStepNames))
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("cannot run the emulator '%s' to ask what it offers: %s: %s"),
                             run->emulator, _(gmemProbeStepNames[failure.step]),
@@ -752,6 +789,12 @@ gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error)
     return 0;
 }
 
+void
+gmemProbeSetShim(const char *path)
+{
+    gmemProbeShim = path;
+}
+
 gmemQEMUCaps *
 gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error)
 {
@@ -763,7 +806,9 @@ gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout,
         .status = {-1, -1},
         .pidfd = -1,
         .deadline = gmemProbeDeadline(timeout),
+        .shim = gmemProbeShim != NULL && !gmemProbeIsConfined(),
     };
+    gmemQEMUCaps *caps;
     int rc;
 
     if (gmemProbeSpawn(&run, user, error) < 0)
@@ -772,5 +817,8 @@ gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout,
     gmemProbeBury(&run);
     if (rc < 0 || gmemProbeCheckEnd(&run, error) < 0)
         return NULL;
-    return gmemQEMUCapsFromQMP(emulator, run.text, error);
+    caps = gmemQEMUCapsFromQMP(emulator, run.text, error);
+    if (caps != NULL && run.shim && strstr(run.text, GMEM_SHIM_PROBE_EVENT) == NULL)
+        caps->flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_NO_SHIM;
+    return caps;
 }

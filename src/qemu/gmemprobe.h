@@ -32,6 +32,14 @@ typedef struct {
 int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error);
 
 /**
+ * gmemProbeSetShim:
+ * @path: of qemu-gmem.so; must stay as it is
+ *
+ * From now on gmemProbe() also finds out whether the shim gets into the emulator.
+ */
+void gmemProbeSetShim(const char *path);
+
+/**
  * gmemProbe:
  * @emulator: absolute path
  * @user: NULL: stay who we are
@@ -40,11 +48,14 @@ int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **erro
  *
  * Spawns `emulator -S -no-user-config -nodefaults -display none -machine none,accel=tcg:kvm -qmp
  * stdio` without privileges (no capabilities, no_new_privs; as root with @user: that user, and no
- * supplementary groups) and without any preload of ours, and talks QMP to it. Whatever it does, it
- * is killed at the end with its process group; as root in a PID namespace of its own with every
- * process it ever made.
+ * supplementary groups) and talks QMP to it. Of our preloads it has the shim alone, where that was
+ * set and the user may read it, and GMEM_QEMU_CAPS_NO_SHIM is set where the shim does not answer
+ * from QEMU. Under a security module that confines this process that is not tried: it may have what
+ * we execute run with a scrubbed environment, which it does not when libvirt starts a domain.
+ * Whatever it does, it is killed at the end with its process group; as root in a PID namespace of
+ * its own with every process it ever made.
  *
  * Safe in the child between fork and exec of a threaded process: no locks, malloc apart.
  */
-gmemQEMUCaps *gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout,
-                        GError **error);
+gmemQEMUCaps *
+gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error);

@@ -36,11 +36,12 @@ gmemQEMUValidateFirmware(const gmemPlan *plan, GError **error)
 {
     if (plan->firmware == NULL || !gmemFirmwareRequiresSMM(plan->firmware))
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("the firmware '%s' requires SMM, which is not available with "
-                          "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, "
-                          "or <os firmware='efi'> without <loader>"),
-                        plan->firmware);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("the firmware '%s' requires SMM, which is not available with "
+          "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, "
+          "or <os firmware='efi'> without <loader>"),
+        plan->firmware);
 }
 
 int
@@ -64,6 +65,14 @@ gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     }
 }
 
+static bool
+gmemQEMUNeedsShim(const gmemPlan *plan, const gmemQEMUCaps *caps)
+{
+    if (plan->mode == GMEM_MODE_CONVERTIBLE)
+        return !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
+    return plan->mode == GMEM_MODE_FULLY_SHARED && !gmemQEMUCapsHasOwnGuestMemfd(caps);
+}
+
 int
 gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error)
 {
@@ -73,6 +82,14 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
                               "(version %u.%u.%u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
+    if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUNeedsShim(plan, caps))
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, "
+              "which supplies it, does not get into it by LD_PRELOAD: the file has to "
+              "be loadable, a wrapper has to keep the environment, and no other "
+              "preload may take the calls"),
+            caps->emulator);
     return 0;
 }
 

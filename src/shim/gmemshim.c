@@ -70,6 +70,7 @@
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
 #include "gmemshimconvertible.h"
+#include "gmemshimprobe.h"
 #include "gmemshimproof.h"
 #include "gmemshimpublish.h"
 #include "gmemshimreal.h"
@@ -153,6 +154,21 @@ gmemShimArm(void)
     gmemShimEnter(GMEM_SHIM_ARMED);
 }
 
+/* The driver asks an emulator what it offers, whether the shim gets there among it. */
+static void
+gmemShimAnswerProbe(char *const argv[])
+{
+    static const char event[] = GMEM_SHIM_PROBE_EVENT;
+    char reason[GMEM_SHIM_REPORT_MAX];
+
+    if (getenv(GMEM_SHIM_PROBE_VARIABLE) == NULL || !gmemShimStartIsQEMU(argv))
+        return;
+    if (!gmemShimProve(reason, sizeof(reason)))
+        gmemShimReport(_("the shim is not in the way: %s"), reason);
+    else if (write(STDOUT_FILENO, event, strlen(event)) < 0)
+        gmemShimReport("write: %m");
+}
+
 /* In the process that libvirt executed, or one that it turned into, before its main. */
 static void
 gmemShimStart(int *argc, char ***argv)
@@ -160,7 +176,11 @@ gmemShimStart(int *argc, char ***argv)
     char reason[GMEM_SHIM_REPORT_MAX];
     Dl_info own;
 
-    if (!gmemShimStartHasPair(*argv) || !gmemShimStartIsQEMU(*argv))
+    if (!gmemShimStartHasPair(*argv)) {
+        gmemShimAnswerProbe(*argv);
+        return;
+    }
+    if (!gmemShimStartIsQEMU(*argv))
         return;
 
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);

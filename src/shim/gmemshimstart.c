@@ -83,7 +83,7 @@ gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
 bool
 gmemShimStartIsQEMU(char *const argv[])
 {
-    gmemShimStartSearch search = {.memfd = true};
+    gmemShimStartSearch search = {.memfd = false};
     gmemArgvOption pair;
 
     if (gmemArgvFind(argv, GMEM_SHIM_OPTION, &pair) > 0 && pair.value != NULL)

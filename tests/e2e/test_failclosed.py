@@ -7,8 +7,8 @@ import pwd
 import re
 
 from gmem_checks import Guest, evidence, no_evidence, shows_private
-from gmem_rig import (ERR_XML_ERROR, KIB, MIB, PYTHON, QEMU, DaemonRig, EmbedRig, Skip, Suite,
-                      domain, library, need_guest_memfd, need_kvm, need_root, wait_for)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, PYTHON, QEMU, SHIM, DaemonRig,
+                      EmbedRig, Skip, Suite, domain, library, need_guest_memfd, need_kvm, need_root, wait_for)
 
 suite = Suite()
 
@@ -205,6 +205,11 @@ def _(check):
         check.true(rig.emulator('vm') is not None, 'it does not start with the cure')
 
 
+SHIM_LOST = ("unsupported configuration: the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, "
+             'which supplies it, does not get into it by LD_PRELOAD: the file has to be loadable, a wrapper '
+             'has to keep the environment, and no other preload may take the calls')
+
+
 @suite.test('a shim that ld.so cannot load')
 def _(check):
     need_guest_memfd()
@@ -214,7 +219,11 @@ def _(check):
             file.write(b'\x7fELF and nothing more')
         client = rig.python()
         client.define(private(rig))
-        refused(check, rig, client, STOCK_REFUSAL)
+        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, SHIM_LOST % QEMU)
+        with open(SHIM, 'rb') as good, open(shim, 'wb') as file:
+            file.write(good.read())
+        client.start('vm')
+        client.destroy('vm')
 
 
 # -- the emulator -------------------------------------------------------------------------------
@@ -240,7 +249,11 @@ def refused_wrapper(kind, what, script):
         with kind(library()) as rig:
             client = rig.python()
             client.define(wrapped(rig, script))
-            refused(check, rig, client, STOCK_REFUSAL)
+            check.lacks(client.call(None, 'getDomainCapabilities', '/run/emulator', 'x86_64', None, 'kvm',
+                                    0), 'fully-shared', 'domain capabilities')
+            check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED,
+                          SHIM_LOST % '/run/emulator')
+            check.lacks(rig.read(rig.domain_log % 'vm'), 'is guest_memfd', 'the log')
 
 
 for each in WRAPPERS.items():
