@@ -34,7 +34,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolFiles, gmemToolFilesFree)
 
 /**
  * gmemToolOpenAs:
- * @uid, @gid: who, with the groups that the system's user database gives @uid, its primary one included
+ * @uid, @gid: who, with the groups that the system's user database gives @uid, its primary one
+ * included
  * @path: a file
  * @flags: of open(2)
  *
@@ -76,10 +77,11 @@ bool gmemToolParse(const GOptionEntry *entries,
  * @text: a domain's XML, perhaps dumped from a running one
  * @emulator: what its <emulator> is to be; NULL: as it is
  * @kvm: out: whether the domain is to run by KVM
- * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be left out
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be left
+ * out
  *
- * Returns the XML without what requires a daemon, having said on standard output what that is; @text
- * itself where it cannot be parsed. Free with g_free().
+ * Returns the XML without what requires a daemon, having said on standard output what that is;
+ * @text itself where it cannot be parsed. Free with g_free().
  */
 char *gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error);
 

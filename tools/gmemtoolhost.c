@@ -318,8 +318,8 @@ checkConf(gmemHost *host)
              g_strdup(host->confFault ? host->confFault : GMEM_CONF_FILE));
 }
 
-/* Whether @pid is a daemon that runs QEMU; its name in @name. One in a container, which has a process
- * number there as well, is not this host's. */
+/* Whether @pid is a daemon that runs QEMU; its name in @name. One in a container, which has a
+ * process number there as well, is not this host's. */
 static bool
 isDaemon(const char *pid, char **name)
 {

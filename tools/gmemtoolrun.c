@@ -78,8 +78,8 @@ handleSignals(void (*handler)(int))
         sigaction(SIGHUP, &action, NULL);
 }
 
-/* Enters no directory of another file system. Files that seem to be on one are removed all the same: on
- * overlayfs they have the device number of a layer. */
+/* Enters no directory of another file system. Files that seem to be on one are removed all the
+ * same: on overlayfs they have the device number of a layer. */
 static void
 removeRoot(const char *root)
 {
@@ -178,7 +178,8 @@ libraryIsInFront(const char *library)
     return false;
 }
 
-/* Says what the host lacks as `virt-gmem host` does; libvirt says that the emulator does not support KVM. */
+/* Says what the host lacks as `virt-gmem host` does; libvirt says that the emulator does not
+ * support KVM. */
 static int
 checkKVM(GError **error)
 {
@@ -291,7 +292,8 @@ waitForEnd(gmemRun *run)
 static int
 stopDomain(gmemRun *run)
 {
-    /* NVRAM of ours goes with the root; any other is a file that the XML names, of another domain maybe. */
+    /* NVRAM of ours goes with the root; any other is a file that the XML names, of another domain
+     * maybe. */
     const unsigned int flags =
         VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
         VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
@@ -550,7 +552,8 @@ keep(const gmemToolFiles *files, int argc, char **argv)
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     handleSignals(keeperCaught);
-    /* As for the worker: a reader of our output that was killed must not keep us from cleaning up. */
+    /* As for the worker: a reader of our output that was killed must not keep us from cleaning up.
+     */
     signal(SIGPIPE, SIG_IGN);
     if (!(root = makeRoot(files)))
         return GMEM_TOOL_EXIT_FAILED;
@@ -612,8 +615,7 @@ gmemToolRun(int argc, char **argv)
         gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
         return GMEM_TOOL_EXIT_USAGE;
     }
-    if (duration &&
-        !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
+    if (duration && !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
         gmemToolError(_("--for takes a number of seconds from 1 to %d, not '%s'"), G_MAXINT / 1000,
                       duration);
         return GMEM_TOOL_EXIT_USAGE;

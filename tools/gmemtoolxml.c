@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemtoolxml.c: a domain's XML as libvirt's embedded driver can run it.
  *
- * What others have made is often the dump of a running domain. In it stand things that only the daemon
- * knows that runs it: networks, storage pools and secrets, security labels, paths below its
- * directories. What a guest can do without is left out, with a line that says so; the rest is refused
- * here, because libvirt's own words name a driver that nobody asked for. */
+ * What others have made is often the dump of a running domain. In it stand things that only the
+ * daemon knows that runs it: networks, storage pools and secrets, security labels, paths below its
+ * directories. What a guest can do without is left out, with a line that says so; the rest is
+ * refused here, because libvirt's own words name a driver that nobody asked for. */
 
 #include "config.h"
 
@@ -32,7 +32,8 @@ describeLabel(xmlNode *node)
 {
     g_autofree char *model = gmemXMLAttribute(node, "model");
 
-    if (!model || attributeIs(node, "type", "none") || (geteuid() == 0 && strcmp(model, "dac") == 0))
+    if (!model || attributeIs(node, "type", "none") ||
+        (geteuid() == 0 && strcmp(model, "dac") == 0))
         return NULL;
     return g_strdup_printf(_("the security label of '%s'"), model);
 }
@@ -97,17 +98,18 @@ checkDisk(xmlNode *disk, GError **error)
         g_autofree char *pool = gmemXMLAttribute(source, "pool");
         g_autofree char *volume = gmemXMLAttribute(source, "volume");
 
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("disk '%s' is the volume '%s' of the storage pool '%s', which requires a "
-                              "daemon: name its file, by <disk type='file'>"),
-                            target, volume, pool);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("disk '%s' is the volume '%s' of the storage pool '%s', which requires a "
+              "daemon: name its file, by <disk type='file'>"),
+            target, volume, pool);
     }
     if (gmemXMLFindFirst(disk, "auth/secret") || gmemXMLFindFirst(disk, "encryption/secret") ||
         gmemXMLFindFirst(disk, "source/auth/secret") ||
         gmemXMLFindFirst(disk, "source/encryption/secret"))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("disk '%s' has a <secret>, which requires a daemon: use a disk without"),
-                            target);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("disk '%s' has a <secret>, which requires a daemon: use a disk without"), target);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, running one without a daemon, and
- * what running ones' memory is. */
+/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, running one without a daemon,
+ * and what running ones' memory is. */
 
 #include "config.h"
 
