@@ -297,13 +297,15 @@ gmemDomainCheckAllAttributes(const xmlNode *root, GError **error)
     return 0;
 }
 
-/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. */
+/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. That
+ * <memoryBacking> and <features> are more than one does not matter: to libvirt's expressions what
+ * is in them is in one, as it is to gmemXMLFind(). */
 static int
 gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
 {
     static const char *const paths[] = {
-        "memoryBacking", "memoryBacking/source", "memoryBacking/access",     "features",
-        "features/smm",  "features/ioapic",      "memoryBacking/allocation",
+        "memoryBacking/source", "memoryBacking/access", "memoryBacking/allocation",
+        "features/smm",         "features/ioapic",
     };
     size_t i;
 

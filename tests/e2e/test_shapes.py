@@ -33,6 +33,9 @@ SHAPES = [
     ("the user's own arguments and environment",
      {'memory': 29 * KIB, 'arguments': ARGUMENTS, 'environment': ENVIRONMENT}, [29]),
     ('source memfd and shared access written out', {'memory': 27 * KIB, 'backing': SHARED}, [27]),
+    # libvirt takes several elements for one.
+    ('two <memoryBacking>, <private/> in the second',
+     {'backing': "<nosharepages/></memoryBacking><memoryBacking>" + SHARED}, [23, 29]),
     ('allocated at once', {'backing': "<allocation mode='immediate'/>"}, [19, 25]),
     ('bound to a host node', {'body': BOUND}, [19, 25]),
     ('an nvdimm beside it', {'devices': NVDIMM, 'slots': True}, [31, 23]),

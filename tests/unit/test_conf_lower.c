@@ -167,8 +167,8 @@ testNVDIMM(void)
         "<memory model='nvdimm'><source><path>/a</path></source></memory>"
         "<memory model='nvdimm' access='shared'><source><path>/b</path></source></memory>"
         "<memory model='nvdimm' access='private'><source><path>/c</path></source></memory>";
-    g_autofree char *text = testDomain("kvm", "<type>hvm</type>", nvdimms,
-                                       "<memoryBacking><private/></memoryBacking>");
+    g_autofree char *text =
+        testDomain("kvm", "<type>hvm</type>", nvdimms, "<memoryBacking><private/></memoryBacking>");
     g_autofree char *chosen = testDomain("kvm", "<type>hvm</type>", nvdimms,
                                          "<memoryBacking><access mode='shared'/><private/>"
                                          "</memoryBacking>");
@@ -179,8 +179,9 @@ testNVDIMM(void)
     testUtilAssert(lowered, "devices/memory[1]/@access", "");
     testUtilAssert(lowered, "devices/memory[2]/@access", "private");
     testUtilAssert(lowered, "devices/memory[3]/@access", "shared");
-    testUtilAssert(lowered, "contains(qemu:commandline/qemu:arg[2]/@value, "
-                            "'{\"path\":\"devices/memory[2]/@access\",\"value\":\"private\"}')",
+    testUtilAssert(lowered,
+                   "contains(qemu:commandline/qemu:arg[2]/@value, "
+                   "'{\"path\":\"devices/memory[2]/@access\",\"value\":\"private\"}')",
                    "true");
     testUtilAssert(lowered, "contains(qemu:commandline/qemu:arg[2]/@value, 'memory[4]')", "false");
     testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
@@ -587,6 +588,59 @@ testFormattingBacking(void)
                     "</domain>\n");
 }
 
+/* To libvirt several <memoryBacking> are one, and several <features>. */
+static void
+testRepeated(void)
+{
+    static const char *const backings[] = {
+        "<memoryBacking><locked/></memoryBacking><memoryBacking><private/></memoryBacking>",
+        "<memoryBacking><private/></memoryBacking><memoryBacking><locked/></memoryBacking>",
+        "<memoryBacking/><memoryBacking><locked/><private/></memoryBacking>",
+        "<memoryBacking><locked/><private/></memoryBacking><memoryBacking/>",
+        "<memoryBacking><locked/><access mode='shared'/></memoryBacking><memoryBacking/>"
+        "<memoryBacking><source type='memfd'/><private/></memoryBacking>",
+    };
+    g_autofree char *file = testSimple("<memoryBacking><private/></memoryBacking><memoryBacking>"
+                                       "<source type='file'/></memoryBacking>");
+    g_autofree char *text = testSimple(
+        "<features/><features><acpi/><ioapic driver='kvm'/></features><features><smm/></features>"
+        "<memoryBacking/><memoryBacking><hugepages/></memoryBacking>" TEST_SW);
+    g_autofree char *features =
+        testSimple("<features/><features><acpi/></features><features><smm state='off'/></features>"
+                   "<memoryBacking/><memoryBacking><hugepages/></memoryBacking>" TEST_SW);
+    g_autofree char *lowered = testLower(features, GMEM_MODE_CONVERTIBLE);
+    g_autofree char *raised = testRound(features, GMEM_MODE_CONVERTIBLE);
+    g_autoptr(GError) error = NULL;
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(backings); i++) {
+        g_autofree char *backing = testSimple(backings[i]);
+        g_autofree char *shared = testLower(backing, GMEM_MODE_FULLY_SHARED);
+        g_autofree char *again = testRound(backing, GMEM_MODE_FULLY_SHARED);
+
+        testUtilAssert(shared, "memoryBacking/source/@type", "memfd");
+        testUtilAssert(shared, "memoryBacking/access/@mode", "shared");
+        testUtilAssert(shared, "count(memoryBacking/source)", "1");
+        testUtilAssert(again, "count(memoryBacking/private)", "1");
+        testUtilAssert(again, "count(memoryBacking/locked)", "1");
+        testUtilAssert(again, "count(memoryBacking/source)", i < 4 ? "0" : "1");
+        testUtilAssert(again, "count(memoryBacking/access)", i < 4 ? "0" : "1");
+    }
+    testUtilAssert(lowered, "features/smm/@state", "off");
+    testUtilAssert(lowered, "features/ioapic/@driver", "qemu");
+    testUtilAssert(lowered, "count(features/smm)", "1");
+    testUtilAssert(raised, "count(features/ioapic)", "0");
+    testUtilAssert(raised, "count(memoryBacking/allocation)", "0");
+    testUtilAssert(raised, "count(memoryBacking/hugepages)", "1");
+
+    /* What they forbid, they forbid wherever it stands. */
+    g_assert_null(gmemLower(file, true, NULL, &error));
+    g_assert_nonnull(error);
+    g_clear_error(&error);
+    g_assert_null(gmemLower(text, true, NULL, &error));
+    g_assert_nonnull(error);
+}
+
 /* The root's declaration stays where something else needs it. */
 static void
 testNamespaceUsed(void)
@@ -696,13 +750,12 @@ testReadyMade(void)
     }
 }
 
-#define NVDIMM_AT(number)                                                                          \
-    ",{\"path\":\"devices/memory[" number "]/@access\",\"value\":\"private\"}"
+#define NVDIMM_AT(number) ",{\"path\":\"devices/memory[" number "]/@access\",\"value\":\"private\"}"
 #define SOURCE_CHANGE "{\"path\":\"memoryBacking/source/@type\",\"value\":\"memfd\"}"
 #define ACCESS_CHANGE ",{\"path\":\"memoryBacking/access/@mode\",\"value\":\"shared\"}"
 
-/* libvirt takes a device out of a domain, and the pair still tells of it: of devices behind it, too,
- * which then have other numbers. */
+/* libvirt takes a device out of a domain, and the pair still tells of it: of devices behind it,
+ * too, which then have other numbers. */
 static void
 testReadyGone(void)
 {
@@ -851,18 +904,18 @@ testMalformedElements(void)
          "XML error: more than one <private> element", false},
         {"<memoryBacking><private/></memoryBacking><memoryBacking><private/></memoryBacking>",
          "XML error: more than one <private> element", false},
-        {"<memoryBacking/><memoryBacking><private/></memoryBacking>",
-         "XML error: more than one <memoryBacking> element", false},
-        {"<memoryBacking><private/></memoryBacking><memoryBacking/>",
-         "XML error: more than one <memoryBacking> element", false},
-        {"<memoryBacking/><memoryBacking/>" TEST_SW,
-         "XML error: more than one <memoryBacking> element", false},
+        {"<memoryBacking><private/><source/></memoryBacking><memoryBacking><source type='file'/>"
+         "</memoryBacking>",
+         "XML error: more than one <source> element", false},
+        {"<memoryBacking><allocation/></memoryBacking><memoryBacking><allocation/></"
+         "memoryBacking>" TEST_SW,
+         "XML error: more than one <allocation> element", false},
         {"<memoryBacking><private/><source/><source type='file'/></memoryBacking>",
          "XML error: more than one <source> element", false},
         {"<memoryBacking><private/><access/><access mode='private'/></memoryBacking>",
          "XML error: more than one <access> element", false},
-        {"<features/><features><smm/></features>" TEST_SW,
-         "XML error: more than one <features> element", false},
+        {"<features><smm state='off'/></features><features><smm/></features>" TEST_SW,
+         "XML error: more than one <smm> element", false},
         {"<features><smm state='off'/><smm/></features>" TEST_SW,
          "XML error: more than one <smm> element", false},
         {"<features><ioapic driver='qemu'/><ioapic/></features>" TEST_SW,
@@ -1345,6 +1398,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/commandline", testCommandline);
     g_test_add_func("/conf/lower/formatting", testFormatting);
     g_test_add_func("/conf/lower/formatting-backing", testFormattingBacking);
+    g_test_add_func("/conf/lower/repeated", testRepeated);
     g_test_add_func("/conf/lower/namespace-used", testNamespaceUsed);
     g_test_add_func("/conf/lower/ready-made", testReadyMade);
     g_test_add_func("/conf/lower/ready-gone", testReadyGone);
