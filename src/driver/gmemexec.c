@@ -257,9 +257,7 @@ gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
     size_t index;
 
     if (access(library, R_OK) < 0 || access(GMEM_ENV, X_OK) < 0) {
-        dprintf(STDERR_FILENO,
-                "libvirt-gmem: virtiofsd is started without '%s', which it may need to map "
-                "guest_memfd: %s\n",
+        gmemLog("virtiofsd is started without '%s', which it may need to map guest_memfd: %s",
                 library, gmemI18nErrno(errno));
         return;
     }

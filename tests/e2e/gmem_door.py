@@ -60,11 +60,13 @@ CALLS = {
     'virDomainSaveImageGetXMLDesc': 'conn path flags',
     'virDomainSaveParams': 'domain saved flags',
     'virDomainSetLifecycleAction': 'domain one one flags',
+    'virDomainSetMaxMemory': 'domain one',
     'virDomainSetMemory': 'domain one',
     'virDomainSetMemoryFlags': 'domain one flags',
     'virDomainSnapshotCreateXML': 'domain xml flags:1',
     'virDomainSnapshotGetXMLDesc': 'snapshot flags',
     'virDomainStartDirtyRateCalc': 'domain one flags',
+    'virDomainUpdateDeviceFlags': 'domain xml flags',
 }
 
 
