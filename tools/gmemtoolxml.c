@@ -19,7 +19,7 @@
 #include "gmemxml.h"
 
 static bool
-attributeIs(xmlNode *node, const char *name, const char *value)
+attributeIs(gmemXMLNode *node, const char *name, const char *value)
 {
     g_autofree char *found = gmemXMLAttribute(node, name);
 
@@ -28,7 +28,7 @@ attributeIs(xmlNode *node, const char *name, const char *value)
 
 /* Without a security driver there is one model, with which root runs QEMU as another user. */
 static char *
-describeLabel(xmlNode *node)
+describeLabel(gmemXMLNode *node)
 {
     g_autofree char *model = gmemXMLAttribute(node, "model");
 
@@ -39,10 +39,10 @@ describeLabel(xmlNode *node)
 }
 
 static char *
-describeInterface(xmlNode *node)
+describeInterface(gmemXMLNode *node)
 {
-    xmlNode *source = gmemXMLFindFirst(node, "source");
-    xmlNode *filter = gmemXMLFindFirst(node, "filterref");
+    gmemXMLNode *source = gmemXMLFindFirst(node, "source");
+    gmemXMLNode *filter = gmemXMLFindFirst(node, "filterref");
 
     if (attributeIs(node, "type", "network")) {
         g_autofree char *network = gmemXMLAttribute(source, "network");
@@ -56,7 +56,7 @@ describeInterface(xmlNode *node)
 }
 
 static char *
-describeListen(xmlNode *node)
+describeListen(gmemXMLNode *node)
 {
     g_autofree char *network = gmemXMLAttribute(node, "network");
 
@@ -67,7 +67,7 @@ describeListen(xmlNode *node)
 
 /* The path that a daemon made up for a channel's socket; the running domain has it. */
 static char *
-describeSource(xmlNode *node)
+describeSource(gmemXMLNode *node)
 {
     g_autofree char *path = gmemXMLAttribute(node, "path");
 
@@ -79,7 +79,7 @@ describeSource(xmlNode *node)
 
 static const struct {
     const char *element;
-    char *(*describe)(xmlNode *node); /* NULL: it may stay */
+    char *(*describe)(gmemXMLNode *node); /* NULL: it may stay */
 } leftOut[] = {
     {"seclabel", describeLabel},
     {"interface", describeInterface},
@@ -89,10 +89,10 @@ static const struct {
 
 /* What a guest cannot do without. */
 static int
-checkDisk(xmlNode *disk, GError **error)
+checkDisk(gmemXMLNode *disk, GError **error)
 {
     g_autofree char *target = gmemXMLAttribute(gmemXMLFindFirst(disk, "target"), "dev");
-    xmlNode *source = gmemXMLFindFirst(disk, "source");
+    gmemXMLNode *source = gmemXMLFindFirst(disk, "source");
 
     if (attributeIs(disk, "type", "volume")) {
         g_autofree char *pool = gmemXMLAttribute(source, "pool");
@@ -113,35 +113,51 @@ checkDisk(xmlNode *disk, GError **error)
     return 0;
 }
 
-/* Recursion goes no deeper than the parser allows. */
+/* Returns 1 where what is in @node is to be looked at, too, 0 where not, -1 with @error. */
 static int
-leaveOut(gmemXMLEdit *edit, xmlNode *parent, GError **error)
+leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, GError **error)
 {
-    for (xmlNode *node = parent->children; node; node = node->next) {
-        g_autofree char *what = NULL;
+    g_autofree char *what = NULL;
 
-        /* Anybody's, and none of libvirt's. */
-        if (node->type != XML_ELEMENT_NODE || gmemXMLIs(node, "metadata"))
-            continue;
-        for (size_t i = 0; i < G_N_ELEMENTS(leftOut) && !what; i++) {
-            if (gmemXMLIs(node, leftOut[i].element))
-                what = leftOut[i].describe(node);
-        }
-        if (what) {
-            printf(_("left out, as it requires a daemon: %s\n"), what);
-            gmemXMLEditRemove(edit, node);
-            continue;
-        }
-        if (gmemXMLIs(node, "disk") && checkDisk(node, error) < 0)
+    /* Anybody's, and none of libvirt's. */
+    if (gmemXMLIs(node, "metadata"))
+        return 0;
+    for (size_t i = 0; i < G_N_ELEMENTS(leftOut) && !what; i++) {
+        if (gmemXMLIs(node, leftOut[i].element))
+            what = leftOut[i].describe(node);
+    }
+    if (what) {
+        printf(_("left out, as it requires a daemon: %s\n"), what);
+        gmemXMLEditRemove(edit, node);
+        return 0;
+    }
+    return gmemXMLIs(node, "disk") && checkDisk(node, error) < 0 ? -1 : 1;
+}
+
+/* No recursion: nothing limits how deep a file nests. */
+static int
+leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, GError **error)
+{
+    gmemXMLNode *node = root->children;
+
+    while (node) {
+        int descend = leaveOutNode(edit, node, error);
+
+        if (descend < 0)
             return -1;
-        if (leaveOut(edit, node, error) < 0)
-            return -1;
+        if (descend > 0 && node->children) {
+            node = node->children;
+            continue;
+        }
+        while (node != root && !node->next)
+            node = node->parent;
+        node = node != root ? node->next : NULL;
     }
     return 0;
 }
 
 static void
-leaveOutId(gmemXMLEdit *edit, xmlNode *root)
+leaveOutId(gmemXMLEdit *edit, gmemXMLNode *root)
 {
     g_autofree char *id = gmemXMLAttribute(root, "id");
 
@@ -152,12 +168,12 @@ leaveOutId(gmemXMLEdit *edit, xmlNode *root)
 }
 
 static void
-setEmulator(gmemXMLEdit *edit, xmlNode *root, const char *emulator)
+setEmulator(gmemXMLEdit *edit, gmemXMLNode *root, const char *emulator)
 {
     g_autofree char *escaped = gmemXMLEscape(emulator);
     g_autofree char *markup = g_strdup_printf("<emulator>%s</emulator>", escaped);
-    xmlNode *devices = gmemXMLFindFirst(root, "devices");
-    xmlNode *former = gmemXMLFindFirst(root, "devices/emulator");
+    gmemXMLNode *devices = gmemXMLFindFirst(root, "devices");
+    gmemXMLNode *former = gmemXMLFindFirst(root, "devices/emulator");
 
     if (former)
         gmemXMLEditRemove(edit, former);
@@ -172,9 +188,9 @@ setEmulator(gmemXMLEdit *edit, xmlNode *root, const char *emulator)
 char *
 gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error)
 {
-    g_autoptr(gmemXML) xml = gmemXMLParse(text);
+    g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
     g_autoptr(gmemXMLEdit) edit = NULL;
-    xmlNode *root;
+    gmemXMLNode *root;
 
     *kvm = false;
     /* libvirt says what is wrong with it. */
@@ -189,5 +205,5 @@ gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **e
         return NULL;
     if (emulator)
         setEmulator(edit, root, emulator);
-    return gmemXMLEditApply(edit, error);
+    return gmemXMLEditApply(edit);
 }

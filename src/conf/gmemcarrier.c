@@ -45,7 +45,10 @@ gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value, 
 {
     gmemCarrierChange *change;
 
-    carrier->changes = g_renew(gmemCarrierChange, carrier->changes, carrier->nchanges + 1);
+    /* Full at every power of two, and doubled then. */
+    if ((carrier->nchanges & (carrier->nchanges - 1)) == 0)
+        carrier->changes = g_renew(gmemCarrierChange, carrier->changes,
+                                   carrier->nchanges > 0 ? 2 * carrier->nchanges : 1);
     change = &carrier->changes[carrier->nchanges++];
     change->path = g_strdup(path);
     change->value = g_strdup(value);

@@ -13,9 +13,6 @@
 #include "gmemi18n.h"
 #include "gmemschema.h"
 
-/* As many as libvirt has for a set of host nodes. */
-#define GMEM_DOMAIN_NODES_MAX 16384
-
 /* x86_64's base page, and guest_memfd's only one. */
 #define GMEM_DOMAIN_PAGE_KIB 4
 
@@ -53,100 +50,36 @@ gmemLaunchSecurityFromString(const char *text)
     return GMEM_LAUNCH_SECURITY_UNKNOWN;
 }
 
-/* Whether some entity may bring one of the elements with it. A "<private" is always literally in
- * the replacement text of one entity: no reference can stand inside a tag. */
-static bool
-gmemDomainEntitiesMayHide(const gmemXML *xml)
-{
-    const xmlNode *node = gmemXMLRoot(xml)->doc->intSubset->children;
-
-    for (; node != NULL; node = node->next) {
-        const xmlEntity *entity = (const xmlEntity *)node;
-
-        if (node->type != XML_ENTITY_DECL)
-            continue;
-        if (entity->content == NULL || strstr((const char *)entity->content, "<private") ||
-            strstr((const char *)entity->content, "<launchSecurity"))
-            return true;
-    }
-    return false;
-}
-
-/* Stock libvirt does not look into entities between elements: an element in there would be dropped
- * without a word. */
-static int
-gmemDomainCheckEntities(const gmemXML *xml, xmlNode *parent, GError **error)
-{
-    const xmlNode *child;
-
-    for (child = parent->children; child != NULL; child = child->next) {
-        if (child->type != XML_ENTITY_REF_NODE)
-            continue;
-        if (xmlGetDocEntity(child->doc, child->name) == NULL || gmemDomainEntitiesMayHide(xml))
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                _("entity reference '&%s;' in <%s> may hide <private/> or "
-                                  "<launchSecurity>: write the elements out"),
-                                (const char *)child->name, (const char *)parent->name);
-    }
-    return 0;
-}
-
-static int
-gmemDomainCheckAllEntities(const gmemXML *xml, GError **error)
-{
-    static const char *const paths[] = {"memoryBacking", "launchSecurity"};
-    size_t i, j;
-
-    if (!gmemXMLHasDTD(xml))
-        return 0;
-    if (gmemDomainCheckEntities(xml, gmemXMLRoot(xml), error) < 0)
-        return -1;
-    for (i = 0; i < G_N_ELEMENTS(paths); i++) {
-        g_autofree xmlNode **nodes = gmemXMLFind(gmemXMLRoot(xml), paths[i]);
-
-        for (j = 0; nodes[j] != NULL; j++) {
-            if (gmemDomainCheckEntities(xml, nodes[j], error) < 0)
-                return -1;
-        }
-    }
-    return 0;
-}
-
 /* @attributes: how many the element may have. Comments and white space are no content. */
 static int
-gmemDomainCheckEmpty(const xmlNode *node, size_t attributes, GError **error)
+gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attributes, GError **error)
 {
-    const xmlAttr *attribute;
-    const xmlNode *child;
+    gmemXMLAttr attr = {0};
     size_t count = 0;
 
-    for (attribute = node->properties; attribute != NULL; attribute = attribute->next)
+    while (gmemXMLNextAttribute(node, &attr))
         count++;
     if (count > attributes)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
                             attributes > 0 ? _("element <%s> takes no attribute but 'type'")
                                            : _("element <%s> takes no attributes"),
-                            (const char *)node->name);
-    for (child = node->children; child != NULL; child = child->next) {
-        if (child->type != XML_COMMENT_NODE && child->type != XML_PI_NODE &&
-            (child->type != XML_TEXT_NODE || !xmlIsBlankNode(child)))
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> takes no content"),
-                                (const char *)node->name);
-    }
+                            name);
+    if (!gmemXMLIsEmpty(node))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> takes no content"), name);
     return 0;
 }
 
 static int
 gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
 {
-    g_autofree xmlNode **nodes = gmemXMLFind(gmemXMLRoot(def->xml), "memoryBacking/private");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, "memoryBacking/private");
 
     if (nodes[0] == NULL)
         return 0;
     if (nodes[1] != NULL)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"), "private");
     if ((validate && gmemSchemaValidate(nodes[0], error) < 0) ||
-        gmemDomainCheckEmpty(nodes[0], 0, error) < 0)
+        gmemDomainCheckEmpty(nodes[0], "private", 0, error) < 0)
         return -1;
     def->private = true;
     def->privateNode = nodes[0];
@@ -156,7 +89,7 @@ gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
 static int
 gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
 {
-    g_autofree xmlNode **nodes = gmemXMLFind(gmemXMLRoot(def->xml), "launchSecurity");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, "launchSecurity");
     size_t i;
 
     for (i = 0; nodes[i] != NULL; i++) {
@@ -168,7 +101,7 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
                 return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"),
                                     "launchSecurity");
             if ((validate && gmemSchemaValidate(nodes[i], error) < 0) ||
-                gmemDomainCheckEmpty(nodes[i], 1, error) < 0)
+                gmemDomainCheckEmpty(nodes[i], "launchSecurity", 1, error) < 0)
                 return -1;
         }
         if (i > 0)
@@ -185,13 +118,12 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
 static void
 gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv)
 {
-    xmlNode *commandline;
-    xmlNode *arg;
+    gmemXMLNode *commandline;
+    gmemXMLNode *arg;
 
     g_ptr_array_add(nodes, NULL);
     g_ptr_array_add(argv, g_strdup("qemu"));
-    for (commandline = gmemXMLRoot(def->xml)->children; commandline != NULL;
-         commandline = commandline->next) {
+    for (commandline = def->root->children; commandline != NULL; commandline = commandline->next) {
         if (!gmemXMLIsNs(commandline, GMEM_QEMU_NAMESPACE, "commandline"))
             continue;
         if (def->commandline == NULL)
@@ -252,7 +184,7 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
 /* libvirt finds most attributes by their local name, whatever their namespace, and the first of
  * two; others it finds in no namespace only. Which is which changes with its releases. */
 static int
-gmemDomainCheckAttributes(const xmlNode *node, GError **error)
+gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
 {
     /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
     static const char *const names[] = {
@@ -260,15 +192,22 @@ gmemDomainCheckAttributes(const xmlNode *node, GError **error)
         "id",      "machine", "memory", "memAccess",   "mode",   "model",   "name",
         "nodeset", "secure",  "size",   "state",       "type",   "unit",    NULL,
     };
-    const xmlAttr *attribute;
+    gmemXMLAttr attr = {0};
 
-    for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
-        if (attribute->ns == NULL || !g_strv_contains(names, (const char *)attribute->name))
+    while (gmemXMLNextAttribute(node, &attr)) {
+        const char *colon = memchr(attr.name, ':', attr.nameLength);
+        g_autofree char *name = NULL;
+        g_autofree char *element = NULL;
+
+        if (colon == NULL)
             continue;
+        name = g_strndup(colon + 1, attr.nameLength - (size_t)(colon + 1 - attr.name));
+        if (!g_strv_contains(names, name))
+            continue;
+        element = gmemXMLName(node);
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("attribute '%s:%s' of element <%s> is in a namespace"),
-                            (const char *)attribute->ns->prefix, (const char *)attribute->name,
-                            (const char *)node->name);
+                            _("attribute '%.*s' of element <%s> is in a namespace"),
+                            (int)attr.nameLength, attr.name, element);
     }
     return 0;
 }
@@ -276,12 +215,12 @@ gmemDomainCheckAttributes(const xmlNode *node, GError **error)
 /* The same for all of the domain but what its users keep in <metadata>, and what is in a namespace
  * as a whole. */
 static int
-gmemDomainCheckAllAttributes(const xmlNode *root, GError **error)
+gmemDomainCheckAllAttributes(const gmemXMLNode *root, GError **error)
 {
-    const xmlNode *node = root;
+    const gmemXMLNode *node = root;
 
     while (node != NULL) {
-        bool descend = node->type == XML_ELEMENT_NODE && (node->ns == NULL || node == root) &&
+        bool descend = (node->ns == NULL || node == root) &&
                        !(node->parent == root && gmemXMLIs(node, "metadata"));
 
         if (descend && gmemDomainCheckAttributes(node, error) < 0)
@@ -310,11 +249,12 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(paths); i++) {
-        g_autofree xmlNode **nodes = gmemXMLFind(gmemXMLRoot(def->xml), paths[i]);
+        g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, paths[i]);
+        const char *slash = strrchr(paths[i], '/');
+        const char *name = slash != NULL ? slash + 1 : paths[i];
 
         if (nodes[0] != NULL && nodes[1] != NULL)
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"),
-                                (const char *)nodes[0]->name);
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"), name);
     }
     return 0;
 }
@@ -354,9 +294,9 @@ gmemDomainScale(const char *number, const char *unit)
 }
 
 static unsigned long long
-gmemDomainParseSize(xmlNode *root, const char *path)
+gmemDomainParseSize(gmemXMLNode *root, const char *path)
 {
-    xmlNode *node = gmemXMLFindFirst(root, path);
+    gmemXMLNode *node = gmemXMLFindFirst(root, path);
     g_autofree char *unit = gmemXMLAttribute(node, "unit");
     g_autofree char *number = node != NULL ? gmemXMLContent(node) : NULL;
 
@@ -364,7 +304,7 @@ gmemDomainParseSize(xmlNode *root, const char *path)
 }
 
 static bool
-gmemDomainAttributeIs(xmlNode *node, const char *name, const char *value)
+gmemDomainAttributeIs(gmemXMLNode *node, const char *name, const char *value)
 {
     g_autofree char *text = gmemXMLAttribute(node, name);
 
@@ -372,11 +312,11 @@ gmemDomainAttributeIs(xmlNode *node, const char *name, const char *value)
 }
 
 static void
-gmemDomainParseOs(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseOs(gmemDomainDef *def, gmemXMLNode *root)
 {
-    xmlNode *type = gmemXMLFindFirst(root, "os/type");
-    xmlNode *loader = gmemXMLFindFirst(root, "os/loader");
-    g_autofree xmlNode **features = gmemXMLFind(root, "os/firmware/feature");
+    gmemXMLNode *type = gmemXMLFindFirst(root, "os/type");
+    gmemXMLNode *loader = gmemXMLFindFirst(root, "os/loader");
+    g_autofree gmemXMLNode **features = gmemXMLFind(root, "os/firmware/feature");
     size_t i;
 
     def->arch = gmemXMLAttribute(type, "arch");
@@ -391,42 +331,145 @@ gmemDomainParseOs(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
-gmemDomainParseFeatures(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseFeatures(gmemDomainDef *def, gmemXMLNode *root)
 {
-    xmlNode *smm = gmemXMLFindFirst(root, "features/smm");
+    gmemXMLNode *smm = gmemXMLFindFirst(root, "features/smm");
 
     def->smm = smm != NULL && !gmemDomainAttributeIs(smm, "state", "off");
     def->ioapicDriver = gmemXMLAttribute(gmemXMLFindFirst(root, "features/ioapic"), "driver");
 }
 
-static void
-gmemDomainParsePages(gmemDomainDef *def, xmlNode *root)
-{
-    g_autofree xmlNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
-    size_t i;
+/* A set of nodes, a bit each. */
+typedef struct {
+    guint8 bits[GMEM_DOMAIN_NODES_MAX / 8];
+} gmemDomainNodes;
 
-    while (nodes[def->npages] != NULL)
-        def->npages++;
-    if (def->npages == 0) {
-        def->pages = g_new0(gmemDomainPage, 1);
-        def->npages = 1;
-        def->hugepages = true;
+/* Whole bytes at once: what a nodeset costs must not depend on how wide its ranges are. */
+static void
+gmemDomainAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
+{
+    for (; from <= to && from % 8 != 0; from++)
+        set->bits[from / 8] |= (guint8)(1U << (from % 8));
+    if (from + 7 <= to) {
+        unsigned long bytes = (to + 1 - from) / 8;
+
+        memset(set->bits + from / 8, 0xff, bytes);
+        from += 8 * bytes;
+    }
+    for (; from <= to; from++)
+        set->bits[from / 8] |= (guint8)(1U << (from % 8));
+}
+
+/* Reads "0-3,^2,8" into @set; false where that is not one. */
+static bool
+gmemDomainParseNodes(const char *text, gmemDomainNodes *set)
+{
+    memset(set, 0, sizeof(*set));
+    while (*text != '\0') {
+        bool add = *text != '^';
+        unsigned long from, to;
+        char *end;
+
+        text += !add;
+        if (!g_ascii_isdigit(*text))
+            return false;
+        from = to = strtoul(text, &end, 10);
+        if (*end == '-') {
+            if (!add || !g_ascii_isdigit(end[1]))
+                return false;
+            to = strtoul(end + 1, &end, 10);
+        }
+        if (to >= GMEM_DOMAIN_NODES_MAX || from > to)
+            return false;
+        if (add)
+            gmemDomainAddNodes(set, from, to);
+        else
+            set->bits[from / 8] &= (guint8) ~(1U << (from % 8));
+        while (g_ascii_isspace(*end))
+            end++;
+        if (*end == ',')
+            end++;
+        else if (*end != '\0')
+            return false;
+        while (g_ascii_isspace(*end))
+            end++;
+        text = end;
+    }
+    return true;
+}
+
+/* A nodeset to compare others with. */
+typedef struct {
+    const char *text;
+    bool valid;
+    gmemDomainNodes set;
+} gmemDomainWhole;
+
+static bool
+gmemDomainSameNodes(const char *text, const gmemDomainWhole *whole)
+{
+    gmemDomainNodes set;
+
+    if (text == NULL || whole->text == NULL)
+        return text == whole->text;
+    if (strcmp(text, whole->text) == 0)
+        return true;
+    return whole->valid && gmemDomainParseNodes(text, &set) &&
+           memcmp(&set, &whole->set, sizeof(set)) == 0;
+}
+
+/* libvirt goes by the first <page> that names a cell. */
+static void
+gmemDomainParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long long size)
+{
+    gmemDomainNodes set;
+    size_t i, j;
+
+    if (nodeset == NULL) {
+        if (!pages->restGiven)
+            pages->rest = size;
+        pages->restGiven = true;
         return;
     }
-    def->pages = g_new0(gmemDomainPage, def->npages);
-    for (i = 0; i < def->npages; i++) {
+    if (!gmemDomainParseNodes(nodeset, &set))
+        return;
+    for (i = 0; i < sizeof(set.bits); i++) {
+        guint8 fresh = set.bits[i] & (guint8)~pages->given[i];
+
+        for (j = 0; fresh != 0 && j < 8; j++) {
+            if (fresh & (1U << j))
+                pages->ofCell[8 * i + j] = size;
+        }
+        pages->given[i] |= fresh;
+    }
+}
+
+/* Where there is no <page>, <hugepages> itself is one. */
+static void
+gmemDomainParsePages(gmemDomainDef *def, gmemXMLNode *root)
+{
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
+    size_t i;
+
+    def->pages = g_new0(gmemDomainPages, 1);
+    if (nodes[0] == NULL) {
+        def->pages->restGiven = true;
+        def->hugepages = true;
+    }
+    for (i = 0; nodes[i] != NULL; i++) {
         g_autofree char *number = gmemXMLAttribute(nodes[i], "size");
         g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
+        g_autofree char *nodeset = gmemXMLAttribute(nodes[i], "nodeset");
+        unsigned long long size = gmemDomainScale(number, unit);
 
-        def->pages[i].size = gmemDomainScale(number, unit);
-        def->pages[i].nodeset = gmemXMLAttribute(nodes[i], "nodeset");
-        if (def->pages[i].size != GMEM_DOMAIN_PAGE_KIB)
+        gmemDomainParsePage(def->pages, nodeset, size);
+        if (size != GMEM_DOMAIN_PAGE_KIB)
             def->hugepages = true;
     }
 }
 
 static void
-gmemDomainParseMemoryBacking(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseMemoryBacking(gmemDomainDef *def, gmemXMLNode *root)
 {
     def->sourceType = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/source"), "type");
     def->accessMode = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/access"), "mode");
@@ -436,9 +479,9 @@ gmemDomainParseMemoryBacking(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
-gmemDomainParseCells(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseCells(gmemDomainDef *def, gmemXMLNode *root)
 {
-    g_autofree xmlNode **nodes = gmemXMLFind(root, "cpu/numa/cell");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "cpu/numa/cell");
     size_t i;
 
     while (nodes[def->ncells] != NULL)
@@ -455,16 +498,16 @@ gmemDomainParseCells(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
-gmemDomainParseMemories(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseMemories(gmemDomainDef *def, gmemXMLNode *root)
 {
-    g_autofree xmlNode **nodes = gmemXMLFind(root, "devices/memory");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "devices/memory");
     size_t i;
 
     while (nodes[def->nmemories] != NULL)
         def->nmemories++;
     def->memories = g_new0(gmemDomainMemory, def->nmemories);
     for (i = 0; i < def->nmemories; i++) {
-        xmlNode *node;
+        gmemXMLNode *node;
 
         def->memories[i].model = gmemXMLAttribute(nodes[i], "model");
         def->memories[i].access = gmemXMLAttribute(nodes[i], "access");
@@ -478,11 +521,11 @@ gmemDomainParseMemories(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
-gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseVfio(gmemDomainDef *def, gmemXMLNode *root)
 {
-    g_autofree xmlNode **hostdevs = gmemXMLFind(root, "devices/hostdev");
-    g_autofree xmlNode **interfaces = gmemXMLFind(root, "devices/interface");
-    g_autofree xmlNode **disks = gmemXMLFind(root, "devices/disk");
+    g_autofree gmemXMLNode **hostdevs = gmemXMLFind(root, "devices/hostdev");
+    g_autofree gmemXMLNode **interfaces = gmemXMLFind(root, "devices/interface");
+    g_autofree gmemXMLNode **disks = gmemXMLFind(root, "devices/disk");
     size_t i;
 
     for (i = 0; hostdevs[i] != NULL && def->vfio == NULL; i++) {
@@ -503,10 +546,10 @@ gmemDomainParseVfio(gmemDomainDef *def, xmlNode *root)
 }
 
 static void
-gmemDomainParseDump(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseDump(gmemDomainDef *def, gmemXMLNode *root)
 {
-    g_autofree xmlNode **watchdogs = gmemXMLFind(root, "devices/watchdog");
-    xmlNode *crash = gmemXMLFindFirst(root, "on_crash");
+    g_autofree gmemXMLNode **watchdogs = gmemXMLFind(root, "devices/watchdog");
+    gmemXMLNode *crash = gmemXMLFindFirst(root, "on_crash");
     g_autofree char *action = crash != NULL ? gmemXMLContent(crash) : NULL;
     size_t i;
 
@@ -521,7 +564,7 @@ gmemDomainParseDump(gmemDomainDef *def, xmlNode *root)
 /* Devices whose other half is another process, or hardware, that maps guest memory. What the guest
  * keeps private is not in what they map. */
 static void
-gmemDomainParseBackends(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseBackends(gmemDomainDef *def, gmemXMLNode *root)
 {
     static const struct {
         const char *path;
@@ -539,7 +582,7 @@ gmemDomainParseBackends(gmemDomainDef *def, xmlNode *root)
     size_t i, j;
 
     for (i = 0; i < G_N_ELEMENTS(devices) && def->backend == NULL; i++) {
-        g_autofree xmlNode **nodes = gmemXMLFind(root, devices[i].path);
+        g_autofree gmemXMLNode **nodes = gmemXMLFind(root, devices[i].path);
 
         for (j = 0; nodes[j] != NULL && def->backend == NULL; j++) {
             if (gmemDomainAttributeIs(nodes[j], devices[i].attribute, devices[i].value))
@@ -548,62 +591,9 @@ gmemDomainParseBackends(gmemDomainDef *def, xmlNode *root)
     }
 }
 
-/* Reads "0-3,^2,8" into @set, a bit a node; false where that is not one. */
-static bool
-gmemDomainParseNodes(const char *text, guint8 *set)
-{
-    while (*text != '\0') {
-        bool add = *text != '^';
-        unsigned long from, to, node;
-        char *end;
-
-        text += !add;
-        if (!g_ascii_isdigit(*text))
-            return false;
-        from = to = strtoul(text, &end, 10);
-        if (*end == '-') {
-            if (!add || !g_ascii_isdigit(end[1]))
-                return false;
-            to = strtoul(end + 1, &end, 10);
-        }
-        if (to >= GMEM_DOMAIN_NODES_MAX || from > to)
-            return false;
-        for (node = from; node <= to; node++) {
-            if (add)
-                set[node / 8] |= (guint8)(1U << (node % 8));
-            else
-                set[node / 8] &= (guint8) ~(1U << (node % 8));
-        }
-        while (g_ascii_isspace(*end))
-            end++;
-        if (*end == ',')
-            end++;
-        else if (*end != '\0')
-            return false;
-        while (g_ascii_isspace(*end))
-            end++;
-        text = end;
-    }
-    return true;
-}
-
-static bool
-gmemDomainSameNodes(const char *left, const char *right)
-{
-    g_autofree guint8 *a = g_new0(guint8, GMEM_DOMAIN_NODES_MAX / 8);
-    g_autofree guint8 *b = g_new0(guint8, GMEM_DOMAIN_NODES_MAX / 8);
-
-    if (left == NULL || right == NULL)
-        return left == right;
-    if (strcmp(left, right) == 0)
-        return true;
-    return gmemDomainParseNodes(left, a) && gmemDomainParseNodes(right, b) &&
-           memcmp(a, b, GMEM_DOMAIN_NODES_MAX / 8) == 0;
-}
-
 /* libvirt's default mode is strict. */
 static char *
-gmemDomainParseNumaMode(xmlNode *node)
+gmemDomainParseNumaMode(gmemXMLNode *node)
 {
     char *mode = gmemXMLAttribute(node, "mode");
 
@@ -614,25 +604,27 @@ gmemDomainParseNumaMode(xmlNode *node)
  * puts in force what <memory> of <numatune> says. Whatever a cell wants else needs a policy of its
  * own. */
 static void
-gmemDomainParseNumatune(gmemDomainDef *def, xmlNode *root)
+gmemDomainParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 {
-    g_autofree xmlNode **memnodes = gmemXMLFind(root, "numatune/memnode");
-    g_autofree xmlNode **nodemasks = gmemXMLFind(root, "devices/memory/source/nodemask");
-    xmlNode *memory = gmemXMLFindFirst(root, "numatune/memory");
-    g_autofree char *whole = gmemXMLAttribute(memory, "nodeset");
+    g_autofree gmemXMLNode **memnodes = gmemXMLFind(root, "numatune/memnode");
+    g_autofree gmemXMLNode **nodemasks = gmemXMLFind(root, "devices/memory/source/nodemask");
+    gmemXMLNode *memory = gmemXMLFindFirst(root, "numatune/memory");
+    g_autofree char *text = gmemXMLAttribute(memory, "nodeset");
+    gmemDomainWhole whole = {.text = text};
     g_autofree char *wholeMode = gmemDomainParseNumaMode(memory);
     size_t i;
 
+    whole.valid = text != NULL && gmemDomainParseNodes(text, &whole.set);
     for (i = 0; memnodes[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLAttribute(memnodes[i], "nodeset");
         g_autofree char *mode = gmemDomainParseNumaMode(memnodes[i]);
 
-        def->nodesetsDiffer = strcmp(mode, wholeMode) != 0 || !gmemDomainSameNodes(nodeset, whole);
+        def->nodesetsDiffer = strcmp(mode, wholeMode) != 0 || !gmemDomainSameNodes(nodeset, &whole);
     }
     for (i = 0; nodemasks[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLContent(nodemasks[i]);
 
-        def->nodesetsDiffer = !gmemDomainSameNodes(nodeset, whole);
+        def->nodesetsDiffer = !gmemDomainSameNodes(nodeset, &whole);
     }
 }
 
@@ -655,8 +647,6 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->ioapicDriver);
     g_free(def->sourceType);
     g_free(def->accessMode);
-    for (i = 0; i < def->npages; i++)
-        g_free(def->pages[i].nodeset);
     g_free(def->pages);
     for (i = 0; i < def->ncells; i++) {
         g_free(def->cells[i].id);
@@ -682,16 +672,14 @@ gmemDomainConcerned(const gmemDomainDef *def)
 }
 
 gmemDomainDef *
-gmemDomainParseXML(gmemXML *xml, bool validate, GError **error)
+gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
 {
     g_autoptr(gmemDomainDef) def = g_new0(gmemDomainDef, 1);
-    xmlNode *root = gmemXMLRoot(xml);
-    xmlNode *name;
-    xmlNode *emulator;
+    gmemXMLNode *name;
+    gmemXMLNode *emulator;
 
-    def->xml = xml;
-    if (gmemDomainCheckAllEntities(xml, error) < 0 ||
-        gmemDomainParsePrivate(def, validate, error) < 0 ||
+    def->root = root;
+    if (gmemDomainParsePrivate(def, validate, error) < 0 ||
         gmemDomainParseLaunchSecurity(def, validate, error) < 0 ||
         gmemDomainParseCarrier(def, error) < 0)
         return NULL;
@@ -743,15 +731,6 @@ gmemDomainPostParse(gmemDomainDef *def)
     }
 }
 
-static bool
-gmemDomainInNodes(const char *text, unsigned long long node)
-{
-    g_autofree guint8 *set = g_new0(guint8, GMEM_DOMAIN_NODES_MAX / 8);
-
-    return node < GMEM_DOMAIN_NODES_MAX && gmemDomainParseNodes(text, set) &&
-           (set[node / 8] & (1U << (node % 8))) != 0;
-}
-
 static unsigned long long
 gmemDomainParseId(const char *text, unsigned long long otherwise)
 {
@@ -771,22 +750,17 @@ gmemDomainCellId(const gmemDomainDef *def, size_t i)
 unsigned long long
 gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
 {
-    const gmemDomainPage *found = NULL;
-    size_t i;
+    const gmemDomainPages *pages = def->pages;
+    bool given = pages != NULL && id < GMEM_DOMAIN_NODES_MAX &&
+                 (pages->given[id / 8] & (1U << (id % 8))) != 0;
+    unsigned long long size;
 
-    for (i = 0; i < def->npages; i++) {
-        const gmemDomainPage *page = &def->pages[i];
-
-        if (page->nodeset == NULL && found == NULL)
-            found = page;
-        if (page->nodeset == NULL || !gmemDomainInNodes(page->nodeset, id))
-            continue;
-        found = page;
-        break;
-    }
-    if (found == NULL || found->size == GMEM_DOMAIN_PAGE_KIB)
+    if (!given && (pages == NULL || !pages->restGiven))
         return 0;
-    return found->size != 0 ? found->size : GMEM_DOMAIN_HUGE_PAGE_KIB;
+    size = given ? pages->ofCell[id] : pages->rest;
+    if (size == GMEM_DOMAIN_PAGE_KIB)
+        return 0;
+    return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
 }
 
 unsigned long long
@@ -849,11 +823,11 @@ gmemDomainHugeRam(const gmemDomainDef *def)
 }
 
 /* Returns the last child of @root called as one of @names (NULL-terminated); NULL for none. */
-static xmlNode *
-gmemDomainLastOf(xmlNode *root, const char *const *names)
+static gmemXMLNode *
+gmemDomainLastOf(gmemXMLNode *root, const char *const *names)
 {
-    xmlNode *last = NULL;
-    xmlNode *child;
+    gmemXMLNode *last = NULL;
+    gmemXMLNode *child;
     size_t i;
 
     for (child = root->children; child != NULL; child = child->next) {
@@ -867,11 +841,11 @@ gmemDomainLastOf(xmlNode *root, const char *const *names)
 
 static void
 gmemDomainFormatAfter(gmemXMLEdit *edit,
-                      xmlNode *root,
+                      gmemXMLNode *root,
                       const char *const *names,
                       const char *markup)
 {
-    xmlNode *last = gmemDomainLastOf(root, names);
+    gmemXMLNode *last = gmemDomainLastOf(root, names);
 
     if (last != NULL)
         gmemXMLEditInsertAfter(edit, last, markup);
@@ -888,17 +862,17 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
         "maxMemory", "memory", "currentMemory", "blkiotune", "memtune",     NULL,
     };
     static const char *const beforeSecurity[] = {"devices", "seclabel", "keywrap", NULL};
-    xmlNode *root = gmemXMLRoot(def->xml);
-    xmlNode *backing = gmemXMLFindFirst(root, "memoryBacking");
+    gmemXMLNode *root = def->root;
+    gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
     /* More than a line's end and two spaces where the domain stands inside of another document. */
-    g_autofree char *indent = gmemXMLIndent(def->xml, root);
+    g_autofree char *indent = gmemXMLIndent(root);
     g_autofree char *private = g_strdup_printf("%s  <private/>", indent);
     g_autofree char *closed = g_strconcat(private, indent, NULL);
     g_autofree char *whole = g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
     g_autofree char *security = g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
 
     if (backing != NULL)
-        gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(def->xml, backing) ? private : closed);
+        gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(backing) ? private : closed);
     else
         gmemDomainFormatAfter(edit, root, beforeBacking, whole);
     if (def->carrier->swProtected)

@@ -44,26 +44,31 @@ typedef struct {
     char *access;
 } gmemDomainMemory;
 
-/* A <page> of <hugepages>; where there is none, <hugepages> itself. */
-typedef struct {
-    unsigned long long size; /* KiB; 0: the host's default size */
-    char *nodeset;           /* NULL: all cells that no other page is for */
-} gmemDomainPage;
+/* As many as libvirt has for a set of nodes. */
+#define GMEM_DOMAIN_NODES_MAX 16384
 
-/* Strings and nodes are NULL where the XML has no such thing. Nodes belong to @xml. */
+/* What <hugepages> says. Sizes in KiB; 0: the host's default size. */
 typedef struct {
-    gmemXML *xml; /* not owned; outlives the definition */
+    unsigned long long ofCell[GMEM_DOMAIN_NODES_MAX];
+    guint8 given[GMEM_DOMAIN_NODES_MAX / 8]; /* cells that a <page> names, a bit each */
+    unsigned long long rest;                 /* of all other cells */
+    bool restGiven;
+} gmemDomainPages;
+
+/* Strings and nodes are NULL where the XML has no such thing. Nodes belong to the document. */
+typedef struct {
+    gmemXMLNode *root; /* the <domain>; its document outlives the definition */
 
     /* The two elements and the carrier pair. */
     bool private;
-    xmlNode *privateNode;
+    gmemXMLNode *privateNode;
     gmemLaunchSecurity launchSecurity;
     char *launchSecurityText;
-    xmlNode *launchSecurityNode;
+    gmemXMLNode *launchSecurityNode;
     gmemCarrier *carrier;
     char *carrierText;
-    xmlNode *pair[2];
-    xmlNode *commandline; /* the first <qemu:commandline> */
+    gmemXMLNode *pair[2];
+    gmemXMLNode *commandline; /* the first <qemu:commandline> */
 
     gmemMode mode; /* PostParse; from the carrier where there is one */
 
@@ -80,8 +85,7 @@ typedef struct {
     char *ioapicDriver;
     char *sourceType;
     char *accessMode;
-    gmemDomainPage *pages;
-    size_t npages;
+    gmemDomainPages *pages; /* NULL: no <hugepages> */
     bool hugepages; /* some page is larger than 4 KiB, or of the host's default size */
     bool hugedimms; /* some memory device asks for such pages itself */
     bool locked;
@@ -106,7 +110,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
 
 /**
  * gmemDomainParseXML:
- * @xml: a document whose root is <domain>
+ * @root: a <domain>, wherever in its document
  * @validate: check the two elements against the schema, too
  * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA where @validate; says that the two
  *         elements or the carrier pair are malformed, doubled or misplaced. The rest of the domain
@@ -114,7 +118,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
  *
  * A domain that has neither the elements nor the pair is read no further than that.
  */
-gmemDomainDef *gmemDomainParseXML(gmemXML *xml, bool validate, GError **error);
+gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error);
 
 /* gmemDomainConcerned: whether the domain has one of the elements. */
 bool gmemDomainConcerned(const gmemDomainDef *def);

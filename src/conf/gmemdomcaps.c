@@ -15,15 +15,15 @@ typedef struct {
     const char *enumName;
     const char *const *values; /* NULL-terminated */
     int indent;                /* of the block, in columns */
-    xmlNode *node;             /* NULL: libvirt has none */
-    xmlNode *parent;           /* a new block is appended to that, … */
-    xmlNode *behind;           /* … or put behind that: one of the two, or NULL: nowhere */
+    gmemXMLNode *node;         /* NULL: libvirt has none */
+    gmemXMLNode *parent;       /* a new block is appended to that, … */
+    gmemXMLNode *behind;       /* … or put behind that: one of the two, or NULL: nowhere */
 } gmemDomCapsBlock;
 
 static bool
-gmemDomCapsIs(xmlNode *root, const char *element, const char *wanted)
+gmemDomCapsIs(gmemXMLNode *root, const char *element, const char *wanted)
 {
-    xmlNode *node = gmemXMLFindFirst(root, element);
+    gmemXMLNode *node = gmemXMLFindFirst(root, element);
     g_autofree char *content = node != NULL ? gmemXMLContent(node) : NULL;
 
     return g_strcmp0(content, wanted) == 0;
@@ -31,17 +31,17 @@ gmemDomCapsIs(xmlNode *root, const char *element, const char *wanted)
 
 /* Whether a domain of the kind that the answer is about could have either mode anywhere. */
 static bool
-gmemDomCapsConcerns(xmlNode *root)
+gmemDomCapsConcerns(gmemXMLNode *root)
 {
     return gmemXMLIs(root, "domainCapabilities") && gmemDomCapsIs(root, "domain", "kvm") &&
            gmemDomCapsIs(root, "arch", "x86_64") && !gmemDomCapsIs(root, "machine", "isapc") &&
            !gmemDomCapsIs(root, "machine", "microvm") && !gmemDomCapsIs(root, "machine", "none");
 }
 
-static xmlNode *
-gmemDomCapsFindEnum(xmlNode *block, const char *name)
+static gmemXMLNode *
+gmemDomCapsFindEnum(gmemXMLNode *block, const char *name)
 {
-    g_autofree xmlNode **enums = gmemXMLFind(block, "enum");
+    g_autofree gmemXMLNode **enums = gmemXMLFind(block, "enum");
     size_t i;
 
     for (i = 0; enums[i] != NULL; i++) {
@@ -54,9 +54,9 @@ gmemDomCapsFindEnum(xmlNode *block, const char *name)
 }
 
 static bool
-gmemDomCapsHasValue(xmlNode *node, const char *wanted)
+gmemDomCapsHasValue(gmemXMLNode *node, const char *wanted)
 {
-    g_autofree xmlNode **values = gmemXMLFind(node, "value");
+    g_autofree gmemXMLNode **values = gmemXMLFind(node, "value");
     size_t i;
 
     for (i = 0; values[i] != NULL; i++) {
@@ -70,7 +70,7 @@ gmemDomCapsHasValue(xmlNode *node, const char *wanted)
 
 /* The values that @node (NULL: a new enum) does not have yet, each on a line of its own. */
 static char *
-gmemDomCapsFormatValues(xmlNode *node, const char *const *values, int indent)
+gmemDomCapsFormatValues(gmemXMLNode *node, const char *const *values, int indent)
 {
     GString *markup = g_string_new(NULL);
 
@@ -95,11 +95,11 @@ gmemDomCapsFormatEnum(const gmemDomCapsBlock *block)
 
 /* In an element without content the end tag is on no line of its own yet. */
 static void
-gmemDomCapsAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup, int indent)
+gmemDomCapsAppend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup, int indent)
 {
     g_autofree char *lines = NULL;
 
-    if (node->children == NULL)
+    if (gmemXMLIsEmpty(node) && !gmemXMLEndsInSpace(node))
         lines = g_strdup_printf("%s\n%*s", markup, indent, "");
     gmemXMLEditAppend(edit, node, lines != NULL ? lines : markup);
 }
@@ -121,7 +121,7 @@ gmemDomCapsMakeBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
 static void
 gmemDomCapsFillBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
 {
-    xmlNode *node = gmemDomCapsFindEnum(block->node, block->enumName);
+    gmemXMLNode *node = gmemDomCapsFindEnum(block->node, block->enumName);
     g_autofree char *markup = NULL;
 
     if (node == NULL) {
@@ -155,8 +155,8 @@ gmemDomCapsRaiseBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
 char *
 gmemDomCapsEmulator(const char *xml)
 {
-    g_autoptr(gmemXML) document = gmemXMLParse(xml);
-    xmlNode *path;
+    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
+    gmemXMLNode *path;
 
     if (document == NULL || !gmemDomCapsConcerns(gmemXMLRoot(document)))
         return NULL;
@@ -167,7 +167,7 @@ gmemDomCapsEmulator(const char *xml)
 char *
 gmemDomCapsRaise(const char *xml, unsigned int modes)
 {
-    g_autoptr(gmemXML) document = gmemXMLParse(xml);
+    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
     g_autoptr(gmemXMLEdit) edit = NULL;
     const char *usable[GMEM_MODE_LAST] = {NULL};
     const char *types[2] = {NULL};
@@ -175,8 +175,7 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     gmemDomCapsBlock security = {"launchSecurity", "sectype", types, 4, NULL, NULL, NULL};
     size_t nusable = 0;
     gmemMode mode;
-    xmlNode *root;
-    char *raised;
+    gmemXMLNode *root;
 
     if (document == NULL)
         return g_strdup(xml);
@@ -201,7 +200,5 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
         security.parent = gmemXMLFindFirst(root, "features");
         gmemDomCapsRaiseBlock(edit, &security);
     }
-    raised = gmemXMLEditApply(edit, NULL);
-    /* NULL: an element came out of an entity and has no place in the text. libvirt writes none. */
-    return raised != NULL ? raised : g_strdup(xml);
+    return gmemXMLEditApply(edit);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemlower.c: between the XML that users write and the XML that stock libvirt understands.
  *
+ * A document is read once, whatever number of domains it has, and changed where they stand.
  * Lowering takes the two elements out, puts the carrier pair in, and makes the changes listed in
  * gmemLowerings, which the pair remembers. What it made is then parsed again: a wish that did not
  * arrive in the text that libvirt gets must never start a domain without it. Raising is the way
- * back from XML that libvirt formatted. */
+ * back from XML that libvirt formatted. Text of which it cannot be told what it says does not go on
+ * as it is. */
 
 #include "gmemlower.h"
 
@@ -15,6 +17,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemxml.h"
+#include "gmemxmlencoding.h"
 
 /* What a mode needs of the rest of the domain. */
 typedef struct {
@@ -59,18 +62,18 @@ gmemLoweringPath(const gmemLowering *lowering, size_t number)
 }
 
 /* All elements that a lowering may be about. Free with g_free(). */
-static xmlNode **
-gmemLoweringElements(const gmemLowering *lowering, const gmemXML *xml)
+static gmemXMLNode **
+gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
 {
     g_autofree char *path = g_strdup_printf("%s/%s", lowering->parent, lowering->element);
 
-    return gmemXMLFind(gmemXMLRoot(xml), path);
+    return gmemXMLFind(root, path);
 }
 
-static xmlNode *
-gmemLoweringElement(const gmemLowering *lowering, size_t number, const gmemXML *xml)
+static gmemXMLNode *
+gmemLoweringElement(const gmemLowering *lowering, size_t number, gmemXMLNode *root)
 {
-    g_autofree xmlNode **elements = gmemLoweringElements(lowering, xml);
+    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, root);
     size_t i;
 
     for (i = 0; elements[i] != NULL; i++) {
@@ -98,7 +101,7 @@ gmemLowerMake(const gmemDomainDef *def,
     if (missing->name != NULL && g_strcmp0(missing->name, next) != 0) {
         markup =
             g_strdup_printf("<%s>%s</%s>", missing->name, missing->content->str, missing->name);
-        gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), markup);
+        gmemXMLEditAppend(edit, def->root, markup);
         g_string_truncate(missing->content, 0);
     }
     missing->name = next;
@@ -108,7 +111,7 @@ gmemLowerMake(const gmemDomainDef *def,
 static void
 gmemLowerChangeOne(const gmemLowering *lowering,
                    size_t number,
-                   xmlNode *element,
+                   gmemXMLNode *element,
                    const gmemDomainDef *def,
                    gmemXMLEdit *edit,
                    gmemCarrier *carrier,
@@ -116,7 +119,7 @@ gmemLowerChangeOne(const gmemLowering *lowering,
 {
     g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
     g_autofree char *path = gmemLoweringPath(lowering, number);
-    xmlNode *parent = gmemXMLFindFirst(gmemXMLRoot(def->xml), lowering->parent);
+    gmemXMLNode *parent;
     g_autofree char *markup = NULL;
 
     if (g_strcmp0(value, lowering->former) != 0)
@@ -126,7 +129,10 @@ gmemLowerChangeOne(const gmemLowering *lowering,
         g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute, lowering->value);
     if (element != NULL) {
         gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->value);
-    } else if (parent != NULL) {
+        return;
+    }
+    parent = gmemXMLFindFirst(def->root, lowering->parent);
+    if (parent != NULL) {
         gmemXMLEditAppend(edit, parent, markup);
     } else {
         gmemLowerMake(def, edit, missing, lowering->parent);
@@ -142,7 +148,7 @@ gmemLowerChangeEach(const gmemLowering *lowering,
                     gmemCarrier *carrier,
                     gmemLowerMissing *missing)
 {
-    g_autofree xmlNode **elements = gmemLoweringElements(lowering, def->xml);
+    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, def->root);
     size_t i;
 
     if (def->accessMode != NULL)
@@ -173,7 +179,7 @@ gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrie
         if (lowering->model != NULL)
             gmemLowerChangeEach(lowering, def, edit, carrier, &missing);
         else
-            gmemLowerChangeOne(lowering, 0, gmemLoweringElement(lowering, 0, def->xml), def, edit,
+            gmemLowerChangeOne(lowering, 0, gmemLoweringElement(lowering, 0, def->root), def, edit,
                                carrier, &missing);
     }
     gmemLowerMake(def, edit, &missing, NULL);
@@ -183,19 +189,17 @@ gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrie
 static void
 gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierText)
 {
-    const xmlChar *prefix = (const xmlChar *)"qemu";
-    const char *colon = ":";
+    g_autofree char *own = def->commandline != NULL ? gmemXMLPrefix(def->commandline) : NULL;
+    const char *prefix = def->commandline != NULL ? own : "qemu";
+    const char *colon = prefix != NULL ? ":" : "";
     g_autofree char *escaped = gmemXMLEscape(carrierText);
     g_autofree char *pair = NULL;
     g_autofree char *commandline = NULL;
 
-    if (def->commandline != NULL) {
-        prefix = def->commandline->ns->prefix;
-        colon = prefix != NULL ? ":" : "";
-        prefix = prefix != NULL ? prefix : (const xmlChar *)"";
-    }
-    pair = g_strdup_printf("<%s%sarg value='%s'/><%s%sarg value='%s'/>", (const char *)prefix,
-                           colon, GMEM_CARRIER_OPTION, (const char *)prefix, colon, escaped);
+    if (prefix == NULL)
+        prefix = "";
+    pair = g_strdup_printf("<%s%sarg value='%s'/><%s%sarg value='%s'/>", prefix, colon,
+                           GMEM_CARRIER_OPTION, prefix, colon, escaped);
     if (def->commandline != NULL) {
         gmemXMLEditPrepend(edit, def->commandline, pair);
         return;
@@ -203,7 +207,7 @@ gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierTe
     /* The root may have bound the prefix to something else. */
     commandline = g_strdup_printf("<qemu:commandline xmlns:qemu='%s'>%s</qemu:commandline>",
                                   GMEM_QEMU_NAMESPACE, pair);
-    gmemXMLEditAppend(edit, gmemXMLRoot(def->xml), commandline);
+    gmemXMLEditAppend(edit, def->root, commandline);
 }
 
 /* The number in a path, 0 for none. What is no number gives one whose path is another one. */
@@ -234,12 +238,10 @@ gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
 }
 
 /* The element that @change is about, where it still has the value that lowering gave it. */
-static xmlNode *
-gmemLoweringHolder(const gmemLowering *lowering,
-                   const gmemCarrierChange *change,
-                   const gmemXML *xml)
+static gmemXMLNode *
+gmemLoweringHolder(const gmemLowering *lowering, const gmemCarrierChange *change, gmemXMLNode *root)
 {
-    xmlNode *element = gmemLoweringElement(lowering, gmemLoweringNumber(change->path), xml);
+    gmemXMLNode *element = gmemLoweringElement(lowering, gmemLoweringNumber(change->path), root);
     g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
     g_autofree char *model = gmemXMLAttribute(element, "model");
 
@@ -258,39 +260,34 @@ gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
         const gmemCarrierChange *change = &carrier->changes[i];
         const gmemLowering *lowering = gmemLoweringOfChange(carrier->mode, change);
 
-        if (lowering == NULL || gmemLoweringHolder(lowering, change, def->xml) == NULL)
+        if (lowering == NULL || gmemLoweringHolder(lowering, change, def->root) == NULL)
             return false;
     }
     return true;
 }
 
+/* Whether @domain is what lowering, which gave it the pair @carrierText, wanted to make. */
 static int
-gmemLowerVerify(const char *lowered, const char *carrierText, GError **error)
+gmemLowerVerifyDomain(gmemXMLNode *domain, const char *carrierText, GError **error)
 {
-    g_autoptr(gmemXML) xml = gmemXMLParse(lowered);
-    g_autoptr(gmemDomainDef) def = NULL;
     g_autoptr(GError) local = NULL;
+    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(domain, false, &local);
 
-    if (xml != NULL)
-        def = gmemDomainParseXML(xml, false, &local);
-    if (def == NULL || g_strcmp0(def->carrierText, carrierText) != 0 ||
-        !gmemLowerHolds(def, def->carrier))
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the domain's XML cannot be rewritten for libvirt: %s"),
-                            local != NULL ? local->message
-                                          : _("a change did not take effect; does a document type "
-                                              "declaration interfere?"));
-    return 0;
+    if (def != NULL && g_strcmp0(def->carrierText, carrierText) == 0 &&
+        gmemLowerHolds(def, def->carrier))
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                        _("the domain's XML cannot be rewritten for libvirt: %s"),
+                        local != NULL ? local->message : _("a change did not take effect"));
 }
 
-/* @def has one of the elements. *@carrierText and @plan may be NULL. */
+/* @def has one of the elements. Returns the value of the pair, to be freed with g_free(). @plan may
+ * be NULL. */
 static char *
-gmemLowerDomain(gmemDomainDef *def, char **carrierText, gmemPlan **plan, GError **error)
+gmemLowerDomain(gmemDomainDef *def, gmemXMLEdit *edit, gmemPlan **plan, GError **error)
 {
     g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
-    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(def->xml);
-    g_autofree char *text = NULL;
-    g_autofree char *lowered = NULL;
+    char *text;
 
     gmemDomainPostParse(def);
     if (gmemDomainValidate(def, error) < 0)
@@ -305,15 +302,9 @@ gmemLowerDomain(gmemDomainDef *def, char **carrierText, gmemPlan **plan, GError 
     gmemLowerChange(def, edit, carrier);
     text = gmemCarrierFormat(carrier);
     gmemLowerPair(def, edit, text);
-
-    lowered = gmemXMLEditApply(edit, error);
-    if (lowered == NULL || gmemLowerVerify(lowered, text, error) < 0)
-        return NULL;
-    if (carrierText != NULL)
-        *carrierText = g_steal_pointer(&text);
     if (plan != NULL)
         *plan = gmemDomainPlan(def);
-    return g_steal_pointer(&lowered);
+    return text;
 }
 
 static void
@@ -322,94 +313,63 @@ gmemRaiseChange(const gmemLowering *lowering,
                 const gmemDomainDef *def,
                 gmemXMLEdit *edit)
 {
-    xmlNode *element = gmemLoweringHolder(lowering, change, def->xml);
-    xmlNode *parent;
+    gmemXMLNode *element = gmemLoweringHolder(lowering, change, def->root);
+    gmemXMLNode *parent;
 
     if (element == NULL)
         return;
     gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->former);
-    if (lowering->former != NULL || !gmemXMLEditEmptied(edit, element))
+    if (lowering->former != NULL || !gmemXMLEditEmptied(element))
         return;
     parent = element->parent;
     gmemXMLEditRemove(edit, element);
     /* <memoryBacking> is about to get <private/>. */
-    if (!gmemXMLIs(parent, "memoryBacking") && gmemXMLEditEmptied(edit, parent))
+    if (!gmemXMLIs(parent, "memoryBacking") && gmemXMLEditEmptied(parent))
         gmemXMLEditRemove(edit, parent);
-}
-
-/* Whether anything that stays uses the namespace declaration @ns. */
-static bool
-gmemRaiseUses(const gmemXMLEdit *edit, const xmlNode *root, const xmlNs *ns)
-{
-    const xmlNode *node = root;
-    const xmlAttr *attribute;
-
-    while (node != NULL) {
-        bool descend = node->type == XML_ELEMENT_NODE && !gmemXMLEditRemoved(edit, node);
-
-        if (descend) {
-            if (node->ns == ns)
-                return true;
-            for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
-                if (attribute->ns == ns)
-                    return true;
-            }
-        }
-        if (descend && node->children != NULL) {
-            node = node->children;
-            continue;
-        }
-        while (node != root && node->next == NULL)
-            node = node->parent;
-        node = node != root ? node->next : NULL;
-    }
-    return false;
 }
 
 /* libvirt declares the namespace on <domain> only where it has something to print in it. */
 static void
 gmemRaiseNamespace(const gmemDomainDef *def, gmemXMLEdit *edit)
 {
-    xmlNode *root = gmemXMLRoot(def->xml);
-    const xmlNs *ns;
+    const gmemXMLNs *ns = def->pair[0]->ns;
+    const gmemXMLNode *const nodes[] = {def->pair[0], def->pair[1], def->commandline};
+    g_autofree char *prefix = gmemXMLPrefix(def->pair[0]);
+    g_autofree char *name = NULL;
+    size_t gone = 0;
+    size_t i;
 
-    for (ns = root->nsDef; ns != NULL; ns = ns->next) {
-        g_autofree char *name = NULL;
-
-        if (ns->prefix == NULL || g_strcmp0((const char *)ns->href, GMEM_QEMU_NAMESPACE) != 0 ||
-            gmemRaiseUses(edit, root, ns))
-            continue;
-        name = g_strdup_printf("xmlns:%s", (const char *)ns->prefix);
-        gmemXMLEditSetAttribute(edit, root, name, NULL);
-    }
+    for (i = 0; i < G_N_ELEMENTS(nodes); i++)
+        gone += gmemXMLEditRemoved(nodes[i]) && nodes[i]->ns == ns;
+    if (prefix == NULL || gmemXMLNsNode(ns) != def->root || gmemXMLNsUses(ns) > gone)
+        return;
+    name = g_strdup_printf("xmlns:%s", prefix);
+    gmemXMLEditSetAttribute(edit, def->root, name, NULL);
 }
 
 /* @def has a carrier pair. */
-static char *
-gmemRaiseDomain(const gmemDomainDef *def, GError **error)
+static int
+gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
 {
-    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(def->xml);
     size_t i;
 
     for (i = 0; i < def->carrier->nchanges; i++) {
         const gmemLowering *lowering =
             gmemLoweringOfChange(def->carrier->mode, &def->carrier->changes[i]);
 
-        if (lowering == NULL) {
-            gmemErrorSet(
+        if (lowering == NULL)
+            return gmemErrorSet(
                 error, VIR_ERR_XML_ERROR, _("unknown change of '%s' to '%s' in value of '%s'"),
                 def->carrier->changes[i].path, def->carrier->changes[i].value, GMEM_CARRIER_OPTION);
-            return NULL;
-        }
         gmemRaiseChange(lowering, &def->carrier->changes[i], def, edit);
     }
     gmemXMLEditRemove(edit, def->pair[0]);
     gmemXMLEditRemove(edit, def->pair[1]);
-    if (gmemXMLEditEmptied(edit, def->commandline))
+    if (gmemXMLEditEmptied(def->commandline))
         gmemXMLEditRemove(edit, def->commandline);
     gmemRaiseNamespace(def, edit);
     gmemDomainFormat(def, edit);
-    return gmemXMLEditApply(edit, error);
+    return 0;
 }
 
 static bool
@@ -463,126 +423,264 @@ gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }
 
-/* A pair that a client wrote must be the one that its elements would have given: then the XML is
- * what this library once made, otherwise anything. Returns the XML for libvirt. */
-static char *
-gmemLowerReady(const char *text, const gmemDomainDef *def, gmemPlan **plan, GError **error)
-{
-    g_autofree char *raised = gmemRaiseDomain(def, error);
-    g_autofree char *lowered = NULL;
-    g_autofree char *carrierText = NULL;
-    g_autoptr(gmemPlan) again = NULL;
-    g_autoptr(gmemXML) xml = NULL;
-    g_autoptr(gmemDomainDef) fresh = NULL;
+/* What becomes of a document: its domains, as find() gives them, and of each the value of its pair
+ * once it is lowered, NULL where it is none of ours. */
+typedef struct {
+    gmemXML *xml;
+    gmemXMLNode **domains;
+    GPtrArray *pairs;
+} gmemLowerDocument;
 
-    if (raised == NULL)
-        return NULL;
-    xml = gmemXMLParse(raised);
-    if (xml != NULL)
-        fresh = gmemDomainParseXML(xml, false, error);
-    if (fresh != NULL)
-        lowered = gmemLowerDomain(fresh, &carrierText, &again, error);
-    if (xml != NULL && lowered == NULL)
-        return NULL;
-    if (carrierText == NULL || !gmemLowerIsReady(def, carrierText)) {
-        gmemErrorSet(
+static void
+gmemLowerDocumentClear(gmemLowerDocument *document)
+{
+    g_clear_pointer(&document->pairs, g_ptr_array_unref);
+    g_clear_pointer(&document->domains, g_free);
+    g_clear_pointer(&document->xml, gmemXMLFree);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLowerDocument, gmemLowerDocumentClear)
+
+static int
+gmemLowerDocumentParse(gmemLowerDocument *document,
+                       const char *text,
+                       gmemLowerFind find,
+                       GError **error)
+{
+    document->xml = gmemXMLParse(text, error);
+    if (document->xml == NULL)
+        return -1;
+    document->domains = find(document->xml);
+    document->pairs = g_ptr_array_new_with_free_func(g_free);
+    return 0;
+}
+
+/* Where the plan of domain number @i goes: that of the document is that of its first <domain>. */
+static gmemPlan **
+gmemLowerPlanOf(const gmemLowerDocument *document, size_t i, gmemPlan **plan)
+{
+    return i == 0 && gmemXMLIsAnyNs(document->domains[0], "domain") ? plan : NULL;
+}
+
+/* The second look: at what libvirt will be given, @made. */
+static int
+gmemLowerVerify(const gmemLowerDocument *document, const gmemLowerDocument *made, GError **error)
+{
+    size_t i;
+
+    for (i = 0; document->domains[i] != NULL && made->domains[i] != NULL; i++) {
+        const char *pair = g_ptr_array_index(document->pairs, i);
+
+        if (pair != NULL && gmemLowerVerifyDomain(made->domains[i], pair, error) < 0)
+            return -1;
+    }
+    if (document->domains[i] == NULL && made->domains[i] == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
+                        _("the domain's XML cannot be rewritten for libvirt: another number of "
+                          "domains came out"));
+}
+
+/* Lowers the domains that have the elements. @made: out: the result as it was parsed again; not
+ * touched where there is nothing to do. Returns -1 with @error. */
+static int
+gmemLowerElements(gmemLowerDocument *document,
+                  gmemLowerFind find,
+                  bool validate,
+                  gmemLowerDocument *made,
+                  gmemPlan **plan,
+                  GError **error)
+{
+    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
+    g_autofree char *text = NULL;
+    bool concerned = false;
+    size_t i;
+
+    for (i = 0; document->domains[i] != NULL; i++) {
+        g_autoptr(gmemDomainDef) def = gmemDomainParseXML(document->domains[i], validate, error);
+        char *pair = NULL;
+
+        if (def == NULL)
+            return -1;
+        if (gmemDomainConcerned(def)) {
+            pair = gmemLowerDomain(def, edit, gmemLowerPlanOf(document, i, plan), error);
+            if (pair == NULL)
+                return -1;
+            concerned = true;
+        }
+        g_ptr_array_add(document->pairs, pair);
+    }
+    if (!concerned)
+        return 0;
+    text = gmemXMLEditApply(edit);
+    if (gmemLowerDocumentParse(made, text, find, error) < 0)
+        return -1;
+    return gmemLowerVerify(document, made, error);
+}
+
+/* Raises the domains that have a pair. *@text is out: the result, NULL where none has one. Returns
+ * -1 with @error. */
+static int
+gmemRaisePairs(
+    gmemLowerDocument *document, bool validate, char **text, gmemPlan **plan, GError **error)
+{
+    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
+    bool concerned = false;
+    size_t i;
+
+    *text = NULL;
+    for (i = 0; document->domains[i] != NULL; i++) {
+        g_autoptr(gmemDomainDef) def = gmemDomainParseXML(document->domains[i], validate, error);
+        gmemPlan **its = gmemLowerPlanOf(document, i, plan);
+
+        if (def == NULL)
+            return -1;
+        if (def->carrier == NULL)
+            continue;
+        concerned = true;
+        gmemDomainPostParse(def);
+        if (gmemRaiseDomain(def, edit, error) < 0)
+            return -1;
+        if (its != NULL)
+            *its = gmemDomainPlan(def);
+    }
+    if (concerned)
+        *text = gmemXMLEditApply(edit);
+    return 0;
+}
+
+/* A pair that a client wrote must be the one that its elements would have given: then the domain is
+ * what this library once made, otherwise anything. @pair is that one (NULL: none); *@changed
+ * whether @domain has another. */
+static int
+gmemLowerCheckReady(gmemXMLNode *domain, const char *pair, bool *changed, GError **error)
+{
+    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(domain, false, error);
+
+    *changed = pair != NULL;
+    if (def == NULL)
+        return -1;
+    if (def->carrier == NULL)
+        return 0;
+    if (pair == NULL || !gmemLowerIsReady(def, pair))
+        return gmemErrorSet(
             error, VIR_ERR_XML_ERROR,
             _("value of '%s' is not what this domain gives; leave the option out and write "
               "<private/> or <launchSecurity type='sw-protected'/>"),
             GMEM_CARRIER_OPTION);
-        return NULL;
-    }
-    if (plan != NULL)
-        *plan = g_steal_pointer(&again);
     /* What lowering has made stays as it is to the byte. */
-    return strcmp(carrierText, def->carrierText) == 0 ? g_strdup(text) : g_steal_pointer(&lowered);
+    *changed = strcmp(pair, def->carrierText) != 0;
+    return 0;
 }
 
-/* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the
- * persistent configuration beside it, under a name of its own (gmemnested.c). */
-static bool
-gmemLowerIsDomain(const xmlNode *root)
+/* Lowers a document in which domains have pairs, @raised being the one that would have given them.
+ */
+static char *
+gmemLowerReady(const char *text,
+               gmemLowerDocument *document,
+               const char *raised,
+               gmemLowerFind find,
+               gmemPlan **plan,
+               GError **error)
 {
-    return strcmp((const char *)root->name, "domain") == 0 ||
-           strcmp((const char *)root->name, "inactiveDomain") == 0;
-}
-
-/* Returns the definition of the domain in @text where there may be something to do; NULL with
- * @error where it is malformed, without where it is none of our business: not well formed (stock
- * libvirt will say so), or no domain. *@xml must be freed behind the definition. */
-static gmemDomainDef *
-gmemLowerParse(const char *text, bool validate, gmemXML **xml, GError **error)
-{
-    *xml = gmemXMLParse(text);
-    if (*xml == NULL || !gmemLowerIsDomain(gmemXMLRoot(*xml)))
-        return NULL;
-    return gmemDomainParseXML(*xml, validate, error);
-}
-
-/* Whether "<private" is those bytes in @xml: not where the XML declaration names an encoding that
- * is no superset of ASCII (or that we do not know to be one). */
-static bool
-gmemLowerIsASCII(const char *xml)
-{
-    static const char *const known[] = {
-        "UTF-8", "UTF8", "US-ASCII", "ASCII", "ISO-8859-", "ISO8859-", "ISO_8859-", "WINDOWS-125",
-    };
-    const char *end;
-    const char *encoding;
+    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
+    g_auto(gmemLowerDocument) elements = {0};
+    g_auto(gmemLowerDocument) made = {0};
+    bool any = false;
     size_t i;
 
-    if (g_str_has_prefix(xml, "\xef\xbb\xbf"))
-        xml += 3;
-    xml += strspn(xml, " \t\r\n");
-    if (*xml != '<')
-        return *xml == '\0';
-    if (!g_str_has_prefix(xml, "<?xml"))
-        return true;
-    end = strstr(xml, "?>");
-    encoding = g_strstr_len(xml, end != NULL ? end - xml : -1, "encoding");
-    if (encoding == NULL)
-        return true;
-    encoding += strlen("encoding");
-    encoding += strspn(encoding, " \t\r\n='\"");
-    for (i = 0; i < G_N_ELEMENTS(known); i++) {
-        if (g_ascii_strncasecmp(encoding, known[i], strlen(known[i])) == 0)
-            return true;
+    if (gmemLowerDocumentParse(&elements, raised, find, error) < 0 ||
+        gmemLowerElements(&elements, find, false, &made, plan, error) < 0)
+        return NULL;
+    for (i = 0; document->domains[i] != NULL && elements.domains[i] != NULL; i++) {
+        g_autofree char *slice = NULL;
+        bool changed;
+
+        if (gmemLowerCheckReady(document->domains[i], g_ptr_array_index(elements.pairs, i),
+                                &changed, error) < 0)
+            return NULL;
+        if (!changed)
+            continue;
+        any = true;
+        slice = gmemXMLSlice(made.domains[i]);
+        gmemXMLEditReplace(edit, document->domains[i], slice);
     }
-    return false;
+    return any ? gmemXMLEditApply(edit) : g_strdup(text);
+}
+
+/* An element can come out of an entity only where its name, or a reference to a character of it, is
+ * in the document type declaration, or that is somewhere else; of attributes that matter, this goes
+ * for those of <qemu:arg>, which can be put together from entities, too. */
+static bool
+gmemLowerDeclares(const char *xml)
+{
+    return strstr(xml, "<!DOCTYPE") != NULL &&
+           (strstr(xml, "&#") != NULL || strstr(xml, "SYSTEM") != NULL ||
+            strstr(xml, "PUBLIC") != NULL ||
+            (strchr(xml, '&') != NULL && strstr(xml, "commandline") != NULL));
+}
+
+/* Attributes can be written with references to characters: our option, too. */
+static bool
+gmemLowerMayHavePair(const char *xml)
+{
+    return strstr(xml, GMEM_CARRIER_OPTION) != NULL ||
+           (strstr(xml, "&#") != NULL && strstr(xml, "commandline") != NULL);
+}
+
+static bool
+gmemLowerTextConcerns(const char *xml)
+{
+    /* Names of elements are literal, except in entities. */
+    return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
+           gmemLowerMayHavePair(xml) || gmemLowerDeclares(xml);
 }
 
 bool
 gmemLowerConcerns(const char *xml)
 {
-    /* Names of elements are literal, except in entities; those need a document type declaration.
-     * Attributes can be written with character references: our option, too. */
-    return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
-           strstr(xml, GMEM_CARRIER_OPTION) != NULL || strstr(xml, "<!DOCTYPE") != NULL ||
-           (strstr(xml, "&#") != NULL && strstr(xml, "commandline") != NULL) ||
-           !gmemLowerIsASCII(xml);
+    g_autofree char *converted = NULL;
+
+    if (gmemLowerTextConcerns(xml))
+        return true;
+    if (gmemXMLEncodingIsASCII(xml))
+        return false;
+    converted = gmemXMLEncodingConvert(xml);
+    return converted == NULL || gmemLowerTextConcerns(converted);
 }
 
 char *
-gmemLower(const char *text, bool validate, gmemPlan **plan, GError **error)
+gmemLowerDomains(
+    const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
 {
-    g_autoptr(gmemXML) xml = NULL;
-    g_autoptr(gmemDomainDef) def = NULL;
+    g_auto(gmemLowerDocument) document = {0};
+    g_auto(gmemLowerDocument) made = {0};
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) found = NULL;
     g_autoptr(GError) local = NULL;
+    char *lowered;
 
     if (plan != NULL)
         *plan = NULL;
     if (!gmemLowerConcerns(text))
         return g_strdup(text);
-    def = gmemLowerParse(text, validate, &xml, &local);
-    if (local != NULL) {
+    if (gmemLowerDocumentParse(&document, text, find, &local) < 0) {
+        if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
+            return gmemXMLMalformed(text);
         g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
-    if (def != NULL && def->carrier != NULL)
-        return gmemLowerReady(text, def, plan, error);
-    if (def == NULL || !gmemDomainConcerned(def))
-        return g_strdup(text);
-    return gmemLowerDomain(def, NULL, plan, error);
+    if (gmemRaisePairs(&document, validate, &raised, NULL, error) < 0)
+        return NULL;
+    if (raised != NULL) {
+        lowered = gmemLowerReady(text, &document, raised, find, &found, error);
+    } else {
+        if (gmemLowerElements(&document, find, validate, &made, &found, error) < 0)
+            return NULL;
+        lowered = g_strdup(made.xml != NULL ? gmemXMLText(made.xml) : text);
+    }
+    if (lowered != NULL && plan != NULL)
+        *plan = g_steal_pointer(&found);
+    return lowered;
 }
 
 bool
@@ -592,27 +690,45 @@ gmemRaiseConcerns(const char *xml)
 }
 
 char *
-gmemRaise(const char *text, gmemPlan **plan, GError **error)
+gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error)
 {
-    g_autoptr(gmemXML) xml = NULL;
-    g_autoptr(gmemDomainDef) def = NULL;
-    g_autoptr(GError) local = NULL;
-    char *raised;
+    g_auto(gmemLowerDocument) document = {0};
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) found = NULL;
 
     if (plan != NULL)
         *plan = NULL;
     if (!gmemRaiseConcerns(text))
         return g_strdup(text);
-    def = gmemLowerParse(text, false, &xml, &local);
-    if (local != NULL) {
-        g_propagate_error(error, g_steal_pointer(&local));
+    if (gmemLowerDocumentParse(&document, text, find, error) < 0 ||
+        gmemRaisePairs(&document, false, &raised, &found, error) < 0)
         return NULL;
-    }
-    if (def == NULL || def->carrier == NULL)
-        return g_strdup(text);
-    gmemDomainPostParse(def);
-    raised = gmemRaiseDomain(def, error);
-    if (raised != NULL && plan != NULL)
-        *plan = gmemDomainPlan(def);
-    return raised;
+    if (plan != NULL)
+        *plan = g_steal_pointer(&found);
+    return raised != NULL ? g_steal_pointer(&raised) : g_strdup(text);
+}
+
+/* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the
+ * persistent configuration beside it, under a name of its own (gmemnested.c). */
+gmemXMLNode **
+gmemLowerFindRoot(const gmemXML *xml)
+{
+    gmemXMLNode **domains = g_new0(gmemXMLNode *, 2);
+    gmemXMLNode *root = gmemXMLRoot(xml);
+
+    if (gmemXMLIsAnyNs(root, "domain") || gmemXMLIsAnyNs(root, "inactiveDomain"))
+        domains[0] = root;
+    return domains;
+}
+
+char *
+gmemLower(const char *text, bool validate, gmemPlan **plan, GError **error)
+{
+    return gmemLowerDomains(text, gmemLowerFindRoot, validate, plan, error);
+}
+
+char *
+gmemRaise(const char *text, gmemPlan **plan, GError **error)
+{
+    return gmemRaiseDomains(text, gmemLowerFindRoot, plan, error);
 }

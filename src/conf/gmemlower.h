@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "gmemplan.h"
+#include "gmemxml.h"
 
 /**
  * gmemLowerConcerns:
@@ -24,13 +25,15 @@ bool gmemLowerConcerns(const char *xml);
  * @error: VIR_ERR_XML_ERROR, VIR_ERR_XML_INVALID_SCHEMA or VIR_ERR_CONFIG_UNSUPPORTED;
  *         VIR_ERR_INTERNAL_ERROR where the result would not say what it should
  *
- * Parse, post-parse, validate, lower; a pure function of @xml that asks neither host nor QEMU.
+ * Parse, post-parse, validate, lower; a pure function of @xml that asks neither host nor QEMU. Time
+ * and memory are linear in @xml, whatever its shape.
  *
  * Returns the XML for stock libvirt, to be freed with g_free(). Where it equals @xml in every byte
- * (neither element is there; malformed XML, on which stock libvirt reports its own error; or XML
- * that is already lowered) that is a copy; *@plan is NULL unless the domain is ours. NULL on
- * refusal. Of XML that is already lowered, the pair is renewed where it tells of devices that libvirt
- * has taken out of the domain since.
+ * (neither element is there; or XML that is already lowered) that is a copy; *@plan is NULL unless
+ * the domain is ours. NULL on refusal, which includes that @xml may be about us and has a document
+ * type declaration. Malformed XML that may be about us comes back so that stock libvirt reports its
+ * own error on it, and certainly does (gmemXMLMalformed()). Of XML that is already lowered, the pair
+ * is renewed where it tells of devices that libvirt has taken out of the domain since.
  *
  * <private/> beside launch security sev-snp or tdx asks for nothing, but is to be shown again: such
  * a domain gets a pair and a plan of mode GMEM_MODE_NONE.
@@ -49,9 +52,21 @@ bool gmemRaiseConcerns(const char *xml);
  * @xml: domain XML as stock libvirt formatted it
  * @plan: where the plan goes; may be NULL
  * @error: VIR_ERR_XML_ERROR where there is a carrier pair that is damaged, doubled, misplaced or of
- *         an unknown version; callers that only show XML then show @xml as it is
+ *         an unknown version, VIR_ERR_XML_DETAIL where @xml is not well formed; callers that only
+ *         show XML then show @xml as it is
  *
  * Returns what the user wrote, formatted as libvirt formats (a copy of @xml where it has no carrier
  * pair; *@plan is then NULL), to be freed with g_free(); NULL on error.
  */
 char *gmemRaise(const char *xml, gmemPlan **plan, GError **error);
+
+/* Which elements of a document are domains: the first <domain> first, if there is one;
+ * NULL-terminated, to be freed with g_free(). gmemLowerFindRoot: the root, where it is one. */
+typedef gmemXMLNode **(*gmemLowerFind)(const gmemXML *xml);
+gmemXMLNode **gmemLowerFindRoot(const gmemXML *xml);
+
+/* gmemLowerDomains, gmemRaiseDomains: gmemLower() and gmemRaise() for each of the domains of a
+ * document. *@plan is that of the first <domain>. The rest of the document keeps its bytes. */
+char *gmemLowerDomains(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan,
+                       GError **error);
+char *gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error);

@@ -25,24 +25,14 @@ static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *form
     va_end(args);
 }
 
-/* A document of @element alone. Entities in its attributes are replaced: their declarations stay
- * behind. */
+/* A document of @element alone; NULL where there is no memory for it. */
 static xmlDoc *
-gmemSchemaIsolate(xmlNode *element)
+gmemSchemaIsolate(const gmemXMLNode *element)
 {
-    xmlDoc *doc = xmlNewDoc((const xmlChar *)"1.0");
-    xmlNode *copy = xmlDocCopyNode(element, doc, 1);
-    const xmlAttr *attribute;
+    g_autofree char *slice = gmemXMLSlice(element);
 
-    for (attribute = element->properties; attribute != NULL; attribute = attribute->next) {
-        xmlChar *value = xmlNodeListGetString(element->doc, attribute->children, 1);
-
-        if (attribute->ns == NULL)
-            xmlSetProp(copy, attribute->name, value);
-        xmlFree(value);
-    }
-    xmlDocSetRootElement(doc, copy);
-    return doc;
+    return xmlReadMemory(slice, (int)strlen(slice), NULL, "UTF-8",
+                         XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
 }
 
 /* libxml2 sets up its library of data types at first use, without a lock in older versions. */
@@ -55,15 +45,16 @@ gmemSchemaLoad(GString *words)
 
     g_mutex_lock(&lock);
     parser = xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
-    xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
-    schema = xmlRelaxNGParse(parser);
+    if (parser != NULL)
+        xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
+    schema = parser != NULL ? xmlRelaxNGParse(parser) : NULL;
     xmlRelaxNGFreeParserCtxt(parser);
     g_mutex_unlock(&lock);
     return schema;
 }
 
 int
-gmemSchemaValidate(xmlNode *element, GError **error)
+gmemSchemaValidate(const gmemXMLNode *element, GError **error)
 {
     g_autoptr(GString) words = g_string_new(NULL);
     g_autoptr(xmlRelaxNG) schema = gmemSchemaLoad(words);
@@ -74,8 +65,9 @@ gmemSchemaValidate(xmlNode *element, GError **error)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %s: %s"),
                             GMEM_SCHEMA_NAME, words->str);
     validator = xmlRelaxNGNewValidCtxt(schema);
-    xmlRelaxNGSetValidErrors(validator, gmemSchemaCollect, gmemSchemaCollect, words);
-    if (xmlRelaxNGValidateDoc(validator, doc) != 0)
+    if (validator != NULL)
+        xmlRelaxNGSetValidErrors(validator, gmemSchemaCollect, gmemSchemaCollect, words);
+    if (doc == NULL || validator == NULL || xmlRelaxNGValidateDoc(validator, doc) != 0)
         return gmemErrorSet(error, VIR_ERR_XML_INVALID_SCHEMA,
                             _("Unable to validate doc against %s\n%s"), GMEM_SCHEMA_NAME,
                             g_strchomp(words->str));

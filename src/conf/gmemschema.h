@@ -3,7 +3,8 @@
 #pragma once
 
 #include <glib.h>
-#include <libxml/tree.h>
+
+#include "gmemxml.h"
 
 /**
  * gmemSchemaValidate:
@@ -12,4 +13,4 @@
  *
  * Stock libvirt validates the rest: it never sees these two.
  */
-int gmemSchemaValidate(xmlNode *element, GError **error);
+int gmemSchemaValidate(const gmemXMLNode *element, GError **error);

@@ -84,47 +84,47 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
     return -1;
 }
 
-gmemPlan *
-gmemDriverGetPlan(virDomainPtr domain, unsigned int flags)
+int
+gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
 {
-    g_autofree char *raised = NULL;
-    gmemPlan *plan = NULL;
-    char *xml;
-
+    *plan = NULL;
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
-        return NULL;
-    xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
-    virResetLastError();
-    if (xml != NULL && gmemRaiseConcerns(xml))
-        raised = gmemRaise(xml, &plan, NULL);
-    free(xml);
-    return plan;
+        return 0;
+    return gmemDriverGetStoredPlan(virDomainGetConnect(domain),
+                                   gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
 }
 
-bool
-gmemDriverGetStoredPlan(char *xml, gmemPlan **plan)
+int
+gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
 {
-    g_autofree char *stored = NULL;
+    g_autofree char *stored = xml; /* libvirt's strings are malloc's, as GLib's are */
     g_autofree char *raised = NULL;
+    GError *error = NULL;
 
     *plan = NULL;
-    if (xml == NULL) {
-        virResetLastError();
-        return false;
-    }
-    stored = xml; /* libvirt's strings are malloc's, as GLib's are */
-    raised = gmemNestedRaise(stored, plan, NULL);
-    return raised != NULL;
+    if (xml == NULL)
+        return -1;
+    raised = gmemRaiseConcerns(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
+    if (error == NULL)
+        return 0;
+    gmemConnectionReport(conn, error);
+    return -1;
 }
 
 int
 gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
 {
-    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    g_autoptr(gmemPlan) plan = NULL;
     GError *error = NULL;
+    int active;
 
-    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE || virDomainIsActive(domain) != 1)
+    if (gmemDriverGetPlan(domain, 0, &plan) < 0)
+        return -1;
+    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE)
         return 0;
+    active = virDomainIsActive(domain);
+    if (active != 1)
+        return active;
     gmemErrorSet(
         &error, VIR_ERR_OPERATION_UNSUPPORTED,
         _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
@@ -177,9 +177,11 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
 static int
 gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
 {
-    g_autoptr(gmemPlan) now = gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE);
+    g_autoptr(gmemPlan) now = NULL;
     GError *error = NULL;
 
+    if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &now) < 0)
+        return -1;
     if (gmemDriverSameMode(then, now))
         return gmemDriverCheckPlan(virDomainGetConnect(domain), then);
     gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -190,22 +192,46 @@ gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
     return -1;
 }
 
+/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from the
+ * image, which is damaged or gone: it starts the domain as defined then; -1 with the error reported. */
+static int
+gmemDriverGetManagedSave(virDomainPtr domain, gmemPlan **plan)
+{
+    int has = virDomainHasManagedSaveImage(domain, 0);
+    char *xml;
+
+    if (has != 1)
+        return has;
+    xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0);
+    if (xml == NULL && (virGetLastErrorCode() == VIR_ERR_OPERATION_FAILED ||
+                        virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)) {
+        virResetLastError();
+        return 0;
+    }
+    return gmemDriverGetStoredPlan(virDomainGetConnect(domain), xml, plan) < 0 ? -1 : 1;
+}
+
 static int
 gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
 {
     g_autoptr(gmemPlan) saved = NULL;
     GError *error = NULL;
+    int image = 0;
 
     /* Public functions may be handed anything; what is no domain gets libvirt's own error. */
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0 &&
-        virDomainHasManagedSaveImage(domain, 0) == 1 &&
-        gmemDriverGetStoredPlan(gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), &saved))
+    if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0)
+        image = gmemDriverGetManagedSave(domain, &saved);
+    if (image < 0)
+        return -1;
+    if (image > 0)
         return gmemDriverCheckManagedSave(domain, saved);
     if (gmemStartCheckDomain(domain, &error) == 0)
         return 0;
-    gmemConnectionReport(virDomainGetConnect(domain), error);
+    /* NULL: libvirt's own error is the last one. */
+    if (error != NULL)
+        gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 

@@ -35,28 +35,31 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 /**
  * gmemDriverGetPlan:
  * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
+ * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is nothing,
+ *        or the call is none of ours
  *
- * Returns what the domain asks for, to be freed with gmemPlanFree(); NULL where that is nothing, or
- * the call is none of ours.
+ * Returns 0, or -1 with an error reported where it cannot be told: libvirt does not show the domain
+ * (the error is then its own), or the domain's pair is damaged.
  */
-gmemPlan *gmemDriverGetPlan(virDomainPtr domain, unsigned int flags);
+int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
 
 /**
  * gmemDriverGetStoredPlan:
- * @xml: as libvirt keeps it (a save image's, a snapshot's); taken over; may be NULL
+ * @xml: as libvirt keeps it (a save image's, a snapshot's); taken over; NULL where libvirt, whose
+ *       error is then the last one, did not show it
  * @plan: out: what the domain in there asks for; NULL where that is nothing
  *
- * Returns false where there is nothing to go by: libvirt gave no XML (the real function, called next,
- * will say why), or its pair is damaged.
+ * Returns 0, or -1 with an error reported where it cannot be told.
  */
-bool gmemDriverGetStoredPlan(char *xml, gmemPlan **plan);
+int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 
 /**
  * gmemDriverRefuseConvertible:
  * @operation: what cannot be done, translated: the subject of the message
  *
  * For operations that need the host to read the memory of the running guest. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way.
+ * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way; or with another error
+ * where it cannot be told.
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
 

@@ -26,34 +26,58 @@ gmemMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
     return active == (what == VIR_DOMAIN_AFFECT_LIVE);
 }
 
-static bool
+/* @flags as gmemDriverGetPlan() has them. Returns 1 where the domain is a convertible one, 0 where
+ * it is not, -1 with the error reported. */
+static int
 gmemMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
 {
-    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, flags);
+    g_autoptr(gmemPlan) plan = NULL;
 
+    if (gmemDriverGetPlan(domain, flags, &plan) < 0)
+        return -1;
     return plan != NULL && plan->mode == GMEM_MODE_CONVERTIBLE;
 }
 
-/* Whether a call with @flags changes a domain that is, or is defined as, a convertible one. */
-static bool
+/* Whether a call with @flags changes a domain that is, or is defined as, a convertible one: 1 or 0;
+ * -1 with the error reported. */
+static int
 gmemMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
 {
-    return (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
-            gmemMemoryIsConvertible(domain, 0)) ||
-           (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
-            gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE));
+    int convertible = 0;
+
+    if (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
+        convertible = gmemMemoryIsConvertible(domain, 0);
+    if (convertible == 0 && gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
+        convertible = gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
+    return convertible;
 }
 
-/* KiB: <memory> of the domain, as it runs or as it is defined (@xmlFlags). 0 where nobody says. */
-static unsigned long long
-gmemMemoryTotal(virDomainPtr domain, unsigned int xmlFlags)
+/* Whether @memory, in KiB, is below <memory> of a convertible domain, as it runs or as it is
+ * defined
+ * (@xmlFlags): 1 or 0; -1 with the error reported. */
+static int
+gmemMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memory)
 {
-    g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, xmlFlags);
-    g_autoptr(gmemXML) doc = xml != NULL ? gmemXMLParse(xml) : NULL;
-    xmlNode *memory = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "memory") : NULL;
-    g_autofree char *text = memory != NULL ? gmemXMLContent(memory) : NULL;
+    int convertible = gmemMemoryIsConvertible(domain, xmlFlags);
+    g_autofree char *xml = NULL;
+    g_autoptr(gmemXML) doc = NULL;
+    g_autofree char *total = NULL;
+    gmemXMLNode *node;
+    GError *error = NULL;
 
-    return text != NULL ? g_ascii_strtoull(text, NULL, 10) : 0;
+    if (convertible <= 0)
+        return convertible;
+    xml = gmemReal()->virDomainGetXMLDesc(domain, xmlFlags);
+    if (xml == NULL)
+        return -1;
+    doc = gmemXMLParse(xml, &error);
+    if (doc == NULL) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
+    node = gmemXMLFindFirst(gmemXMLRoot(doc), "memory");
+    total = node != NULL ? gmemXMLContent(node) : NULL;
+    return total != NULL && memory < g_ascii_strtoull(total, NULL, 10);
 }
 
 /* The configuration of a running domain may have another size. */
@@ -61,15 +85,16 @@ static int
 gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
     GError *error = NULL;
+    int below = 0;
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    if (!(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
-          gmemMemoryIsConvertible(domain, 0) && memory < gmemMemoryTotal(domain, 0)) &&
-        !(gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
-          gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE) &&
-          memory < gmemMemoryTotal(domain, VIR_DOMAIN_XML_INACTIVE)))
-        return 0;
+    if (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
+        below = gmemMemoryIsBelow(domain, 0, memory);
+    if (below == 0 && gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
+        below = gmemMemoryIsBelow(domain, VIR_DOMAIN_XML_INACTIVE, memory);
+    if (below <= 0)
+        return below;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
                    "current memory stays its memory"));
@@ -82,13 +107,16 @@ static int
 gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
 {
     GError *error = NULL;
+    int convertible;
 
     if (action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY &&
         action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART)
         return 0;
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
-        !gmemMemoryChangesConvertible(domain, flags))
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
+    convertible = gmemMemoryChangesConvertible(domain, flags);
+    if (convertible <= 0)
+        return convertible;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("a domain with <launchSecurity type='sw-protected'/> cannot be dumped when it "
                    "crashes: the host cannot read the guest's private pages; use an action without "
@@ -97,18 +125,29 @@ gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int 
     return -1;
 }
 
-/* The domain as its user wrote it; NULL where it is none of ours. */
-static char *
-gmemMemoryRaised(virDomainPtr domain, unsigned int flags)
+/* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is none
+ * of ours. Returns 0, or -1 with the error reported. */
+static int
+gmemMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
 {
     g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
-    g_autofree char *raised = NULL;
+    g_autofree char *text = NULL;
     g_autoptr(gmemPlan) plan = NULL;
+    GError *error = NULL;
 
-    virResetLastError();
-    if (xml != NULL && gmemRaiseConcerns(xml))
-        raised = gmemRaise(xml, &plan, NULL);
-    return plan != NULL ? g_steal_pointer(&raised) : NULL;
+    *raised = NULL;
+    if (xml == NULL)
+        return -1;
+    if (!gmemRaiseConcerns(xml))
+        return 0;
+    text = gmemRaise(xml, &plan, &error);
+    if (text == NULL) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
+    if (plan != NULL)
+        *raised = g_steal_pointer(&text);
+    return 0;
 }
 
 /* A document with a device in it, for a call that attaches it or (@update) puts it in the place of
@@ -116,7 +155,7 @@ gmemMemoryRaised(virDomainPtr domain, unsigned int flags)
 typedef struct {
     gmemXML *xml;
     char *element; /* the text of the root, without what may stand in front of it */
-    const char *name;
+    char *name;
     bool memory;
     bool update;
     char *access; /* of a memory device: what lowering would say in it; NULL for nothing */
@@ -127,6 +166,7 @@ gmemMemoryDeviceClear(gmemMemoryDevice *device)
 {
     gmemXMLFree(device->xml);
     g_free(device->element);
+    g_free(device->name);
     g_free(device->access);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemMemoryDevice, gmemMemoryDeviceClear)
@@ -135,18 +175,22 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemMemoryDevice, gmemMemoryDeviceClear)
  * the others do not change, so the new one stands for all of its kind. libvirt adds a memory device
  * to <currentMemory>, too, so what that was says nothing. */
 static char *
-gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device)
+gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device, GError **error)
 {
-    g_autoptr(gmemXML) doc = gmemXMLParse(raised);
+    g_autoptr(gmemXML) doc = gmemXMLParse(raised, error);
     g_autofree char *path = g_strconcat("devices/", device->name, NULL);
     g_autoptr(gmemXMLEdit) edit = NULL;
-    g_autofree xmlNode **former = NULL;
-    xmlNode *devices, *current;
+    g_autofree gmemXMLNode **former = NULL;
+    gmemXMLNode *devices, *current;
     size_t i;
 
-    devices = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "devices") : NULL;
-    if (devices == NULL)
+    if (doc == NULL)
         return NULL;
+    devices = gmemXMLFindFirst(gmemXMLRoot(doc), "devices");
+    if (devices == NULL) {
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s", _("libvirt's domain has no <devices>"));
+        return NULL;
+    }
     edit = gmemXMLEditNew(doc);
     former = gmemXMLFind(gmemXMLRoot(doc), path);
     for (i = 0; device->update && former[i] != NULL; i++)
@@ -155,15 +199,15 @@ gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device)
     current = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
     if (device->memory && current != NULL)
         gmemXMLEditRemove(edit, current);
-    return gmemXMLEditApply(edit, NULL);
+    return gmemXMLEditApply(edit);
 }
 
 /* The access that lowering gave the last memory device of @lowered; NULL where it gave it none. */
 static char *
 gmemMemoryAccess(const char *lowered)
 {
-    g_autoptr(gmemXML) doc = gmemXMLParse(lowered);
-    g_autofree xmlNode **devices =
+    g_autoptr(gmemXML) doc = gmemXMLParse(lowered, NULL);
+    g_autofree gmemXMLNode **devices =
         doc != NULL ? gmemXMLFind(gmemXMLRoot(doc), "devices/memory") : NULL;
     size_t n = 0;
 
@@ -183,11 +227,9 @@ gmemMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
     if (lowered == NULL)
         return NULL;
     if (plan == NULL) {
-        /* What is well formed for itself is not in the domain's XML only where it needs entities.
-         */
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, "%s",
-                     _("a device that is attached to a domain with private memory cannot use "
-                       "entities: write them out"));
+        /* Both were well formed, and the domain's elements are in what came out. */
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
+                     _("the domain's XML cannot be changed for the check"));
         return NULL;
     }
     return gmemStartCheck(conn, plan, error) == 0 ? g_steal_pointer(&lowered) : NULL;
@@ -210,19 +252,22 @@ static int
 gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *device)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
-    g_autofree char *raised = gmemMemoryRaised(domain, flags);
-    g_autofree char *with = raised != NULL ? gmemMemoryWithDevice(raised, device) : NULL;
+    g_autofree char *raised = NULL;
+    g_autofree char *with = NULL;
     g_autofree char *lowered = NULL;
     GError *error = NULL;
 
-    if (with == NULL)
+    if (gmemMemoryRaise(domain, flags, &raised) < 0)
+        return -1;
+    if (raised == NULL)
         return 0;
-    if (gmemXMLRoot(device->xml)->ns != NULL)
+    with = gmemMemoryWithDevice(raised, device, &error);
+    if (with != NULL && gmemXMLRoot(device->xml)->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
                      _("a device that is attached to a domain with private memory cannot be in a "
                        "namespace: write <%s> without"),
                      device->name);
-    else
+    else if (with != NULL)
         lowered = gmemMemoryJudge(conn, with, &error);
     if (error != NULL) {
         if (!gmemMemoryIsNotNew(conn, raised, error)) {
@@ -239,20 +284,44 @@ gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *
 /* A memory backend that is added to a running QEMU goes by QMP, past execve: only the shim, which
  * is inside of QEMU, makes it a guest_memfd. */
 static int
-gmemMemoryCheckHotplug(virDomainPtr domain, xmlNode *device)
+gmemMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 {
-    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    g_autoptr(gmemPlan) plan = NULL;
     g_autofree char *model = gmemXMLAttribute(device, "model");
     bool file = g_strcmp0(model, "nvdimm") == 0 || g_strcmp0(model, "virtio-pmem") == 0;
     GError *error = NULL;
     int rc;
 
+    if (gmemDriverGetPlan(domain, 0, &plan) < 0)
+        return -1;
     /* A file of the host's stays one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
     rc = gmemStartCheckHotplug(domain, plan, &error);
     if (rc < 0)
         gmemConnectionReport(virDomainGetConnect(domain), error);
+    return rc;
+}
+
+/* @device cannot be read, as @error (taken over) says. Malformed XML libvirt refuses in words of
+ * its own; what a document type declaration makes of it matters to domains of ours only. */
+static int
+gmemMemoryRefuseUnreadable(virDomainPtr domain, const char *device, char **lowered, GError *error)
+{
+    g_autoptr(gmemPlan) running = NULL;
+    g_autoptr(gmemPlan) defined = NULL;
+    int rc = 0;
+
+    if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL))
+        *lowered = gmemXMLMalformed(device);
+    else if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
+             gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
+        rc = -1;
+    if (running != NULL || defined != NULL) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
+    g_error_free(error);
     return rc;
 }
 
@@ -265,17 +334,16 @@ gmemMemoryCheckDevice(
     g_auto(gmemMemoryDevice) device = {.update = update};
     g_autoptr(gmemXMLEdit) edit = NULL;
     g_autofree char *own = NULL;
+    GError *error = NULL;
     bool live, config;
 
     if (domain == NULL || text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    device.xml = gmemXMLParse(text);
-    /* No XML: libvirt will say so. */
-    if (device.xml != NULL)
-        device.element = gmemXMLSlice(device.xml, gmemXMLRoot(device.xml));
-    if (device.element == NULL)
-        return 0;
-    device.name = (const char *)gmemXMLRoot(device.xml)->name;
+    device.xml = gmemXMLParse(text, &error);
+    if (device.xml == NULL)
+        return gmemMemoryRefuseUnreadable(domain, text, lowered, error);
+    device.element = gmemXMLSlice(gmemXMLRoot(device.xml));
+    device.name = gmemXMLName(gmemXMLRoot(device.xml));
     device.memory = strcmp(device.name, "memory") == 0;
     live = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
     config = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
@@ -290,7 +358,7 @@ gmemMemoryCheckDevice(
         return 0;
     edit = gmemXMLEditNew(device.xml);
     gmemXMLEditSetAttribute(edit, gmemXMLRoot(device.xml), "access", device.access);
-    *lowered = gmemXMLEditApply(edit, NULL);
+    *lowered = gmemXMLEditApply(edit);
     return 0;
 }
 
@@ -306,14 +374,22 @@ gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *converti
     g_autoptr(gmemXML) doc = NULL;
     g_autoptr(gmemXMLEdit) edit = NULL;
     GError *error = NULL;
-    xmlNode *node;
+    gmemXMLNode *node;
+    int rc;
 
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
-        !gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE))
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
+    rc = gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (rc <= 0)
+        return rc;
     *convertible = true;
-    raised = gmemMemoryRaised(domain, VIR_DOMAIN_XML_INACTIVE);
-    doc = raised != NULL ? gmemXMLParse(raised) : NULL;
+    if (gmemMemoryRaise(domain, VIR_DOMAIN_XML_INACTIVE, &raised) < 0)
+        return -1;
+    doc = raised != NULL ? gmemXMLParse(raised, &error) : NULL;
+    if (error != NULL) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
     if (doc == NULL)
         return 0;
     edit = gmemXMLEditNew(doc);
@@ -323,8 +399,8 @@ gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *converti
     node = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
     if (node != NULL)
         gmemXMLEditRemove(edit, node);
-    made = gmemXMLEditApply(edit, &error);
-    lowered = made != NULL ? gmemLower(made, false, NULL, &error) : NULL;
+    made = gmemXMLEditApply(edit);
+    lowered = gmemLower(made, false, NULL, &error);
     if (lowered != NULL || gmemMemoryIsNotNew(virDomainGetConnect(domain), raised, error)) {
         g_clear_error(&error);
         return 0;

@@ -32,7 +32,8 @@ gmemMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
         return -1;
     if (!replaced || domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    running = gmemDriverGetPlan(domain, 0);
+    if (gmemDriverGetPlan(domain, 0, &running) < 0)
+        return -1;
     return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), running, plan);
 }
 
@@ -100,11 +101,17 @@ gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsign
 static int
 gmemMigrateRefusePostCopy(virDomainPtr domain)
 {
-    g_autoptr(gmemPlan) plan = gmemDriverGetPlan(domain, 0);
+    g_autoptr(gmemPlan) plan = NULL;
     GError *error = NULL;
+    int active;
 
-    if (plan == NULL || plan->mode == GMEM_MODE_NONE || virDomainIsActive(domain) != 1)
+    if (gmemDriverGetPlan(domain, 0, &plan) < 0)
+        return -1;
+    if (plan == NULL || plan->mode == GMEM_MODE_NONE)
         return 0;
+    active = virDomainIsActive(domain);
+    if (active != 1)
+        return active;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                  _("post-copy migration is not possible for a domain with <private/>: userfaultfd "
                    "does not work on guest_memfd"));

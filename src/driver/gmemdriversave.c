@@ -7,29 +7,30 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
+#include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* What libvirt keeps in @image, to be freed with free(); NULL where that cannot be looked at. A
- * pipe can be read but once, and not by us. */
-static char *
-gmemSaveGetImageXML(virConnectPtr conn, const char *image)
+/* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported where
+ * that cannot be told. A pipe can be read but once, and not by us. */
+static int
+gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
     struct stat status;
+    GError *error = NULL;
 
-    if (image == NULL || (stat(image, &status) == 0 && S_ISFIFO(status.st_mode)))
-        return NULL;
-    return gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0);
-}
-
-/* @stored: libvirt's XML of a saved guest, taken over. */
-static int
-gmemSaveCheckMode(virConnectPtr conn, char *stored, const gmemPlan *now)
-{
-    g_autoptr(gmemPlan) then = NULL;
-
-    return gmemDriverGetStoredPlan(stored, &then) ? gmemDriverRefuseOtherMode(conn, then, now) : 0;
+    *plan = NULL;
+    if (stat(image, &status) < 0 || !S_ISFIFO(status.st_mode))
+        return gmemDriverGetStoredPlan(
+            conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
+    gmemErrorSet(
+        &error, VIR_ERR_OPERATION_UNSUPPORTED,
+        _("save image '%s' is a pipe, so what memory its guest has cannot be compared with "
+          "the XML that shall take its place"),
+        image);
+    gmemConnectionReport(conn, error);
+    return -1;
 }
 
 /* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in.
@@ -45,22 +46,60 @@ gmemSaveLower(virDomainPtr domain, const char *xml, char **lowered)
         return 0;
     if (gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &now) < 0)
         return -1;
-    then = gmemDriverGetPlan(domain, 0);
+    if (gmemDriverGetPlan(domain, 0, &then) < 0)
+        return -1;
     return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, now);
 }
 
-/* Checks before a restore of @file with @now in the place of its own XML (@replaced). */
+/* The same for XML that goes into the domain's managed save image. */
+static int
+gmemSaveLowerManaged(virDomainPtr domain, const char *xml, char **lowered)
+{
+    virConnectPtr conn = virDomainGetConnect(domain);
+    g_autoptr(gmemPlan) then = NULL;
+    g_autoptr(gmemPlan) now = NULL;
+
+    if (gmemDriverLower(conn, xml, false, lowered, &now) < 0 ||
+        gmemDriverGetStoredPlan(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0),
+                                &then) < 0)
+        return -1;
+    return gmemDriverRefuseOtherMode(conn, then, now);
+}
+
+/* @image's own mode must be that of the XML that shall take the place of its own. */
+static int
+gmemSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now)
+{
+    g_autoptr(gmemPlan) then = NULL;
+
+    if (gmemSaveGetImagePlan(conn, image, &then) < 0)
+        return -1;
+    return gmemDriverRefuseOtherMode(conn, then, now);
+}
+
+/* Checks before a restore of @file with @now in the place of its own XML (@replaced). Where that
+ * stays, what it says decides in the child, too: this is for an error with its proper code. */
 static int
 gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
+    struct stat status;
+    char *xml;
 
-    if (!gmemConnectionIsOurs(conn) ||
-        !gmemDriverGetStoredPlan(gmemSaveGetImageXML(conn, file), &then))
+    if (file == NULL || !gmemConnectionIsOurs(conn))
         return 0;
-    if (replaced && gmemDriverRefuseOtherMode(conn, then, now) < 0)
+    if (replaced)
+        return gmemSaveCheckReplaced(conn, file, now) < 0 ? -1 : gmemDriverCheckPlan(conn, now);
+    if (stat(file, &status) == 0 && S_ISFIFO(status.st_mode))
+        return 0;
+    xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
+    if (xml == NULL) {
+        virResetLastError();
+        return 0;
+    }
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
         return -1;
-    return gmemDriverCheckPlan(conn, replaced ? now : then);
+    return gmemDriverCheckPlan(conn, then);
 }
 
 GMEM_INTERPOSED int
@@ -187,8 +226,8 @@ virDomainSaveImageDefineXML(virConnectPtr conn,
 
     if (GMEM_DOOR(virDomainSaveImageDefineXML, conn, flags) &&
         (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
-         (dxml != NULL && gmemConnectionIsOurs(conn) &&
-          gmemSaveCheckMode(conn, gmemSaveGetImageXML(conn, file), now) < 0)))
+         (file != NULL && dxml != NULL && gmemConnectionIsOurs(conn) &&
+          gmemSaveCheckReplaced(conn, file, now) < 0)))
         return -1;
     return gmemReal()->virDomainSaveImageDefineXML(conn, file, lowered != NULL ? lowered : dxml,
                                                    flags);
@@ -210,12 +249,9 @@ virDomainManagedSaveDefineXML(virDomainPtr domain, const char *dxml, unsigned in
 {
     virConnectPtr conn = gmemConnectionOf(domain);
     g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) now = NULL;
 
     if (GMEM_DOOR(virDomainManagedSaveDefineXML, conn, flags) && dxml != NULL &&
-        gmemConnectionIsOurs(conn) &&
-        (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
-         gmemSaveCheckMode(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0), now) < 0))
+        gmemConnectionIsOurs(conn) && gmemSaveLowerManaged(domain, dxml, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainManagedSaveDefineXML(domain, lowered != NULL ? lowered : dxml,
                                                      flags);

@@ -3,9 +3,11 @@
 
 #include <glib.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
+#include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemreal.h"
 #include "gmemxml.h"
@@ -14,12 +16,13 @@
 static char *
 gmemSnapshotMemoryFile(const gmemXML *snapshot)
 {
-    xmlNode *memory = gmemXMLFindFirst(gmemXMLRoot(snapshot), "memory");
+    gmemXMLNode *memory = gmemXMLFindFirst(gmemXMLRoot(snapshot), "memory");
 
     return gmemXMLAttribute(memory, "file");
 }
 
-/* Such a file is a save image, and has XML of its own. */
+/* Such a file is a save image, and has XML of its own. libvirt does not mind where it is not there.
+ */
 static int
 gmemSnapshotCheckMemoryFile(virConnectPtr conn, const gmemXML *snapshot, const gmemPlan *now)
 {
@@ -27,36 +30,54 @@ gmemSnapshotCheckMemoryFile(virConnectPtr conn, const gmemXML *snapshot, const g
     g_autoptr(gmemPlan) then = NULL;
     char *xml;
 
-    if (file == NULL)
+    if (file == NULL || access(file, F_OK) < 0)
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
-    return gmemDriverGetStoredPlan(xml, &then) ? gmemDriverRefuseOtherMode(conn, then, now) : 0;
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
+        return -1;
+    return gmemDriverRefuseOtherMode(conn, then, now);
 }
 
 static int
 gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *now)
 {
+    virConnectPtr conn = virDomainGetConnect(domain);
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
     g_autoptr(gmemPlan) then = NULL;
-    bool known;
+    int rc;
 
-    virResetLastError();
-    if (snapshot == NULL)
+    if (snapshot == NULL) {
+        if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN_SNAPSHOT)
+            return -1;
+        virResetLastError();
         return 0;
-    known = gmemDriverGetStoredPlan(gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0), &then);
+    }
+    rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0), &then);
     virDomainSnapshotFree(snapshot);
-    return known ? gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, now) : 0;
+    return rc < 0 ? -1 : gmemDriverRefuseOtherMode(conn, then, now);
 }
 
 /* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
- * the same mode. Where @xml has no domain, libvirt keeps the one that is there. */
+ * the same mode. Where @xml has no domain, libvirt keeps the one that is there. *@lowered, what
+ * libvirt will be given, is replaced where @xml is malformed. */
 static int
-gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, const gmemPlan *now)
+gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, char **lowered, const gmemPlan *now)
 {
-    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml);
-    xmlNode *name = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "name") : NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, &error);
+    gmemXMLNode *name;
     g_autofree char *text = NULL;
 
+    if (snapshot == NULL) {
+        if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
+            g_free(*lowered);
+            *lowered = gmemXMLMalformed(xml);
+            return 0;
+        }
+        gmemConnectionReport(virDomainGetConnect(domain), g_steal_pointer(&error));
+        return -1;
+    }
+    name = gmemXMLFindFirst(gmemXMLRoot(snapshot), "name");
     if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(snapshot), "domain") == NULL)
         return 0;
     text = gmemXMLContent(name);
@@ -77,7 +98,7 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
         gmemConnectionIsOurs(conn)) {
         if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
                             &plan) < 0 ||
-            (redefine && gmemSnapshotCheckRedefine(domain, xml, plan) < 0))
+            (redefine && gmemSnapshotCheckRedefine(domain, xml, &lowered, plan) < 0))
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
             virDomainIsActive(domain) == 1 &&
@@ -103,8 +124,8 @@ static bool
 gmemSnapshotStarts(const char *xml, unsigned int flags)
 {
     static const char *const off[] = {"shutdown", "shutoff", "crashed", "disk-snapshot"};
-    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml);
-    xmlNode *node = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "state") : NULL;
+    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, NULL);
+    gmemXMLNode *node = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "state") : NULL;
     g_autofree char *state = node != NULL ? gmemXMLContent(node) : NULL;
     size_t i;
 
@@ -127,12 +148,13 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
     bool starts = xml != NULL && gmemSnapshotStarts(xml, flags);
 
-    if (!gmemDriverGetStoredPlan(xml, &then))
-        return 0;
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
+        return -1;
     /* libvirt reverts a running guest in place where its check of ABI stability is content, and
      * that one does not see the mode. */
     if (virDomainIsActive(domain) == 1) {
-        now = gmemDriverGetPlan(domain, 0);
+        if (gmemDriverGetPlan(domain, 0, &now) < 0)
+            return -1;
         return gmemDriverRefuseOtherMode(conn, now, then);
     }
     return starts ? gmemDriverCheckPlan(conn, then) : 0;

@@ -25,8 +25,8 @@
 static char *
 gmemStartEmulatorOf(const char *domcaps)
 {
-    g_autoptr(gmemXML) xml = gmemXMLParse(domcaps);
-    xmlNode *path = xml != NULL ? gmemXMLFindFirst(gmemXMLRoot(xml), "path") : NULL;
+    g_autoptr(gmemXML) xml = gmemXMLParse(domcaps, NULL);
+    gmemXMLNode *path = xml != NULL ? gmemXMLFindFirst(gmemXMLRoot(xml), "path") : NULL;
 
     return path != NULL ? gmemXMLContent(path) : NULL;
 }
@@ -92,10 +92,8 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     char *xml;
 
     xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
-    if (xml == NULL) {
-        virResetLastError();
-        return 0;
-    }
+    if (xml == NULL)
+        return -1;
     if (!gmemRaiseConcerns(xml)) {
         gmemProcessSetStartsOrdinary(true);
         free(xml);

@@ -34,7 +34,8 @@ int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
  * log of the daemon; the domain's own log has it, too (gmemexec.c). */
 void gmemStartNote(const gmemPlan *plan);
 
-/* gmemStartCheckDomain: the same check, and note, for a defined domain, whatever it asks for. */
+/* gmemStartCheckDomain: the same check, and note, for a defined domain, whatever it asks for. Returns
+ * -1 without @error where libvirt does not show the domain: its own error is then the last one. */
 int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**

@@ -14,6 +14,7 @@ static const struct {
     const char *format;
 } gmemErrorPrefixes[] = {
     {VIR_ERR_XML_ERROR, N_("XML error: %s")},
+    {VIR_ERR_XML_DETAIL, "%s"},
     {VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %s")},
     {VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %s")},
     {VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %s")},

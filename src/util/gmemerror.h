@@ -13,6 +13,7 @@
  * Codes in use:
  *
  *  VIR_ERR_XML_ERROR              the XML itself is wrong, whatever the host
+ *  VIR_ERR_XML_DETAIL             it is not well formed
  *  VIR_ERR_XML_INVALID_SCHEMA     it breaks the schema, and validation was asked for
  *  VIR_ERR_CONFIG_UNSUPPORTED     well formed, but host, QEMU or another element forbids it
  *  VIR_ERR_OPERATION_UNSUPPORTED  the operation cannot be done on such a domain

@@ -1,217 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemxml.c: XML that libxml2 understands and that is changed as text.
+/* gmemxml.c: reads XML, and where each of its elements stands in the text.
  *
- * The tree that libxml2 builds has no positions. Its SAX callbacks do: when an element starts, the
- * parser stands in front of the ">" or "/>" of the start tag; when it ends, directly behind the
- * last ">". A literal "<" cannot stand inside a tag, so the tag's beginning is the nearest "<" to
- * the left. These positions are noted beside the tree, and checked against the text. An element for
- * which there is none (it came out of an entity) can be read, but not changed. */
+ * Not with libxml2, though libvirt uses that: an allocation of libxml2's that fails can leave an
+ * attribute or an element out of the tree without a word, some of what it does takes time that
+ * grows with the square of the text, and its tree does not say where things stand. A document
+ * without a document type declaration leaves nothing to interpretation: elements, attributes, text,
+ * comments, processing instructions, CDATA sections, and references to characters. Memory is
+ * GLib's, which ends the process where there is none; nothing recurses.
+ *
+ * The reader is more lenient than libxml2, never stricter: what libxml2 takes must come out the
+ * same, and the rest is refused by libvirt. test_util_xmlagree.c holds the two together. */
 
 #include "gmemxml.h"
 
-#include <libxml/SAX2.h>
-#include <libxml/parser.h>
-#include <libxml/parserInternals.h>
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
-
-/* As libvirt (virXMLParse); NOERROR only keeps libxml2 from printing. Without XML_PARSE_HUGE
- * elements nest 256 deep at most, so recursion in libxml2 is bounded, too. */
-#define GMEM_XML_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR)
+#include "gmemxmlencoding.h"
 
 #define GMEM_XML_SPACE " \t\r\n"
+#define GMEM_XML_NAME_END GMEM_XML_SPACE "/>=<'\"&"
 
-/* Where an element stands: offsets into the text. */
-typedef struct {
-    size_t start;  /* of the start tag's "<" */
-    size_t tagEnd; /* of the start tag's ">" or "/>" */
-    size_t close;  /* of the end tag's "<"; that of "/>" where there is no end tag */
-    size_t end;    /* behind the element */
-    bool removed;
-} gmemXMLSpan;
+#define GMEM_XML_NAMESPACE "http://www.w3.org/XML/1998/namespace"
+#define GMEM_XML_XMLNS_NAMESPACE "http://www.w3.org/2000/xmlns/"
+
+/* Elements are allocated so many at a time. */
+#define GMEM_XML_BLOCK 512
+
+/* In gmemXMLNode.changed; below it, the number of attributes that were removed. */
+#define GMEM_XML_REMOVED (1U << 31)
+
+struct gmemXMLNs {
+    const char *prefix; /* in the text */
+    size_t prefixLength;
+    char *href;
+    gmemXMLNode *node;
+    gmemXMLNs *outer; /* that of the same prefix around it */
+    size_t uses;
+};
 
 struct gmemXML {
-    xmlDoc *doc;
     char *text;
-    size_t length;
-    GArray *spans; /* gmemXMLSpan; an element's _private is its index plus one */
+    gmemXMLNode *root;
+    GPtrArray *blocks; /* gmemXMLNode[GMEM_XML_BLOCK] */
+    size_t used;       /* elements of the last block */
+    GPtrArray *namespaces;
 };
 
-/* Goes through the parser's _private. */
 typedef struct {
-    xmlParserCtxt *ctxt;
     gmemXML *xml;
+    const char *begin; /* of the document, behind a byte order mark */
+    const char *p;
+    gmemXMLNode *open;   /* the innermost element that p is in */
+    gmemXMLNode *last;   /* the element that ended last */
+    gmemXMLNs *fallback; /* the default namespace in force */
+    GTree *bindings;     /* the other ones: a tree, because nobody can make a tree slow */
+    GPtrArray *declared; /* all of them that are in force or hidden, innermost last */
 } gmemXMLParser;
 
-typedef struct {
-    size_t offset;
-    size_t length;  /* how many bytes go */
-    char *text;     /* what comes in their place; NULL: nothing */
-    xmlNode *wraps; /* an element that had no end tag and gets one with this change, or NULL */
-    size_t sequence;
-} gmemXMLChange;
-
-struct gmemXMLEdit {
-    gmemXML *xml;
-    GArray *changes; /* gmemXMLChange */
-    bool failed;
-};
-
-static gmemXMLSpan *
-gmemXMLGetSpan(const gmemXML *xml, const xmlNode *node)
-{
-    size_t index = GPOINTER_TO_SIZE(node->_private);
-
-    if (index == 0 || index > xml->spans->len)
-        return NULL;
-    return &g_array_index(xml->spans, gmemXMLSpan, index - 1);
-}
-
-/* Whether the parser is reading the document itself now, not an entity. */
-static gmemXMLParser *
-gmemXMLParserHere(xmlParserCtxt *ctxt)
-{
-    gmemXMLParser *parser = ctxt->_private;
-
-    if (parser == NULL || parser->ctxt != ctxt || ctxt->inputNr != 1 || ctxt->node == NULL)
-        return NULL;
-    return parser;
-}
-
-/* What xmlByteConsumed returns, which is deprecated since 2.14, for text that is UTF-8. */
-static size_t
-gmemXMLPosition(const xmlParserCtxt *ctxt)
-{
-    const xmlParserInput *input = ctxt->input;
-
-    return input->consumed + (size_t)(input->cur - input->base);
-}
-
-/* Whether positions count bytes of a text that libxml2 made, not of ours. */
-static bool
-gmemXMLIsEncoded(const xmlDoc *doc)
-{
-    return doc->encoding != NULL && g_ascii_strcasecmp((const char *)doc->encoding, "UTF-8") != 0;
-}
-
-/* Returns the offset of the "<" of the tag that reaches to @end; the text's length for none. */
-static size_t
-gmemXMLTagStart(const gmemXML *xml, size_t end)
-{
-    while (end > 0) {
-        if (xml->text[--end] == '<')
-            return end;
-    }
-    return xml->length;
-}
-
 static void
-gmemXMLStartElement(void *opaque,
-                    const xmlChar *name,
-                    const xmlChar *prefix,
-                    const xmlChar *href,
-                    int nnamespaces,
-                    const xmlChar **namespaces,
-                    int nattributes,
-                    int ndefaulted,
-                    const xmlChar **attributes)
+gmemXMLNsFree(void *ns)
 {
-    xmlParserCtxt *ctxt = opaque;
-    gmemXMLSpan span = {0};
-    gmemXMLParser *parser;
-    size_t position;
-
-    xmlSAX2StartElementNs(ctxt, name, prefix, href, nnamespaces, namespaces, nattributes,
-                          ndefaulted, attributes);
-    parser = gmemXMLParserHere(ctxt);
-    if (parser == NULL)
-        return;
-    position = gmemXMLPosition(ctxt);
-    if (position == 0 || position >= parser->xml->length)
-        return;
-    span.tagEnd = position;
-    span.start = gmemXMLTagStart(parser->xml, span.tagEnd);
-    if (span.start == parser->xml->length ||
-        (parser->xml->text[span.tagEnd] != '>' && parser->xml->text[span.tagEnd] != '/'))
-        return;
-    g_array_append_val(parser->xml->spans, span);
-    ctxt->node->_private = GSIZE_TO_POINTER((size_t)parser->xml->spans->len);
-}
-
-static void
-gmemXMLEndElement(void *opaque, const xmlChar *name, const xmlChar *prefix, const xmlChar *href)
-{
-    xmlParserCtxt *ctxt = opaque;
-    gmemXMLParser *parser = gmemXMLParserHere(ctxt);
-    gmemXMLSpan *span = NULL;
-
-    if (parser != NULL)
-        span = gmemXMLGetSpan(parser->xml, ctxt->node);
-    if (span != NULL) {
-        size_t position = gmemXMLPosition(ctxt);
-
-        if (position > 0 && position <= parser->xml->length &&
-            parser->xml->text[position - 1] == '>') {
-            span->end = position;
-            span->close = parser->xml->text[span->tagEnd] == '/'
-                              ? span->tagEnd
-                              : gmemXMLTagStart(parser->xml, span->end);
-        }
-        if (span->close < span->tagEnd || span->end <= span->close)
-            ctxt->node->_private = NULL;
-    }
-    xmlSAX2EndElementNs(ctxt, name, prefix, href);
-}
-
-/* Takes ownership of @text. */
-static gmemXML *
-gmemXMLParseText(char *text, bool *encoded)
-{
-    g_autoptr(gmemXML) xml = g_new0(gmemXML, 1);
-    gmemXMLParser parser = {NULL, xml};
-    xmlParserCtxt *ctxt = xmlNewParserCtxt();
-
-    xml->text = text;
-    xml->length = strlen(text);
-    xml->spans = g_array_new(FALSE, FALSE, sizeof(gmemXMLSpan));
-    if (ctxt == NULL)
-        g_error("out of memory");
-    parser.ctxt = ctxt;
-    ctxt->_private = &parser;
-    ctxt->sax->startElementNs = gmemXMLStartElement;
-    ctxt->sax->endElementNs = gmemXMLEndElement;
-    xml->doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL, GMEM_XML_OPTIONS);
-    xmlFreeParserCtxt(ctxt);
-    if (xml->doc == NULL || xmlDocGetRootElement(xml->doc) == NULL)
-        return NULL;
-    *encoded = gmemXMLIsEncoded(xml->doc);
-    return g_steal_pointer(&xml);
-}
-
-gmemXML *
-gmemXMLParse(const char *text)
-{
-    bool encoded = false;
-    g_autoptr(gmemXML) xml = gmemXMLParseText(g_strdup(text), &encoded);
-    g_autoptr(gmemXML) converted = NULL;
-    xmlChar *utf8 = NULL;
-    int length = 0;
-
-    if (xml == NULL || !encoded)
-        return g_steal_pointer(&xml);
-
-    xmlDocDumpMemoryEnc(xml->doc, &utf8, &length, "UTF-8");
-    if (utf8 != NULL)
-        converted = gmemXMLParseText(g_strndup((const char *)utf8, (size_t)length), &encoded);
-    xmlFree(utf8);
-    if (converted != NULL)
-        return g_steal_pointer(&converted);
-    /* The document is well formed, so it must not be reported as anything else; but without
-     * positions nothing in it can be changed. */
-    g_array_set_size(xml->spans, 0);
-    return g_steal_pointer(&xml);
+    g_free(((gmemXMLNs *)ns)->href);
+    g_free(ns);
 }
 
 void
@@ -219,43 +71,542 @@ gmemXMLFree(gmemXML *xml)
 {
     if (xml == NULL)
         return;
-    if (xml->doc != NULL)
-        xmlFreeDoc(xml->doc);
-    g_clear_pointer(&xml->spans, g_array_unref);
+    g_ptr_array_unref(xml->blocks);
+    g_ptr_array_unref(xml->namespaces);
     g_free(xml->text);
     g_free(xml);
 }
 
-xmlNode *
+static const char *
+gmemXMLSkipSpace(const char *p)
+{
+    return p + strspn(p, GMEM_XML_SPACE);
+}
+
+static bool
+gmemXMLIsChar(gunichar c)
+{
+    return c == 0x9 || c == 0xa || c == 0xd || (c >= 0x20 && c <= 0xd7ff) ||
+           (c >= 0xe000 && c <= 0xfffd) || (c >= 0x10000 && c <= 0x10ffff);
+}
+
+/* "&#…;", @p being behind the "#". */
+static const char *
+gmemXMLReadNumber(const char *p, gunichar *c)
+{
+    bool hex = *p == 'x';
+    int digit;
+
+    p += hex;
+    *c = 0;
+    if (*p == ';')
+        return NULL;
+    for (; *p != ';'; p++) {
+        digit = hex ? g_ascii_xdigit_value(*p) : g_ascii_digit_value(*p);
+        if (digit < 0)
+            return NULL;
+        /* Whatever is too large stays so. */
+        if (*c <= 0x10ffff)
+            *c = *c * (hex ? 16 : 10) + (gunichar)digit;
+    }
+    return gmemXMLIsChar(*c) ? p + 1 : NULL;
+}
+
+/* Returns what follows the reference at @p, a "&", and its character in *@c; NULL where it is
+ * malformed, or one that only a document type declaration could give a meaning. */
+static const char *
+gmemXMLReadReference(const char *p, gunichar *c)
+{
+    static const struct {
+        const char *name;
+        char c;
+    } entities[] = {{"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"apos;", '\''}, {"quot;", '"'}};
+    size_t i;
+
+    if (p[1] == '#')
+        return gmemXMLReadNumber(p + 2, c);
+    for (i = 0; i < G_N_ELEMENTS(entities); i++) {
+        *c = (gunichar)entities[i].c;
+        if (g_str_has_prefix(p + 1, entities[i].name))
+            return p + 1 + strlen(entities[i].name);
+    }
+    return NULL;
+}
+
+/* Returns what follows the attribute at @p; NULL where it is malformed. */
+static const char *
+gmemXMLReadAttribute(const char *p, gmemXMLAttr *attr)
+{
+    const char *quote;
+    gunichar c;
+
+    attr->name = p;
+    attr->nameLength = strcspn(p, GMEM_XML_NAME_END);
+    p = gmemXMLSkipSpace(p + attr->nameLength);
+    if (attr->nameLength == 0 || *p != '=')
+        return NULL;
+    p = gmemXMLSkipSpace(p + 1);
+    if (*p != '"' && *p != '\'')
+        return NULL;
+    quote = *p == '"' ? "\"<&" : "'<&";
+    attr->value = ++p;
+    for (p += strcspn(p, quote); *p == '&'; p += strcspn(p, quote)) {
+        p = gmemXMLReadReference(p, &c);
+        if (p == NULL)
+            return NULL;
+    }
+    if (*p != *quote)
+        return NULL;
+    attr->valueLength = (size_t)(p - attr->value);
+    attr->end = p + 1;
+    return attr->end;
+}
+
+/* Appends what @text (known to be well formed) stands for. @space: in an attribute, any white space
+ * that is not referred to is a space. */
+static void
+gmemXMLDecode(GString *value, const char *text, size_t length, bool space)
+{
+    const char *end = text + length;
+    const char *p = text;
+
+    while (p < end) {
+        gunichar c = (guchar)*p;
+
+        if (c == '&') {
+            p = gmemXMLReadReference(p, &c);
+            g_string_append_unichar(value, c);
+            continue;
+        }
+        if (c == '\r' && p + 1 < end && p[1] == '\n')
+            p++;
+        if (c == '\r')
+            c = '\n';
+        g_string_append_c(value, space && (c == '\n' || c == '\t') ? ' ' : (char)c);
+        p++;
+    }
+}
+
+static char *
+gmemXMLAttrValue(const gmemXMLAttr *attr)
+{
+    GString *value = g_string_sized_new(attr->valueLength);
+
+    gmemXMLDecode(value, attr->value, attr->valueLength, true);
+    return g_string_free(value, FALSE);
+}
+
+/* The length of the prefix of a name, 0 for none. As libxml2 sees it: what does not look like a
+ * name on both sides of the colon is a name without a prefix. */
+static size_t
+gmemXMLPrefixLength(const char *name, size_t length)
+{
+    const char *colon = memchr(name, ':', length);
+    const char *local = colon + 1;
+
+    if (colon == NULL || colon == name || local == name + length)
+        return 0;
+    if (!g_ascii_isalpha(*local) && *local != '_' && (guchar)*local < 0x80)
+        return 0;
+    return (size_t)(colon - name);
+}
+
+static bool
+gmemXMLIsDeclaration(const gmemXMLAttr *attr)
+{
+    return attr->nameLength >= 5 && memcmp(attr->name, "xmlns", 5) == 0 &&
+           (attr->nameLength == 5 || gmemXMLPrefixLength(attr->name, attr->nameLength) == 5);
+}
+
+static int
+gmemXMLComparePrefixes(const void *left, const void *right)
+{
+    const gmemXMLNs *a = left;
+    const gmemXMLNs *b = right;
+
+    if (a->prefixLength != b->prefixLength)
+        return a->prefixLength < b->prefixLength ? -1 : 1;
+    return memcmp(a->prefix, b->prefix, a->prefixLength);
+}
+
+static gmemXMLNs *
+gmemXMLFindNs(const gmemXMLParser *parser, const char *prefix, size_t length)
+{
+    const gmemXMLNs key = {.prefix = prefix, .prefixLength = length};
+
+    return g_tree_lookup(parser->bindings, &key);
+}
+
+static void
+gmemXMLBind(gmemXMLParser *parser, gmemXMLNs *ns)
+{
+    if (ns->prefixLength == 0) {
+        ns->outer = parser->fallback;
+        parser->fallback = ns;
+    } else {
+        ns->outer = g_tree_lookup(parser->bindings, ns);
+        g_tree_replace(parser->bindings, ns, ns);
+    }
+    g_ptr_array_add(parser->declared, ns);
+}
+
+static void
+gmemXMLUnbind(gmemXMLParser *parser, gmemXMLNs *ns)
+{
+    if (ns->prefixLength == 0)
+        parser->fallback = ns->outer;
+    else if (ns->outer != NULL)
+        g_tree_replace(parser->bindings, ns->outer, ns->outer);
+    else
+        g_tree_remove(parser->bindings, ns);
+    g_ptr_array_set_size(parser->declared, (int)parser->declared->len - 1);
+}
+
+/* As libxml2 does: a declaration that the rules for namespaces forbid is as if it were not there.
+ */
+static void
+gmemXMLDeclare(gmemXMLParser *parser, gmemXMLNode *node, const gmemXMLAttr *attr)
+{
+    size_t skip = attr->nameLength == 5 ? 5 : 6;
+    gmemXMLNs *ns = g_new0(gmemXMLNs, 1);
+
+    ns->prefix = attr->name + skip;
+    ns->prefixLength = attr->nameLength - skip;
+    ns->href = gmemXMLAttrValue(attr);
+    ns->node = node;
+    g_ptr_array_add(parser->xml->namespaces, ns);
+    if ((skip == 6 && ns->href[0] == '\0') || strcmp(ns->href, GMEM_XML_NAMESPACE) == 0 ||
+        strcmp(ns->href, GMEM_XML_XMLNS_NAMESPACE) == 0 ||
+        (ns->prefixLength == 3 && memcmp(ns->prefix, "xml", 3) == 0) ||
+        (ns->prefixLength == 5 && memcmp(ns->prefix, "xmlns", 5) == 0))
+        return;
+    gmemXMLBind(parser, ns);
+}
+
+/* The namespace of a name; NULL for none: where the prefix is not declared, it belongs to the name.
+ * @fallback: that of names without a prefix. */
+static gmemXMLNs *
+gmemXMLResolve(const gmemXMLParser *parser, const char *name, size_t length, gmemXMLNs *fallback)
+{
+    size_t prefix = gmemXMLPrefixLength(name, length);
+    gmemXMLNs *ns = prefix > 0 ? gmemXMLFindNs(parser, name, prefix) : fallback;
+
+    if (ns != NULL && ns->href[0] == '\0') /* xmlns='' */
+        return NULL;
+    if (ns != NULL)
+        ns->uses++;
+    return ns;
+}
+
+static gmemXMLNode *
+gmemXMLNewNode(gmemXMLParser *parser)
+{
+    gmemXML *xml = parser->xml;
+    gmemXMLNode *block;
+    gmemXMLNode *node;
+
+    if (xml->used == GMEM_XML_BLOCK || xml->blocks->len == 0) {
+        g_ptr_array_add(xml->blocks, g_new0(gmemXMLNode, GMEM_XML_BLOCK));
+        xml->used = 0;
+    }
+    block = g_ptr_array_index(xml->blocks, xml->blocks->len - 1);
+    node = &block[xml->used++];
+    node->parent = parser->open;
+    if (parser->open == NULL)
+        xml->root = node;
+    else if (parser->last != NULL && parser->last->parent == parser->open)
+        parser->last->next = node;
+    else
+        parser->open->children = node;
+    return node;
+}
+
+static void
+gmemXMLClose(gmemXMLParser *parser, gmemXMLNode *node)
+{
+    while (parser->declared->len > 0) {
+        gmemXMLNs *ns = g_ptr_array_index(parser->declared, parser->declared->len - 1);
+
+        if (ns->node != node)
+            break;
+        gmemXMLUnbind(parser, ns);
+    }
+    node->end = parser->p;
+    parser->last = node;
+    parser->open = node->parent;
+}
+
+static bool
+gmemXMLReadAttributes(gmemXMLParser *parser, gmemXMLNode *node)
+{
+    const char *p = node->start + 1 + node->nameLength;
+    bool prefixed = false;
+    gmemXMLAttr attr = {0};
+
+    for (;;) {
+        size_t space = strspn(p, GMEM_XML_SPACE);
+
+        p += space;
+        if (*p == '>' || (p[0] == '/' && p[1] == '>'))
+            break;
+        if (space == 0)
+            return false;
+        p = gmemXMLReadAttribute(p, &attr);
+        if (p == NULL)
+            return false;
+        if (gmemXMLIsDeclaration(&attr))
+            gmemXMLDeclare(parser, node, &attr);
+        else if (memchr(attr.name, ':', attr.nameLength) != NULL)
+            prefixed = true;
+    }
+    node->tagEnd = p;
+    attr.name = NULL;
+    while (prefixed && gmemXMLNextAttribute(node, &attr))
+        gmemXMLResolve(parser, attr.name, attr.nameLength, NULL);
+    return true;
+}
+
+static bool
+gmemXMLReadStartTag(gmemXMLParser *parser)
+{
+    gmemXMLNode *node;
+
+    if (parser->open == NULL && parser->xml->root != NULL)
+        return false;
+    node = gmemXMLNewNode(parser);
+    node->start = parser->p;
+    node->nameLength = (guint32)strcspn(parser->p + 1, GMEM_XML_NAME_END);
+    if (node->nameLength == 0 || !gmemXMLReadAttributes(parser, node))
+        return false;
+    node->ns = gmemXMLResolve(parser, node->start + 1, node->nameLength, parser->fallback);
+    parser->open = node;
+    parser->p = node->tagEnd + (*node->tagEnd == '/' ? 2 : 1);
+    if (*node->tagEnd == '/')
+        gmemXMLClose(parser, node);
+    return true;
+}
+
+static bool
+gmemXMLReadEndTag(gmemXMLParser *parser)
+{
+    const gmemXMLNode *node = parser->open;
+    const char *p = parser->p + 2;
+
+    if (node == NULL || strncmp(p, node->start + 1, node->nameLength) != 0)
+        return false;
+    p = gmemXMLSkipSpace(p + node->nameLength);
+    if (*p != '>')
+        return false;
+    parser->p = p + 1;
+    gmemXMLClose(parser, parser->open);
+    return true;
+}
+
+/* Returns what follows the comment, processing instruction or CDATA section at @p; NULL where it
+ * does not end, @p itself where it is something else. */
+static const char *
+gmemXMLSkipAside(const char *p)
+{
+    static const char *const kinds[][2] = {{"<!--", "-->"}, {"<?", "?>"}, {"<![CDATA[", "]]>"}};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        const char *end;
+
+        if (!g_str_has_prefix(p, kinds[i][0]))
+            continue;
+        end = strstr(p + strlen(kinds[i][0]), kinds[i][1]);
+        return end != NULL ? end + strlen(kinds[i][1]) : NULL;
+    }
+    return p;
+}
+
+/* Text up to the next tag: outside of the root only white space. */
+static bool
+gmemXMLReadText(gmemXMLParser *parser)
+{
+    const char *p = parser->p;
+    gunichar c;
+
+    if (parser->open == NULL) {
+        parser->p = gmemXMLSkipSpace(p);
+        return *parser->p == '<' || *parser->p == '\0';
+    }
+    for (p += strcspn(p, "<&"); *p == '&'; p += strcspn(p, "<&")) {
+        p = gmemXMLReadReference(p, &c);
+        if (p == NULL)
+            return false;
+    }
+    parser->p = p;
+    return true;
+}
+
+static bool
+gmemXMLReadMarkup(gmemXMLParser *parser)
+{
+    const char *aside = gmemXMLSkipAside(parser->p);
+
+    if (aside != parser->p) {
+        /* A declaration is only one at the very beginning, and text only in the root. */
+        if (aside == NULL ||
+            (parser->p > parser->begin && g_str_has_prefix(parser->p, "<?xml") &&
+             strchr(GMEM_XML_SPACE "?", parser->p[5]) != NULL) ||
+            (parser->open == NULL && g_str_has_prefix(parser->p, "<![")))
+            return false;
+        parser->p = aside;
+        return true;
+    }
+    if (parser->p[1] == '!')
+        return false;
+    return parser->p[1] == '/' ? gmemXMLReadEndTag(parser) : gmemXMLReadStartTag(parser);
+}
+
+/* Returns 0, or -1 with @error. */
+static int
+gmemXMLRead(gmemXMLParser *parser, GError **error)
+{
+    for (;;) {
+        if (!gmemXMLReadText(parser))
+            break;
+        if (*parser->p == '\0' && parser->open == NULL && parser->xml->root != NULL)
+            return 0;
+        if (parser->xml->root == NULL && g_str_has_prefix(parser->p, "<!DOCTYPE"))
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR, "%s",
+                                _("a document type declaration is not supported here: remove it, "
+                                  "and write out the entities that it declares"));
+        if (*parser->p == '\0' || !gmemXMLReadMarkup(parser))
+            break;
+    }
+    return gmemErrorSet(error, VIR_ERR_XML_DETAIL, _("the XML is malformed at byte %zu"),
+                        (size_t)(parser->p - parser->xml->text));
+}
+
+static int
+gmemXMLCheckEncoding(const char *text, GError **error)
+{
+    g_autofree char *converted = NULL;
+
+    if (gmemXMLEncodingIsUTF8(text) && !g_utf8_validate(text, -1, NULL))
+        return gmemErrorSet(error, VIR_ERR_XML_DETAIL, "%s", _("the XML is not in UTF-8"));
+    if (gmemXMLEncodingIsASCII(text))
+        return 0;
+    converted = gmemXMLEncodingConvert(text);
+    if (converted == NULL)
+        return gmemErrorSet(error, VIR_ERR_XML_DETAIL, "%s",
+                            _("the XML is not in the encoding that it declares"));
+    return gmemErrorSet(error, VIR_ERR_XML_ERROR, "%s",
+                        _("the encoding of the XML is not supported here: use UTF-8"));
+}
+
+gmemXML *
+gmemXMLParse(const char *text, GError **error)
+{
+    g_autoptr(gmemXML) xml = g_new0(gmemXML, 1);
+    gmemXMLNs *reserved = g_new0(gmemXMLNs, 1);
+    gmemXMLParser parser = {.xml = xml};
+    int rc = -1;
+
+    xml->blocks = g_ptr_array_new_with_free_func(g_free);
+    xml->namespaces = g_ptr_array_new_with_free_func(gmemXMLNsFree);
+    g_ptr_array_add(xml->namespaces, reserved);
+    if (gmemXMLCheckEncoding(text, error) < 0)
+        return NULL;
+    xml->text = g_strdup(text);
+    parser.begin = xml->text;
+    if (g_str_has_prefix(xml->text, GMEM_XML_BOM))
+        parser.begin += strlen(GMEM_XML_BOM);
+    parser.p = parser.begin;
+    parser.bindings = g_tree_new(gmemXMLComparePrefixes);
+    parser.declared = g_ptr_array_new();
+    reserved->prefix = "xml";
+    reserved->prefixLength = 3;
+    reserved->href = g_strdup(GMEM_XML_NAMESPACE);
+    gmemXMLBind(&parser, reserved);
+    rc = gmemXMLRead(&parser, error);
+    g_tree_unref(parser.bindings);
+    g_ptr_array_unref(parser.declared);
+    return rc == 0 ? g_steal_pointer(&xml) : NULL;
+}
+
+char *
+gmemXMLMalformed(const char *text)
+{
+    bool tags = strchr(text, '<') != NULL || gmemXMLEncodingIsEBCDIC(text);
+
+    /* What has no tag is no document. Elsewhere, a tag that begins behind the root, or in whatever
+     * did not end. */
+    return g_strconcat(text, tags ? "\n</" : "", NULL);
+}
+
+gmemXMLNode *
 gmemXMLRoot(const gmemXML *xml)
 {
-    return xmlDocGetRootElement(xml->doc);
+    return xml->root;
+}
+
+const char *
+gmemXMLText(const gmemXML *xml)
+{
+    return xml->text;
+}
+
+size_t
+gmemXMLNsUses(const gmemXMLNs *ns)
+{
+    return ns->uses;
+}
+
+const gmemXMLNode *
+gmemXMLNsNode(const gmemXMLNs *ns)
+{
+    return ns->node;
+}
+
+/* What follows the prefix; the whole name where there is no namespace. */
+static const char *
+gmemXMLLocalName(const gmemXMLNode *node, size_t *length)
+{
+    const char *name = node->start + 1;
+    size_t prefix = node->ns != NULL ? gmemXMLPrefixLength(name, node->nameLength) : 0;
+    size_t skip = prefix > 0 ? prefix + 1 : 0;
+
+    *length = node->nameLength - skip;
+    return name + skip;
+}
+
+char *
+gmemXMLName(const gmemXMLNode *node)
+{
+    size_t length;
+    const char *name = gmemXMLLocalName(node, &length);
+
+    return g_strndup(name, length);
 }
 
 bool
-gmemXMLHasDTD(const gmemXML *xml)
+gmemXMLIsAnyNs(const gmemXMLNode *node, const char *name)
 {
-    return xml->doc->intSubset != NULL;
+    size_t length;
+    const char *local = gmemXMLLocalName(node, &length);
+
+    return strlen(name) == length && memcmp(local, name, length) == 0;
 }
 
 bool
-gmemXMLIs(const xmlNode *node, const char *name)
+gmemXMLIs(const gmemXMLNode *node, const char *name)
 {
-    return node->type == XML_ELEMENT_NODE && node->ns == NULL &&
-           strcmp((const char *)node->name, name) == 0;
+    return node->ns == NULL && gmemXMLIsAnyNs(node, name);
 }
 
 bool
-gmemXMLIsNs(const xmlNode *node, const char *href, const char *name)
+gmemXMLIsNs(const gmemXMLNode *node, const char *href, const char *name)
 {
-    return node->type == XML_ELEMENT_NODE && node->ns != NULL && node->ns->href != NULL &&
-           strcmp((const char *)node->ns->href, href) == 0 &&
-           strcmp((const char *)node->name, name) == 0;
+    return node->ns != NULL && gmemXMLIsAnyNs(node, name) && strcmp(node->ns->href, href) == 0;
 }
 
 /* One level at a time: the nodes found for a path's beginning are replaced by their children. */
-xmlNode **
-gmemXMLFind(xmlNode *root, const char *path)
+gmemXMLNode **
+gmemXMLFind(gmemXMLNode *root, const char *path)
 {
     g_auto(GStrv) names = g_strsplit(path, "/", -1);
     g_autoptr(GPtrArray) nodes = g_ptr_array_new();
@@ -267,8 +618,8 @@ gmemXMLFind(xmlNode *root, const char *path)
         GPtrArray *below = g_ptr_array_new();
 
         for (i = 0; i < nodes->len; i++) {
-            xmlNode *parent = g_ptr_array_index(nodes, i);
-            xmlNode *child;
+            gmemXMLNode *parent = g_ptr_array_index(nodes, i);
+            gmemXMLNode *child;
 
             for (child = parent->children; child != NULL; child = child->next) {
                 if (gmemXMLIs(child, names[level]))
@@ -279,35 +630,126 @@ gmemXMLFind(xmlNode *root, const char *path)
         nodes = below;
     }
     g_ptr_array_add(nodes, NULL);
-    return (xmlNode **)g_ptr_array_free(g_steal_pointer(&nodes), FALSE);
+    return (gmemXMLNode **)g_ptr_array_free(g_steal_pointer(&nodes), FALSE);
 }
 
-xmlNode *
-gmemXMLFindFirst(xmlNode *root, const char *path)
+gmemXMLNode *
+gmemXMLFindFirst(gmemXMLNode *root, const char *path)
 {
-    g_autofree xmlNode **nodes = gmemXMLFind(root, path);
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, path);
 
     return nodes[0];
 }
 
-char *
-gmemXMLAttribute(xmlNode *node, const char *name)
+bool
+gmemXMLNextAttribute(const gmemXMLNode *node, gmemXMLAttr *attr)
 {
-    xmlChar *value = node != NULL ? xmlGetNoNsProp(node, (const xmlChar *)name) : NULL;
-    char *copy = g_strdup((const char *)value);
+    const char *p = attr->name != NULL ? attr->end : node->start + 1 + node->nameLength;
 
-    xmlFree(value);
-    return copy;
+    do {
+        p = gmemXMLSkipSpace(p);
+        if (p >= node->tagEnd)
+            return false;
+        p = gmemXMLReadAttribute(p, attr);
+    } while (gmemXMLIsDeclaration(attr));
+    return true;
+}
+
+static bool
+gmemXMLAttrIs(const gmemXMLAttr *attr, const char *name)
+{
+    return strlen(name) == attr->nameLength && memcmp(attr->name, name, attr->nameLength) == 0;
 }
 
 char *
-gmemXMLContent(xmlNode *node)
+gmemXMLAttribute(const gmemXMLNode *node, const char *name)
 {
-    xmlChar *value = xmlNodeGetContent(node);
-    char *copy = g_strstrip(g_strdup(value != NULL ? (const char *)value : ""));
+    gmemXMLAttr attr = {0};
 
-    xmlFree(value);
-    return copy;
+    while (node != NULL && gmemXMLNextAttribute(node, &attr)) {
+        if (gmemXMLAttrIs(&attr, name))
+            return gmemXMLAttrValue(&attr);
+    }
+    return NULL;
+}
+
+/* The end tag's "<"; "/>" where there is none. */
+static const char *
+gmemXMLCloseTag(const gmemXMLNode *node)
+{
+    const char *p = node->tagEnd;
+
+    if (*p == '>') {
+        for (p = node->end - 1; *p != '<'; p--)
+            ;
+    }
+    return p;
+}
+
+/* Where the content starts; where the tag ends for "<a/>". */
+static const char *
+gmemXMLContentStart(const gmemXMLNode *node)
+{
+    return node->tagEnd + (*node->tagEnd == '>' ? 1 : 0);
+}
+
+/* Returns what follows the tag at @p, which is well formed. */
+static const char *
+gmemXMLSkipTag(const char *p)
+{
+    for (;;) {
+        p += strcspn(p, "'\">");
+        if (*p == '>')
+            return p + 1;
+        p = strchr(p + 1, *p) + 1;
+    }
+}
+
+char *
+gmemXMLContent(const gmemXMLNode *node)
+{
+    const char *close = gmemXMLCloseTag(node);
+    const char *p = gmemXMLContentStart(node);
+    GString *text = g_string_new(NULL);
+
+    while (p < close) {
+        size_t length = *p != '<' ? strcspn(p, "<") : 0;
+        const char *aside;
+
+        gmemXMLDecode(text, p, length, false);
+        p += length;
+        if (p >= close)
+            break;
+        aside = gmemXMLSkipAside(p);
+        if (g_str_has_prefix(p, "<![CDATA["))
+            g_string_append_len(text, p + 9, aside - 3 - (p + 9));
+        p = aside != p ? aside : gmemXMLSkipTag(p);
+    }
+    return g_strstrip(g_string_free(text, FALSE));
+}
+
+bool
+gmemXMLIsEmpty(const gmemXMLNode *node)
+{
+    const char *close = gmemXMLCloseTag(node);
+    const char *p = gmemXMLSkipSpace(gmemXMLContentStart(node));
+
+    while (p < close) {
+        const char *aside = gmemXMLSkipAside(p);
+
+        if (aside == p || g_str_has_prefix(p, "<!["))
+            return false;
+        p = gmemXMLSkipSpace(aside);
+    }
+    return true;
+}
+
+char *
+gmemXMLPrefix(const gmemXMLNode *node)
+{
+    size_t length = gmemXMLPrefixLength(node->start + 1, node->nameLength);
+
+    return length > 0 ? g_strndup(node->start + 1, length) : NULL;
 }
 
 char *
@@ -340,12 +782,50 @@ gmemXMLEscape(const char *text)
 }
 
 char *
-gmemXMLSlice(const gmemXML *xml, const xmlNode *node)
+gmemXMLSlice(const gmemXMLNode *node)
 {
-    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
-
-    return span != NULL ? g_strndup(xml->text + span->start, span->end - span->start) : NULL;
+    return g_strndup(node->start, (size_t)(node->end - node->start));
 }
+
+char *
+gmemXMLIndent(const gmemXMLNode *node)
+{
+    const char *start = gmemXMLContentStart(node);
+
+    return g_strndup(start, *node->tagEnd == '>' ? strspn(start, GMEM_XML_SPACE) : 0);
+}
+
+/* Returns where the white space in front of @p starts, not in front of @floor. */
+static const char *
+gmemXMLSkipSpaceBack(const char *p, const char *floor)
+{
+    while (p > floor && g_ascii_isspace(p[-1]))
+        p--;
+    return p;
+}
+
+bool
+gmemXMLEndsInSpace(const gmemXMLNode *node)
+{
+    const char *close = gmemXMLCloseTag(node);
+
+    return gmemXMLSkipSpaceBack(close, gmemXMLContentStart(node)) < close;
+}
+
+typedef struct {
+    const char *at;
+    size_t length;      /* how many bytes go */
+    char *text;         /* what comes in their place; NULL: nothing */
+    gmemXMLNode *wraps; /* an element that had no end tag and gets one with this change, or NULL */
+    guint sequence;
+} gmemXMLChange;
+
+struct gmemXMLEdit {
+    const gmemXML *xml;
+    GArray *changes;   /* gmemXMLChange */
+    GHashTable *wraps; /* an element that a change wraps: its number plus one */
+    GHashTable *cut;   /* where attributes stand that are removed */
+};
 
 gmemXMLEdit *
 gmemXMLEditNew(gmemXML *xml)
@@ -354,6 +834,8 @@ gmemXMLEditNew(gmemXML *xml)
 
     edit->xml = xml;
     edit->changes = g_array_new(FALSE, FALSE, sizeof(gmemXMLChange));
+    edit->wraps = g_hash_table_new(NULL, NULL);
+    edit->cut = g_hash_table_new(NULL, NULL);
     return edit;
 }
 
@@ -367,228 +849,144 @@ gmemXMLEditFree(gmemXMLEdit *edit)
     for (i = 0; i < edit->changes->len; i++)
         g_free(g_array_index(edit->changes, gmemXMLChange, i).text);
     g_array_unref(edit->changes);
+    g_hash_table_unref(edit->wraps);
+    g_hash_table_unref(edit->cut);
     g_free(edit);
 }
 
 static void
-gmemXMLEditAdd(gmemXMLEdit *edit, size_t offset, size_t length, const char *text, xmlNode *wraps)
+gmemXMLEditAdd(gmemXMLEdit *edit, const char *at, size_t length, const char *text)
 {
-    gmemXMLChange change = {offset, length, g_strdup(text), wraps, edit->changes->len};
+    gmemXMLChange change = {at, length, g_strdup(text), NULL, edit->changes->len};
 
     g_array_append_val(edit->changes, change);
 }
 
-static size_t
-gmemXMLSkipSpaceBack(const gmemXML *xml, size_t offset, size_t floor)
-{
-    while (offset > floor && strchr(GMEM_XML_SPACE, xml->text[offset - 1]) != NULL)
-        offset--;
-    return offset;
-}
-
-static gmemXMLSpan *
-gmemXMLEditSpan(gmemXMLEdit *edit, const xmlNode *node)
-{
-    gmemXMLSpan *span = gmemXMLGetSpan(edit->xml, node);
-
-    if (span == NULL)
-        edit->failed = true;
-    return span;
-}
-
 void
-gmemXMLEditRemove(gmemXMLEdit *edit, xmlNode *node)
+gmemXMLEditRemove(gmemXMLEdit *edit, gmemXMLNode *node)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
-    size_t start;
+    const char *start = gmemXMLSkipSpaceBack(node->start, edit->xml->text);
 
-    if (span == NULL || span->removed)
+    if (gmemXMLEditRemoved(node))
         return;
-    start = gmemXMLSkipSpaceBack(edit->xml, span->start, 0);
-    span->removed = true;
-    gmemXMLEditAdd(edit, start, span->end - start, NULL, NULL);
+    node->changed |= GMEM_XML_REMOVED;
+    gmemXMLEditAdd(edit, start, (size_t)(node->end - start), NULL);
 }
 
-/* Finds attribute @name of a start tag: *@start is where its name starts, *@end is behind its
- * closing quote. The tag is known to be well formed. */
+/* The attribute of that name, namespace declarations included. */
 static bool
-gmemXMLFindAttribute(
-    const gmemXML *xml, const gmemXMLSpan *span, const char *name, size_t *start, size_t *end)
+gmemXMLFindAttribute(const gmemXMLNode *node, const char *name, gmemXMLAttr *attr)
 {
-    const char *text = xml->text;
-    size_t i = span->start + strcspn(text + span->start, GMEM_XML_SPACE "/>");
+    const char *p = gmemXMLSkipSpace(node->start + 1 + node->nameLength);
 
-    while (i < span->tagEnd) {
-        size_t length;
-        char quote;
-
-        i += strspn(text + i, GMEM_XML_SPACE);
-        if (i >= span->tagEnd)
-            return false;
-        *start = i;
-        length = strcspn(text + i, GMEM_XML_SPACE "=");
-        i += length;
-        i += strcspn(text + i, "'\"");
-        quote = text[i];
-        i = (size_t)(strchr(text + i + 1, quote) - text) + 1;
-        *end = i;
-        if (length == strlen(name) && memcmp(text + *start, name, length) == 0)
+    while (p < node->tagEnd) {
+        p = gmemXMLSkipSpace(gmemXMLReadAttribute(p, attr));
+        if (gmemXMLAttrIs(attr, name))
             return true;
     }
     return false;
 }
 
 void
-gmemXMLEditSetAttribute(gmemXMLEdit *edit, xmlNode *node, const char *name, const char *value)
+gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name, const char *value)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
     g_autofree char *escaped = value != NULL ? gmemXMLEscape(value) : NULL;
     g_autofree char *attribute = NULL;
-    size_t start, end;
-    bool found;
+    gmemXMLAttr attr = {0};
+    const char *start;
+    const char *end;
 
-    if (span == NULL)
-        return;
-    found = gmemXMLFindAttribute(edit->xml, span, name, &start, &end);
-    if (!found)
-        start = end = gmemXMLSkipSpaceBack(edit->xml, span->tagEnd, span->start);
-    else
-        start = gmemXMLSkipSpaceBack(edit->xml, start, span->start);
-    if (value != NULL) {
-        attribute = g_strdup_printf(" %s='%s'", name, escaped);
+    if (gmemXMLFindAttribute(node, name, &attr)) {
+        start = gmemXMLSkipSpaceBack(attr.name, node->start);
+        end = attr.end;
     } else {
-        xmlAttr *attr = xmlHasProp(node, (const xmlChar *)name);
-
-        if (!found)
-            return;
-        if (attr != NULL && attr->type == XML_ATTRIBUTE_NODE)
-            attr->_private = edit;
+        start = end = gmemXMLSkipSpaceBack(node->tagEnd, node->start);
     }
-    gmemXMLEditAdd(edit, start, end - start, attribute, NULL);
+    if (value != NULL)
+        attribute = g_strdup_printf(" %s='%s'", name, escaped);
+    else if (start == end || !g_hash_table_add(edit->cut, (void *)attr.name))
+        return;
+    else if (!gmemXMLIsDeclaration(&attr))
+        node->changed++;
+    gmemXMLEditAdd(edit, start, (size_t)(end - start), attribute);
 }
 
 /* "<a/>" becomes "<a>@markup</a>"; a second change to the same element is added to the first. */
 static void
-gmemXMLEditWrap(
-    gmemXMLEdit *edit, xmlNode *node, const gmemXMLSpan *span, const char *markup, bool front)
+gmemXMLEditWrap(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup, bool front)
 {
-    g_autofree char *name = NULL;
+    guint number = GPOINTER_TO_UINT(g_hash_table_lookup(edit->wraps, node));
     g_autofree char *wrapped = NULL;
-    const char *text = edit->xml->text + span->start + 1;
-    guint i;
+    gmemXMLChange *change;
+    size_t split;
+    char *joined;
 
-    for (i = 0; i < edit->changes->len; i++) {
-        gmemXMLChange *change = &g_array_index(edit->changes, gmemXMLChange, i);
-        size_t split;
-        char *joined;
-
-        if (change->wraps != node)
-            continue;
-        split = front ? 1 : (size_t)(strrchr(change->text, '<') - change->text);
-        joined =
-            g_strdup_printf("%.*s%s%s", (int)split, change->text, markup, change->text + split);
-        g_free(change->text);
-        change->text = joined;
+    if (number == 0) {
+        wrapped = g_strdup_printf(">%s</%.*s>", markup, (int)node->nameLength, node->start + 1);
+        gmemXMLEditAdd(edit, node->tagEnd, 2, wrapped);
+        g_hash_table_insert(edit->wraps, node, GUINT_TO_POINTER(edit->changes->len));
         return;
     }
-    name = g_strndup(text, strcspn(text, GMEM_XML_SPACE "/>"));
-    wrapped = g_strdup_printf(">%s</%s>", markup, name);
-    gmemXMLEditAdd(edit, span->tagEnd, 2, wrapped, node);
+    change = &g_array_index(edit->changes, gmemXMLChange, number - 1);
+    split = front ? 1 : strlen(change->text) - node->nameLength - strlen("</>");
+    joined = g_strdup_printf("%.*s%s%s", (int)split, change->text, markup, change->text + split);
+    g_free(change->text);
+    change->text = joined;
 }
 
 void
-gmemXMLEditPrepend(gmemXMLEdit *edit, xmlNode *node, const char *markup)
+gmemXMLEditPrepend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
-
-    if (span == NULL)
-        return;
-    if (span->close == span->tagEnd)
-        gmemXMLEditWrap(edit, node, span, markup, true);
+    if (*node->tagEnd == '/')
+        gmemXMLEditWrap(edit, node, markup, true);
     else
-        gmemXMLEditAdd(edit, span->tagEnd + 1, 0, markup, NULL);
+        gmemXMLEditAdd(edit, node->tagEnd + 1, 0, markup);
 }
 
 void
-gmemXMLEditAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup)
+gmemXMLEditAppend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
-
-    if (span == NULL)
-        return;
-    if (span->close == span->tagEnd)
-        gmemXMLEditWrap(edit, node, span, markup, false);
+    if (*node->tagEnd == '/')
+        gmemXMLEditWrap(edit, node, markup, false);
     else
-        gmemXMLEditAdd(edit, gmemXMLSkipSpaceBack(edit->xml, span->close, span->tagEnd + 1), 0,
-                       markup, NULL);
+        gmemXMLEditAdd(edit, gmemXMLSkipSpaceBack(gmemXMLCloseTag(node), node->tagEnd + 1), 0,
+                       markup);
 }
 
 void
-gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup)
+gmemXMLEditInsertAfter(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
-
-    if (span != NULL)
-        gmemXMLEditAdd(edit, span->end, 0, markup, NULL);
+    gmemXMLEditAdd(edit, node->end, 0, markup);
 }
 
 void
-gmemXMLEditReplace(gmemXMLEdit *edit, xmlNode *node, const char *markup)
+gmemXMLEditReplace(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup)
 {
-    gmemXMLSpan *span = gmemXMLEditSpan(edit, node);
-
-    if (span != NULL)
-        gmemXMLEditAdd(edit, span->start, span->end - span->start, markup, NULL);
-}
-
-char *
-gmemXMLIndent(const gmemXML *xml, const xmlNode *node)
-{
-    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
-    const char *start;
-
-    if (span == NULL || span->close <= span->tagEnd)
-        return g_strdup("");
-    start = xml->text + span->tagEnd + 1;
-    return g_strndup(start, strspn(start, GMEM_XML_SPACE));
-}
-
-/* The tree does not know: whether blank text becomes nodes is a setting of the thread, which
- * libvirt changes. */
-bool
-gmemXMLEndsInSpace(const gmemXML *xml, const xmlNode *node)
-{
-    const gmemXMLSpan *span = gmemXMLGetSpan(xml, node);
-
-    return span != NULL && span->close > span->tagEnd &&
-           gmemXMLSkipSpaceBack(xml, span->close, span->tagEnd) < span->close;
+    gmemXMLEditAdd(edit, node->start, (size_t)(node->end - node->start), markup);
 }
 
 bool
-gmemXMLEditRemoved(const gmemXMLEdit *edit, const xmlNode *node)
+gmemXMLEditRemoved(const gmemXMLNode *node)
 {
-    const gmemXMLSpan *span = gmemXMLGetSpan(edit->xml, node);
-
-    return span != NULL && span->removed;
+    return (node->changed & GMEM_XML_REMOVED) != 0;
 }
 
 bool
-gmemXMLEditEmptied(const gmemXMLEdit *edit, const xmlNode *node)
+gmemXMLEditEmptied(const gmemXMLNode *node)
 {
-    const xmlAttr *attr;
-    const xmlNode *child;
+    const char *close = gmemXMLCloseTag(node);
+    const char *p = gmemXMLSkipSpace(gmemXMLContentStart(node));
+    const gmemXMLNode *child = node->children;
+    gmemXMLAttr attr = {0};
+    guint32 attributes = 0;
 
-    for (attr = node->properties; attr != NULL; attr = attr->next) {
-        if (attr->_private != edit)
-            return false;
-    }
-    for (child = node->children; child != NULL; child = child->next) {
-        if (child->type == XML_TEXT_NODE
-                ? !xmlIsBlankNode(child)
-                : (child->type != XML_ELEMENT_NODE || !gmemXMLEditRemoved(edit, child)))
-            return false;
-    }
-    return true;
+    while (gmemXMLNextAttribute(node, &attr))
+        attributes++;
+    if (attributes > (node->changed & ~GMEM_XML_REMOVED))
+        return false;
+    for (; child != NULL && p == child->start && gmemXMLEditRemoved(child); child = child->next)
+        p = gmemXMLSkipSpace(child->end);
+    return p >= close;
 }
 
 static int
@@ -597,8 +995,8 @@ gmemXMLCompareChanges(const void *left, const void *right)
     const gmemXMLChange *a = left;
     const gmemXMLChange *b = right;
 
-    if (a->offset != b->offset)
-        return a->offset < b->offset ? -1 : 1;
+    if (a->at != b->at)
+        return a->at < b->at ? -1 : 1;
     /* What goes in behind one element stands in front of what is cut out behind it. */
     if ((a->length == 0) != (b->length == 0))
         return a->length == 0 ? -1 : 1;
@@ -606,31 +1004,24 @@ gmemXMLCompareChanges(const void *left, const void *right)
 }
 
 char *
-gmemXMLEditApply(gmemXMLEdit *edit, GError **error)
+gmemXMLEditApply(gmemXMLEdit *edit)
 {
-    const gmemXML *xml = edit->xml;
-    size_t position = 0;
-    GString *text;
+    const char *position = edit->xml->text;
+    GString *text = g_string_new(NULL);
     guint i;
 
-    if (edit->failed) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
-                     _("an element to be changed has no place in the XML's text"));
-        return NULL;
-    }
     g_array_sort(edit->changes, gmemXMLCompareChanges);
-    text = g_string_sized_new(xml->length + 1024);
     for (i = 0; i < edit->changes->len; i++) {
         const gmemXMLChange *change = &g_array_index(edit->changes, gmemXMLChange, i);
 
         /* Inside something that goes as a whole. */
-        if (change->offset < position)
+        if (change->at < position)
             continue;
-        g_string_append_len(text, xml->text + position, (gssize)(change->offset - position));
+        g_string_append_len(text, position, change->at - position);
         if (change->text != NULL)
             g_string_append(text, change->text);
-        position = change->offset + change->length;
+        position = change->at + change->length;
     }
-    g_string_append_len(text, xml->text + position, (gssize)(xml->length - position));
+    g_string_append(text, position);
     return g_string_free(text, FALSE);
 }

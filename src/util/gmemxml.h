@@ -1,46 +1,72 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemxml.h: XML that libxml2 understands and that is changed as text.
+/* gmemxml.h: XML that is read, and changed as text.
  *
- * libxml2 parses, with the options libvirt parses with, and tells where in the text each element
- * stands. Changes are cuts and insertions in that text: what nobody asked to change (metadata,
- * comments, prefixes, quotes, white space) keeps its bytes, whoever wrote it, and in what style. */
+ * A document is read once, and every element knows where in the text it stands. Changes are cuts and
+ * insertions in that text: what nobody asked to change (metadata, comments, prefixes, quotes, white
+ * space) keeps its bytes, whoever wrote it, and in what style. */
 #pragma once
 
 #include <glib.h>
-#include <libxml/tree.h>
 #include <stdbool.h>
 
 typedef struct gmemXML gmemXML;
+typedef struct gmemXMLNode gmemXMLNode;
+
+/* A declaration of a namespace. */
+typedef struct gmemXMLNs gmemXMLNs;
 
 void gmemXMLFree(gmemXML *xml);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemXML, gmemXMLFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)
+
+/* An element, and where it stands in the text. */
+struct gmemXMLNode {
+    gmemXMLNode *parent;
+    gmemXMLNode *children; /* the first one */
+    gmemXMLNode *next;     /* the next child of @parent */
+    gmemXMLNs *ns;         /* NULL: in no namespace */
+    const char *start;     /* the start tag's "<" */
+    const char *tagEnd;    /* the start tag's ">" or "/>" */
+    const char *end;       /* behind the element */
+    guint32 nameLength;    /* of the name as written, prefix included */
+    guint32 changed;       /* gmemXMLEdit's: see there */
+};
 
 /**
  * gmemXMLParse:
  * @text: a document, NUL-terminated
+ * @error: VIR_ERR_XML_DETAIL where it is not well formed; VIR_ERR_XML_ERROR where it has a document
+ *         type declaration, by which its text can mean anything, or is in an encoding that is not a
+ *         superset of ASCII, or not known to be one
  *
- * Parses as libvirt does (xmlCtxtReadDoc; no network, entities not replaced), printing nothing. A
- * document in a declared encoding that libxml2 converts is taken over into UTF-8 first.
+ * Time and memory are linear in the text, whatever its shape, and nothing limits how deep elements
+ * nest.
  *
- * Returns NULL where the document is not well formed: libvirt, calling the same parser with the
- * same options, says the same.
+ * What libxml2 (and so libvirt) takes, this takes, and understands alike. Not the other way round:
+ * characters in names, an attribute that occurs twice and the like are left to libvirt to refuse.
  */
-gmemXML *gmemXMLParse(const char *text);
+gmemXML *gmemXMLParse(const char *text, GError **error);
+
+/* gmemXMLMalformed: @text so changed that no XML parser takes it: libvirt, given that, refuses it in
+ * the words that it has for @text, or, were @text well formed after all, in others. Free with
+ * g_free(). */
+char *gmemXMLMalformed(const char *text);
 
 /* gmemXMLRoot: the root element; never NULL. */
-xmlNode *gmemXMLRoot(const gmemXML *xml);
+gmemXMLNode *gmemXMLRoot(const gmemXML *xml);
 
-/* gmemXMLHasDTD: whether there is a document type declaration: only then are there entities. */
-bool gmemXMLHasDTD(const gmemXML *xml);
+/* gmemXMLText: the text that the elements stand in. */
+const char *gmemXMLText(const gmemXML *xml);
 
 /* gmemXMLIs: whether @node is an element called @name in no namespace: what libvirt's XPath
  * expressions match. */
-bool gmemXMLIs(const xmlNode *node, const char *name);
+bool gmemXMLIs(const gmemXMLNode *node, const char *name);
 
 /* gmemXMLIsNs: whether @node is an element called @name in the namespace @href, whatever its
  * prefix. */
-bool gmemXMLIsNs(const xmlNode *node, const char *href, const char *name);
+bool gmemXMLIsNs(const gmemXMLNode *node, const char *href, const char *name);
+
+/* gmemXMLIsAnyNs: whether @node is called @name, in whatever namespace. */
+bool gmemXMLIsAnyNs(const gmemXMLNode *node, const char *name);
 
 /**
  * gmemXMLFind:
@@ -50,25 +76,51 @@ bool gmemXMLIsNs(const xmlNode *node, const char *href, const char *name);
  * Returns all elements that @path leads to, in document order; NULL-terminated, to be freed with
  * g_free(); the elements stay the document's.
  */
-xmlNode **gmemXMLFind(xmlNode *root, const char *path);
+gmemXMLNode **gmemXMLFind(gmemXMLNode *root, const char *path);
 
 /* gmemXMLFindFirst: the first of them, or NULL. */
-xmlNode *gmemXMLFindFirst(xmlNode *root, const char *path);
+gmemXMLNode *gmemXMLFindFirst(gmemXMLNode *root, const char *path);
 
-/* gmemXMLAttribute: the value of attribute @name (no namespace) with entities replaced, NULL where
+/* An attribute as it is written. None of it is terminated. */
+typedef struct {
+    const char *name;
+    size_t nameLength;
+    const char *value; /* without quotes, references not replaced */
+    size_t valueLength;
+    const char *end; /* behind the closing quote */
+} gmemXMLAttr;
+
+/* gmemXMLNextAttribute: writes the attribute of @node that follows @attr, whose @name is NULL for
+ * the first one, to @attr. Declarations of namespaces are left out. Returns false at the end. */
+bool gmemXMLNextAttribute(const gmemXMLNode *node, gmemXMLAttr *attr);
+
+/* gmemXMLAttribute: the value of attribute @name (no namespace) with references replaced, NULL where
  * it (or @node) is not there. Free with g_free(). */
-char *gmemXMLAttribute(xmlNode *node, const char *name);
+char *gmemXMLAttribute(const gmemXMLNode *node, const char *name);
 
 /* gmemXMLContent: all text in @node, with white space around it removed. Free with g_free(). */
-char *gmemXMLContent(xmlNode *node);
+char *gmemXMLContent(const gmemXMLNode *node);
+
+/* gmemXMLIsEmpty: whether there is nothing in @node but white space, comments and processing
+ * instructions. */
+bool gmemXMLIsEmpty(const gmemXMLNode *node);
+
+/* gmemXMLName: the name of @node without its prefix. Free with g_free(). */
+char *gmemXMLName(const gmemXMLNode *node);
+
+/* gmemXMLPrefix: the prefix of @node's name, NULL where it has none. Free with g_free(). */
+char *gmemXMLPrefix(const gmemXMLNode *node);
 
 /* gmemXMLEscape: @text with what cannot stand in text or attribute values escaped as libvirt
  * does. Free with g_free(). */
 char *gmemXMLEscape(const char *text);
 
-/* gmemXMLSlice: the text of @node, from its start tag to its end tag; NULL where it has no place in
- * the text (it came out of an entity). Free with g_free(). */
-char *gmemXMLSlice(const gmemXML *xml, const xmlNode *node);
+/* gmemXMLSlice: the text of @node, from its start tag to its end tag. Free with g_free(). */
+char *gmemXMLSlice(const gmemXMLNode *node);
+
+/* gmemXMLNsUses: how many elements and attributes use @ns, and the element that declares it. */
+size_t gmemXMLNsUses(const gmemXMLNs *ns);
+const gmemXMLNode *gmemXMLNsNode(const gmemXMLNs *ns);
 
 /* Changes to a document's text; they are made together, by gmemXMLEditApply(). */
 typedef struct gmemXMLEdit gmemXMLEdit;
@@ -79,38 +131,34 @@ void gmemXMLEditFree(gmemXMLEdit *edit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemXMLEdit, gmemXMLEditFree)
 
 /* gmemXMLEditRemove: takes @node out, and the white space in front of it. */
-void gmemXMLEditRemove(gmemXMLEdit *edit, xmlNode *node);
+void gmemXMLEditRemove(gmemXMLEdit *edit, gmemXMLNode *node);
 
 /* gmemXMLEditSetAttribute: @name is the name as written, prefix included; @value NULL removes. */
-void gmemXMLEditSetAttribute(gmemXMLEdit *edit, xmlNode *node, const char *name, const char *value);
+void gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name,
+                             const char *value);
 
 /* gmemXMLEditPrepend, -Append, -InsertAfter: @markup goes directly behind @node's start tag, in
  * front of its end tag (in front of the white space there, too), and behind @node. */
-void gmemXMLEditPrepend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
-void gmemXMLEditAppend(gmemXMLEdit *edit, xmlNode *node, const char *markup);
-void gmemXMLEditInsertAfter(gmemXMLEdit *edit, xmlNode *node, const char *markup);
+void gmemXMLEditPrepend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
+void gmemXMLEditAppend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
+void gmemXMLEditInsertAfter(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 
 /* gmemXMLEditReplace: @markup stands in place of @node. */
-void gmemXMLEditReplace(gmemXMLEdit *edit, xmlNode *node, const char *markup);
+void gmemXMLEditReplace(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 
 /* gmemXMLIndent: the white space directly behind @node's start tag: what stands in front of each of its
  * children in a document that was formatted. Free with g_free(). */
-char *gmemXMLIndent(const gmemXML *xml, const xmlNode *node);
+char *gmemXMLIndent(const gmemXMLNode *node);
 
 /* gmemXMLEndsInSpace: whether white space stands in front of @node's end tag. */
-bool gmemXMLEndsInSpace(const gmemXML *xml, const xmlNode *node);
+bool gmemXMLEndsInSpace(const gmemXMLNode *node);
 
 /* gmemXMLEditRemoved: whether @node itself was taken out. */
-bool gmemXMLEditRemoved(const gmemXMLEdit *edit, const xmlNode *node);
+bool gmemXMLEditRemoved(const gmemXMLNode *node);
 
 /* gmemXMLEditEmptied: whether, after the removals so far, @node has neither attributes nor content
  * (white space apart). */
-bool gmemXMLEditEmptied(const gmemXMLEdit *edit, const xmlNode *node);
+bool gmemXMLEditEmptied(const gmemXMLNode *node);
 
-/**
- * gmemXMLEditApply:
- * @error: VIR_ERR_INTERNAL_ERROR where an element to be changed has no place in the text
- *
- * Returns the changed text, to be freed with g_free().
- */
-char *gmemXMLEditApply(gmemXMLEdit *edit, GError **error);
+/* gmemXMLEditApply: the changed text, to be freed with g_free(). */
+char *gmemXMLEditApply(gmemXMLEdit *edit);

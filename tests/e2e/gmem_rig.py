@@ -48,6 +48,7 @@ HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # a page's KiB, what o
 # What libvirt's virerror.h calls VIR_ERR_…: python3-libvirt may be absent where only a skip is due.
 ERR_CONFIG_UNSUPPORTED = 67
 ERR_XML_ERROR = 27
+ERR_XML_DETAIL = 35
 ERR_XML_INVALID_SCHEMA = 92
 
 # Nothing here measures time; this only says when to give up, on the slowest machine; an emulated one

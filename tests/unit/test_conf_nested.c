@@ -178,6 +178,7 @@ testSame(void)
     static const char *const texts[] = {
         "",
         "nonsense",
+        "<domainsnapshot>",
         "<private/>",
         "<domainsnapshot/>",
         "<domainsnapshot><private/></domainsnapshot>",
@@ -191,10 +192,9 @@ testSame(void)
         "</domain ></domainsnapshot>",
         "<domainbackup><domain><memoryBacking><private/></memoryBacking></domain></domainbackup>",
         "<network><name><private/></name></network>",
-        "<domainsnapshot><domain><memoryBacking><private/></memoryBacking></domain>",
         /* an entity that nobody needs */
         "<!DOCTYPE domainsnapshot [<!ENTITY e 'x'>]><domainsnapshot><name>&e;</name><domain>"
-        "<launchSecurity type='sev'/></domain></domainsnapshot>",
+        "</domain></domainsnapshot>",
     };
     g_autofree char *plain = testDocument("domainsnapshot", QEMU_NS, "", "");
     size_t i;
@@ -284,34 +284,55 @@ testForged(void)
     }
 }
 
+/* Deeper than libxml2 goes: a domain with metadata that libvirt takes, inside of a snapshot. */
 static void
-testEntities(void)
+testDeep(void)
 {
-    const char *needed = "<!DOCTYPE domainsnapshot [<!ENTITY t 'x'>]><domainsnapshot>"
-                         "<domain type='kvm'><title>&t;</title><memoryBacking><private/>"
-                         "</memoryBacking></domain></domainsnapshot>";
-    const char *domain = "<!DOCTYPE domainsnapshot [<!ENTITY d \"<domain type='kvm'><memoryBacking>"
-                         "<private/></memoryBacking></domain>\">]><domainsnapshot>&d;"
-                         "</domainsnapshot>";
-    const char *outside = "<!DOCTYPE domainsnapshot [<!ENTITY t 'x'>]><domainsnapshot>"
-                          "<name>&t;</name><domain type='kvm'><memoryBacking><private/>"
-                          "</memoryBacking><os><type arch='x86_64'>hvm</type></os></domain>"
-                          "</domainsnapshot>";
-    g_autoptr(GError) error = NULL;
+    GString *metadata = g_string_new("<metadata><x:x xmlns:x='urn:x'>");
+    g_autofree char *text = NULL;
     g_autofree char *lowered = NULL;
-    g_autofree char *same = NULL;
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    size_t i;
 
-    g_assert_null(gmemNestedLower(needed, false, NULL, &error));
-    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
-    g_assert_cmpstr(error->message, ==,
-                    "entities cannot be used in the <domain> of a "
-                    "<domainsnapshot>");
-    /* libvirt does not look for a domain in an entity either */
-    same = testLower(domain, NULL);
-    g_assert_cmpstr(same, ==, domain);
-    lowered = testLower(outside, NULL);
-    g_assert_nonnull(strstr(lowered, "<name>&t;</name>"));
-    testUtilAssert(lowered, "domain/qemu:commandline/qemu:arg[1]/@value", OPTION);
+    for (i = 0; i < 254; i++)
+        g_string_append(metadata, "<n>");
+    for (i = 0; i < 254; i++)
+        g_string_append(metadata, "</n>");
+    g_string_append(metadata, "</x:x></metadata>");
+    text = g_strdup_printf("<domainsnapshot><domain type='kvm'>%s<memoryBacking><private/>"
+                           "</memoryBacking></domain></domainsnapshot>",
+                           metadata->str);
+    lowered = testLower(text, &plan);
+    g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
+    g_clear_pointer(&plan, gmemPlanFree);
+    g_assert_null(strstr(lowered, "<private/>"));
+    raised = testRaise(lowered, &plan);
+    g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
+    g_assert_nonnull(strstr(raised, "<private/>"));
+    g_assert_null(strstr(raised, OPTION));
+    g_string_free(metadata, TRUE);
+}
+
+static void
+testDeclared(void)
+{
+    static const char *const texts[] = {
+        "<!DOCTYPE domainsnapshot [<!ENTITY t 'x'>]><domainsnapshot><domain type='kvm'><title>&t;"
+        "</title><memoryBacking><private/></memoryBacking></domain></domainsnapshot>",
+        "<!DOCTYPE domainsnapshot [<!ENTITY d \"<domain type='kvm'><memoryBacking><private/>"
+        "</memoryBacking></domain>\">]><domainsnapshot>&d;</domainsnapshot>",
+        "<!DOCTYPE domainsnapshot><domainsnapshot><domain type='kvm'><memoryBacking><private/>"
+        "</memoryBacking></domain></domainsnapshot>",
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(gmemNestedLower(texts[i], false, NULL, &error));
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    }
 }
 
 /* Each domain is its own; the plan is the first one's. */
@@ -374,7 +395,8 @@ main(int argc, char **argv)
     g_test_add_func("/nested/namespaces", testNamespaces);
     g_test_add_func("/nested/namespace-of-its-own", testNamespaceOfItsOwn);
     g_test_add_func("/nested/forged", testForged);
-    g_test_add_func("/nested/entities", testEntities);
+    g_test_add_func("/nested/declared", testDeclared);
+    g_test_add_func("/nested/deep", testDeep);
     g_test_add_func("/nested/one-of-two", testOneOfTwo);
     g_test_add_func("/nested/rules", testRules);
     return g_test_run();
