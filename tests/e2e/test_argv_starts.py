@@ -34,6 +34,7 @@ VHOST_SOCKET = '/run/vhost.sock'
 FILES = {
     'nvdimm.img': 128 * gmem_rig.MIB,
     'pmem.img': 128 * gmem_rig.MIB,
+    'kvmfr0': 4 * gmem_rig.MIB,
     'code.fd': gmem_rig.MIB,
     'vars.fd': 128 * gmem_rig.KIB,
 }
@@ -125,7 +126,7 @@ class Emulator:
                 file.write(os.urandom(32))
             return re.sub(r'"[^"]*/master-key\.aes"', json.dumps(path), word)
         for name, size in FILES.items():
-            if '"/run/%s"' % name in word:
+            if re.search('["\']/run/%s["\']' % name, word):
                 return word.replace('/run/' + name, self._path(name, size))
         if '"/run/huge/' in word:
             self.huge += json.loads(word)['size']
@@ -135,6 +136,7 @@ class Emulator:
         if '"hugetlb":true' in word:
             self.huge += json.loads(word)['size']
             os.makedirs(self._path('huge'), exist_ok=True)
+        word = word.replace('"/dev/shm/', '"%s/' % self.directory)
         word = re.sub(r'"[^"]*/lib/qemu/ram/[^"]*/', '"%s/' % self.directory, word)
         if word.endswith(',path=' + VHOST_SOCKET):
             path = self._path('vhost.sock')
@@ -198,7 +200,8 @@ class Emulator:
         """RAM backends on the command line: id → bytes."""
         result = {}
         for word in self.argv:
-            if word.startswith('{"qom-type":"memory-backend-') and '.img"' not in word:
+            if word.startswith('{"qom-type":"memory-backend-') and not re.search(
+                    r'\.img"|"shmmem-', word):
                 properties = json.loads(word)
                 result[properties['id']] = properties['size']
             found = re.match(r'memory-backend-memfd,id=([^,]+),size=(\d+)M', word)
@@ -307,8 +310,8 @@ def collect():
 
     @suite.test('there are command lines of both modes')
     def _(check):
-        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 23, 'the number')
-        check.equal(sum(name.startswith('shim-convertible-') for name in names), 29, 'the number')
+        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 24, 'the number')
+        check.equal(sum(name.startswith('shim-convertible-') for name in names), 30, 'the number')
 
     for name in names:
         if name.startswith('shim-fully-shared-'):

@@ -29,7 +29,7 @@ PAIRS = 100
 def properties_of(value, implied):
     """The properties of an option's value in either notation; sizes as numbers, booleans as such."""
     if value.startswith('{'):
-        return json.loads(value)
+        return json.loads(value.replace("'", '"') if value.startswith("{'") else value)
     first, *rest = value.split(',')
     result = {implied: first}
     for part in rest:
@@ -82,7 +82,7 @@ class Args:
     @property
     def files(self):
         return [device['memdev'] for device in self.devices
-                if device['driver'] in ('nvdimm', 'virtio-pmem-pci')]
+                if device['driver'] in ('nvdimm', 'virtio-pmem-pci', 'ivshmem-plain')]
 
 
 # What is seen on a command line, and the shapes that have it; the others must not.
@@ -92,6 +92,7 @@ FEATURES = {
     'pc-dimm': ('dimm', 'dimms', 'huge-dimm', 'user-dimm', 'mixed'),
     'nvdimm': ('nvdimm', 'mixed'),
     'virtio-pmem-pci': ('virtio-pmem',),
+    'ivshmem-plain': ('shmem',),
     'threads': ('immediate', 'huge-immediate', 'mixed'),
     'above 4 GiB': ('above-4g',),
     'eight cells': ('eight-cells',),
@@ -112,7 +113,8 @@ def features(stock):
     ram = [stock.backends[name][1] for name in stock.ram]
     drivers = [device['driver'] for device in stock.devices]
     paths = [backend.get('mem-path', '') for backend in ram]
-    found = {name for name in ('pc-dimm', 'nvdimm', 'virtio-pmem-pci') if name in drivers}
+    found = {name for name in ('pc-dimm', 'nvdimm', 'virtio-pmem-pci', 'ivshmem-plain')
+             if name in drivers}
     for name, present in (
             ('host nodes', any('host-nodes' in backend for backend in ram)),
             ('huge pages', any('/huge/' in path for path in paths) or
@@ -227,7 +229,7 @@ def check_result(stock, ours, row, mode):
     assert len(ours.values(OPTION)) == (0 if added or LAUNCHES.get(row) == mode else 1)
     for word in ours.words:
         if word.startswith('{'):
-            json.loads(word)
+            properties_of(word, None)
 
 
 def unwanted_prealloc(stock):

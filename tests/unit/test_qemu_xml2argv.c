@@ -73,6 +73,7 @@ static const struct {
     {"virtio-pmem", BOTH, false},
     {"user-dimm", BOTH, false},    /* by the user's own arguments */
     {"user-machine", BOTH, false}, /* a second -machine */
+    {"shmem", BOTH, false},        /* libvirt's, and Looking Glass in QEMU's dialect of JSON */
     {"vhost-user", BOTH, false},
     {"pflash", BOTH, false},
     {"bios", BOTH, false},
