@@ -300,6 +300,7 @@ def no_kvm(t):
 
 
 # As a daemon dumps a running domain.
+CHANNEL = '/var/lib/libvirt/qemu/channel/target/domain-3-x/org.qemu.guest_agent.0'
 LIVE = '''
     <interface type='network'>
       <mac address='52:54:00:12:34:56'/>
@@ -314,14 +315,14 @@ LIVE = '''
       <alias name='serial0'/>
     </serial>
     <channel type='unix'>
-      <source mode='bind' path='/var/lib/libvirt/qemu/channel/target/domain-3-x/org.qemu.guest_agent.0'/>
+      <source mode='bind' path='%s'/>
       <target type='virtio' name='org.qemu.guest_agent.0' state='disconnected'/>
       <alias name='channel0'/>
     </channel>
     <graphics type='vnc' port='5901' autoport='yes'>
       <listen type='network' address='192.168.122.1' network='default'/>
     </graphics>
-'''
+''' % CHANNEL
 LABELS = '''
   <resource><partition>/machine</partition></resource>
   <metadata><x:y xmlns:x='http://x/'><seclabel model='apparmor'/></x:y></metadata>
@@ -356,7 +357,7 @@ def live_dump(t):
         t.equal(said, [
             "the id '3' of a running domain",
             "the interface in network 'default'",
-            "the path '/var/lib/libvirt/qemu/channel/target/domain-3-x/org.qemu.guest_agent.0' of a channel",
+            "the path '%s' of a channel" % CHANNEL,
             "listening in network 'default'",
             "the security label of 'apparmor'",
         ], 'what is left out')
