@@ -141,7 +141,14 @@ def processes_of(kind, foreign):
             probes = seen(rig)
             hooks = [p for p in probes if 'hooks' in p[1]]
             probes = [p for p in probes if 'emulator' in p[1]]
-            clean(check, probes, "libvirt's probe of the emulator", inherited)
+            # Our own finds out whether the shim gets into the emulator.
+            own = [p for p in probes if 'none,accel=tcg:kvm' in p[1]]
+            for found, argv, maps in own:
+                check.equal(found, ':'.join(filter(None, [inherited, SHIM])), 'LD_PRELOAD of ' + argv)
+                check.lacks(maps, 'libvirt-gmem.so', 'maps of ' + argv)
+            check.true(own, 'no probe of ours was seen')
+            clean(check, [p for p in probes if p not in own], "libvirt's probe of the emulator",
+                  inherited)
             check.true(any('-qmp' in argv or '-help' in argv for _, argv, _ in probes),
                        'no probe was seen')
 
