@@ -7,13 +7,13 @@
 #include "gmemnative.h"
 #include "gmemprocess.h"
 
-#define CARRIER                                                                                    \
-    "'{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}'"
+#define CARRIER "'{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}'"
 #define BACKEND                                                                                    \
-    "-object '{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"             \
+    "-object '{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"            \
     "\"size\":67108864}'"
 #define MACHINE "-machine q35,accel=kvm,memory-backend=pc.ram"
-#define CONFIG "version=1,mode=fully-shared,backends=1,ram=67108864"
+#define CONFIG                                                                                     \
+    "version=1,mode=fully-shared,backends=1,ram=67108864,argv=483ac13100a9ae46:2c0c9d15e21d7f8e"
 
 static const gmemQEMUCaps stockQEMU = {
     .emulator = (char *)"/usr/bin/qemu-system-x86_64",
@@ -38,10 +38,10 @@ static void
 testBuild(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *got = gmemNativeBuild(
-        "LC_ALL=C A='it'\\''s' /bin/qemu -name 'guest=a b' " MACHINE " " BACKEND
-        " -x-libvirt-gmem " CARRIER " -append \"kept as it is\" ''",
-        &stockQEMU, "/lib/qemu-gmem.so", &error);
+    g_autofree char *got =
+        gmemNativeBuild("LC_ALL=C A='it'\\''s' /bin/qemu -name 'guest=a b' " MACHINE " " BACKEND
+                        " -x-libvirt-gmem " CARRIER " -append \"kept as it is\" ''",
+                        &stockQEMU, "/lib/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -54,10 +54,9 @@ static void
 testBuildPreload(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *got =
-        gmemNativeBuild("LD_PRELOAD=/lib/asan.so B=1 /bin/qemu " MACHINE " " BACKEND
-                        " -x-libvirt-gmem " CARRIER,
-                        &stockQEMU, "/a b/qemu-gmem.so", &error);
+    g_autofree char *got = gmemNativeBuild("LD_PRELOAD=/lib/asan.so B=1 /bin/qemu " MACHINE
+                                           " " BACKEND " -x-libvirt-gmem " CARRIER,
+                                           &stockQEMU, "/a b/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -69,10 +68,9 @@ static void
 testBuildLines(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *got =
-        gmemNativeBuild("LC_ALL=C \\\n/bin/qemu \\\n" MACHINE " \\\n" BACKEND
-                        " \\\n-x-libvirt-gmem " CARRIER,
-                        &stockQEMU, "/lib/qemu-gmem.so", &error);
+    g_autofree char *got = gmemNativeBuild("LC_ALL=C \\\n/bin/qemu \\\n" MACHINE " \\\n" BACKEND
+                                           " \\\n-x-libvirt-gmem " CARRIER,
+                                           &stockQEMU, "/lib/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -111,7 +109,8 @@ testWithoutPreload(void)
          "A=1 B='c d' /bin/qemu -name 'a b'"},
         {"A=1 LD_PRELOAD=libvirt-gmem.so:/lib/asan.so /bin/qemu",
          "A=1 LD_PRELOAD=/lib/asan.so /bin/qemu"},
-        {"LD_PRELOAD='/lib/asan.so /x/libvirt-gmem.so' /bin/qemu", "LD_PRELOAD=/lib/asan.so /bin/qemu"},
+        {"LD_PRELOAD='/lib/asan.so /x/libvirt-gmem.so' /bin/qemu",
+         "LD_PRELOAD=/lib/asan.so /bin/qemu"},
         {"LD_PRELOAD='/a b.so:/x/libvirt-gmem.so' /bin/qemu", "LD_PRELOAD='/a b.so' /bin/qemu"},
     };
 
