@@ -1475,6 +1475,44 @@ testManyCells(void)
     g_assert_cmpuint(g_strv_length(command->argv), ==, argv->len - 1);
 }
 
+/* As many backends and devices that use them as @n says, behind a domain's own. */
+static char **
+manyWords(size_t n)
+{
+    static const char *const head[] = {HEAD, OPTION, SHARED};
+    char **argv = g_new0(char *, G_N_ELEMENTS(head) + 4 * n + 1);
+    size_t words = 0, i;
+
+    for (i = 0; i < G_N_ELEMENTS(head); i++)
+        argv[words++] = g_strdup(head[i]);
+    for (i = 0; i < n; i++) {
+        argv[words++] = g_strdup("-object");
+        argv[words++] = g_strdup_printf("memory-backend-ram,id=m%zu,size=1M", i);
+        argv[words++] = g_strdup("-device");
+        argv[words++] = g_strdup_printf("{'driver':'ivshmem-plain','memdev':'m%zu'}", i);
+    }
+    return argv;
+}
+
+/* There is a bound, and up to it no time that matters. */
+static void
+testManyBackends(void)
+{
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
+    g_auto(GStrv) most = manyWords(1023);
+    g_auto(GStrv) more = manyWords(100000);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemCommand) command = NULL;
+    gint64 start = g_get_monotonic_time();
+
+    command = gmemCommandBuild(most, &caps, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(command->nbackends, ==, 1);
+    g_assert_null(gmemCommandBuild(more, &caps, &error));
+    g_assert_cmpstr(error->message, ==, "QEMU's command line has more than 1024 memory backends");
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 10 * G_USEC_PER_SEC);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1496,6 +1534,7 @@ main(int argc, char **argv)
     g_test_add_func("/command/concerns", testConcerns);
     g_test_add_func("/command/nodesets", testNodesets);
     g_test_add_func("/command/many-cells", testManyCells);
+    g_test_add_func("/command/many-backends", testManyBackends);
     g_test_add_func("/command/start-private", testStartPrivate);
     return g_test_run();
 }
