@@ -9,6 +9,7 @@
 
 #include <glib.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gmemconnection.h"
 #include "gmemerror.h"
@@ -20,6 +21,7 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemstart.h"
+#include "gmemxml.h"
 
 int
 gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan)
@@ -64,7 +66,7 @@ gmemDriverWarn(virConnectPtr conn, const gmemPlan *plan)
 
     if (gmemStartCheck(conn, plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
-                        plan->name != NULL ? plan->name : "", error->message);
+                plan->name != NULL ? plan->name : "", error->message);
 }
 
 int
@@ -82,6 +84,14 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
     }
     gmemConnectionReport(conn, error);
     return -1;
+}
+
+int
+gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan)
+{
+    if (plan != NULL)
+        plan->cellNodesetsDiffer = false;
+    return gmemDriverCheckPlan(conn, plan);
 }
 
 int
@@ -171,11 +181,116 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
     return -1;
 }
 
+static int
+gmemDriverCheckImage(virDomainPtr domain, const gmemPlan *now, GError **error)
+{
+    g_autoptr(gmemPlan) saved = NULL;
+    g_autofree char *raised = NULL;
+    char *xml = NULL;
+
+    if (virDomainHasManagedSaveImage(domain, 0) == 1)
+        xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0);
+    virResetLastError();
+    if (xml == NULL) /* nothing that libvirt could start from */
+        return 0;
+    raised = gmemNestedRaise(xml, &saved, error);
+    free(xml);
+    if (raised == NULL)
+        return -1;
+    if (gmemDriverSameMode(saved, now))
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("domain '%s' has a managed save image of a guest with %s, and cannot be "
+                          "defined with %s until 'virsh managedsave-remove' has removed the image"),
+                        virDomainGetName(domain), gmemDriverModeElement(saved),
+                        gmemDriverModeElement(now));
+}
+
+int
+gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
+{
+    GError *error = NULL;
+
+    if (gmemDriverCheckImage(domain, now, &error) == 0)
+        return 0;
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+/* As libvirt compares them: digits count, dashes and spaces do not. */
+static bool
+gmemDriverSameUUID(const char *left, const char *right)
+{
+    static const char ignored[] = "- \t\r\n";
+
+    do {
+        left += strspn(left, ignored);
+        right += strspn(right, ignored);
+        if (g_ascii_tolower(*left) != g_ascii_tolower(*right))
+            return false;
+    } while (*left++ != '\0' && *right++ != '\0');
+    return true;
+}
+
+int
+gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *now)
+{
+    g_autoptr(gmemXML) doc = NULL;
+    g_autofree char *uuid = NULL;
+    virDomainPtr *domains = NULL;
+    GError *error = NULL;
+    gmemXMLNode *node = NULL;
+    int n, i;
+
+    if (xml == NULL || !gmemConnectionIsOurs(conn))
+        return 0;
+    n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE);
+    virResetLastError();
+    doc = n > 0 ? gmemXMLParse(xml, NULL) : NULL;
+    node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
+    uuid = node != NULL ? gmemXMLContent(node) : NULL;
+    for (i = 0; i < n; i++) {
+        char other[VIR_UUID_STRING_BUFLEN];
+
+        if (uuid != NULL && error == NULL && virDomainGetUUIDString(domains[i], other) == 0 &&
+            gmemDriverSameUUID(uuid, other))
+            gmemDriverCheckImage(domains[i], now, &error);
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    if (error == NULL)
+        return 0;
+    gmemConnectionReport(conn, error);
+    return -1;
+}
+
+int
+gmemDriverCheckManaged(virDomainPtr domain)
+{
+    g_autoptr(gmemPlan) running = NULL;
+    g_autoptr(gmemPlan) defined = NULL;
+    GError *error = NULL;
+
+    if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
+        gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
+        return -1;
+    if (gmemDriverSameMode(running, defined))
+        return 0;
+    gmemErrorSet(
+        &error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("the guest was started with %s, and the domain is defined with %s now, so a "
+          "managed save could not go on: save the guest to a file ('virsh save'), or define "
+          "the domain as it runs"),
+        gmemDriverModeElement(running), gmemDriverModeElement(defined));
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
 /* What a managed save image has in it goes on as it was, whatever the domain's configuration has
  * become. So it must not have become another mode: a guest on ordinary memory would go on as if it
  * were the private one that the configuration shows. */
 static int
-gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
+gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *then)
 {
     g_autoptr(gmemPlan) now = NULL;
     GError *error = NULL;
@@ -183,7 +298,7 @@ gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
     if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &now) < 0)
         return -1;
     if (gmemDriverSameMode(then, now))
-        return gmemDriverCheckPlan(virDomainGetConnect(domain), then);
+        return gmemDriverCheckSaved(virDomainGetConnect(domain), then);
     gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
                  _("the managed save image is of a guest with %s, and the domain is defined with "
                    "%s now: remove the image, or start without it ('--force-boot')"),
@@ -192,8 +307,9 @@ gmemDriverCheckManagedSave(virDomainPtr domain, const gmemPlan *then)
     return -1;
 }
 
-/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from the
- * image, which is damaged or gone: it starts the domain as defined then; -1 with the error reported. */
+/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
+ * the image, which is damaged or gone: it starts the domain as defined then; -1 with the error
+ * reported. */
 static int
 gmemDriverGetManagedSave(virDomainPtr domain, gmemPlan **plan)
 {
@@ -243,7 +359,9 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
     virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
-        gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) < 0)
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckDefinition(conn, xml, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
     if (domain != NULL && plan != NULL)
@@ -259,7 +377,8 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
     virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
-        gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
+        (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0 ||
+         gmemDriverCheckDefinition(conn, xml, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
     if (domain != NULL && plan != NULL)

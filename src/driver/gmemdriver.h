@@ -33,6 +33,15 @@ char *gmemDriverRaise(virConnectPtr conn, char *xml);
 int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 
 /**
+ * gmemDriverCheckSaved:
+ * @plan: of a guest that is to go on from a save image or snapshot; may be NULL
+ *
+ * gmemDriverCheckPlan(), but for what the guest can do without: the pages it has are not lost for
+ * want of a NUMA policy. The domain's log says that there is none (gmemexec.c).
+ */
+int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
+
+/**
  * gmemDriverGetPlan:
  * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
  * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is nothing,
@@ -62,6 +71,24 @@ int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
  * where it cannot be told.
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
+
+/**
+ * gmemDriverCheckDefinition:
+ * @xml: of a domain, as libvirt will get it; may be NULL
+ * @now: its plan; NULL: an ordinary domain
+ *
+ * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
+ * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with
+ * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode.
+ */
+int gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *now);
+
+/* gmemDriverCheckRedefined: the same for a domain that is there. */
+int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);
+
+/* gmemDriverCheckManaged: whether a managed save of @domain as it runs would be of the mode that it is
+ * defined with. Returns 0, or -1 with the error reported. */
+int gmemDriverCheckManaged(virDomainPtr domain);
 
 /**
  * gmemDriverRefuseOtherMode:

@@ -67,8 +67,13 @@ gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
 
 /* Offline, a definition moves, and nothing starts. */
 static int
-gmemMigrateCheckStart(virConnectPtr conn, const gmemPlan *plan, unsigned long flags)
+gmemMigrateCheckArrival(virConnectPtr conn,
+                        const char *xml,
+                        const gmemPlan *plan,
+                        unsigned long flags)
 {
+    if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 && gmemDriverCheckDefinition(conn, xml, plan) < 0)
+        return -1;
     return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, plan) : 0;
 }
 
@@ -82,17 +87,18 @@ gmemMigrateCheckDestination(virConnectPtr conn,
 
     if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
         return -1;
-    return gmemMigrateCheckStart(conn, plan, flags);
+    return gmemMigrateCheckArrival(conn, xml, plan, flags);
 }
 
 static int
 gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsigned int flags)
 {
+    const char *xml = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML);
     g_autoptr(gmemPlan) plan = NULL;
 
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
         return -1;
-    return gmemMigrateCheckStart(conn, plan, flags);
+    return gmemMigrateCheckArrival(conn, xml, plan, flags);
 }
 
 /* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds

@@ -80,7 +80,7 @@ gmemSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now
 /* Checks before a restore of @file with @now in the place of its own XML (@replaced). Where that
  * stays, what it says decides in the child, too: this is for an error with its proper code. */
 static int
-gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const gmemPlan *now)
+gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
     struct stat status;
@@ -89,7 +89,7 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const 
     if (file == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     if (replaced)
-        return gmemSaveCheckReplaced(conn, file, now) < 0 ? -1 : gmemDriverCheckPlan(conn, now);
+        return gmemSaveCheckReplaced(conn, file, now) < 0 ? -1 : gmemDriverCheckSaved(conn, now);
     if (stat(file, &status) == 0 && S_ISFIFO(status.st_mode))
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
@@ -99,7 +99,7 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, const 
     }
     if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
         return -1;
-    return gmemDriverCheckPlan(conn, then);
+    return gmemDriverCheckSaved(conn, then);
 }
 
 GMEM_INTERPOSED int
@@ -153,7 +153,8 @@ GMEM_INTERPOSED int
 virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainManagedSave, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+        (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
+         gmemDriverCheckManaged(domain) < 0))
         return -1;
     return gmemReal()->virDomainManagedSave(domain, flags);
 }

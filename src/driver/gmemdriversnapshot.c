@@ -119,9 +119,12 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
     return gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml);
 }
 
-/* Whether a revert to the snapshot @xml with @flags lets a guest run, or wait to run. */
+#define GMEM_SNAPSHOT_STARTS                                                                       \
+    (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)
+
+/* Whether the snapshot @xml is of a guest with its memory, which goes on when it is reverted to. */
 static bool
-gmemSnapshotStarts(const char *xml, unsigned int flags)
+gmemSnapshotHasMemory(const char *xml)
 {
     static const char *const off[] = {"shutdown", "shutoff", "crashed", "disk-snapshot"};
     g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, NULL);
@@ -129,8 +132,6 @@ gmemSnapshotStarts(const char *xml, unsigned int flags)
     g_autofree char *state = node != NULL ? gmemXMLContent(node) : NULL;
     size_t i;
 
-    if ((flags & (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)) != 0)
-        return true;
     for (i = 0; i < G_N_ELEMENTS(off); i++) {
         if (g_strcmp0(state, off[i]) == 0)
             return false;
@@ -146,10 +147,14 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     g_autoptr(gmemPlan) then = NULL;
     g_autoptr(gmemPlan) now = NULL;
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
-    bool starts = xml != NULL && gmemSnapshotStarts(xml, flags);
+    bool memory = xml != NULL && gmemSnapshotHasMemory(xml);
 
-    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
+        gmemDriverCheckRedefined(domain, then) < 0)
         return -1;
+    /* A guest that runs is stopped then, and does not go on in another mode. */
+    if (!memory)
+        return (flags & GMEM_SNAPSHOT_STARTS) != 0 ? gmemDriverCheckPlan(conn, then) : 0;
     /* libvirt reverts a running guest in place where its check of ABI stability is content, and
      * that one does not see the mode. */
     if (virDomainIsActive(domain) == 1) {
@@ -157,7 +162,7 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
             return -1;
         return gmemDriverRefuseOtherMode(conn, now, then);
     }
-    return starts ? gmemDriverCheckPlan(conn, then) : 0;
+    return gmemDriverCheckSaved(conn, then);
 }
 
 GMEM_INTERPOSED int

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Calls that save and restore a private domain, and that read and write the XML in save images."""
 
+import os
 import re
 import threading
 
@@ -10,7 +11,7 @@ from gmem_calls import (ELEMENTS, ERR_OPERATION_INVALID, Host, Pair, answer, con
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, Died, EmbedRig, LibvirtError, Skip,
-                      Suite, need_guest_memfd, need_root)
+                      Suite, domain, need_guest_memfd, need_root)
 
 suite = Suite()
 
@@ -253,14 +254,76 @@ def saves(kind):
         check.equal(host.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
         check.equal(host.rig.emulators(), [], 'emulators')
 
+    def restarted(change):
+        """libvirt without its managed save image: what it does then is no business of the image's."""
+        host = pair.ours
+        path = host.rig.outer(host.rig.state_directory + '/save/vm.save')
+
+        def again(move):
+            host.python.close()
+            if kind is DaemonRig:
+                host.rig.stop_daemon()
+            os.rename(*move)
+            if kind is DaemonRig:
+                host.rig.start_daemon()
+            host.python = host.rig.python()
+        again((path, path + '.aside'))
+        change()
+        again((path + '.aside', path))
+
+    def not_defined(check, then, now, xml):
+        """Nor by the same uuid in another spelling."""
+        host = pair.ours
+        message = ("unsupported configuration: domain 'vm' has a managed save image of a guest with "
+                   "%s, and cannot be defined with %s until 'virsh managedsave-remove' has removed the "
+                   'image' % (ELEMENTS[then], ELEMENTS[now]))
+        before = host.python.dumpxml('vm')
+        shouted = re.sub('<uuid>(.*)</uuid>', lambda m: '<uuid> %s </uuid>' % m[1].upper().replace(
+            '-', ''), xml)
+        check.true(shouted != xml, 'the uuid is written as before')
+        for text in (xml, shouted):
+            for method, arguments in (('defineXML', [text]), ('defineXMLFlags', [text, 0])):
+                check.refused(lambda m=method, a=arguments: host.call(None, m, *a),
+                              ERR_CONFIG_UNSUPPORTED, message)
+        check.equal(host.python.dumpxml('vm'), before, 'dumpxml')
+
+    @test('a domain with a managed save is not defined with another mode')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = host.python.dumpxml('vm')
+        for now, made in ((None, plain(xml)), ('convertible', convertible(xml))):
+            not_defined(check, 'fully-shared', now, made)
+        host.python.define(titled(xml, 'as before'))
+        host.python.define(xml)
+
+    @test('a guest that runs in another mode than it is defined with has no managed save')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = domain('two', memory=21 * KIB)
+        host.python.define(xml)
+        host.python.start('two')
+        host.python.define(plain(xml))
+        check.refused(lambda: host.call('two', 'managedSave', 0), ERR_CONFIG_UNSUPPORTED,
+                      'unsupported configuration: the guest was started with <private/>, and the domain '
+                      'is defined with %s now, so a managed save could not go on: save the guest to a '
+                      "file ('virsh save'), or define the domain as it runs" % ELEMENTS[None])
+        check.equal(host.python.state('two'), 'running', 'state')
+        host.python.define(xml)
+        host.call('two', 'managedSave', 0)
+        host.call('two', 'managedSaveRemove', 0)
+        host.python.define(plain(xml))
+        host.python.undefine('two')
+
     @test('start from a managed save: the domain has become another mode')
     def _(check):
         need_guest_memfd()
         host = pair.ours
         xml = host.python.dumpxml('vm')
-        for now, define in ((None, plain), ('convertible', convertible)):
-            host.python.define(define(xml))
-            other_image(check, 'fully-shared', now, virsh=True)
+        restarted(lambda: host.python.define(plain(xml)))
+        other_image(check, 'fully-shared', None, virsh=True)
+        # The way back is open.
         host.python.define(xml)
 
     @test('start from a managed save: it is its XML that counts')
@@ -357,7 +420,9 @@ def saves(kind):
         host.python.define(host.domain('vm', private=False, memory=21 * KIB, cells=None))
         host.python.start('vm')
         host.call('vm', 'managedSave', 0)
-        host.python.define(host.domain('vm', memory=21 * KIB, cells=None))
+        made = host.domain('vm', memory=21 * KIB, cells=None)
+        not_defined(check, None, 'fully-shared', made)
+        restarted(lambda: host.python.define(made))
         other_image(check, None, 'fully-shared')
         host.call('vm', 'createWithFlags', FORCE_BOOT)
         check.equal(host.call('vm', 'hasManagedSaveImage', 0), 0, 'is there a managed save')

@@ -6,6 +6,7 @@ import re
 
 from gmem_calls import SERIAL, Pair, convertible, plain, private, titled
 from gmem_checks import shows_private
+from gmem_evidence import guest_memfds
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB,
                       DaemonRig, EmbedRig, Failure, Skip, Suite, kvm_extension, need_guest_memfd,
                       need_root)
@@ -276,6 +277,43 @@ def snapshots(kind):
         host.evidence(check, it.boot, sizes=[SIZE])
         shows_private(check, host.python.dumpxml('vm'))
         host.python.destroy('vm')
+
+    @test('revert of a running domain of another mode to what was off: the guest is stopped')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = host.python.dumpxml('vm')
+        for flags, state in ((0, 'shut off'), (RUNNING, 'running'), (PAUSED, 'paused')):
+            host.python.define(plain(xml))
+            host.python.start('vm')
+            emulator = host.rig.emulator('vm').pid
+            revert(host, 'off', flags)
+            check.equal(host.python.state('vm'), state, 'state')
+            shows_private(check, host.python.dumpxml('vm'))
+            if flags:
+                check.true(host.rig.emulator('vm').pid != emulator, 'the same QEMU')
+                check.equal([m.size for m in guest_memfds(host.rig.emulator('vm').pid)],
+                            [SIZE], "sizes of QEMU's guest_memfds")
+                host.python.destroy('vm')
+
+    @test('revert of a domain with a managed save of another mode is refused')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = host.python.dumpxml('vm')
+        host.python.define(plain(xml))
+        host.python.start('vm')
+        host.call('vm', 'managedSave', 0)
+        shown = host.python.dumpxml('vm')
+        for name in ('off', 'mem'):
+            for flags in (0, RUNNING, FORCE):
+                check.refused(lambda n=name, f=flags: revert(host, n, f), ERR_CONFIG_UNSUPPORTED,
+                              part="'virsh managedsave-remove' has removed the image")
+        check.equal(host.python.dumpxml('vm'), shown, 'dumpxml')
+        check.equal(host.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
+        host.call('vm', 'managedSaveRemove', 0)
+        revert(host, 'off')
+        shows_private(check, host.python.dumpxml('vm'))
 
     @test('revert to a snapshot that starts nothing does not ask what the host can do')
     def _(check):

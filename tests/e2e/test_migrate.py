@@ -261,6 +261,26 @@ def _(check):
             there.undefine('off')
 
 
+@suite.test('no definition arrives where a managed save of another mode waits')
+def _(check):
+    Hosts.need()
+    xml = re.sub(r'\n *<serial.*', '', domain('off', memory=20 * KIB))
+    there = Hosts.there.virsh()
+    there.define(plain(xml))
+    there.start('off')
+    there.virsh('managedsave', 'off')
+    Hosts.virsh('define', Hosts.file(xml))
+    for options in ((), ('--p2p',)):
+        check.refused(lambda o=options: Hosts.virsh(
+            'migrate', 'off', Hosts.there.remote, '--offline', '--persistent', *o),
+            part="until 'virsh managedsave-remove' has removed the image")
+    check.lacks(there.dumpxml('off'), '<private/>', 'dumpxml on the destination')
+    there.virsh('managedsave-remove', 'off')
+    Hosts.virsh('migrate', 'off', Hosts.there.remote, '--offline', '--persistent', '--undefinesource')
+    shows_private(check, there.dumpxml('off'))
+    there.undefine('off')
+
+
 @suite.test('a domain that is off gets the error of libvirt')
 def _(check):
     Hosts.need()
