@@ -11,6 +11,7 @@
 #include "config.h"
 #include "gmemcapscache.h"
 #include "gmemerror.h"
+#include "gmemexpect.h"
 #include "gmemlog.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
@@ -55,6 +56,7 @@ gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
     bool writes = need == GMEM_WRITER || ((unsigned int)need & flags) != 0;
 
     gmemProcessSetStartsOrdinary(false);
+    gmemExpectNothing();
     return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
 }
 

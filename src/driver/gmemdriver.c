@@ -13,6 +13,7 @@
 
 #include "gmemconnection.h"
 #include "gmemerror.h"
+#include "gmemexpect.h"
 #include "gmemi18n.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -91,6 +92,7 @@ gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan)
 {
     if (plan != NULL)
         plan->cellNodesetsDiffer = false;
+    gmemExpect(plan);
     return gmemDriverCheckPlan(conn, plan);
 }
 

@@ -37,7 +37,8 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
  * @plan: of a guest that is to go on from a save image or snapshot; may be NULL
  *
  * gmemDriverCheckPlan(), but for what the guest can do without: the pages it has are not lost for
- * want of a NUMA policy. The domain's log says that there is none (gmemexec.c).
+ * want of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started for
+ * a guest of another mode by this call (gmemexpect.h).
  */
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
 

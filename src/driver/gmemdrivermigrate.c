@@ -17,6 +17,7 @@
 #include "gmemconnection.h"
 #include "gmemdriver.h"
 #include "gmemerror.h"
+#include "gmemexpect.h"
 #include "gmemi18n.h"
 #include "gmemmigrateapi.h"
 #include "gmemparams.h"
@@ -74,6 +75,7 @@ gmemMigrateCheckArrival(virConnectPtr conn,
 {
     if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 && gmemDriverCheckDefinition(conn, xml, plan) < 0)
         return -1;
+    gmemExpect(plan);
     return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, plan) : 0;
 }
 

@@ -20,9 +20,12 @@
 #include <unistd.h>
 
 #include "gmemcapscache.h"
+#include "gmemcarrier.h"
 #include "gmemcommand.h"
 #include "gmemconf.h"
+#include "gmemargv.h"
 #include "gmemerror.h"
+#include "gmemexpect.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
@@ -192,6 +195,51 @@ gmemExecDumpCore(void)
     prctl(PR_SET_DUMPABLE, dumpable);
 }
 
+static bool
+gmemExecIsIncoming(char *const argv[])
+{
+    gmemArgvOption option;
+
+    return gmemArgvFind(argv, "incoming", &option) > 0;
+}
+
+/* A guest that goes on goes on in its mode, whatever a hook has made of its XML. */
+static void
+gmemExecCheckExpected(char *const argv[], gmemMode mode)
+{
+    GError *error = NULL;
+    gmemMode expected;
+
+    if (!gmemExpected(&expected) || expected == mode || !gmemExecIsIncoming(argv))
+        return;
+    gmemErrorSet(
+        &error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("the guest is of mode '%s', and the XML that libvirt starts QEMU with is of mode "
+          "'%s': a hook script may change the XML only as libvirt stores it, with the "
+          "option '%s' in it"),
+        gmemModeToString(expected), gmemModeToString(mode), GMEM_CARRIER_OPTION);
+    gmemExecRefuse(error);
+}
+
+/* A guest that was saved would be lost for want of a NUMA policy. What arrives by migration has
+ * been checked by the call, and stays where it is. */
+static int
+gmemExecValidateHost(char *const argv[], gmemPlan *plan, const gmemKVM *kvm, GError **error)
+{
+    if (plan->cellNodesetsDiffer && gmemExecIsIncoming(argv)) {
+        g_autoptr(GError) lost = NULL;
+
+        if (gmemQEMUValidateHost(plan, kvm, &lost) == 0)
+            return 0;
+        plan->cellNodesetsDiffer = false;
+        if (gmemQEMUValidateHost(plan, kvm, error) < 0)
+            return -1;
+        gmemLog("the guest goes on without its NUMA policy: %s", lost->message);
+        return 0;
+    }
+    return gmemQEMUValidateHost(plan, kvm, error);
+}
+
 static void
 gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
 {
@@ -210,11 +258,12 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     command = gmemCommandBuild(argv, caps, &error);
     if (command == NULL)
         gmemExecRefuse(error);
+    gmemExecCheckExpected(argv, command->mode);
     if (command->mode != GMEM_MODE_NONE) {
         kvm = gmemKVMProbe();
         plan.mode = command->mode;
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
-        if (gmemQEMUValidateHost(&plan, kvm, &error) < 0 ||
+        if (gmemExecValidateHost(argv, &plan, kvm, &error) < 0 ||
             gmemQEMUValidateEmulator(&plan, caps, &error) < 0 ||
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||
             (command->mode == GMEM_MODE_CONVERTIBLE && gmemConfGet(&conf, &error) < 0))
@@ -299,8 +348,10 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         envp = gmemExecCleanEnvironment(envp);
     if (gmemExecIsVirtiofsd(path, argv) && !gmemProcessStartsOrdinary())
         gmemExecVirtiofsd(path, argv, envp);
-    if (!gmemCommandConcerns(argv))
+    if (!gmemCommandConcerns(argv)) {
+        gmemExecCheckExpected(argv, GMEM_MODE_NONE);
         return gmemReal()->execve(path, argv, envp);
+    }
     gmemExecQEMU(path, argv, envp);
     return -1; /* execve's errno is still there */
 }
