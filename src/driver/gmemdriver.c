@@ -10,6 +10,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "gmemconnection.h"
 #include "gmemerror.h"
@@ -121,6 +122,14 @@ gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
         return 0;
     gmemConnectionReport(conn, error);
     return -1;
+}
+
+bool
+gmemDriverIsSpecialFile(const char *path)
+{
+    struct stat file;
+
+    return stat(path, &file) == 0 && !S_ISREG(file.st_mode);
 }
 
 int

@@ -64,6 +64,14 @@ int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
 int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 
 /**
+ * gmemDriverIsSpecialFile:
+ *
+ * Whether @path, a client's text, is there and no regular file: a pipe that nobody writes to would
+ * keep whoever opens it, and one can be read but once, and not by us.
+ */
+bool gmemDriverIsSpecialFile(const char *path);
+
+/**
  * gmemDriverRefuseConvertible:
  * @operation: what cannot be done, translated: the subject of the message
  *

@@ -3,7 +3,6 @@
 
 #include <glib.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
@@ -13,20 +12,19 @@
 #include "gmemreal.h"
 
 /* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported where
- * that cannot be told. A pipe can be read but once, and not by us. */
+ * that cannot be told. */
 static int
 gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
-    struct stat status;
     GError *error = NULL;
 
     *plan = NULL;
-    if (stat(image, &status) < 0 || !S_ISFIFO(status.st_mode))
+    if (!gmemDriverIsSpecialFile(image))
         return gmemDriverGetStoredPlan(
             conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
     gmemErrorSet(
         &error, VIR_ERR_OPERATION_UNSUPPORTED,
-        _("save image '%s' is a pipe, so what memory its guest has cannot be compared with "
+        _("save image '%s' is no regular file, so what memory its guest has cannot be compared with "
           "the XML that shall take its place"),
         image);
     gmemConnectionReport(conn, error);
@@ -83,14 +81,13 @@ static int
 gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
-    struct stat status;
     char *xml;
 
     if (file == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     if (replaced)
         return gmemSaveCheckReplaced(conn, file, now) < 0 ? -1 : gmemDriverCheckSaved(conn, now);
-    if (stat(file, &status) == 0 && S_ISFIFO(status.st_mode))
+    if (gmemDriverIsSpecialFile(file))
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
     if (xml == NULL) {

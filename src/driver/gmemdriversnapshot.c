@@ -21,19 +21,33 @@ gmemSnapshotMemoryFile(const gmemXML *snapshot)
     return gmemXMLAttribute(memory, "file");
 }
 
-/* Such a file is a save image, and has XML of its own. libvirt does not mind where it is not there.
- */
+/* Such a file is a save image, and has XML of its own. libvirt does not open it here, so neither do we
+ * unless a domain with private memory is concerned. */
 static int
-gmemSnapshotCheckMemoryFile(virConnectPtr conn, const gmemXML *snapshot, const gmemPlan *now)
+gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
 {
+    virConnectPtr conn = virDomainGetConnect(domain);
     g_autofree char *file = gmemSnapshotMemoryFile(snapshot);
+    g_autoptr(gmemPlan) defined = NULL;
     g_autoptr(gmemPlan) then = NULL;
-    char *xml;
+    GError *error = NULL;
 
-    if (file == NULL || access(file, F_OK) < 0)
+    if (file == NULL)
         return 0;
-    xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
-    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0)
+    if (now == NULL && gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
+        return -1;
+    if ((now == NULL && defined == NULL) || access(file, F_OK) < 0)
+        return 0;
+    if (gmemDriverIsSpecialFile(file)) {
+        gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                     _("the file '%s' with the memory of a snapshot is not a regular file: it cannot "
+                       "be told whether the guest in it has private memory"),
+                     file);
+        gmemConnectionReport(conn, error);
+        return -1;
+    }
+    if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0),
+                                &then) < 0)
         return -1;
     return gmemDriverRefuseOtherMode(conn, then, now);
 }
@@ -83,7 +97,7 @@ gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, char **lowered, 
     text = gmemXMLContent(name);
     if (gmemSnapshotCheckFormer(domain, text, now) < 0)
         return -1;
-    return gmemSnapshotCheckMemoryFile(virDomainGetConnect(domain), snapshot, now);
+    return gmemSnapshotCheckMemoryFile(domain, snapshot, now);
 }
 
 GMEM_INTERPOSED virDomainSnapshotPtr

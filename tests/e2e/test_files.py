@@ -1,0 +1,139 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Files that a start must not depend on being able to read, and files that nobody may wait for.
+
+Convertible mode is shown by a stand-in and a made-up KVM (../standin): what arrives is looked at, and
+no RAM."""
+
+import os
+import shutil
+import threading
+
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, DaemonRig, Suite, domain, library, need_kvm,
+                      need_root, wait_for)
+from gmem_standin import FAKE_KVM, HAS_VM_TYPE, OBJECT, StandIn, values
+
+suite = Suite()
+
+CONF = '/etc/libvirt/gmem.conf'
+GOOD = '[convertible]\nstart=private\n'
+BAD = '[convertible]\nbegin=private\n'
+SAID = "'%s' has the key 'begin' in [convertible], which is not known" % CONF
+PIPE = '/run/pipe'
+
+
+def unprivileged():
+    """A daemon whose QEMU does not run as root, on a KVM with convertible memory."""
+    def preload(rig):
+        tree, fake = rig.tree(), os.path.join(rig.root, 'fake-kvm.so')
+        shutil.copyfile(FAKE_KVM, fake)
+        os.chmod(fake, 0o755)
+        return (fake, tree)
+    rig = DaemonRig(preload, environment={'GMEM_TEST_KVM': HAS_VM_TYPE}, user='libvirt-qemu',
+                    group='libvirt-qemu', ownership=1)
+    rig.open_kvm()
+    return rig
+
+
+def convertible(rig):
+    return domain('vm', launch='sw-protected', private=False, emulator='/run/emulator',
+                  boot=rig.guest_image('vm'))
+
+
+def stand_in(rig):
+    standin = StandIn(rig, OBJECT)
+    rig.write(standin.record, '', 0o666)
+    return standin
+
+
+@suite.test('convertible domains start where only root can read /etc/libvirt, or gmem.conf')
+def _(check):
+    need_kvm()
+    with unprivileged() as rig:
+        standin = stand_in(rig)
+        client = rig.python()
+        client.define(convertible(rig))
+        for directory, mode in ((0o700, None), (0o755, 0o600), (0o700, 0o600)):
+            if mode:
+                rig.write(CONF, GOOD, mode)
+            os.chmod(rig.outer('/etc/libvirt'), directory)
+            client.start('vm')
+            check.equal(client.state('vm'), 'running', 'with %o and %s' % (directory, mode))
+            check.true('sw-protected-vm' in ' '.join(values(standin.starts()[-1]['argv'], '-object')),
+                       'the object is missing')
+            client.destroy('vm')
+
+
+@suite.test('what gmem.conf says is read before a start, and at load for an autostart')
+def _(check):
+    need_kvm()
+    with unprivileged() as rig:
+        stand_in(rig)
+        client = rig.python()
+        client.define(convertible(rig))
+        client.call('vm', 'setAutostart', 1)
+        rig.write(CONF, BAD, 0o600)
+        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=SAID)
+        client.close()
+        rig.stop_daemon()
+        rig.start_daemon()
+        log = rig.domain_log % 'vm'
+        wait_for(lambda: SAID in rig.read(log), 'the refusal of the autostart')
+        client = rig.python()
+        check.equal(client.state('vm'), 'shutoff', 'the autostarted domain')
+        check.has(rig.read(rig.log), "can be started: " + SAID, "the daemon's log")
+        rig.write(CONF, GOOD, 0o600)
+        client.start('vm')
+        check.equal(client.state('vm'), 'running', 'the domain')
+        client.destroy('vm')
+
+
+def snapshot(text):
+    return ("<domainsnapshot><name>s</name><state>running</state><creationTime>1</creationTime>"
+            "<memory snapshot='external' file='%s'/><disks/>%s</domainsnapshot>" % (PIPE, text))
+
+
+def in_time(call):
+    """call() in a thread of its own; Failure where it waits."""
+    result = []
+
+    def run():
+        try:
+            result.append((call(), None))
+        except Exception as error:  # pylint: disable=broad-except
+            result.append((None, error))
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    wait_for(lambda: result, 'a call that opened a pipe', 20)
+    if result[0][1]:
+        raise result[0][1]
+    return result[0][0]
+
+
+@suite.test("a pipe or a device where a snapshot's memory should be is never opened")
+def _(check):
+    with DaemonRig(library()) as rig:
+        redefine = 1  # VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
+        for private in (False, True):
+            client = rig.python()
+            text = domain('vm', private=private)
+            client.define(text)
+            for make in (lambda: os.mkfifo(rig.outer(PIPE)),
+                         lambda: os.symlink('/dev/zero', rig.outer(PIPE))):
+                make()
+                def call():
+                    return client.call('vm', 'snapshotCreateXML', snapshot(text), redefine)
+                if private:
+                    check.refused(lambda: in_time(call), ERR_CONFIG_UNSUPPORTED,
+                                  part="the file '%s' with the memory of a snapshot is not a regular "
+                                       "file" % PIPE)
+                else:
+                    check.equal(in_time(call)['name'], 's', 'the snapshot')
+                    client.call(['vm', 'snapshot', 's'], 'delete', 2)  # its metadata only
+                os.unlink(rig.outer(PIPE))
+            client.undefine('vm')
+            client.close()
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
