@@ -142,6 +142,14 @@ checkKVMConvertible(gmemHost *host)
              attributes ? g_strdup_printf("0x%x", kvm->attributes)
                         : g_strdup_printf(_("0x%x without 0x8; comes with that VM type"),
                                           kvm->attributes));
+    if (kvm->inPlace)
+        addCheck(host, "kvm-in-place-conversion", _("KVM: shared pages apart from private ones"),
+                 lacking,
+                 g_strdup(_("KVM converts pages in place; needs kvm.gmem_in_place_conversion=0 and "
+                            "CONFIG_KVM_VM_MEMORY_ATTRIBUTES")));
+    if (kvm->attributesErrno)
+        addCheck(host, "kvm-private-pages", _("KVM: a page can be made private"), lacking,
+                 g_strdup(g_strerror(kvm->attributesErrno)));
     addCheck(host, "kvm-user-memory2", _("KVM: guest_memfd in memory slots (USER_MEMORY2)"),
              passOr(kvm->userMemory2, lacking),
              kvm->userMemory2 ? NULL : g_strdup(_("needs Linux 6.8")));

@@ -6,6 +6,11 @@
  * convertible type has guest_memfd at all, and memory attributes are still that type's alone. So
  * one VM of each type that there is gets asked, and lives as long as the question.
  *
+ * Convertible memory has a shared half that is no guest_memfd. Kernels that convert in place take
+ * shared pages from guest_memfd, and the guest would run on the wrong memory. What tells is not a
+ * version and not a capability whose number may change, but where a page of a VM can be made
+ * private: in the VM, or in its guest_memfd.
+ *
  * Whether guest_memfd keeps a NUMA policy per file has no capability. It shows where one file is
  * mapped twice: a policy that mbind() sets on one mapping is seen on the other only if it went to
  * the file; where the file does not take it, it stays with the mapping. */
@@ -116,6 +121,46 @@ createVM(int kvmfd, unsigned long type)
     return vm;
 }
 
+/* @memory: a page of ours, the shared half. */
+static void
+probeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, size_t size)
+{
+    struct gmemKVMMemoryAttributes2 inPlace = {.size = size,
+                                               .attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE};
+    struct gmemKVMMemoryAttributes attributes = {.size = size,
+                                                 .attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE};
+    struct gmemKVMMemoryRegion2 region = {.flags = KVM_MEM_GUEST_MEMFD,
+                                          .memory_size = size,
+                                          .userspace_addr = (uintptr_t)memory,
+                                          .guest_memfd = (uint32_t)memfd};
+
+    /* Up to then, guest_memfd has no requests at all. */
+    kvm->inPlace = ioctl(memfd, GMEM_KVM_SET_MEMORY_ATTRIBUTES2, &inPlace) == 0 || errno != ENOTTY;
+    if (!kvm->inPlace && (ioctl(vm, GMEM_KVM_SET_USER_MEMORY_REGION2, &region) < 0 ||
+                          ioctl(vm, GMEM_KVM_SET_MEMORY_ATTRIBUTES, &attributes) < 0))
+        kvm->attributesErrno = errno;
+}
+
+static void
+probeAttributes(gmemKVM *kvm, int vm)
+{
+    size_t size = sysconf(_SC_PAGESIZE);
+    struct gmemKVMCreateGuestMemfd create = {.size = size};
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int memfd = ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create);
+
+    if (memfd < 0 || memory == MAP_FAILED) {
+        kvm->attributesErrno = errno;
+    } else {
+        fcntl(memfd, F_SETFD, FD_CLOEXEC);
+        probeAttributesOf(kvm, vm, memfd, memory, size);
+    }
+    if (memfd >= 0)
+        close(memfd);
+    if (memory != MAP_FAILED)
+        munmap(memory, size);
+}
+
 static void
 probeConvertible(gmemKVM *kvm, int kvmfd)
 {
@@ -130,6 +175,8 @@ probeConvertible(gmemKVM *kvm, int kvmfd)
 
     kvm->attributes = checkExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
     kvm->convertibleGuestMemfd = checkExtension(vm, KVM_CAP_GUEST_MEMFD);
+    if (kvm->convertibleGuestMemfd)
+        probeAttributes(kvm, vm);
     close(vm);
 }
 
@@ -270,6 +317,14 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
                               "KVM_X86_SW_PROTECTED_VM: %s"),
                             kvm->kernel, gmemI18nErrno(kvm->createConvertibleErrno));
 
+    if (kvm->inPlace)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s converts pages in place: it would take the shared "
+                              "pages of a software-protected VM from guest_memfd, too; convertible "
+                              "memory needs KVM's module parameter gmem_in_place_conversion=0 and "
+                              "a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
+                            kvm->kernel);
+
     if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s cannot make pages private "
@@ -290,6 +345,12 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
                               "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it needs Linux "
                               "6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel);
+
+    if (kvm->attributesErrno)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s refuses to make a page of a virtual machine of type "
+                              "KVM_X86_SW_PROTECTED_VM private: %s"),
+                            kvm->kernel, gmemI18nErrno(kvm->attributesErrno));
 
     return 0;
 }

@@ -105,6 +105,20 @@ struct gmemKVMMemoryAttributes {
 
 #define GMEM_KVM_SET_MEMORY_ATTRIBUTES _IOW(KVMIO, 0xd2, struct gmemKVMMemoryAttributes)
 
+/* The same of a guest_memfd, where it is guest_memfd that knows which of its pages are private: the
+ * series "KVM: guest_memfd: in-place conversion" (Ackerley Tng, Sean Christopherson; accepted after
+ * Linux 7.3). Bytes; @offset is in the file. */
+struct gmemKVMMemoryAttributes2 {
+    uint64_t offset;
+    uint64_t size;
+    uint64_t attributes;
+    uint64_t flags;
+    uint64_t error_offset;
+    uint64_t reserved[11];
+};
+
+#define GMEM_KVM_SET_MEMORY_ATTRIBUTES2 _IOWR(KVMIO, 0xd2, struct gmemKVMMemoryAttributes2)
+
 /* What struct kvm_run has at its union in an exit KVM_EXIT_MEMORY_FAULT. */
 struct gmemKVMMemoryFault {
     uint64_t flags;

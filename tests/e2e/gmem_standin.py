@@ -21,6 +21,8 @@ NEITHER = ()
 
 # Capabilities of KVM as in uapi/linux/kvm.h.
 HAS_VM_TYPE = '235=3,233=8,231=1,234=1'
+# A kernel that converts in place: attributes of the VM there are none.
+IN_PLACE = '235=3,233=0,231=1,234=1,250=8'
 NO_FLAGS = '244=0'
 NO_INIT_SHARED = '244=1'
 

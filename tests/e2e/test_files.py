@@ -9,9 +9,9 @@ import os
 import shutil
 import threading
 
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, DaemonRig, Suite, domain, library, need_kvm,
+from gmem_rig import (BUILD, ERR_CONFIG_UNSUPPORTED, DaemonRig, Suite, domain, library, need_kvm,
                       need_root, wait_for)
-from gmem_standin import FAKE_KVM, HAS_VM_TYPE, OBJECT, StandIn, values
+from gmem_standin import FAKE_KVM, HAS_VM_TYPE, IN_PLACE, OBJECT, StandIn, values
 
 suite = Suite()
 
@@ -22,14 +22,14 @@ SAID = "'%s' has the key 'begin' in [convertible], which is not known" % CONF
 PIPE = '/run/pipe'
 
 
-def unprivileged():
+def unprivileged(kvm=HAS_VM_TYPE):
     """A daemon whose QEMU does not run as root, on a KVM with convertible memory."""
     def preload(rig):
         tree, fake = rig.tree(), os.path.join(rig.root, 'fake-kvm.so')
         shutil.copyfile(FAKE_KVM, fake)
         os.chmod(fake, 0o755)
         return (fake, tree)
-    rig = DaemonRig(preload, environment={'GMEM_TEST_KVM': HAS_VM_TYPE}, user='libvirt-qemu',
+    rig = DaemonRig(preload, environment={'GMEM_TEST_KVM': kvm}, user='libvirt-qemu',
                     group='libvirt-qemu', ownership=1)
     rig.open_kvm()
     return rig
@@ -76,11 +76,12 @@ def _(check):
         check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=SAID)
         client.close()
         rig.stop_daemon()
+        rig.run(['rm', '-f', '/run/libvirt/qemu/autostarted'])
         rig.start_daemon()
         log = rig.domain_log % 'vm'
         wait_for(lambda: SAID in rig.read(log), 'the refusal of the autostart')
         client = rig.python()
-        check.equal(client.state('vm'), 'shutoff', 'the autostarted domain')
+        check.equal(client.state('vm'), 'shut off', 'the autostarted domain')
         check.has(rig.read(rig.log), "can be started: " + SAID, "the daemon's log")
         rig.write(CONF, GOOD, 0o600)
         client.start('vm')
@@ -108,6 +109,27 @@ def in_time(call):
     if result[0][1]:
         raise result[0][1]
     return result[0][0]
+
+
+@suite.test('a KVM that converts in place (made up) does not get convertible domains')
+def _(check):
+    need_kvm()
+    reason = ('converts pages in place: it would take the shared pages of a software-protected VM '
+              "from guest_memfd, too; convertible memory needs KVM's module parameter "
+              'gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES')
+    with unprivileged(IN_PLACE) as rig:
+        standin = stand_in(rig)
+        client = rig.python()
+        client.define(convertible(rig))
+        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=reason)
+        check.equal(standin.starts(), [], 'starts of the emulator')
+        capabilities = client.call(None, 'getDomainCapabilities', '/run/emulator', 'x86_64', None,
+                                   'kvm')
+        check.lacks(capabilities, 'sw-protected', 'domain capabilities')
+        check.lacks(capabilities, 'convertible', 'domain capabilities')
+        host = rig.run([os.path.join(BUILD, 'tools/virt-gmem'), 'host'],
+                       env=rig.environment((FAKE_KVM,), GMEM_TEST_KVM=IN_PLACE))
+        check.has(host.stdout, 'kvm.gmem_in_place_conversion=0', 'virt-gmem host')
 
 
 @suite.test("a pipe or a device where a snapshot's memory should be is never opened")

@@ -4,18 +4,26 @@
  * GMEM_TEST_KVM is a comma-separated list of N=V: KVM_CHECK_EXTENSION of capability N is answered
  * with V (uapi/linux/kvm.h: 235 KVM_CAP_VM_TYPES, 233 KVM_CAP_MEMORY_ATTRIBUTES, 234
  * KVM_CAP_GUEST_MEMFD, 244 KVM_CAP_GUEST_MEMFD_FLAGS). Where the types of VM are made up, a VM of
- * any type can be made; it is an ordinary one. libvirt does not pass the list on to QEMU, in which
+ * any type can be made; it is an ordinary one, and so are its guest_memfd and attributes made up:
+ * pages are made private in the VM, or, where 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
+ * list and not 0, in guest_memfd and there alone. That is what the series "KVM: guest_memfd: in-place
+ * conversion" says of the kernels that have it; none was there to be tried. libvirt does not pass the list on to QEMU, in which
  * this therefore changes nothing. */
 
 #undef _FILE_OFFSET_BITS
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "gmemkvmabi.h"
+
+/* KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES. */
+#define IN_PLACE 250
 
 static int
 answerOf(unsigned long capability)
@@ -52,7 +60,20 @@ ioctl(int fd, unsigned long request, ...)
         if (answer >= 0)
             return answer;
     }
-    if (request == KVM_CREATE_VM && answerOf(KVM_CAP_VM_TYPES) >= 0)
+    if (answerOf(KVM_CAP_VM_TYPES) < 0)
+        return real(fd, request, argument);
+    if (request == KVM_CREATE_VM)
         argument = NULL;
+    if (request == GMEM_KVM_CREATE_GUEST_MEMFD &&
+        ((struct gmemKVMCreateGuestMemfd *)argument)->flags == 0)
+        return memfd_create("fake guest_memfd", MFD_CLOEXEC);
+    if (request == GMEM_KVM_SET_USER_MEMORY_REGION2)
+        return 0;
+    if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES || request == GMEM_KVM_SET_MEMORY_ATTRIBUTES2) {
+        if ((request == GMEM_KVM_SET_MEMORY_ATTRIBUTES2) == (answerOf(IN_PLACE) > 0))
+            return 0;
+        errno = ENOTTY;
+        return -1;
+    }
     return real(fd, request, argument);
 }

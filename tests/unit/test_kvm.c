@@ -314,6 +314,26 @@ static const Host hosts[] = {
      NO_SHARED,
      "KVM of Linux 6.x cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x0 without 0x8): it "
      "needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
+    {"in-place",
+     {.vmTypes = 3,
+      .userMemory2 = true,
+      .guestMemfd = true,
+      .gmemFlags = 3,
+      .convertibleGuestMemfd = true,
+      .inPlace = true},
+     NULL,
+     "KVM of Linux 6.x converts pages in place: it would take the shared pages of a "
+     "software-protected VM from guest_memfd, too; convertible memory needs KVM's module parameter "
+     "gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"},
+    {"attributes-refused",
+     {.vmTypes = 3,
+      .userMemory2 = true,
+      .attributes = 8,
+      .convertibleGuestMemfd = true,
+      .attributesErrno = EINVAL},
+     NO_SHARED,
+     "KVM of Linux 6.x refuses to make a page of a virtual machine of type KVM_X86_SW_PROTECTED_VM "
+     "private: Invalid argument"},
     {"no-user-memory2",
      {.vmTypes = 3, .attributes = 8, .convertibleGuestMemfd = true},
      NO_SHARED,

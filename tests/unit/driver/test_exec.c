@@ -7,6 +7,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -150,6 +151,9 @@ __wrap_ioctl(int fd G_GNUC_UNUSED, unsigned long request, ...)
         return memfd_create("kvm", MFD_CLOEXEC);
     case KVM_CHECK_EXTENSION:
         return capability == KVM_CAP_MEMORY_ATTRIBUTES ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 3;
+    case GMEM_KVM_SET_MEMORY_ATTRIBUTES2:
+        errno = ENOTTY;
+        return -1;
     default:
         return 0;
     }
