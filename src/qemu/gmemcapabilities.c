@@ -22,6 +22,7 @@ static const char *const gmemQEMUCapsFlagNames[] = {
     [GMEM_QEMU_CAPS_SW_PROTECTED_VM] = "sw-protected-vm",
     [GMEM_QEMU_CAPS_BACKEND_PRIVATE] = "memory-backend.private",
     [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD] = "memory-backend-memfd.guest-memfd",
+    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM] = "memory-backend-memfd.guest-memfd=on",
     [GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD] = "memory-backend-memfd.x-guest-memfd",
     [GMEM_QEMU_CAPS_MEMFD] = "memory-backend-memfd",
     [GMEM_QEMU_CAPS_NO_SHIM] = "no-shim",
@@ -40,6 +41,13 @@ typedef struct {
     const char *name;
     gmemJSON *entry;
 } gmemSchemaEntry;
+
+/* How a property is switched on in JSON. */
+typedef enum {
+    GMEM_SCHEMA_NONE = 0, /* there is no such switch */
+    GMEM_SCHEMA_BOOL,     /* true */
+    GMEM_SCHEMA_ENUM,     /* "on" */
+} gmemSchemaSwitch;
 
 typedef struct {
     gmemSchemaEntry *entries; /* sorted by name */
@@ -84,28 +92,61 @@ gmemSchemaFindVariant(const gmemSchema *schema, gmemJSON *argument, const char *
     return NULL;
 }
 
+/* OnOffAuto and its like: an enumeration that has "on". */
 static bool
-gmemSchemaHasBool(gmemJSON *object, const char *property)
+gmemSchemaHasOn(const gmemSchema *schema, const char *type)
 {
-    gmemJSON *members = gmemJSONGet(object, "members");
+    gmemJSON *values = gmemJSONGet(gmemSchemaFind(schema, type, "enum"), "values");
     size_t i;
 
-    if (!YAJL_IS_ARRAY(members))
-        return false;
-    for (i = 0; i < members->u.array.len; i++) {
-        gmemJSON *member = members->u.array.values[i];
-
-        /* Built-in types keep their names in the schema, all others are numbered. */
-        if (g_strcmp0(gmemJSONGetString(member, "name"), property) == 0)
-            return g_strcmp0(gmemJSONGetString(member, "type"), "bool") == 0;
+    for (i = 0; YAJL_IS_ARRAY(values) && i < values->u.array.len; i++) {
+        if (g_strcmp0(YAJL_GET_STRING(values->u.array.values[i]), "on") == 0)
+            return true;
     }
     return false;
+}
+
+/* The switch @property of @object, as it can be in JSON: a bool, or an enumeration with "on", or an
+ * alternate of which one member is a bool. Built-in types keep their names in the schema, all
+ * others are numbered. */
+static gmemSchemaSwitch
+gmemSchemaGetSwitch(const gmemSchema *schema, gmemJSON *object, const char *property)
+{
+    gmemJSON *members = gmemJSONGet(object, "members");
+    const char *type = NULL;
+    size_t i;
+
+    for (i = 0; YAJL_IS_ARRAY(members) && i < members->u.array.len; i++) {
+        if (g_strcmp0(gmemJSONGetString(members->u.array.values[i], "name"), property) == 0)
+            type = gmemJSONGetString(members->u.array.values[i], "type");
+    }
+    if (g_strcmp0(type, "bool") == 0)
+        return GMEM_SCHEMA_BOOL;
+    if (gmemSchemaHasOn(schema, type))
+        return GMEM_SCHEMA_ENUM;
+    members = gmemJSONGet(gmemSchemaFind(schema, type, "alternate"), "members");
+    for (i = 0; YAJL_IS_ARRAY(members) && i < members->u.array.len; i++) {
+        const char *choice = gmemJSONGetString(members->u.array.values[i], "type");
+
+        if (g_strcmp0(choice, "bool") == 0)
+            return GMEM_SCHEMA_BOOL;
+        if (gmemSchemaHasOn(schema, choice))
+            return GMEM_SCHEMA_ENUM;
+    }
+    return GMEM_SCHEMA_NONE;
+}
+
+static bool
+gmemSchemaHasBool(const gmemSchema *schema, gmemJSON *object, const char *property)
+{
+    return gmemSchemaGetSwitch(schema, object, property) == GMEM_SCHEMA_BOOL;
 }
 
 static guint64
 gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
 {
     gmemJSON *memfd = gmemSchemaFindVariant(schema, argument, "memory-backend-memfd");
+    gmemSchemaSwitch own = gmemSchemaGetSwitch(schema, memfd, "guest-memfd");
     guint64 flags = 0;
     size_t backends = 0;
     size_t private = 0;
@@ -117,7 +158,7 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
         if (backend == NULL)
             continue;
         backends++;
-        if (gmemSchemaHasBool(backend, "private"))
+        if (gmemSchemaHasBool(schema, backend, "private"))
         private++;
     }
     /* A tree that has "private" on some backends only would leave the others' RAM ordinary without
@@ -130,9 +171,11 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
     }
     if (memfd != NULL)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD;
-    if (gmemSchemaHasBool(memfd, "guest-memfd"))
+    if (own != GMEM_SCHEMA_NONE)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD;
-    if (gmemSchemaHasBool(memfd, "x-guest-memfd"))
+    if (own == GMEM_SCHEMA_ENUM)
+        flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM;
+    if (gmemSchemaHasBool(schema, memfd, "x-guest-memfd"))
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD;
     return flags;
 }

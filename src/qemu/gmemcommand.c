@@ -97,9 +97,10 @@ gmemBackendText(const gmemBackend *backend, char *const *edits)
 }
 
 /* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
- * @edits: a word for each of argv, NULL where it stays. */
+ * @on: how that is said in JSON; @edits: a word for each of argv, NULL where it stays. */
 static int
-gmemEditProperty(const gmemCommandLine *line, const char *property, char **edits, GError **error)
+gmemEditProperty(const gmemCommandLine *line, const char *property, const char *on, char **edits,
+                 GError **error)
 {
     size_t i;
 
@@ -117,8 +118,8 @@ gmemEditProperty(const gmemCommandLine *line, const char *property, char **edits
                                 _("memory backend '%s' has the property '%s' switched off"),
                                 backend->id, property);
         if (backend->props.json != NULL && brace != NULL)
-            edited =
-                g_strdup_printf("%.*s,\"%s\":true%s", (int)(brace - text), text, property, brace);
+            edited = g_strdup_printf("%.*s,\"%s\":%s%s", (int)(brace - text), text, property, on,
+                                     brace);
         else
             edited = g_strdup_printf("%s,%s=on", text, property);
         gmemCommandLineReplace(&edits[backend->index], edited);
@@ -210,7 +211,7 @@ gmemEmitObject(const gmemCommandLine *line,
     bool split = line->irqchip != NULL || line->accelIrqchip != NULL;
 
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_BACKEND_PRIVATE) &&
-        gmemEditProperty(line, "private", edits, error) < 0)
+        gmemEditProperty(line, "private", "true", edits, error) < 0)
         return -1;
     edits[line->machine] =
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
@@ -226,11 +227,12 @@ gmemEmitObject(const gmemCommandLine *line,
 static int
 gmemEmitProperty(const gmemCommandLine *line,
                  const char *property,
+                 const char *on,
                  char **edits,
                  gmemCommand *command,
                  GError **error)
 {
-    if (gmemEditProperty(line, property, edits, error) < 0)
+    if (gmemEditProperty(line, property, on, edits, error) < 0)
         return -1;
     command->emulatorObject = g_strdup(property);
     command->argv = gmemAssemble(line, edits, false, NULL, NULL);
@@ -298,9 +300,12 @@ gmemEmit(const gmemCommandLine *line,
         if (gmemCommandCheckFullyShared(line, error) < 0)
             return -1;
         if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD))
-            return gmemEmitProperty(line, "guest-memfd", edits, command, error);
+            return gmemEmitProperty(
+                line, "guest-memfd",
+                gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM) ? "\"on\"" : "true",
+                edits, command, error);
         if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD))
-            return gmemEmitProperty(line, "x-guest-memfd", edits, command, error);
+            return gmemEmitProperty(line, "x-guest-memfd", "true", edits, command, error);
     }
     gmemEmitShim(line, edits, command);
     return 0;

@@ -33,6 +33,12 @@
     CASE("memory-backend-file", "3")                                                               \
     CASE("memory-backend-ram", "2") CASE("memory-backend-memfd", "1")
 
+#define ENUM(values) ", {\"name\": \"4\", \"meta-type\": \"enum\", \"values\": [\"" values "\"]}"
+#define ON_OFF_AUTO ENUM("auto\", \"on\", \"off")
+#define ALTERNATE                                                                                  \
+    ON_OFF_AUTO ", {\"name\": \"5\", \"meta-type\": \"alternate\", \"members\": ["                 \
+                "{\"type\": \"bool\"}, {\"type\": \"4\"}]}"
+
 typedef struct {
     const char *name;
     const char *schema;
@@ -68,6 +74,18 @@ static const Case cases[] = {
     {"guest-memfd",
      SCHEMA(CASES, TYPE("1", ", " MEMBER("guest-memfd", "bool")) TYPE("2", "") TYPE("3", "")),
      FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD)},
+    {"guest-memfd-on-off-auto",
+     SCHEMA(CASES,
+            TYPE("1", ", " MEMBER("guest-memfd", "4")) TYPE("2", "") TYPE("3", "") ON_OFF_AUTO),
+     FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD) | FLAG(MEMFD_GUEST_MEMFD_ENUM)},
+    {"guest-memfd-alternate",
+     SCHEMA(CASES,
+            TYPE("1", ", " MEMBER("guest-memfd", "5")) TYPE("2", "") TYPE("3", "") ALTERNATE),
+     FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD)},
+    {"guest-memfd-other-enum",
+     SCHEMA(CASES,
+            TYPE("1", ", " MEMBER("guest-memfd", "4")) TYPE("2", "") TYPE("3", "") ENUM("x")),
+     FLAG(MEMFD)},
     {"x-guest-memfd",
      SCHEMA(CASES, TYPE("1", ", " MEMBER("x-guest-memfd", "bool")) TYPE("2", "") TYPE("3", "")),
      FLAG(MEMFD) | FLAG(MEMFD_X_GUEST_MEMFD)},

@@ -95,6 +95,18 @@ static const Case cases[] = {
         "guest-memfd",
     },
     {
+        "property-on-off-auto",
+        CAPS_PROPERTY | FLAG(MEMFD_GUEST_MEMFD_ENUM),
+        {HEAD, OPTION, SHARED},
+        {"qemu", MACHINE, KVM, "-m", "64", "-object",
+         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
+         "\"size\":67108864,\"guest-memfd\":\"on\"}"},
+        false,
+        64 << 20,
+        1,
+        "guest-memfd",
+    },
+    {
         "x-property",
         CAPS_X_PROPERTY,
         {HEAD, OPTION, SHARED},
