@@ -545,6 +545,33 @@ gmemDomainParseVfio(gmemDomainDef *def, gmemXMLNode *root)
     }
 }
 
+/* What hands the descriptor of guest RAM to the kernel as that of a memfd: IOMMU_IOAS_MAP_FILE and
+ * UDMABUF_CREATE_LIST take files of memfd_create(2) only, the latter sealed ones. */
+static void
+gmemDomainParseMemfdUsers(gmemDomainDef *def, gmemXMLNode *root)
+{
+    static const struct {
+        const char *path;
+        const char *attribute;
+        const char *value;
+        const char *name;
+    } users[] = {
+        {"devices/hostdev/driver", "iommufd", "yes", "<hostdev> with <driver iommufd='yes'/>"},
+        {"devices/interface/driver", "iommufd", "yes", "<interface> with <driver iommufd='yes'/>"},
+        {"devices/video/model", "blob", "on", "<video> with <model blob='on'/>"},
+    };
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(users); i++) {
+        g_autofree gmemXMLNode **nodes = gmemXMLFind(root, users[i].path);
+
+        for (j = 0; nodes[j] != NULL && def->memfdUser == NULL; j++) {
+            if (gmemDomainAttributeIs(nodes[j], users[i].attribute, users[i].value))
+                def->memfdUser = users[i].name;
+        }
+    }
+}
+
 static void
 gmemDomainParseDump(gmemDomainDef *def, gmemXMLNode *root)
 {
@@ -712,6 +739,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     gmemDomainParseVfio(def, root);
     gmemDomainParseBackends(def, root);
     gmemDomainParseDump(def, root);
+    gmemDomainParseMemfdUsers(def, root);
     gmemDomainParseNumatune(def, root);
     return g_steal_pointer(&def);
 }

@@ -315,6 +315,18 @@ gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **erro
 }
 
 static int
+gmemDomainValidateMemfdUser(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    if (def->memfdUser == NULL)
+        return 0;
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%s cannot be used with %s, which requires guest RAM in a memfd, and not in "
+          "guest_memfd; remove the attribute"),
+        wish, def->memfdUser);
+}
+
+static int
 gmemDomainValidateSuspend(const gmemDomainDef *def, const char *wish, GError **error)
 {
     if (!def->suspendToMem)
@@ -399,7 +411,7 @@ static const struct {
     {true, true, gmemDomainValidateVirtioMem},   {true, true, gmemDomainValidateSgxEpc},
     {true, false, gmemDomainValidateVfio},       {true, false, gmemDomainValidateCurrentMemory},
     {true, false, gmemDomainValidateHardLimit},  {true, false, gmemDomainValidateSuspend},
-    {true, false, gmemDomainValidateDump},
+    {true, false, gmemDomainValidateDump},       {false, true, gmemDomainValidateMemfdUser},
 };
 
 int

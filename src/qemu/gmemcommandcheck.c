@@ -201,6 +201,11 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
                             _("fully shared guest_memfd and confidential guest support ('%s') "
                               "exclude each other"),
                             line->guestSupport);
+    if (line->memfdUser != NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("QEMU's device '%s' requires guest RAM in a memfd, and not in "
+                              "guest_memfd"),
+                            line->memfdUser);
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
 

@@ -70,6 +70,7 @@ gmemCommandLineClear(gmemCommandLine *line)
     g_free(line->smm);
     g_free(line->dumpGuestCore);
     g_free(line->suspend);
+    g_free(line->memfdUser);
     g_free(line->vfio);
     g_free(line->restored);
     g_free(line->sharedOnly);
@@ -313,6 +314,20 @@ gmemDeviceUse(const char *driver, const char *key)
     return strcmp(driver, "ivshmem-plain") == 0 ? GMEM_USE_DEVICE : GMEM_USE_OTHER;
 }
 
+/* See gmemDomainParseMemfdUsers() in gmemdomain.c. */
+static void
+gmemReadMemfdUser(gmemCommandLine *line, const gmemProps *props, const char *driver)
+{
+    g_autofree char *iommufd = gmemPropsGet(props, "iommufd");
+
+    if (line->memfdUser != NULL)
+        return;
+    if (iommufd != NULL)
+        line->memfdUser = g_strdup_printf("%s,iommufd=%s", driver, iommufd);
+    else if (gmemPropsGetBool(props, "blob") == 1)
+        line->memfdUser = g_strdup_printf("%s,blob=on", driver);
+}
+
 static int
 gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -329,6 +344,7 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     if (driver == NULL)
         return 0;
     gmemReadShared(line, option->name, driver);
+    gmemReadMemfdUser(line, &props, driver);
     if (line->vfio == NULL && g_str_has_prefix(driver, "vfio-"))
         line->vfio = g_strdup(driver);
     if (g_str_has_prefix(driver, "virtio-mem"))

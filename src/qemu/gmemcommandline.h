@@ -58,6 +58,7 @@ typedef struct {
     char *smm;
     char *dumpGuestCore;
     char *suspend;    /* a -global that leaves suspend-to-memory on */
+    char *memfdUser;  /* a device that requires RAM to be a memfd, with the property */
     char *vfio;       /* a device or disk whose DMA goes to pinned memory */
     char *restored;   /* an option that fills memory from elsewhere */
     bool locked;      /* QEMU locks its memory */

@@ -45,6 +45,7 @@ typedef enum {
     ROW_SHMEM,
     ROW_FILES,
     ROW_VFIO,
+    ROW_MEMFD_USER,
     ROW_VHOST_USER,
     ROW_BALLOON,
     ROW_CURRENT_MEMORY,
@@ -104,6 +105,7 @@ static const struct {
     [ROW_SHMEM] = {"<shmem>", OK, OK, NULL, NULL},
     [ROW_FILES] = {"nvdimm, virtio-pmem", OK, OK, NULL, NULL},
     [ROW_VFIO] = {"VFIO <hostdev> pci, mdev", OK, BOTH, NULL, NULL},
+    [ROW_MEMFD_USER] = {"VFIO by iommufd, <video> with blob resources", BOTH, OK, NULL, NULL},
     [ROW_VHOST_USER] = {"vhost-user, virtiofs", OK, OK, NULL, NULL},
     [ROW_BALLOON] = {"memballoon", OK, OK, NULL, NULL},
     [ROW_CURRENT_MEMORY] = {"currentMemory below memory", OK, BOTH, NULL, NULL},
@@ -192,6 +194,9 @@ typedef struct {
 #define NO_MULTIPLE(what, size, page, better)                                                      \
     "cannot be used with " what " of " size " KiB on huge pages of " page                          \
     " KiB, of which that is no multiple; use " better " KiB or other pages"
+#define NO_MEMFD(what)                                                                             \
+    "cannot be used with " what                                                                    \
+    ", which requires guest RAM in a memfd, and not in guest_memfd; remove the attribute"
 #define NO_DMA(what)                                                                               \
     "cannot be used with " what                                                                    \
     ": its DMA needs pinned shared pages; use an emulated or virtio device"
@@ -673,6 +678,41 @@ static const Case cases[] = {
              "",
              "devices/memory/@model",
              "virtio-pmem"),
+
+    REFUSAL(ROW_MEMFD_USER,
+            SHARED,
+            "<hostdev mode='subsystem' type='pci'><driver name='vfio' iommufd='yes'/></hostdev>",
+            "",
+            NO_MEMFD("<hostdev> with <driver iommufd='yes'/>")),
+    REFUSAL(ROW_MEMFD_USER,
+            SHARED,
+            "<interface type='hostdev'><driver iommufd='yes'/></interface>",
+            "",
+            NO_MEMFD("<interface> with <driver iommufd='yes'/>")),
+    REFUSAL(ROW_MEMFD_USER,
+            SHARED,
+            "<video><model type='vga'/></video><video><model type='virtio' blob='on'/></video>",
+            "",
+            NO_MEMFD("<video> with <model blob='on'/>")),
+    ACCEPTED(ROW_MEMFD_USER,
+             SHARED,
+             "<hostdev type='pci'><driver iommufd='no'/></hostdev>",
+             "",
+             "devices/hostdev/driver/@iommufd",
+             "no"),
+    ACCEPTED(ROW_MEMFD_USER,
+             SHARED,
+             "<video><model type='virtio' blob='off'/></video>",
+             "",
+             "devices/video/model/@blob",
+             "off"),
+    /* The shared half is an ordinary memfd. */
+    ACCEPTED(ROW_MEMFD_USER,
+             CONVERTIBLE,
+             "<video><model type='virtio' blob='on'/></video>",
+             "<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>",
+             "devices/video/model/@blob",
+             "on"),
 
     ACCEPTED(ROW_VFIO,
              SHARED,
