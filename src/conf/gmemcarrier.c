@@ -13,8 +13,8 @@
 #include "gmemi18n.h"
 #include "gmemjson.h"
 
-/* Lowering makes a handful of changes of some 60 bytes each. */
-#define GMEM_CARRIER_LENGTH_MAX 4096
+/* No word of a command line can be longer (Linux: MAX_ARG_STRLEN). */
+#define GMEM_CARRIER_LENGTH_MAX (128 * 1024)
 
 #define GMEM_CARRIER_SW_PROTECTED "sw-protected"
 
@@ -64,6 +64,19 @@ gmemCarrierFormatMember(gmemJSONGen *gen, const char *name, const char *value)
     gmemJSONGenString(gen, value);
 }
 
+/* The oldest version that has what is in there, so that older releases read what they can. */
+static int
+gmemCarrierVersion(const gmemCarrier *carrier)
+{
+    size_t i;
+
+    for (i = 0; i < carrier->nchanges; i++) {
+        if (strstr(carrier->changes[i].path, "[" GMEM_CARRIER_KEY) != NULL)
+            return GMEM_CARRIER_VERSION;
+    }
+    return GMEM_CARRIER_VERSION_OLDEST;
+}
+
 char *
 gmemCarrierFormat(const gmemCarrier *carrier)
 {
@@ -72,7 +85,7 @@ gmemCarrierFormat(const gmemCarrier *carrier)
 
     yajl_gen_map_open(gen);
     gmemJSONGenString(gen, "version");
-    yajl_gen_integer(gen, GMEM_CARRIER_VERSION);
+    yajl_gen_integer(gen, gmemCarrierVersion(carrier));
     gmemCarrierFormatMember(gen, "mode", gmemModeToString(carrier->mode));
     gmemCarrierFormatMember(gen, "launchSecurity",
                             carrier->swProtected ? GMEM_CARRIER_SW_PROTECTED : NULL);
@@ -128,10 +141,10 @@ gmemCarrierParseVersion(gmemJSON *json, GError **error)
     if (!gmemJSONGetSize(json, "version", &version))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("no version in value of '%s'"),
                             GMEM_CARRIER_OPTION);
-    if (version != GMEM_CARRIER_VERSION)
+    if (version < GMEM_CARRIER_VERSION_OLDEST || version > GMEM_CARRIER_VERSION)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
                             _("unknown version %llu in value of '%s': this libvirt-gmem knows "
-                              "version %d"),
+                              "versions up to %d"),
                             version, GMEM_CARRIER_OPTION, GMEM_CARRIER_VERSION);
     return 0;
 }

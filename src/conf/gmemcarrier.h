@@ -9,7 +9,13 @@
 
 /* Stock QEMU refuses this option: lowered XML does not start without this project. */
 #define GMEM_CARRIER_OPTION "-x-libvirt-gmem"
-#define GMEM_CARRIER_VERSION 1
+
+/* Version 2 knows one of several devices by its file ("devices/memory[path:…]/@access"), version 1
+ * did by its number ("devices/memory[2]/@access"), which changes where a device in front goes. A
+ * pair without such changes is of version 1 still. */
+#define GMEM_CARRIER_VERSION_OLDEST 1
+#define GMEM_CARRIER_VERSION 2
+#define GMEM_CARRIER_KEY "path:"
 
 /* One thing that lowering put in or changed. @path leads from <domain> to an attribute, as in
  * "memoryBacking/source/@type". @former is NULL where the attribute was not there. */

@@ -19,6 +19,9 @@
 #include "gmemxml.h"
 #include "gmemxmlencoding.h"
 
+/* Of SHA-256, in a key: enough that no two files of a domain have the same. */
+#define GMEM_LOWERING_KEY_DIGITS 16
+
 /* What a mode needs of the rest of the domain. */
 typedef struct {
     gmemMode mode;
@@ -27,8 +30,8 @@ typedef struct {
     const char *attribute;
     const char *value;
     const char *former; /* changed only where the attribute is this; NULL: where it is absent */
-    const char *model;  /* all elements of this model, each by its number among its siblings; NULL:
-                         * the only element there is */
+    const char *model;  /* all elements of this model, each by its key; NULL: the only element there
+                         * is */
     bool hugepages;     /* changed only where something is on huge pages */
 } gmemLowering;
 
@@ -50,15 +53,51 @@ static const gmemLowering gmemLowerings[] = {
     {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL, false},
 };
 
-/* @number counts from 1; 0 where the element is the only one. */
+/* @key: NULL where the element is the only one. */
 static char *
-gmemLoweringPath(const gmemLowering *lowering, size_t number)
+gmemLoweringPath(const gmemLowering *lowering, const char *key)
 {
-    if (number == 0)
+    if (key == NULL)
         return g_strdup_printf("%s/%s/@%s", lowering->parent, lowering->element,
                                lowering->attribute);
-    return g_strdup_printf("%s/%s[%zu]/@%s", lowering->parent, lowering->element, number,
+    return g_strdup_printf("%s/%s[%s]/@%s", lowering->parent, lowering->element, key,
                            lowering->attribute);
+}
+
+/* What tells a device from its siblings, whichever of them come and go: the file behind it. As a
+ * digest, for a path may be as long as the pair, and have anything in it. */
+static char *
+gmemLoweringKey(gmemXMLNode *element)
+{
+    gmemXMLNode *path = gmemXMLFindFirst(element, "source/path");
+    g_autofree char *text = path != NULL ? gmemXMLContent(path) : g_strdup("");
+    g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
+
+    return g_strdup_printf(GMEM_CARRIER_KEY "%.*s", GMEM_LOWERING_KEY_DIGITS, digest);
+}
+
+/* The key in the path of a change, to be freed with g_free(); NULL for none. */
+static char *
+gmemLoweringKeyOf(const char *path)
+{
+    const char *bracket = strchr(path, '[');
+
+    return bracket != NULL ? g_strndup(bracket + 1, strcspn(bracket + 1, "]")) : NULL;
+}
+
+/* Whether @key means @element, number @number among its siblings, from 1: that is what a key was in
+ * pairs of version 1. */
+static bool
+gmemLoweringMeans(const char *key, gmemXMLNode *element, size_t number)
+{
+    g_autofree char *own = NULL;
+
+    if (key == NULL)
+        return number == 1;
+    if (g_ascii_isdigit(key[0]))
+        return g_ascii_strtoull(key, NULL, 10) == number;
+    own = gmemLoweringKey(element);
+    return strcmp(own, key) == 0;
 }
 
 /* All elements that a lowering may be about. Free with g_free(). */
@@ -68,19 +107,6 @@ gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
     g_autofree char *path = g_strdup_printf("%s/%s", lowering->parent, lowering->element);
 
     return gmemXMLFind(root, path);
-}
-
-static gmemXMLNode *
-gmemLoweringElement(const gmemLowering *lowering, size_t number, gmemXMLNode *root)
-{
-    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, root);
-    size_t i;
-
-    for (i = 0; elements[i] != NULL; i++) {
-        if (i + 1 >= number)
-            return elements[i];
-    }
-    return NULL;
 }
 
 /* What goes into an element that the domain does not have. */
@@ -110,16 +136,15 @@ gmemLowerMake(const gmemDomainDef *def,
 /* Makes one change, where it is due, and notes it in @carrier. */
 static void
 gmemLowerChangeOne(const gmemLowering *lowering,
-                   size_t number,
-                   gmemXMLNode *element,
                    const gmemDomainDef *def,
                    gmemXMLEdit *edit,
                    gmemCarrier *carrier,
                    gmemLowerMissing *missing)
 {
-    g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
-    g_autofree char *path = gmemLoweringPath(lowering, number);
-    gmemXMLNode *parent;
+    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, def->root);
+    g_autofree char *value = gmemXMLAttribute(elements[0], lowering->attribute);
+    g_autofree char *path = gmemLoweringPath(lowering, NULL);
+    gmemXMLNode *parent = gmemXMLFindFirst(def->root, lowering->parent);
     g_autofree char *markup = NULL;
 
     if (g_strcmp0(value, lowering->former) != 0)
@@ -127,12 +152,9 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
     markup =
         g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute, lowering->value);
-    if (element != NULL) {
-        gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->value);
-        return;
-    }
-    parent = gmemXMLFindFirst(def->root, lowering->parent);
-    if (parent != NULL) {
+    if (elements[0] != NULL) {
+        gmemXMLEditSetAttribute(edit, elements[0], lowering->attribute, lowering->value);
+    } else if (parent != NULL) {
         gmemXMLEditAppend(edit, parent, markup);
     } else {
         gmemLowerMake(def, edit, missing, lowering->parent);
@@ -140,13 +162,39 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     }
 }
 
+/* How the elements of a key stand: two devices may have one file. */
+typedef enum {
+    GMEM_KEY_NEW = 0,
+    GMEM_KEY_NOTED,
+    GMEM_KEY_MIXED, /* some have the attribute from the user: what he wrote must not be taken for
+                     * ours, so the change is not noted, and is shown */
+} gmemKeyState;
+
+static gmemKeyState
+gmemLowerKeyState(const gmemLowering *lowering, gmemXMLNode **elements, size_t i, const char *key)
+{
+    gmemKeyState state = GMEM_KEY_NEW;
+    size_t j;
+
+    for (j = 0; elements[j] != NULL; j++) {
+        g_autofree char *value = gmemXMLAttribute(elements[j], lowering->attribute);
+
+        if (j == i || !gmemLoweringMeans(key, elements[j], 0))
+            continue;
+        if (g_strcmp0(value, lowering->former) != 0)
+            return GMEM_KEY_MIXED;
+        if (j < i)
+            state = GMEM_KEY_NOTED;
+    }
+    return state;
+}
+
 /* An NVDIMM follows the domain's access only where the user left both open. */
 static void
 gmemLowerChangeEach(const gmemLowering *lowering,
                     const gmemDomainDef *def,
                     gmemXMLEdit *edit,
-                    gmemCarrier *carrier,
-                    gmemLowerMissing *missing)
+                    gmemCarrier *carrier)
 {
     g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, def->root);
     size_t i;
@@ -155,9 +203,15 @@ gmemLowerChangeEach(const gmemLowering *lowering,
         return;
     for (i = 0; elements[i] != NULL; i++) {
         g_autofree char *model = gmemXMLAttribute(elements[i], "model");
+        g_autofree char *value = gmemXMLAttribute(elements[i], lowering->attribute);
+        g_autofree char *key = gmemLoweringKey(elements[i]);
+        g_autofree char *path = gmemLoweringPath(lowering, key);
 
-        if (g_strcmp0(model, lowering->model) == 0)
-            gmemLowerChangeOne(lowering, i + 1, elements[i], def, edit, carrier, missing);
+        if (g_strcmp0(model, lowering->model) != 0 || g_strcmp0(value, lowering->former) != 0)
+            continue;
+        gmemXMLEditSetAttribute(edit, elements[i], lowering->attribute, lowering->value);
+        if (gmemLowerKeyState(lowering, elements, i, key) == GMEM_KEY_NEW)
+            gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
     }
 }
 
@@ -177,10 +231,9 @@ gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrie
             (lowering->hugepages && !def->hugepages && !def->hugedimms))
             continue;
         if (lowering->model != NULL)
-            gmemLowerChangeEach(lowering, def, edit, carrier, &missing);
+            gmemLowerChangeEach(lowering, def, edit, carrier);
         else
-            gmemLowerChangeOne(lowering, 0, gmemLoweringElement(lowering, 0, def->root), def, edit,
-                               carrier, &missing);
+            gmemLowerChangeOne(lowering, def, edit, carrier, &missing);
     }
     gmemLowerMake(def, edit, &missing, NULL);
 }
@@ -210,26 +263,17 @@ gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierTe
     gmemXMLEditAppend(edit, def->root, commandline);
 }
 
-/* The number in a path, 0 for none. What is no number gives one whose path is another one. */
-static size_t
-gmemLoweringNumber(const char *path)
-{
-    const char *bracket = strchr(path, '[');
-
-    return bracket != NULL ? (size_t)g_ascii_strtoull(bracket + 1, NULL, 10) : 0;
-}
-
 /* Returns what @change is about; NULL where lowering never makes such a change in @mode. */
 static const gmemLowering *
 gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
 {
-    size_t number = gmemLoweringNumber(change->path);
+    g_autofree char *key = gmemLoweringKeyOf(change->path);
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
-        g_autofree char *path = gmemLoweringPath(&gmemLowerings[i], number);
+        g_autofree char *path = gmemLoweringPath(&gmemLowerings[i], key);
 
-        if (gmemLowerings[i].mode == mode && (gmemLowerings[i].model != NULL) == (number > 0) &&
+        if (gmemLowerings[i].mode == mode && (gmemLowerings[i].model != NULL) == (key != NULL) &&
             strcmp(path, change->path) == 0 && strcmp(gmemLowerings[i].value, change->value) == 0 &&
             g_strcmp0(gmemLowerings[i].former, change->former) == 0)
             return &gmemLowerings[i];
@@ -237,18 +281,28 @@ gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
     return NULL;
 }
 
-/* The element that @change is about, where it still has the value that lowering gave it. */
-static gmemXMLNode *
-gmemLoweringHolder(const gmemLowering *lowering, const gmemCarrierChange *change, gmemXMLNode *root)
+/* The elements that @change is about, where they still have the value that lowering gave them;
+ * NULL-terminated. Free with g_free(). */
+static gmemXMLNode **
+gmemLoweringHolders(const gmemLowering *lowering,
+                    const gmemCarrierChange *change,
+                    gmemXMLNode *root)
 {
-    gmemXMLNode *element = gmemLoweringElement(lowering, gmemLoweringNumber(change->path), root);
-    g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
-    g_autofree char *model = gmemXMLAttribute(element, "model");
+    gmemXMLNode **elements = gmemLoweringElements(lowering, root);
+    g_autofree char *key = gmemLoweringKeyOf(change->path);
+    size_t i, n = 0;
 
-    if (g_strcmp0(value, lowering->value) != 0 ||
-        (lowering->model != NULL && g_strcmp0(model, lowering->model) != 0))
-        return NULL;
-    return element;
+    for (i = 0; elements[i] != NULL; i++) {
+        g_autofree char *value = gmemXMLAttribute(elements[i], lowering->attribute);
+        g_autofree char *model = gmemXMLAttribute(elements[i], "model");
+
+        if (g_strcmp0(value, lowering->value) == 0 &&
+            (lowering->model == NULL || g_strcmp0(model, lowering->model) == 0) &&
+            gmemLoweringMeans(key, elements[i], i + 1))
+            elements[n++] = elements[i];
+    }
+    elements[n] = NULL;
+    return elements;
 }
 
 static bool
@@ -260,7 +314,10 @@ gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
         const gmemCarrierChange *change = &carrier->changes[i];
         const gmemLowering *lowering = gmemLoweringOfChange(carrier->mode, change);
 
-        if (lowering == NULL || gmemLoweringHolder(lowering, change, def->root) == NULL)
+        g_autofree gmemXMLNode **holders =
+            lowering != NULL ? gmemLoweringHolders(lowering, change, def->root) : NULL;
+
+        if (holders == NULL || holders[0] == NULL)
             return false;
     }
     return true;
@@ -308,16 +365,10 @@ gmemLowerDomain(gmemDomainDef *def, gmemXMLEdit *edit, gmemPlan **plan, GError *
 }
 
 static void
-gmemRaiseChange(const gmemLowering *lowering,
-                const gmemCarrierChange *change,
-                const gmemDomainDef *def,
-                gmemXMLEdit *edit)
+gmemRaiseElement(const gmemLowering *lowering, gmemXMLNode *element, gmemXMLEdit *edit)
 {
-    gmemXMLNode *element = gmemLoweringHolder(lowering, change, def->root);
     gmemXMLNode *parent;
 
-    if (element == NULL)
-        return;
     gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->former);
     if (lowering->former != NULL || !gmemXMLEditEmptied(element))
         return;
@@ -326,6 +377,19 @@ gmemRaiseChange(const gmemLowering *lowering,
     /* <memoryBacking> is about to get <private/>. */
     if (!gmemXMLIs(parent, "memoryBacking") && gmemXMLEditEmptied(parent))
         gmemXMLEditRemove(edit, parent);
+}
+
+static void
+gmemRaiseChange(const gmemLowering *lowering,
+                const gmemCarrierChange *change,
+                const gmemDomainDef *def,
+                gmemXMLEdit *edit)
+{
+    g_autofree gmemXMLNode **holders = gmemLoweringHolders(lowering, change, def->root);
+    size_t i;
+
+    for (i = 0; holders[i] != NULL; i++)
+        gmemRaiseElement(lowering, holders[i], edit);
 }
 
 /* libvirt declares the namespace on <domain> only where it has something to print in it. */
@@ -387,21 +451,38 @@ gmemLowerHasChange(const gmemCarrier *carrier, const gmemCarrierChange *wanted)
     return false;
 }
 
-/* Devices are known by their number, and libvirt takes devices out of a domain without a look at
- * the pair. Returns @carrier without the changes of devices that @fresh does not have. */
+/* The path of @change in a pair of today: a device that was known by its number gets its key. */
+static char *
+gmemLowerPathOfToday(const gmemDomainDef *def, const gmemCarrierChange *change)
+{
+    const gmemLowering *lowering = gmemLoweringOfChange(def->carrier->mode, change);
+    g_autofree gmemXMLNode **holders =
+        lowering != NULL ? gmemLoweringHolders(lowering, change, def->root) : NULL;
+    g_autofree char *key = NULL;
+
+    if (lowering == NULL || lowering->model == NULL || holders[0] == NULL)
+        return g_strdup(change->path);
+    key = gmemLoweringKey(holders[0]);
+    return gmemLoweringPath(lowering, key);
+}
+
+/* libvirt takes devices out of a domain without a look at the pair. Returns the pair of @def as it
+ * would be written today, without the changes of devices that @fresh does not have. */
 static gmemCarrier *
-gmemLowerDropGone(const gmemCarrier *carrier, const gmemCarrier *fresh)
+gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
 {
     gmemCarrier *rest = gmemCarrierNew();
     size_t i;
 
-    rest->mode = carrier->mode;
-    rest->swProtected = carrier->swProtected;
-    for (i = 0; i < carrier->nchanges; i++) {
-        const gmemCarrierChange *change = &carrier->changes[i];
+    rest->mode = def->carrier->mode;
+    rest->swProtected = def->carrier->swProtected;
+    for (i = 0; i < def->carrier->nchanges; i++) {
+        g_autofree char *path = gmemLowerPathOfToday(def, &def->carrier->changes[i]);
+        gmemCarrierChange change = def->carrier->changes[i];
 
-        if (gmemLoweringNumber(change->path) == 0 || gmemLowerHasChange(fresh, change))
-            gmemCarrierAddChange(rest, change->path, change->value, change->former);
+        change.path = path;
+        if (strchr(path, '[') == NULL || gmemLowerHasChange(fresh, &change))
+            gmemCarrierAddChange(rest, path, change.value, change.former);
     }
     return rest;
 }
@@ -418,7 +499,7 @@ gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
 
     if (fresh == NULL || strcmp(again, def->carrierText) != 0)
         return false;
-    rest = gmemLowerDropGone(def->carrier, fresh);
+    rest = gmemLowerDropGone(def, fresh);
     restText = gmemCarrierFormat(rest);
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }

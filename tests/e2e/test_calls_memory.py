@@ -265,6 +265,35 @@ def calls(kind):
                         'NVDIMMs that the new pair tells of')
         host.python.undefine('less')
 
+    @test('what the user wrote in an NVDIMM stays, whichever others come and go')
+    def _(check):
+        host = pair.ours
+        first, chosen, last = (
+            NVDIMM.replace('/run/nvdimm', '/run/nvdimm-%d' % n).replace(
+                "'nvdimm'", "'nvdimm'%s" % access)
+            for n, access in enumerate(('', " access='private'", '')))
+        host.python.define(domain('kept', cells=CELLS, slots=True, devices=first + chosen + last))
+
+        def shown():
+            return re.findall(r"<memory model='nvdimm'(.*)>\s*<source>\s*<path>/run/nvdimm-(\d)<",
+                              host.python.dumpxml('kept'))
+        check.equal(shown(), [('', '0'), (" access='private'", '1'), ('', '2')], 'NVDIMMs')
+        host.call('kept', 'detachDeviceFlags', first, CONFIG)
+        check.equal(shown(), [(" access='private'", '1'), ('', '2')], 'NVDIMMs')
+        host.python.define(host.python.dumpxml('kept'))
+        check.equal(shown(), [(" access='private'", '1'), ('', '2')], 'NVDIMMs')
+        host.python.undefine('kept')
+
+    @test('a domain with a hundred NVDIMMs is defined')
+    def _(check):
+        host = pair.ours
+        many = ''.join(NVDIMM.replace('/run/nvdimm', '/run/nvdimm-%d' % n) for n in range(100))
+        xml = domain('many', cells=CELLS, slots=True, devices=many)
+        host.python.define(re.sub("<maxMemory slots='4' unit='KiB'>.*?<",
+                                  "<maxMemory slots='100' unit='GiB'>64<", xml))
+        check.equal(host.python.dumpxml('many').count("<memory model='nvdimm'>"), 100, 'NVDIMMs')
+        host.python.undefine('many')
+
     @test('detach of a dimm')
     def _(check):
         need_guest_memfd()

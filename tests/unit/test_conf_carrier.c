@@ -112,10 +112,10 @@ static const struct {
      "no version in value of '-x-libvirt-gmem'"},
     {"{\"version\":-1,\"mode\":\"fully-shared\",\"added\":[]}",
      "no version in value of '-x-libvirt-gmem'"},
-    {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
-     "unknown version 2 in value of '-x-libvirt-gmem': this libvirt-gmem knows version 1"},
+    {"{\"version\":3,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
+     "unknown version 3 in value of '-x-libvirt-gmem': this libvirt-gmem knows versions up to 2"},
     {"{\"version\":0,\"mode\":\"fully-shared\",\"added\":[]}",
-     "unknown version 0 in value of '-x-libvirt-gmem': this libvirt-gmem knows version 1"},
+     "unknown version 0 in value of '-x-libvirt-gmem': this libvirt-gmem knows versions up to 2"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
      "unknown key 'newer' in value of '-x-libvirt-gmem'"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"mode\":\"none\",\"added\":[]}",
@@ -185,7 +185,7 @@ testDamaged(void)
 static void
 testLong(void)
 {
-    g_autofree char *padding = g_strnfill(5000, ' ');
+    g_autofree char *padding = g_strnfill(140000, ' ');
     g_autofree char *text =
         g_strdup_printf("{\"version\":1,%s\"mode\":\"fully-shared\",\"added\":[]}", padding);
     g_autofree char *deep = g_strnfill(4000, '[');
@@ -194,7 +194,7 @@ testLong(void)
     g_assert_null(gmemCarrierParse(text, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     g_assert_cmpstr(error->message, ==,
-                    "damaged value of '-x-libvirt-gmem': longer than 4096 bytes");
+                    "damaged value of '-x-libvirt-gmem': longer than 131072 bytes");
     g_clear_error(&error);
     g_assert_null(gmemCarrierParse(deep, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);

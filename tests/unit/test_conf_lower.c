@@ -196,12 +196,42 @@ testNVDIMM(void)
     testUtilAssert(lowered, "devices/memory[3]/@access", "shared");
     testUtilAssert(lowered,
                    "contains(qemu:commandline/qemu:arg[2]/@value, "
-                   "'{\"path\":\"devices/memory[2]/@access\",\"value\":\"private\"}')",
+                   "'{\"path\":\"devices/memory[path:6a50dc8584134c7d]/@access\","
+                   "\"value\":\"private\"}')",
                    "true");
-    testUtilAssert(lowered, "contains(qemu:commandline/qemu:arg[2]/@value, 'memory[4]')", "false");
+    testUtilAssert(lowered, "starts-with(qemu:commandline/qemu:arg[2]/@value, '{\"version\":2,')",
+                   "true");
     testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
     /* who asks for shared access of the domain gets it for NVDIMMs, too, as from stock libvirt */
     testUtilAssert(loweredChosen, "devices/memory[2]/@access", "");
+}
+
+/* As many as libvirt has slots for; two of one file, of which the user wrote one. */
+static void
+testManyNVDIMMs(void)
+{
+    g_autoptr(GString) devices = g_string_new(NULL);
+    g_autofree char *text = NULL;
+    g_autofree char *mixed = testDomain(
+        "kvm", "<type>hvm</type>",
+        "<memory model='nvdimm'><source><path>/a</path></source></memory>"
+        "<memory model='nvdimm' access='private'><source><path>/a</path></source></memory>",
+        "<memoryBacking><private/></memoryBacking>");
+    g_autofree char *lowered = NULL;
+    g_autofree char *raised = NULL;
+    int i;
+
+    for (i = 0; i < 256; i++)
+        g_string_append_printf(
+            devices,
+            "<memory model='nvdimm'><source><path>/nvdimm \"%d\" \\</path></source></memory>", i);
+    text = testDomain("kvm", "<type>hvm</type>", devices->str,
+                      "<memoryBacking><private/></memoryBacking>");
+    testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
+    lowered = testLower(mixed, GMEM_MODE_FULLY_SHARED);
+    testUtilAssert(lowered, "count(devices/memory[@access='private'])", "2");
+    raised = gmemRaise(lowered, NULL, NULL);
+    testUtilAssert(raised, "devices/memory[2]/@access", "private");
 }
 
 static void
@@ -731,9 +761,10 @@ testReadyMade(void)
          "}",
          "", notGiven},
         {TEST_CONVERTIBLE_PAIR, "", notGiven},
-        {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}", "",
-         "XML error: unknown version 2 in value of '-x-libvirt-gmem': this libvirt-gmem knows "
-         "version 1"},
+        {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}", "", notGiven},
+        {"{\"version\":3,\"mode\":\"fully-shared\",\"added\":[]}", "",
+         "XML error: unknown version 3 in value of '-x-libvirt-gmem': this libvirt-gmem knows "
+         "versions up to 2"},
         {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"key\":1}", "",
          "XML error: unknown key 'key' in value of '-x-libvirt-gmem'"},
         {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"devices/disk/@type\","
@@ -781,39 +812,51 @@ testReadyMade(void)
 #define SOURCE_CHANGE "{\"path\":\"memoryBacking/source/@type\",\"value\":\"memfd\"}"
 #define ACCESS_CHANGE ",{\"path\":\"memoryBacking/access/@mode\",\"value\":\"shared\"}"
 
-/* libvirt takes a device out of a domain, and the pair still tells of it: of devices behind it,
- * too, which then have other numbers. */
+#define KEY_A "path:6a50dc8584134c7d"
+#define KEY_B "path:9812b0b9d61e09b9"
+#define NVDIMM(path, access)                                                                       \
+    "<memory model='nvdimm'" access "><source><path>" path "</path></source></memory>"
+#define OF_OURS " access='private'"
+
+/* libvirt takes a device out of a domain, and the pair still tells of it. Pairs of version 1 tell
+ * of devices by their numbers, and are taken, too. */
 static void
 testReadyGone(void)
 {
     static const struct {
+        const char *version;
         const char *devices;
-        const char *numbers; /* in the pair */
-        const char *again;   /* in the new one; NULL: refused */
+        const char *keys;  /* in the pair */
+        const char *again; /* in the new one; NULL: refused */
     } cases[] = {
-        {"", NVDIMM_AT("1"), ""},
-        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("1") NVDIMM_AT("2"),
-         NVDIMM_AT("1")},
-        /* What is [1] now was [2], and keeps what lowering gave it, as the user's own choice. */
-        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("2"), ""},
-        {"<memory model='nvdimm' access='shared'/>", NVDIMM_AT("1"), ""},
-        {"<memory model='dimm'/><memory model='nvdimm' access='private'/>",
-         NVDIMM_AT("2") NVDIMM_AT("4"), NVDIMM_AT("2")},
-        {"<memory model='dimm'/>", NVDIMM_AT("1"), ""},
+        {"1", "", NVDIMM_AT("1"), ""},
+        {"2", "", NVDIMM_AT(KEY_A), ""},
+        {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_B)},
+        {"2", NVDIMM("/a", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_A)},
+        /* The user's own choice, whatever was in front of it. */
+        {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A), ""},
+        {"1", NVDIMM("/a", OF_OURS) NVDIMM("/b", OF_OURS), NVDIMM_AT("1") NVDIMM_AT("2"),
+         NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B)},
+        {"1", NVDIMM("/a", OF_OURS), NVDIMM_AT("1") NVDIMM_AT("2"), NVDIMM_AT(KEY_A)},
+        {"1", NVDIMM("/a", OF_OURS), NVDIMM_AT("2"), ""},
+        {"2", NVDIMM("/a", " access='shared'"), NVDIMM_AT(KEY_A), ""},
+        {"1", "<memory model='dimm'/>" NVDIMM("/a", OF_OURS), NVDIMM_AT("2") NVDIMM_AT("4"),
+         NVDIMM_AT(KEY_A)},
+        {"2", "<memory model='dimm'/>", NVDIMM_AT(KEY_A), ""},
         /* An NVDIMM that the pair should tell of, and does not. */
-        {"<memory model='nvdimm'/>", "", NULL},
-        {"<memory model='nvdimm'/>", NVDIMM_AT("2"), NULL},
-        /* Not in the order in which they are written. */
-        {"<memory model='nvdimm' access='private'/><memory model='nvdimm' access='private'/>",
-         NVDIMM_AT("2") NVDIMM_AT("1"), NULL},
-        {"<memory model='nvdimm' access='private'/>", NVDIMM_AT("1") NVDIMM_AT("1"), NULL},
+        {"1", NVDIMM("/a", ""), "", NULL},
+        {"2", NVDIMM("/a", ""), NVDIMM_AT(KEY_B), NULL},
+        /* Not in the order in which they are written; twice; of the wrong version. */
+        {"2", NVDIMM("/a", OF_OURS) NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_B) NVDIMM_AT(KEY_A), NULL},
+        {"1", NVDIMM("/a", OF_OURS), NVDIMM_AT("1") NVDIMM_AT("1"), NULL},
+        {"1", NVDIMM("/a", OF_OURS), NVDIMM_AT(KEY_A), NULL},
     };
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *pair =
-            g_strconcat("{\"version\":1,\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE,
-                        cases[i].numbers, ACCESS_CHANGE "]}", NULL);
+        g_autofree char *pair = g_strconcat("{\"version\":", cases[i].version,
+                                            ",\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE,
+                                            cases[i].keys, ACCESS_CHANGE "]}", NULL);
         g_autofree char *ready = testReady(pair, "");
         g_auto(GStrv) parts = g_strsplit(ready, "</devices>", 2);
         g_autofree char *text =
@@ -831,8 +874,9 @@ testReadyGone(void)
         }
         g_assert_no_error(error);
         g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
-        wanted = g_strconcat("{\"version\":1,\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE,
-                             cases[i].again, ACCESS_CHANGE "]}", NULL);
+        wanted = g_strconcat(cases[i].again[0] != '\0' ? "{\"version\":2" : "{\"version\":1",
+                             ",\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE, cases[i].again,
+                             ACCESS_CHANGE "]}", NULL);
         testUtilAssert(lowered, "qemu:commandline/qemu:arg[2]/@value", wanted);
         g_free(testRound(lowered, GMEM_MODE_FULLY_SHARED));
         /* The devices are as libvirt had them. */
@@ -1389,6 +1433,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/fully-shared", testFullyShared);
     g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
     g_test_add_func("/conf/lower/nvdimm", testNVDIMM);
+    g_test_add_func("/conf/lower/nvdimm/many", testManyNVDIMMs);
     g_test_add_func("/conf/lower/convertible", testConvertible);
     g_test_add_func("/conf/lower/convertible-partly", testConvertiblePartly);
     g_test_add_func("/conf/lower/changed-since", testChangedSince);

@@ -1401,7 +1401,7 @@ testDamagedCarrier(void)
         "",
         "x",
         "{}",
-        "{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}",
+        "{\"version\":3,\"mode\":\"fully-shared\",\"added\":[]}",
         "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"more\":1}",
         "version=1,mode=fully-shared,backends=1,ram=67108864",
     };
