@@ -9,7 +9,8 @@
  * GLib's, which ends the process where there is none; nothing recurses.
  *
  * The reader is more lenient than libxml2, never stricter: what libxml2 takes must come out the
- * same, and the rest is refused by libvirt. test_util_xmlagree.c holds the two together. */
+ * same, and the rest is refused by libvirt. test_conf_xml.c and fuzz_xml.c hold the two together.
+ */
 
 #include "gmemxml.h"
 
@@ -162,18 +163,26 @@ gmemXMLReadAttribute(const char *p, gmemXMLAttr *attr)
     return attr->end;
 }
 
-/* Appends what @text (known to be well formed) stands for. @space: in an attribute, any white space
- * that is not referred to is a space. */
+/* What text can stand in: references are none in CDATA; in an attribute, any white space that is
+ * not referred to is a space. */
+typedef enum {
+    GMEM_XML_IN_ATTRIBUTE,
+    GMEM_XML_IN_CONTENT,
+    GMEM_XML_IN_CDATA
+} gmemXMLPlace;
+
+/* Appends what @text (known to be well formed) stands for. */
 static void
-gmemXMLDecode(GString *value, const char *text, size_t length, bool space)
+gmemXMLDecode(GString *value, const char *text, size_t length, gmemXMLPlace place)
 {
+    bool space = place == GMEM_XML_IN_ATTRIBUTE;
     const char *end = text + length;
     const char *p = text;
 
     while (p < end) {
         gunichar c = (guchar)*p;
 
-        if (c == '&') {
+        if (c == '&' && place != GMEM_XML_IN_CDATA) {
             p = gmemXMLReadReference(p, &c);
             g_string_append_unichar(value, c);
             continue;
@@ -192,7 +201,7 @@ gmemXMLAttrValue(const gmemXMLAttr *attr)
 {
     GString *value = g_string_sized_new(attr->valueLength);
 
-    gmemXMLDecode(value, attr->value, attr->valueLength, true);
+    gmemXMLDecode(value, attr->value, attr->valueLength, GMEM_XML_IN_ATTRIBUTE);
     return g_string_free(value, FALSE);
 }
 
@@ -202,7 +211,7 @@ static size_t
 gmemXMLPrefixLength(const char *name, size_t length)
 {
     const char *colon = memchr(name, ':', length);
-    const char *local = colon + 1;
+    const char *local = colon != NULL ? colon + 1 : NULL;
 
     if (colon == NULL || colon == name || local == name + length)
         return 0;
@@ -716,13 +725,13 @@ gmemXMLContent(const gmemXMLNode *node)
         size_t length = *p != '<' ? strcspn(p, "<") : 0;
         const char *aside;
 
-        gmemXMLDecode(text, p, length, false);
+        gmemXMLDecode(text, p, length, GMEM_XML_IN_CONTENT);
         p += length;
         if (p >= close)
             break;
         aside = gmemXMLSkipAside(p);
         if (g_str_has_prefix(p, "<![CDATA["))
-            g_string_append_len(text, p + 9, aside - 3 - (p + 9));
+            gmemXMLDecode(text, p + 9, (size_t)(aside - 3 - (p + 9)), GMEM_XML_IN_CDATA);
         p = aside != p ? aside : gmemXMLSkipTag(p);
     }
     return g_strstrip(g_string_free(text, FALSE));
