@@ -113,10 +113,42 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
     return 0;
 }
 
+/* libvirt finds most attributes by their local name, whatever their namespace, and the first of
+ * two; others it finds in no namespace only. Which is which changes with its releases. */
+static int
+gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
+{
+    /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
+    static const char *const names[] = {
+        "access",  "action",  "arch",   "autodeflate", "driver", "enabled", "freePageReporting",
+        "id",      "machine", "memory", "memAccess",   "mode",   "model",   "name",
+        "nodeset", "secure",  "size",   "state",       "type",   "unit",    "value",
+        NULL,
+    };
+    gmemXMLAttr attr = {0};
+
+    while (gmemXMLNextAttribute(node, &attr)) {
+        const char *colon = memchr(attr.name, ':', attr.nameLength);
+        g_autofree char *name = NULL;
+        g_autofree char *element = NULL;
+
+        if (colon == NULL)
+            continue;
+        name = g_strndup(colon + 1, attr.nameLength - (size_t)(colon + 1 - attr.name));
+        if (!g_strv_contains(names, name))
+            continue;
+        element = gmemXMLName(node);
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("attribute '%.*s' of element <%s> is in a namespace"),
+                            (int)attr.nameLength, attr.name, element);
+    }
+    return 0;
+}
+
 /* All <qemu:arg>, as libvirt puts them behind its own arguments: the nodes of all of them and,
  * one further on, their values. */
-static void
-gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv)
+static int
+gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv, GError **error)
 {
     gmemXMLNode *commandline;
     gmemXMLNode *arg;
@@ -133,12 +165,15 @@ gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv)
 
             if (!gmemXMLIsNs(arg, GMEM_QEMU_NAMESPACE, "arg"))
                 continue;
+            if (gmemDomainCheckAttributes(arg, error) < 0)
+                return -1;
             value = gmemXMLAttribute(arg, "value");
             g_ptr_array_add(nodes, arg);
             g_ptr_array_add(argv, value != NULL ? value : g_strdup(""));
         }
     }
     g_ptr_array_add(argv, NULL);
+    return 0;
 }
 
 static int
@@ -151,7 +186,8 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     size_t count = 0;
     size_t first = 0;
 
-    gmemDomainFindArguments(def, nodes, argv);
+    if (gmemDomainFindArguments(def, nodes, argv, error) < 0)
+        return -1;
     while (gmemArgvNext((char *const *)argv->pdata, &position, &option)) {
         if (option.name == NULL || strcmp(option.name, &GMEM_CARRIER_OPTION[1]) != 0)
             continue;
@@ -179,37 +215,6 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     def->carrierText = g_strdup(g_ptr_array_index(argv, 2));
     def->carrier = gmemCarrierParse(def->carrierText, error);
     return def->carrier != NULL ? 0 : -1;
-}
-
-/* libvirt finds most attributes by their local name, whatever their namespace, and the first of
- * two; others it finds in no namespace only. Which is which changes with its releases. */
-static int
-gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
-{
-    /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
-    static const char *const names[] = {
-        "access",  "action",  "arch",   "autodeflate", "driver", "enabled", "freePageReporting",
-        "id",      "machine", "memory", "memAccess",   "mode",   "model",   "name",
-        "nodeset", "secure",  "size",   "state",       "type",   "unit",    NULL,
-    };
-    gmemXMLAttr attr = {0};
-
-    while (gmemXMLNextAttribute(node, &attr)) {
-        const char *colon = memchr(attr.name, ':', attr.nameLength);
-        g_autofree char *name = NULL;
-        g_autofree char *element = NULL;
-
-        if (colon == NULL)
-            continue;
-        name = g_strndup(colon + 1, attr.nameLength - (size_t)(colon + 1 - attr.name));
-        if (!g_strv_contains(names, name))
-            continue;
-        element = gmemXMLName(node);
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("attribute '%.*s' of element <%s> is in a namespace"),
-                            (int)attr.nameLength, attr.name, element);
-    }
-    return 0;
 }
 
 /* The same for all of the domain but what its users keep in <metadata>, and what is in a namespace

@@ -997,6 +997,12 @@ testMalformedElements(void)
          "XML error: attribute 'x:type' of element <hostdev> is in a namespace", false},
         {"<devices><memory xmlns:x='urn:x' x:model='virtio-mem' model='dimm'/></devices>" TEST_SW,
          "XML error: attribute 'x:model' of element <memory> is in a namespace", false},
+        {"<q:commandline xmlns:q='" TEST_QEMU "' xmlns:x='urn:x'>"
+         "<q:arg x:value='-x-libvirt-gmem' value='-S'/><q:arg value='{}'/></q:commandline>",
+         "XML error: attribute 'x:value' of element <arg> is in a namespace", false},
+        {"<q:commandline xmlns:q='" TEST_QEMU "'><q:arg q:value='-x-libvirt-gmem'/>"
+         "<q:arg value='{}'/></q:commandline>",
+         "XML error: attribute 'q:value' of element <arg> is in a namespace", false},
         {TEST_SW TEST_SW, "XML error: more than one <launchSecurity> element", false},
         {"<launchSecurity type='sev'/>" TEST_SW,
          "XML error: more than one <launchSecurity> element", false},
