@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemnative.c: the command line as text, which is what domxml-to-native gives.
  *
- * The text is `NAME=VALUE … program argument …`, each word quoted for a shell where it has to be. It
- * is split into words here, each kept beside its own spelling, so that what is not ours to change
- * comes out as the same bytes. */
+ * The text is `NAME=VALUE … program argument …`, each word quoted for a shell where it has to be.
+ * It is split into words here, each kept beside its own spelling, so that what is not ours to
+ * change comes out as the same bytes. */
 
 #include "gmemnative.h"
 
@@ -124,23 +124,47 @@ gmemNativeAppendSpelled(GString *text, const char *spelled)
     g_string_append(text, spelled);
 }
 
+static int
+gmemNativeCompare(const void *left, const void *right)
+{
+    return strcmp(left, right);
+}
+
+/* Of each old word where it stands first, counted from 1, in *@first, and in @same, at each place,
+ * the next place of the same word; 0: none. So that finding one does not take the longer, the more
+ * there are. */
+static void
+gmemNativeIndex(const gmemNativeWords *words, GTree *first, guint *same)
+{
+    guint place;
+
+    for (place = words->spelled->len; place > words->nenv; place--) {
+        char *word = g_ptr_array_index(words->values, place - 1);
+
+        same[place] = GPOINTER_TO_UINT(g_tree_lookup(first, word));
+        g_tree_replace(first, word, GUINT_TO_POINTER(place));
+    }
+}
+
 /* New words between and instead of old ones: an old word that comes next keeps its spelling. */
 static void
 gmemNativeAppendArgv(GString *text, const gmemNativeWords *words, char *const argv[])
 {
-    size_t next = words->nenv;
+    g_autoptr(GTree) first = g_tree_new(gmemNativeCompare);
+    g_autofree guint *same = g_new0(guint, words->spelled->len + 1);
+    guint last = 0;
     size_t i;
 
+    gmemNativeIndex(words, first, same);
     for (i = 0; argv[i] != NULL; i++) {
-        size_t at;
+        guint place = GPOINTER_TO_UINT(g_tree_lookup(first, argv[i]));
 
-        for (at = next; at < words->spelled->len; at++) {
-            if (strcmp(g_ptr_array_index(words->values, at), argv[i]) == 0)
-                break;
-        }
-        if (at < words->spelled->len) {
-            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, at));
-            next = at + 1;
+        while (place != 0 && place <= last)
+            place = same[place];
+        g_tree_replace(first, argv[i], GUINT_TO_POINTER(place));
+        if (place != 0) {
+            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, place - 1));
+            last = place;
         } else {
             gmemNativeAppend(text, argv[i]);
         }

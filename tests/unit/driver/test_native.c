@@ -78,6 +78,20 @@ testBuildLines(void)
                     " -x-libvirt-gmem " CONFIG);
 }
 
+/* A word that is there more than once keeps the spelling of each place. */
+static void
+testBuildAgain(void)
+{
+    static const char again[] = "-a \"a\" '-a' a -b a \"-a\" 'a' b";
+    g_autofree char *native =
+        g_strdup_printf("/bin/qemu %s %s -x-libvirt-gmem %s %s", MACHINE, BACKEND, CARRIER, again);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *got = gmemNativeBuild(native, &stockQEMU, "/lib/qemu-gmem.so", &error);
+
+    g_assert_no_error(error);
+    g_assert_true(g_str_has_suffix(got, again));
+}
+
 static void
 testBuildRefused(void)
 {
@@ -173,6 +187,7 @@ main(int argc, char **argv)
     g_test_add_func("/driver/native/build", testBuild);
     g_test_add_func("/driver/native/build-preload", testBuildPreload);
     g_test_add_func("/driver/native/build-lines", testBuildLines);
+    g_test_add_func("/driver/native/build-again", testBuildAgain);
     g_test_add_func("/driver/native/build-refused", testBuildRefused);
     g_test_add_func("/driver/native/without-preload", testWithoutPreload);
     g_test_add_func("/driver/native/without-preload-replaced", testWithoutPreloadReplaced);
