@@ -249,22 +249,27 @@ gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *n
     g_autoptr(gmemXML) doc = NULL;
     g_autofree char *uuid = NULL;
     virDomainPtr *domains = NULL;
+    g_autoptr(GError) fault = NULL;
     GError *error = NULL;
     gmemXMLNode *node = NULL;
+    bool unknown;
     int n, i;
 
     if (xml == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE);
     virResetLastError();
-    doc = n > 0 ? gmemXMLParse(xml, NULL) : NULL;
+    doc = n > 0 ? gmemXMLParse(xml, &fault) : NULL;
+    /* Then it may be that of any. What is malformed libvirt refuses. */
+    unknown = g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_ERROR);
     node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
     uuid = node != NULL ? gmemXMLContent(node) : NULL;
     for (i = 0; i < n; i++) {
         char other[VIR_UUID_STRING_BUFLEN];
 
-        if (uuid != NULL && error == NULL && virDomainGetUUIDString(domains[i], other) == 0 &&
-            gmemDriverSameUUID(uuid, other))
+        if (error == NULL &&
+            (unknown || (uuid != NULL && virDomainGetUUIDString(domains[i], other) == 0 &&
+                         gmemDriverSameUUID(uuid, other))))
             gmemDriverCheckImage(domains[i], now, &error);
         virDomainFree(domains[i]);
     }

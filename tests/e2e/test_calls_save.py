@@ -272,7 +272,7 @@ def saves(kind):
         again((path + '.aside', path))
 
     def not_defined(check, then, now, xml):
-        """Nor by the same uuid in another spelling."""
+        """Nor by the same uuid in another spelling, or where it cannot be told."""
         host = pair.ours
         message = ("unsupported configuration: domain 'vm' has a managed save image of a guest with "
                    "%s, and cannot be defined with %s until 'virsh managedsave-remove' has removed the "
@@ -281,7 +281,10 @@ def saves(kind):
         shouted = re.sub('<uuid>(.*)</uuid>', lambda m: '<uuid> %s </uuid>' % m[1].upper().replace(
             '-', ''), xml)
         check.true(shouted != xml, 'the uuid is written as before')
-        for text in (xml, shouted):
+        declared = re.sub('<uuid>(.*)</uuid>', '<uuid>&u;</uuid>', xml)
+        declared = '<!DOCTYPE domain [<!ENTITY u "%s">]>' % re.search('<uuid>(.*)</uuid>', xml)[1] + declared
+        # With the other mode's elements, it is refused before that.
+        for text in [xml, shouted] + ([declared] if now is None else []):
             for method, arguments in (('defineXML', [text]), ('defineXMLFlags', [text, 0])):
                 check.refused(lambda m=method, a=arguments: host.call(None, m, *a),
                               ERR_CONFIG_UNSUPPORTED, message)
