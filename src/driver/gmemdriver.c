@@ -15,6 +15,7 @@
 #include "gmemconnection.h"
 #include "gmemerror.h"
 #include "gmemexpect.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -62,11 +63,14 @@ gmemDriverRaise(virConnectPtr conn, char *xml)
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
  * another day or host. The log tells. */
 static void
-gmemDriverWarn(virConnectPtr conn, const gmemPlan *plan)
+gmemDriverDefined(virDomainPtr domain, const gmemPlan *plan)
 {
     g_autoptr(GError) error = NULL;
 
-    if (gmemStartCheck(conn, plan, &error) < 0)
+    if (domain != NULL)
+        gmemFilesForget(virDomainGetName(domain));
+    if (domain != NULL && plan != NULL &&
+        gmemStartCheck(virDomainGetConnect(domain), plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);
 }
@@ -313,6 +317,10 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *then)
 
     if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &now) < 0)
         return -1;
+    if (gmemFilesCheck(domain, now, &error) < 0) {
+        gmemConnectionReport(virDomainGetConnect(domain), error);
+        return -1;
+    }
     if (gmemDriverSameMode(then, now))
         return gmemDriverCheckSaved(virDomainGetConnect(domain), then);
     gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -380,8 +388,7 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
          gmemDriverCheckDefinition(conn, xml, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
-    if (domain != NULL && plan != NULL)
-        gmemDriverWarn(conn, plan);
+    gmemDriverDefined(domain, plan);
     return domain;
 }
 
@@ -397,8 +404,7 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
          gmemDriverCheckDefinition(conn, xml, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
-    if (domain != NULL && plan != NULL)
-        gmemDriverWarn(conn, plan);
+    gmemDriverDefined(domain, plan);
     return domain;
 }
 

@@ -26,6 +26,7 @@
 #include "gmemargv.h"
 #include "gmemerror.h"
 #include "gmemexpect.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
@@ -221,6 +222,19 @@ gmemExecCheckExpected(char *const argv[], gmemMode mode)
     gmemExecRefuse(error);
 }
 
+/* An autostart of a domain whose elements libvirt has dropped. A client's call has been checked. */
+static void
+gmemExecCheckFile(char *const argv[])
+{
+    const char *message = gmemProcessStartsOrdinary() ? NULL : gmemFilesFind(argv);
+    GError *error = NULL;
+
+    if (message == NULL)
+        return;
+    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", message);
+    gmemExecRefuse(error);
+}
+
 /* A guest that was saved would be lost for want of a NUMA policy. What arrives by migration has
  * been checked by the call, and stays where it is. */
 static int
@@ -350,6 +364,7 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         gmemExecVirtiofsd(path, argv, envp);
     if (!gmemCommandConcerns(argv)) {
         gmemExecCheckExpected(argv, GMEM_MODE_NONE);
+        gmemExecCheckFile(argv);
         return gmemReal()->execve(path, argv, envp);
     }
     gmemExecQEMU(path, argv, envp);

@@ -10,6 +10,7 @@
 #include "gmemconf.h"
 #include "gmemdomcaps.h"
 #include "gmemerror.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
@@ -95,13 +96,15 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     if (xml == NULL)
         return -1;
     if (!gmemRaiseConcerns(xml)) {
-        gmemProcessSetStartsOrdinary(true);
         free(xml);
+        if (gmemFilesCheck(domain, NULL, error) < 0)
+            return -1;
+        gmemProcessSetStartsOrdinary(true);
         return 0;
     }
     written = gmemRaise(xml, &plan, error);
     free(xml);
-    if (written == NULL)
+    if (written == NULL || gmemFilesCheck(domain, plan, error) < 0)
         return -1;
     if (plan == NULL)
         return 0;

@@ -5,10 +5,12 @@ run."""
 
 import os
 import re
+import signal
 
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
-from gmem_rig import KIB, MIB, DaemonRig, Suite, domain, library, need_guest_memfd, need_root
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, Suite, domain, library,
+                      need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -20,6 +22,8 @@ restore|migrate) cat %s 2>/dev/null;;
 esac
 exit 0
 ''' % REPLACEMENT
+DIRECTORY = '/etc/libvirt/qemu/'
+DEFINE = "has been defined with 'virsh define'"
 NODEMASK = ("<memory model='dimm'><source><nodemask>0</nodemask></source><target>"
             "<size unit='MiB'>64</size><node>0</node></target></memory>")
 
@@ -133,6 +137,84 @@ def attached(client, flags):
     except Exception as error:  # pylint: disable=broad-except
         return str(error)
     return None
+
+
+@suite.test("a user's own XML among libvirt's files: the log says so, and it does not run until defined")
+def _(check):
+    rig, client = It.get()
+    user = domain('vm', memory=RAM)
+    client.close()
+    rig.stop_daemon()
+    rig.write(DIRECTORY + 'vm.xml', user)
+    rig.write(DIRECTORY + 'comma.xml', domain('a,b', memory=RAM))
+    rig.write(DIRECTORY + 'sw.xml', domain('sw', memory=RAM, private=False, launch='sw-protected'))
+    rig.write(DIRECTORY + 'both.xml', domain('both', memory=RAM, backing='<nosharepages/><private/>'))
+    rig.write(DIRECTORY + 'plain.xml', domain('plain', memory=RAM, private=False))
+    os.makedirs(rig.outer(DIRECTORY + 'autostart'), exist_ok=True)
+    for name in ('vm', 'comma', 'plain'):
+        os.symlink('%s%s.xml' % (DIRECTORY, name), rig.outer('%sautostart/%s.xml' % (DIRECTORY, name)))
+    # libvirtd remembers that it autostarted already, until the machine boots.
+    os.unlink(rig.outer('/run/libvirt/qemu/autostarted'))
+    size = len(rig.read(rig.log))
+    rig.start_daemon()
+    It.client = client = rig.python()
+    log = rig.read(rig.log)[size:]
+    for name, path in (('vm', 'vm'), ('a,b', 'comma'), ('sw', 'sw')):
+        check.has(log, "in '%s%s.xml' is not known to libvirt, which reads the file by itself: "
+                  "domain '%s' does not start" % (DIRECTORY, path, name), "the daemon's log")
+    check.has(log, "what '%sboth.xml' asks for, which libvirt reads by itself, cannot be told (" %
+              DIRECTORY, "the daemon's log")
+    check.lacks(log, 'plain.xml', "the daemon's log")
+    wait_for(lambda: rig.emulator('plain'), 'the autostart of the ordinary domain')
+    # They are started one after the other, in whatever order.
+    for name in ('vm', 'a,b'):
+        wait_for(lambda name=name: DEFINE in
+                 rig.read(rig.domain_log % name), 'the refused autostart of ' + name)
+    check.equal(len(rig.emulators()), 1, 'how many domains run')
+    for name in ('vm', 'a,b', 'both'):
+        check.lacks(client.dumpxml(name), '<private', 'dumpxml')
+        check.refused(lambda name=name: client.start(name), ERR_CONFIG_UNSUPPORTED, part=DEFINE)
+    # libvirt writes the file anew, without what it has dropped.
+    client.call('vm', 'setMetadata', 0, 'other', None, None, 2)
+    check.lacks(rig.read(DIRECTORY + 'vm.xml'), 'private', "libvirt's file")
+    check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=DEFINE)
+    client.define(user)
+    client.start('vm')
+    check.equal(sizes(rig, 'vm'), [RAM * KIB], "sizes of QEMU's guest_memfds")
+    # Decided otherwise, by a call, it is ordinary.
+    client.define(domain('a,b', memory=RAM, private=False))
+    client.start('a,b')
+    check.equal(sizes(rig, 'a,,b'), [], "sizes of QEMU's guest_memfds")
+    for name in ('vm', 'a,b', 'plain'):
+        client.destroy(name)
+    for name in client.names():
+        client.undefine(name)
+
+
+@suite.test('the same after SIGHUP, and beside a managed save image')
+def _(check):
+    rig, client = It.get()
+    client.define(domain('vm', memory=RAM, private=False, body='<title>first</title>'))
+    user = domain('vm', memory=RAM, body='<title>second</title>')
+    for saved in (False, True):
+        if saved:
+            client.start('vm')
+            client.call('vm', 'managedSave', 0)
+        rig.write(DIRECTORY + 'vm.xml', user)
+        rig.daemon.send_signal(signal.SIGHUP)
+        if not saved:
+            wait_for(lambda: 'second' in client.dumpxml('vm'), 'libvirt to read its files again')
+        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=DEFINE)
+        check.equal(rig.emulators(), [], 'emulators')
+        if saved:
+            client.call('vm', 'managedSaveRemove', 0)
+        else:
+            client.define(domain('vm', memory=RAM, private=False))
+    client.define(user)
+    client.start('vm')
+    check.equal(sizes(rig, 'vm'), [RAM * KIB], "sizes of QEMU's guest_memfds")
+    client.destroy('vm')
+    client.undefine('vm')
 
 
 @suite.test('the end')

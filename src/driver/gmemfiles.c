@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemfiles.c: definitions that did not come by a call: files that somebody put where libvirt keeps
+ * its own.
+ *
+ * The files are read twice: all of them before the daemon's main(), which is before libvirt reads
+ * them, and that of a domain before it starts. The first is for autostart, where no call is; and
+ * for files that libvirt has written anew since, without what it had dropped. The second is for
+ * what came later, and SIGHUP. Nothing but text is searched where the words are not there. */
+
+#include "gmemfiles.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "gmemargv.h"
+#include "gmemconnection.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemlog.h"
+#include "gmemlower.h"
+#include "gmemprocess.h"
+
+/* Four times what a client can send. */
+#define GMEM_FILES_SIZE_MAX (16 * 1024 * 1024)
+
+#define GMEM_FILES_SUFFIX ".xml"
+
+/* Made before there are threads, and kept; only @forgotten changes. */
+typedef struct {
+    char *name;
+    char *argument; /* how QEMU's -name begins */
+    gmemMode mode;  /* GMEM_MODE_LAST: cannot be told */
+    char *message;  /* why the domain does not start in another one */
+    int forgotten;
+} gmemFilesEntry;
+
+static gmemFilesEntry **gmemFilesFound;
+
+/* Where libvirt keeps its definitions; @root: of an embedded driver, else NULL. */
+static char *
+gmemFilesDirectory(const char *root)
+{
+    if (root != NULL)
+        return g_build_filename(root, "etc", "qemu", NULL);
+    if (geteuid() == 0)
+        return g_strdup(GMEM_LIBVIRT_SYSCONFDIR "/qemu");
+    return g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", NULL);
+}
+
+static int
+gmemFilesCannotRead(const char *path, int number, GError **error)
+{
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                        g_strerror(number));
+}
+
+/* The file's text; NULL with @error, or without where there is no file. As libvirt, this follows
+ * symbolic links; unlike it, it waits for nobody. */
+static char *
+gmemFilesLoad(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    g_autofree char *text = NULL;
+    struct stat file = {0};
+    size_t size, length = 0;
+    ssize_t got = 1;
+
+    if (fd < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            gmemFilesCannotRead(path, errno, error);
+        return NULL;
+    }
+    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size > GMEM_FILES_SIZE_MAX) {
+        close(fd);
+        gmemFilesCannotRead(path, !S_ISREG(file.st_mode) ? EINVAL : EFBIG, error);
+        return NULL;
+    }
+    size = (size_t)file.st_size;
+    text = g_malloc(size + 1);
+    while (got > 0 && length < size) {
+        got = read(fd, text + length, size - length);
+        if (got > 0)
+            length += (size_t)got;
+    }
+    text[length] = '\0';
+    if (got < 0)
+        gmemFilesCannotRead(path, errno, error);
+    close(fd);
+    return got < 0 ? NULL : g_steal_pointer(&text);
+}
+
+/* What the file at @path asks for that libvirt will not find there: *@plan is NULL where that is
+ * nothing, as in all that libvirt wrote itself. Returns -1 with @error where it cannot be told. */
+static int
+gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
+{
+    GError *failed = NULL;
+    g_autofree char *text = gmemFilesLoad(path, &failed);
+    g_autofree char *lowered = NULL;
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) stored = NULL;
+
+    *plan = NULL;
+    if (failed != NULL) {
+        g_propagate_error(error, failed);
+        return -1;
+    }
+    if (text == NULL || !gmemLowerConcerns(text))
+        return 0;
+    raised = gmemRaise(text, &stored, NULL);
+    if (stored != NULL)
+        return 0;
+    lowered = gmemLower(text, false, plan, error);
+    if (lowered == NULL)
+        return -1;
+    if (*plan != NULL && (*plan)->mode == GMEM_MODE_NONE)
+        g_clear_pointer(plan, gmemPlanFree);
+    return 0;
+}
+
+/* @cause: what gmemFilesRead() has reported, and then there is no @plan. */
+static int
+gmemFilesRefuse(
+    const char *path, const char *name, const gmemPlan *plan, const GError *cause, GError **error)
+{
+    if (plan == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("what '%s' asks for, which libvirt reads by itself, cannot be told "
+                              "(%s): domain '%s' does not start until it has been defined with "
+                              "'virsh define'"),
+                            path, cause->message, name);
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s in '%s' is not known to libvirt, which reads the file by itself: "
+                          "domain '%s' does not start until it has been defined with 'virsh "
+                          "define'"),
+                        plan->mode == GMEM_MODE_CONVERTIBLE
+                            ? "<launchSecurity type='sw-protected'/>"
+                            : "<private/>",
+                        path, name);
+}
+
+static gmemFilesEntry *
+gmemFilesFindName(const char *name)
+{
+    gmemFilesEntry **entry;
+
+    for (entry = gmemFilesFound; entry != NULL && *entry != NULL; entry++) {
+        if (strcmp((*entry)->name, name) == 0 &&
+            !__atomic_load_n(&(*entry)->forgotten, __ATOMIC_ACQUIRE))
+            return *entry;
+    }
+    return NULL;
+}
+
+void
+gmemFilesForget(const char *name)
+{
+    gmemFilesEntry *entry;
+
+    while ((entry = gmemFilesFindName(name)) != NULL)
+        __atomic_store_n(&entry->forgotten, 1, __ATOMIC_RELEASE);
+}
+
+int
+gmemFilesCheck(virDomainPtr domain, const gmemPlan *held, GError **error)
+{
+    gmemMode mode = held != NULL ? held->mode : GMEM_MODE_NONE;
+    const char *name = virDomainGetName(domain);
+    const gmemFilesEntry *entry = gmemFilesFindName(name);
+    g_autofree char *root = gmemConnectionGetRoot(virDomainGetConnect(domain));
+    g_autofree char *directory = gmemFilesDirectory(root);
+    g_autofree char *file = g_strconcat(name, GMEM_FILES_SUFFIX, NULL);
+    g_autofree char *path = g_build_filename(directory, file, NULL);
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) failed = NULL;
+
+    if (gmemFilesRead(path, &plan, &failed) < 0 || (plan != NULL && plan->mode != mode))
+        return gmemFilesRefuse(path, name, plan, failed, error);
+    if (entry != NULL && entry->mode != mode)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", entry->message);
+    return 0;
+}
+
+const char *
+gmemFilesFind(char *const argv[])
+{
+    gmemFilesEntry **entry;
+    gmemArgvOption option;
+
+    if (gmemFilesFound == NULL || gmemArgvFind(argv, "name", &option) == 0 || option.value == NULL)
+        return NULL;
+    for (entry = gmemFilesFound; *entry != NULL; entry++) {
+        size_t length = strlen((*entry)->argument);
+
+        /* QEMU's values have their commas twice. */
+        if (strncmp(option.value, (*entry)->argument, length) == 0 &&
+            (option.value[length] == '\0' ||
+             (option.value[length] == ',' && option.value[length + 1] != ',')) &&
+            !__atomic_load_n(&(*entry)->forgotten, __ATOMIC_ACQUIRE))
+            return (*entry)->message;
+    }
+    return NULL;
+}
+
+/* An entry for the file, where it is not as libvirt itself would have written it. */
+static gmemFilesEntry *
+gmemFilesScan(const char *directory, const char *file)
+{
+    g_autofree char *path = g_build_filename(directory, file, NULL);
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(GStrv) parts = NULL;
+    g_autofree char *escaped = NULL;
+    gmemFilesEntry *entry;
+
+    if (gmemFilesRead(path, &plan, &failed) == 0 && plan == NULL)
+        return NULL;
+    entry = g_new0(gmemFilesEntry, 1);
+    entry->name = plan != NULL && plan->name != NULL
+                      ? g_strdup(plan->name)
+                      : g_strndup(file, strlen(file) - strlen(GMEM_FILES_SUFFIX));
+    entry->mode = plan != NULL ? plan->mode : GMEM_MODE_LAST;
+    parts = g_strsplit(entry->name, ",", -1);
+    escaped = g_strjoinv(",,", parts);
+    entry->argument = g_strconcat("guest=", escaped, NULL);
+    gmemFilesRefuse(path, entry->name, plan, failed, &error);
+    entry->message = g_strdup(error->message);
+    gmemLog("warning: %s", entry->message);
+    return entry;
+}
+
+/* libvirt parses each of these files when it starts; to search them costs a part of that. */
+__attribute__((constructor)) static void
+gmemFilesInit(void)
+{
+    g_autofree char *directory = NULL;
+    GPtrArray *found = NULL;
+    GDir *files;
+    const char *file;
+
+    if (!gmemProcessIsDaemon())
+        return;
+    directory = gmemFilesDirectory(NULL);
+    files = g_dir_open(directory, 0, NULL);
+    while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
+        gmemFilesEntry *entry =
+            g_str_has_suffix(file, GMEM_FILES_SUFFIX) ? gmemFilesScan(directory, file) : NULL;
+
+        if (entry != NULL && found == NULL)
+            found = g_ptr_array_new();
+        if (entry != NULL)
+            g_ptr_array_add(found, entry);
+    }
+    if (files != NULL)
+        g_dir_close(files);
+    if (found == NULL)
+        return;
+    g_ptr_array_add(found, NULL);
+    gmemFilesFound = (gmemFilesEntry **)g_ptr_array_free(found, FALSE);
+}
