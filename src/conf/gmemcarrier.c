@@ -71,7 +71,9 @@ gmemCarrierVersion(const gmemCarrier *carrier)
     size_t i;
 
     for (i = 0; i < carrier->nchanges; i++) {
-        if (strstr(carrier->changes[i].path, "[" GMEM_CARRIER_KEY) != NULL)
+        const char *bracket = strchr(carrier->changes[i].path, '[');
+
+        if (bracket != NULL && !g_ascii_isdigit(bracket[1]))
             return GMEM_CARRIER_VERSION;
     }
     return GMEM_CARRIER_VERSION_OLDEST;

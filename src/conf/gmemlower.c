@@ -33,24 +33,32 @@ typedef struct {
     const char *model;  /* all elements of this model, each by its key; NULL: the only element there
                          * is */
     bool hugepages;     /* changed only where something is on huge pages */
+    const char *name;   /* the one of several elements that is called so, made whole where it is
+                         * missing; NULL as above */
 } gmemLowering;
 
 static const gmemLowering gmemLowerings[] = {
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL, NULL, false},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "source", "type", "memfd", NULL, NULL, false, NULL},
     /* The access of the domain is also that of an NVDIMM without one of its own: it must not begin
      * to write to its file because the RAM is shared. Looked at before the latter is changed. */
-    {GMEM_MODE_FULLY_SHARED, "devices", "memory", "access", "private", NULL, "nvdimm", false},
-    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL, NULL, false},
+    {GMEM_MODE_FULLY_SHARED, "devices", "memory", "access", "private", NULL, "nvdimm", false, NULL},
+    {GMEM_MODE_FULLY_SHARED, "memoryBacking", "access", "mode", "shared", NULL, NULL, false, NULL},
     /* libvirt preallocates huge pages, asked to or not, and refuses to be asked not to. So that the
      * step in front of QEMU knows that no user asked, this says that we did (gmemcommand.c). */
-    {GMEM_MODE_CONVERTIBLE, "memoryBacking", "allocation", "mode", "immediate", NULL, NULL, true},
+    {GMEM_MODE_CONVERTIBLE, "memoryBacking", "allocation", "mode", "immediate", NULL, NULL, true,
+     NULL},
     {GMEM_MODE_CONVERTIBLE, "memoryBacking", "allocation", "mode", "immediate", "ondemand", NULL,
-     true},
-    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL, NULL, false},
-    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL, NULL, false},
+     true, NULL},
+    {GMEM_MODE_CONVERTIBLE, "features", "ioapic", "driver", "qemu", NULL, NULL, false, NULL},
+    {GMEM_MODE_CONVERTIBLE, "features", "smm", "state", "off", NULL, NULL, false, NULL},
     /* OpenStack Nova always writes these on. */
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on", NULL, false},
-    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL, false},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "autodeflate", "off", "on", NULL, false, NULL},
+    {GMEM_MODE_CONVERTIBLE, "devices", "memballoon", "freePageReporting", "off", "on", NULL, false,
+     NULL},
+    /* libvirt 9.0 chooses firmware that requires SMM where it may, and then refuses it for the
+     * <smm> above. */
+    {GMEM_MODE_CONVERTIBLE, "os/firmware", "feature", "enabled", "no", NULL, NULL, false,
+     "secure-boot"},
 };
 
 /* @key: NULL where the element is the only one. */
@@ -85,21 +93,6 @@ gmemLoweringKeyOf(const char *path)
     return bracket != NULL ? g_strndup(bracket + 1, strcspn(bracket + 1, "]")) : NULL;
 }
 
-/* Whether @key means @element, number @number among its siblings, from 1: that is what a key was in
- * pairs of version 1. */
-static bool
-gmemLoweringMeans(const char *key, gmemXMLNode *element, size_t number)
-{
-    g_autofree char *own = NULL;
-
-    if (key == NULL)
-        return number == 1;
-    if (g_ascii_isdigit(key[0]))
-        return g_ascii_strtoull(key, NULL, 10) == number;
-    own = gmemLoweringKey(element);
-    return strcmp(own, key) == 0;
-}
-
 /* All elements that a lowering may be about. Free with g_free(). */
 static gmemXMLNode **
 gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
@@ -109,6 +102,42 @@ gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
     return gmemXMLFind(root, path);
 }
 
+/* The elements that a lowering of devices is about, found by key. In pairs of version 1 a key was a
+ * number among its siblings, from 1. */
+typedef struct {
+    gmemXMLNode **elements;
+    size_t n;
+    GHashTable *byKey; /* key -> GPtrArray of elements */
+} gmemLoweringDevices;
+
+static void
+gmemLoweringDevicesClear(gmemLoweringDevices *devices)
+{
+    g_clear_pointer(&devices->elements, g_free);
+    g_clear_pointer(&devices->byKey, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLoweringDevices, gmemLoweringDevicesClear)
+
+static void
+gmemLoweringDevicesInit(gmemLoweringDevices *devices,
+                        const gmemLowering *lowering,
+                        gmemXMLNode *root)
+{
+    devices->elements = gmemLoweringElements(lowering, root);
+    devices->byKey =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_ptr_array_unref);
+    for (; devices->elements[devices->n] != NULL; devices->n++) {
+        gmemXMLNode *element = devices->elements[devices->n];
+        g_autofree char *key = gmemLoweringKey(element);
+        GPtrArray *same = g_hash_table_lookup(devices->byKey, key);
+
+        if (same == NULL) {
+            same = g_ptr_array_new();
+            g_hash_table_insert(devices->byKey, g_steal_pointer(&key), same);
+        }
+        g_ptr_array_add(same, element);
+    }
+}
 /* What goes into an element that the domain does not have. */
 typedef struct {
     const char *name;
@@ -162,31 +191,22 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     }
 }
 
-/* How the elements of a key stand: two devices may have one file. */
-typedef enum {
-    GMEM_KEY_NEW = 0,
-    GMEM_KEY_NOTED,
-    GMEM_KEY_MIXED, /* some have the attribute from the user: what he wrote must not be taken for
-                     * ours, so the change is not noted, and is shown */
-} gmemKeyState;
-
-static gmemKeyState
-gmemLowerKeyState(const gmemLowering *lowering, gmemXMLNode **elements, size_t i, const char *key)
+/* Whether all of the elements of one key are without the attribute. Two devices may have one file:
+ * what the user wrote for one of them must not be taken for ours, so the change is not noted then,
+ * and is shown. */
+static bool
+gmemLowerIsOursAlone(const gmemLowering *lowering, const GPtrArray *elements)
 {
-    gmemKeyState state = GMEM_KEY_NEW;
-    size_t j;
+    guint i;
 
-    for (j = 0; elements[j] != NULL; j++) {
-        g_autofree char *value = gmemXMLAttribute(elements[j], lowering->attribute);
+    for (i = 0; i < elements->len; i++) {
+        g_autofree char *value =
+            gmemXMLAttribute(g_ptr_array_index(elements, i), lowering->attribute);
 
-        if (j == i || !gmemLoweringMeans(key, elements[j], 0))
-            continue;
         if (g_strcmp0(value, lowering->former) != 0)
-            return GMEM_KEY_MIXED;
-        if (j < i)
-            state = GMEM_KEY_NOTED;
+            return false;
     }
-    return state;
+    return true;
 }
 
 /* An NVDIMM follows the domain's access only where the user left both open. */
@@ -196,23 +216,66 @@ gmemLowerChangeEach(const gmemLowering *lowering,
                     gmemXMLEdit *edit,
                     gmemCarrier *carrier)
 {
-    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, def->root);
+    g_auto(gmemLoweringDevices) devices = {0};
     size_t i;
 
     if (def->accessMode != NULL)
         return;
-    for (i = 0; elements[i] != NULL; i++) {
-        g_autofree char *model = gmemXMLAttribute(elements[i], "model");
-        g_autofree char *value = gmemXMLAttribute(elements[i], lowering->attribute);
-        g_autofree char *key = gmemLoweringKey(elements[i]);
+    gmemLoweringDevicesInit(&devices, lowering, def->root);
+    for (i = 0; i < devices.n; i++) {
+        g_autofree char *model = gmemXMLAttribute(devices.elements[i], "model");
+        g_autofree char *value = gmemXMLAttribute(devices.elements[i], lowering->attribute);
+        g_autofree char *key = gmemLoweringKey(devices.elements[i]);
         g_autofree char *path = gmemLoweringPath(lowering, key);
+        const GPtrArray *same = g_hash_table_lookup(devices.byKey, key);
 
         if (g_strcmp0(model, lowering->model) != 0 || g_strcmp0(value, lowering->former) != 0)
             continue;
-        gmemXMLEditSetAttribute(edit, elements[i], lowering->attribute, lowering->value);
-        if (gmemLowerKeyState(lowering, elements, i, key) == GMEM_KEY_NEW)
+        gmemXMLEditSetAttribute(edit, devices.elements[i], lowering->attribute, lowering->value);
+        /* Once for all of a key, by those that still are in the table. */
+        if (same != NULL && gmemLowerIsOursAlone(lowering, same))
             gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
+        g_hash_table_remove(devices.byKey, key);
     }
+}
+
+static bool
+gmemLowerHasName(gmemXMLNode *element, const char *name)
+{
+    g_autofree char *value = gmemXMLAttribute(element, "name");
+
+    return g_strcmp0(value, name) == 0;
+}
+
+/* Which firmware libvirt chooses, where it does: <os firmware='efi'>. What the user has said about
+ * that feature stays. */
+static void
+gmemLowerChangeNamed(const gmemLowering *lowering,
+                     const gmemDomainDef *def,
+                     gmemXMLEdit *edit,
+                     gmemCarrier *carrier)
+{
+    g_autofree gmemXMLNode **elements = gmemLoweringElements(lowering, def->root);
+    g_autofree char *path = gmemLoweringPath(lowering, lowering->name);
+    g_autofree char *firmware = NULL;
+    g_autofree char *markup = NULL;
+    g_autofree char *whole = NULL;
+    gmemXMLNode *os = gmemXMLFindFirst(def->root, "os");
+    gmemXMLNode *parent = gmemXMLFindFirst(def->root, lowering->parent);
+    size_t i;
+
+    firmware = gmemXMLAttribute(os, "firmware");
+    if (g_strcmp0(firmware, "efi") != 0)
+        return;
+    for (i = 0; elements[i] != NULL; i++) {
+        if (gmemLowerHasName(elements[i], lowering->name))
+            return;
+    }
+    markup = g_strdup_printf("<%s %s='%s' name='%s'/>", lowering->element, lowering->attribute,
+                             lowering->value, lowering->name);
+    whole = g_strdup_printf("<firmware>%s</firmware>", markup);
+    gmemXMLEditAppend(edit, parent != NULL ? parent : os, parent != NULL ? markup : whole);
+    gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
 }
 
 /* Makes the changes of the domain's mode and notes them in @carrier. Those in one parent stand
@@ -232,6 +295,8 @@ gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrie
             continue;
         if (lowering->model != NULL)
             gmemLowerChangeEach(lowering, def, edit, carrier);
+        else if (lowering->name != NULL)
+            gmemLowerChangeNamed(lowering, def, edit, carrier);
         else
             gmemLowerChangeOne(lowering, def, edit, carrier, &missing);
     }
@@ -272,8 +337,10 @@ gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
         g_autofree char *path = gmemLoweringPath(&gmemLowerings[i], key);
+        bool keyed = gmemLowerings[i].model != NULL || gmemLowerings[i].name != NULL;
 
-        if (gmemLowerings[i].mode == mode && (gmemLowerings[i].model != NULL) == (key != NULL) &&
+        if (gmemLowerings[i].mode == mode && keyed == (key != NULL) &&
+            (gmemLowerings[i].name == NULL || g_strcmp0(gmemLowerings[i].name, key) == 0) &&
             strcmp(path, change->path) == 0 && strcmp(gmemLowerings[i].value, change->value) == 0 &&
             g_strcmp0(gmemLowerings[i].former, change->former) == 0)
             return &gmemLowerings[i];
@@ -281,43 +348,71 @@ gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
     return NULL;
 }
 
-/* The elements that @change is about, where they still have the value that lowering gave them;
- * NULL-terminated. Free with g_free(). */
-static gmemXMLNode **
+/* Whether @element still has the value that lowering gave it. */
+static bool
+gmemLoweringIsHeld(const gmemLowering *lowering, gmemXMLNode *element)
+{
+    g_autofree char *value = gmemXMLAttribute(element, lowering->attribute);
+    g_autofree char *model = gmemXMLAttribute(element, "model");
+
+    return g_strcmp0(value, lowering->value) == 0 &&
+           (lowering->model == NULL || g_strcmp0(model, lowering->model) == 0) &&
+           (lowering->name == NULL || gmemLowerHasName(element, lowering->name));
+}
+
+/* The elements that @change is about, as far as they still have the value that lowering gave them.
+ * Free with g_ptr_array_unref(). @devices: of @root, made by the first call that needs it. */
+static GPtrArray *
 gmemLoweringHolders(const gmemLowering *lowering,
                     const gmemCarrierChange *change,
-                    gmemXMLNode *root)
+                    gmemXMLNode *root,
+                    gmemLoweringDevices *devices)
 {
-    gmemXMLNode **elements = gmemLoweringElements(lowering, root);
     g_autofree char *key = gmemLoweringKeyOf(change->path);
-    size_t i, n = 0;
+    GPtrArray *holders = g_ptr_array_new();
+    g_autofree gmemXMLNode **found = NULL;
+    gmemXMLNode **elements = NULL;
+    size_t n = 0, i;
 
-    for (i = 0; elements[i] != NULL; i++) {
-        g_autofree char *value = gmemXMLAttribute(elements[i], lowering->attribute);
-        g_autofree char *model = gmemXMLAttribute(elements[i], "model");
+    if (lowering->model == NULL) {
+        elements = found = gmemLoweringElements(lowering, root);
+        while (elements[n] != NULL && (n == 0 || lowering->name != NULL))
+            n++;
+    } else {
+        if (devices->byKey == NULL)
+            gmemLoweringDevicesInit(devices, lowering, root);
+        if (g_ascii_isdigit(key[0])) {
+            guint64 number = g_ascii_strtoull(key, NULL, 10);
 
-        if (g_strcmp0(value, lowering->value) == 0 &&
-            (lowering->model == NULL || g_strcmp0(model, lowering->model) == 0) &&
-            gmemLoweringMeans(key, elements[i], i + 1))
-            elements[n++] = elements[i];
+            n = number >= 1 && number <= devices->n ? 1 : 0;
+            elements = n > 0 ? devices->elements + number - 1 : NULL;
+        } else {
+            GPtrArray *same = g_hash_table_lookup(devices->byKey, key);
+
+            n = same != NULL ? same->len : 0;
+            elements = n > 0 ? (gmemXMLNode **)same->pdata : NULL;
+        }
     }
-    elements[n] = NULL;
-    return elements;
+    for (i = 0; i < n; i++) {
+        if (gmemLoweringIsHeld(lowering, elements[i]))
+            g_ptr_array_add(holders, elements[i]);
+    }
+    return holders;
 }
 
 static bool
 gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
 {
+    g_auto(gmemLoweringDevices) devices = {0};
     size_t i;
 
     for (i = 0; i < carrier->nchanges; i++) {
         const gmemCarrierChange *change = &carrier->changes[i];
         const gmemLowering *lowering = gmemLoweringOfChange(carrier->mode, change);
+        g_autoptr(GPtrArray) holders =
+            lowering != NULL ? gmemLoweringHolders(lowering, change, def->root, &devices) : NULL;
 
-        g_autofree gmemXMLNode **holders =
-            lowering != NULL ? gmemLoweringHolders(lowering, change, def->root) : NULL;
-
-        if (holders == NULL || holders[0] == NULL)
+        if (holders == NULL || holders->len == 0)
             return false;
     }
     return true;
@@ -370,6 +465,8 @@ gmemRaiseElement(const gmemLowering *lowering, gmemXMLNode *element, gmemXMLEdit
     gmemXMLNode *parent;
 
     gmemXMLEditSetAttribute(edit, element, lowering->attribute, lowering->former);
+    if (lowering->name != NULL)
+        gmemXMLEditSetAttribute(edit, element, "name", NULL);
     if (lowering->former != NULL || !gmemXMLEditEmptied(element))
         return;
     parent = element->parent;
@@ -383,13 +480,14 @@ static void
 gmemRaiseChange(const gmemLowering *lowering,
                 const gmemCarrierChange *change,
                 const gmemDomainDef *def,
+                gmemLoweringDevices *devices,
                 gmemXMLEdit *edit)
 {
-    g_autofree gmemXMLNode **holders = gmemLoweringHolders(lowering, change, def->root);
-    size_t i;
+    g_autoptr(GPtrArray) holders = gmemLoweringHolders(lowering, change, def->root, devices);
+    guint i;
 
-    for (i = 0; holders[i] != NULL; i++)
-        gmemRaiseElement(lowering, holders[i], edit);
+    for (i = 0; i < holders->len; i++)
+        gmemRaiseElement(lowering, g_ptr_array_index(holders, i), edit);
 }
 
 /* libvirt declares the namespace on <domain> only where it has something to print in it. */
@@ -415,6 +513,7 @@ gmemRaiseNamespace(const gmemDomainDef *def, gmemXMLEdit *edit)
 static int
 gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
 {
+    g_auto(gmemLoweringDevices) devices = {0};
     size_t i;
 
     for (i = 0; i < def->carrier->nchanges; i++) {
@@ -425,7 +524,7 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
             return gmemErrorSet(
                 error, VIR_ERR_XML_ERROR, _("unknown change of '%s' to '%s' in value of '%s'"),
                 def->carrier->changes[i].path, def->carrier->changes[i].value, GMEM_CARRIER_OPTION);
-        gmemRaiseChange(lowering, &def->carrier->changes[i], def, edit);
+        gmemRaiseChange(lowering, &def->carrier->changes[i], def, &devices, edit);
     }
     gmemXMLEditRemove(edit, def->pair[0]);
     gmemXMLEditRemove(edit, def->pair[1]);
@@ -436,33 +535,41 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
     return 0;
 }
 
-static bool
-gmemLowerHasChange(const gmemCarrier *carrier, const gmemCarrierChange *wanted)
+/* A change as a key of a table, to be freed with g_free(). */
+static char *
+gmemLowerChangeKey(const char *path, const gmemCarrierChange *change)
 {
+    return g_strdup_printf("%s=%s<%s", path, change->value,
+                           change->former != NULL ? change->former : "");
+}
+
+static GHashTable *
+gmemLowerChanges(const gmemCarrier *carrier)
+{
+    GHashTable *table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     size_t i;
 
-    for (i = 0; i < carrier->nchanges; i++) {
-        const gmemCarrierChange *change = &carrier->changes[i];
-
-        if (strcmp(change->path, wanted->path) == 0 && strcmp(change->value, wanted->value) == 0 &&
-            g_strcmp0(change->former, wanted->former) == 0)
-            return true;
-    }
-    return false;
+    for (i = 0; i < carrier->nchanges; i++)
+        g_hash_table_add(table, gmemLowerChangeKey(carrier->changes[i].path, &carrier->changes[i]));
+    return table;
 }
 
 /* The path of @change in a pair of today: a device that was known by its number gets its key. */
 static char *
-gmemLowerPathOfToday(const gmemDomainDef *def, const gmemCarrierChange *change)
+gmemLowerPathOfToday(const gmemDomainDef *def,
+                     const gmemCarrierChange *change,
+                     gmemLoweringDevices *devices)
 {
     const gmemLowering *lowering = gmemLoweringOfChange(def->carrier->mode, change);
-    g_autofree gmemXMLNode **holders =
-        lowering != NULL ? gmemLoweringHolders(lowering, change, def->root) : NULL;
+    g_autoptr(GPtrArray) holders = NULL;
     g_autofree char *key = NULL;
 
-    if (lowering == NULL || lowering->model == NULL || holders[0] == NULL)
+    if (lowering == NULL || lowering->model == NULL)
         return g_strdup(change->path);
-    key = gmemLoweringKey(holders[0]);
+    holders = gmemLoweringHolders(lowering, change, def->root, devices);
+    if (holders->len == 0)
+        return g_strdup(change->path);
+    key = gmemLoweringKey(g_ptr_array_index(holders, 0));
     return gmemLoweringPath(lowering, key);
 }
 
@@ -471,18 +578,20 @@ gmemLowerPathOfToday(const gmemDomainDef *def, const gmemCarrierChange *change)
 static gmemCarrier *
 gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
 {
+    g_auto(gmemLoweringDevices) devices = {0};
+    g_autoptr(GHashTable) changes = gmemLowerChanges(fresh);
     gmemCarrier *rest = gmemCarrierNew();
     size_t i;
 
     rest->mode = def->carrier->mode;
     rest->swProtected = def->carrier->swProtected;
     for (i = 0; i < def->carrier->nchanges; i++) {
-        g_autofree char *path = gmemLowerPathOfToday(def, &def->carrier->changes[i]);
-        gmemCarrierChange change = def->carrier->changes[i];
+        const gmemCarrierChange *change = &def->carrier->changes[i];
+        g_autofree char *path = gmemLowerPathOfToday(def, change, &devices);
+        g_autofree char *key = gmemLowerChangeKey(path, change);
 
-        change.path = path;
-        if (strchr(path, '[') == NULL || gmemLowerHasChange(fresh, &change))
-            gmemCarrierAddChange(rest, path, change.value, change.former);
+        if (strchr(path, '[') == NULL || g_hash_table_contains(changes, key))
+            gmemCarrierAddChange(rest, path, change->value, change->former);
     }
     return rest;
 }

@@ -277,6 +277,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         kvm = gmemKVMProbe();
         plan.mode = command->mode;
         plan.cellNodesetsDiffer = command->nodesetsDiffer;
+        plan.firmware = command->firmware;
         if (gmemExecValidateHost(argv, &plan, kvm, &error) < 0 ||
             gmemQEMUValidateEmulator(&plan, caps, &error) < 0 ||
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||

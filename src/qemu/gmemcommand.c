@@ -85,6 +85,7 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
         gmemCommandLineReplace(&first, g_steal_pointer(&binding));
     }
     command->sharedOnly = g_strdup(line->sharedOnly);
+    command->firmware = g_strdup(line->firmware);
     command->dumpCore = line->dumpGuestCore == NULL || gmemPropsIsTrue(line->dumpGuestCore);
     return 0;
 }
@@ -324,6 +325,7 @@ gmemCommandFree(gmemCommand *command)
     }
     g_free(command->ram);
     g_free(command->sharedOnly);
+    g_free(command->firmware);
     g_strfreev(command->argv);
     g_free(command->emulatorObject);
     g_free(command);

@@ -33,6 +33,9 @@ static const char *const gmemCommandMemoryKeys[] = {
     "memdev", "volatile-memdev", "persistent-memdev", "lsa", "pmrdev", NULL,
 };
 
+/* What libvirt calls the image of UEFI firmware. */
+#define GMEM_FIRMWARE_NODE "libvirt-pflash0-storage"
+
 /* As many backends, and as many that refer to them, as QEMU could have: 128 NUMA nodes, 256 memory
  * slots, and PCI devices. What compares each with each stays cheap. */
 #define GMEM_COMMAND_BACKENDS_MAX 1024
@@ -68,6 +71,7 @@ gmemCommandLineClear(gmemCommandLine *line)
     g_free(line->irqchip);
     g_free(line->accelIrqchip);
     g_free(line->smm);
+    g_free(line->firmware);
     g_free(line->dumpGuestCore);
     g_free(line->suspend);
     g_free(line->memfdUser);
@@ -289,6 +293,7 @@ gmemReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **e
     static const char *const keys[] = {"driver", "format", "file", "filename", NULL};
     bool drive = strcmp(option->name, "drive") == 0;
     g_auto(gmemProps) props = {0};
+    g_autofree char *node = NULL;
     size_t i;
 
     if (gmemPropsInit(&props, option, drive ? GMEM_PROPS_OPTS : GMEM_PROPS_KEYVAL_OR_JSON,
@@ -299,6 +304,16 @@ gmemReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **e
 
         gmemReadDisk(line, option->name, disk);
     }
+    node = gmemPropsGet(&props, "node-name");
+    if (g_strcmp0(node, GMEM_FIRMWARE_NODE) == 0)
+        gmemCommandLineReplace(&line->firmware, gmemPropsGet(&props, "filename"));
+    return 0;
+}
+
+static int
+gmemReadBIOS(gmemCommandLine *line, const gmemArgvOption *option, GError **error G_GNUC_UNUSED)
+{
+    gmemCommandLineReplace(&line->firmware, g_strdup(option->value));
     return 0;
 }
 
@@ -548,6 +563,7 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         {GMEM_CARRIER_NAME, gmemReadCarrier},
         {"M", gmemReadMachine},
         {"accel", gmemReadAccel},
+        {"bios", gmemReadBIOS},
         {"blockdev", gmemReadBlockdev},
         {"cdrom", gmemReadImage},
         {"device", gmemReadDevice},

@@ -56,6 +56,7 @@ typedef struct {
     char *irqchip;
     char *accelIrqchip;
     char *smm;
+    char *firmware; /* the image that libvirt puts into the first flash, or the BIOS */
     char *dumpGuestCore;
     char *suspend;    /* a -global that leaves suspend-to-memory on */
     char *memfdUser;  /* a device that requires RAM to be a memfd, with the property */

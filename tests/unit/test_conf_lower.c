@@ -717,10 +717,10 @@ testNamespaceUsed(void)
         g_assert_nonnull(strstr(raised, "<domain type='kvm' xmlns:qemu='"));
     }
     {
-        g_autofree char *raised = testRound("<domain xmlns:qemu='" TEST_QEMU
-                                            "' type='kvm'><name>a</name>" TEST_PRIVATE
-                                            "<qemu:commandline></qemu:commandline></domain>",
-                                            GMEM_MODE_FULLY_SHARED);
+        g_autofree char *raised =
+            testRound("<domain xmlns:qemu='" TEST_QEMU "' type='kvm'><name>a</name>" TEST_PRIVATE
+                      "<qemu:commandline></qemu:commandline></domain>",
+                      GMEM_MODE_FULLY_SHARED);
 
         g_assert_true(g_str_has_prefix(raised, "<domain type='kvm'>"));
     }
@@ -1317,8 +1317,8 @@ testNodesets(void)
     }
 }
 
-/* Where a document type declaration may give one of the elements, or the option, or take it away, it
- * is refused. */
+/* Where a document type declaration may give one of the elements, or the option, or take it away,
+ * it is refused. */
 static void
 testDeclared(void)
 {
@@ -1359,8 +1359,9 @@ testDeclared(void)
     }
 }
 
-/* Whether a declared encoding counts depends on libxml2's version. Where that does not matter to tags,
- * the text keeps its bytes; elsewhere, whatever can be seen of the elements either way is refused. */
+/* Whether a declared encoding counts depends on libxml2's version. Where that does not matter to
+ * tags, the text keeps its bytes; elsewhere, whatever can be seen of the elements either way is
+ * refused. */
 static void
 testEncodings(void)
 {
@@ -1395,6 +1396,65 @@ testEncodings(void)
 }
 
 /* libvirt compares the root's name, not its namespace: this is a domain to it. */
+/* A domain with @os in <os firmware='efi'>, or another @firmware. */
+static char *
+testFirmwareText(const char *firmware, const char *os)
+{
+    return g_strdup_printf("<domain type='kvm'>\n  <name>a</name>\n  <memory>65536</memory>\n  "
+                           "<os%s>\n    <type arch='x86_64' machine='q35'>hvm</type>%s\n  </os>\n  "
+                           "<launchSecurity type='sw-protected'/>\n</domain>\n",
+                           firmware, os);
+}
+
+/* libvirt 9.0 is kept from firmware that requires SMM, unless the user has said something. */
+static void
+testFirmware(void)
+{
+    static const char feature[] = "<feature enabled='no' name='secure-boot'/>";
+    static const struct {
+        const char *firmware;
+        const char *os;
+        bool changed;
+    } cases[] = {
+        {" firmware='efi'", "", true},
+        {" firmware='efi'", "<firmware/>", true},
+        {" firmware='efi'", "<firmware><feature enabled='no' name='enrolled-keys'/></firmware>",
+         true},
+        {" firmware='efi'", "<loader secure='no'/>", true},
+        {" firmware='efi'", "<firmware><feature name='secure-boot' enabled='no'/></firmware>",
+         false},
+        {" firmware='bios'", "", false},
+        {"", "<loader type='pflash' readonly='yes'>/a</loader>", false},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = testFirmwareText(cases[i].firmware, cases[i].os);
+        g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+        g_autofree char *raised = testRound(text, GMEM_MODE_CONVERTIBLE);
+
+        g_assert_true((strstr(lowered, feature) != NULL) == cases[i].changed);
+        g_assert_null(strstr(raised, feature));
+        g_assert_cmpint(strstr(raised, "enrolled-keys") != NULL, ==,
+                        strstr(text, "enrolled-keys") != NULL);
+        /* What the user wrote about it stays. */
+        g_assert_cmpint(strstr(raised, "secure-boot") != NULL, ==,
+                        strstr(text, "secure-boot") != NULL);
+    }
+}
+
+/* RAM that the host maps does without. */
+static void
+testFirmwareFullyShared(void)
+{
+    g_autofree char *lowered = testLower(
+        "<domain type='kvm'><name>a</name><memory>65536</memory><os firmware='efi'><type>hvm"
+        "</type></os><memoryBacking><private/></memoryBacking></domain>",
+        GMEM_MODE_FULLY_SHARED);
+
+    g_assert_null(strstr(lowered, "secure-boot"));
+}
+
 static void
 testPrefixedRoot(void)
 {
@@ -1460,6 +1520,8 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/nodesets", testNodesets);
     g_test_add_func("/conf/lower/declared", testDeclared);
     g_test_add_func("/conf/lower/encodings", testEncodings);
+    g_test_add_func("/conf/lower/firmware", testFirmware);
+    g_test_add_func("/conf/lower/firmware-fully-shared", testFirmwareFullyShared);
     g_test_add_func("/conf/lower/prefixed-root", testPrefixedRoot);
     g_test_add_func("/conf/lower/raise-damaged", testRaiseDamaged);
     return g_test_run();

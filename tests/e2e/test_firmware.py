@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""UEFI firmware of software-protected domains: what libvirt chooses, and what cannot run without SMM.
+
+Debian's real firmware and its descriptors. KVM and QEMU are those of the stand-in, which few hosts have
+(../standin/standin.py); that such a domain comes to its guest's user space is shown in tests/nested."""
+
+import os
+import re
+
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, DaemonRig, Skip, Suite, domain, need_kvm,
+                      need_root, wait_for)
+from gmem_standin import HAS_VM_TYPE, OBJECT, StandIn, client_of, fake_host
+
+suite = Suite()
+
+PLAIN = '/usr/share/OVMF/OVMF_CODE_4M.fd'
+SMM = '/usr/share/OVMF/OVMF_CODE_4M.ms.fd'
+REFUSED = ("unsupported configuration: the firmware '%s' requires SMM, which is not available with "
+           "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, or <os "
+           "firmware='efi'> without <loader>" % SMM)
+
+
+class Shared:
+    rig = None
+    client = None
+
+
+def rig_and_client():
+    need_kvm()
+    for path in (PLAIN, SMM):
+        if not os.path.exists(path):
+            raise Skip('no %s here' % path)
+    if Shared.rig is None:
+        Shared.rig = fake_host(DaemonRig, HAS_VM_TYPE)
+        StandIn(Shared.rig, OBJECT)
+        Shared.client = client_of(Shared.rig)
+    return Shared.rig, Shared.client
+
+
+def protected(name, machine='q35', loader='', efi=True):
+    xml = domain(name, 64 * KIB, private=False, launch='sw-protected', machine=machine,
+                 emulator='/run/emulator')
+    xml = xml.replace('<os>', "<os firmware='efi'>" if efi else '<os>')
+    return xml.replace("<boot dev='hd'/></os>", loader + '</os>')
+
+
+def images(text):
+    return re.findall(r'"filename":"([^"]*CODE[^"]*)"', text)
+
+
+@suite.test("<os firmware='efi'>: libvirt chooses firmware without SMM, on q35 and pc")
+def _(check):
+    _rig, client = rig_and_client()
+    for machine in ('q35', 'pc'):
+        check.equal(images(client.native(protected('vm', machine))), [PLAIN], machine)
+
+
+@suite.test("<os firmware='efi'>: starts, and the choice that was made for it is not shown")
+def _(check):
+    rig, client = rig_and_client()
+    client.define(protected('vm'))
+    check.lacks(client.dumpxml('vm'), 'secure-boot', 'dumpxml')
+    client.start('vm')
+    emulator = rig.emulator('vm')
+    check.equal(images(' '.join(emulator.argv)), [PLAIN], 'what QEMU has')
+    client.define(client.dumpxml('vm', '--inactive'))
+    client.destroy('vm')
+    client.start('vm')
+    client.destroy('vm')
+
+
+@suite.test('firmware that requires SMM: defined with a warning, and refused at start')
+def _(check):
+    rig, client = rig_and_client()
+    loader = ("<loader readonly='yes' type='pflash'>%s</loader><nvram template='%s'>/run/nvram.fd"
+              "</nvram>" % (SMM, SMM.replace('CODE', 'VARS')))
+    client.define(protected('smm', loader=loader, efi=False))
+    check.has(rig.read(rig.log), "domain 'smm' is defined but could not start now: the firmware '%s' "
+              'requires SMM' % SMM, 'the log')
+    check.refused(lambda: client.start('smm'), ERR_CONFIG_UNSUPPORTED, REFUSED)
+
+
+@suite.test('firmware that requires SMM: refused at an autostart, too')
+def _(check):
+    rig, client = rig_and_client()
+    client.call('smm', 'setAutostart', 1)
+    rig.stop_daemon()
+    autostarted = rig.outer('/run/libvirt/qemu/autostarted')
+    if os.path.exists(autostarted):
+        os.unlink(autostarted)
+    rig.start_daemon()
+    log = rig.domain_log % 'smm'
+    wait_for(lambda: 'requires SMM' in rig.read(log), "the refusal in the domain's log")
+    check.has(rig.read(log), "libvirt-gmem: unsupported configuration: the firmware '%s' requires SMM"
+              % SMM, "the domain's log")
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
