@@ -241,7 +241,7 @@ static int
 gmemExecValidateHost(char *const argv[], gmemPlan *plan, const gmemKVM *kvm, GError **error)
 {
     if (plan->cellNodesetsDiffer && gmemExecIsIncoming(argv)) {
-        g_autoptr(GError) lost = NULL;
+        GError *lost = NULL; /* freeing it takes a lock of GLib's */
 
         if (gmemQEMUValidateHost(plan, kvm, &lost) == 0)
             return 0;

@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -50,6 +51,11 @@
 #define RAM                                                                                        \
     "-object", "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"          \
                "\"size\":67108864}"
+#define CELL(id, node)                                                                             \
+    "-object",                                                                                     \
+        "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"" id "\",\"share\":true,"                 \
+        "\"size\":67108864,\"host-nodes\":[" node "],\"policy\":\"bind\"}",                        \
+        "-numa", "node,memdev=" id
 #define CARRIER(mode, rest) "-x-libvirt-gmem", "{\"version\":1,\"mode\":\"" mode "\"" rest "}"
 #define CONVERTIBLE CARRIER("convertible", ",\"launchSecurity\":\"sw-protected\",\"added\":[]")
 #define SHARED CARRIER("fully-shared", ",\"added\":[]")
@@ -66,6 +72,11 @@ static const Case cases[] = {
     {"memory", {MACHINE, RAM, SHARED}, false, STARTED, "mode fully-shared, by shim"},
     {"memory", {MACHINE, RAM, CONVERTIBLE}, false, STARTED, "a shared and a private half"},
     {"disk", {MACHINE, RAM, SHARED}, false, STARTED, "mode fully-shared, by guest-memfd"},
+    {"memory",
+     {"-machine", "pc,accel=kvm", CELL("a", "0"), CELL("b", "1"), SHARED, "-incoming", "defer"},
+     false,
+     STARTED,
+     "goes on without its NUMA policy"},
     {"memory", {MACHINE, RAM, SHARED}, true, REFUSED, "cannot be opened: No such file or"},
     {"memory", {MACHINE, SHARED}, false, REFUSED, "there is no memory backend 'pc.ram'"},
     {"memory", {MACHINE, RAM, CARRIER("x", "")}, false, REFUSED, "unknown mode 'x'"},
@@ -137,7 +148,21 @@ gmemKVM *__wrap_gmemKVMProbe(void);
 gmemKVM *
 __wrap_gmemKVMProbe(void)
 {
-    return gmemKVMProbePath(noKVM ? "/nonexistent/kvm" : "/dev/null");
+    gmemKVM *kvm = gmemKVMProbePath(noKVM ? "/nonexistent/kvm" : "/dev/null");
+
+    kvm->numaPolicy = false;
+    return kvm;
+}
+
+/* An error of the child's is none of GLib's, whose lock this takes. */
+void __real_g_error_free(GError *error);
+__attribute__((visibility("default"))) void __wrap_g_error_free(GError *error);
+void
+__wrap_g_error_free(GError *error)
+{
+    if (forked)
+        abort();
+    __real_g_error_free(error);
 }
 
 /* A host that has both modes. */
