@@ -15,15 +15,14 @@
 #include "gmemstart.h"
 #include "gmemxml.h"
 
-/* virDomainModificationImpact has these for all calls that change a domain. */
+/* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be told
+ * whether the domain runs, it may be both. */
 static bool
 gmemMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
 {
-    bool active = virDomainIsActive(domain) == 1;
-
     if ((flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)) != 0)
         return (flags & what) != 0;
-    return active == (what == VIR_DOMAIN_AFFECT_LIVE);
+    return virDomainIsActive(domain) != (what == VIR_DOMAIN_AFFECT_LIVE ? 0 : 1);
 }
 
 /* @flags as gmemDriverGetPlan() has them. Returns 1 where the domain is a convertible one, 0 where

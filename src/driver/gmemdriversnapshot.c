@@ -12,13 +12,18 @@
 #include "gmemreal.h"
 #include "gmemxml.h"
 
-/* The file with the memory of an external snapshot; NULL where @snapshot has none. */
+/* The file with the memory of an external snapshot; NULL where @snapshot has none. Of several
+ * <memory> libvirt takes the first that names a file. */
 static char *
 gmemSnapshotMemoryFile(const gmemXML *snapshot)
 {
-    gmemXMLNode *memory = gmemXMLFindFirst(gmemXMLRoot(snapshot), "memory");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(gmemXMLRoot(snapshot), "memory");
+    char *file = NULL;
+    size_t i;
 
-    return gmemXMLAttribute(memory, "file");
+    for (i = 0; file == NULL && nodes[i] != NULL; i++)
+        file = gmemXMLAttribute(nodes[i], "file");
+    return file;
 }
 
 /* Such a file is a save image, and has XML of its own. libvirt does not open it here, so neither do we
@@ -94,7 +99,8 @@ gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, char **lowered, 
     name = gmemXMLFindFirst(gmemXMLRoot(snapshot), "name");
     if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(snapshot), "domain") == NULL)
         return 0;
-    text = gmemXMLContent(name);
+    /* White space belongs to it. */
+    text = gmemXMLString(name);
     if (gmemSnapshotCheckFormer(domain, text, now) < 0)
         return -1;
     return gmemSnapshotCheckMemoryFile(domain, snapshot, now);
@@ -115,7 +121,7 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
             (redefine && gmemSnapshotCheckRedefine(domain, xml, &lowered, plan) < 0))
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
-            virDomainIsActive(domain) == 1 &&
+            virDomainIsActive(domain) != 0 &&
             gmemDriverRefuseConvertible(domain, _("a snapshot with memory")) < 0)
             return NULL;
     }
@@ -162,6 +168,7 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     g_autoptr(gmemPlan) now = NULL;
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
     bool memory = xml != NULL && gmemSnapshotHasMemory(xml);
+    int active;
 
     if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
         gmemDriverCheckRedefined(domain, then) < 0)
@@ -171,7 +178,10 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
         return (flags & GMEM_SNAPSHOT_STARTS) != 0 ? gmemDriverCheckPlan(conn, then) : 0;
     /* libvirt reverts a running guest in place where its check of ABI stability is content, and
      * that one does not see the mode. */
-    if (virDomainIsActive(domain) == 1) {
+    active = virDomainIsActive(domain);
+    if (active < 0)
+        return -1;
+    if (active == 1) {
         if (gmemDriverGetPlan(domain, 0, &now) < 0)
             return -1;
         return gmemDriverRefuseOtherMode(conn, now, then);

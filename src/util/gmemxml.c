@@ -715,7 +715,7 @@ gmemXMLSkipTag(const char *p)
 }
 
 char *
-gmemXMLContent(const gmemXMLNode *node)
+gmemXMLString(const gmemXMLNode *node)
 {
     const char *close = gmemXMLCloseTag(node);
     const char *p = gmemXMLContentStart(node);
@@ -734,7 +734,13 @@ gmemXMLContent(const gmemXMLNode *node)
             gmemXMLDecode(text, p + 9, (size_t)(aside - 3 - (p + 9)), GMEM_XML_IN_CDATA);
         p = aside != p ? aside : gmemXMLSkipTag(p);
     }
-    return g_strstrip(g_string_free(text, FALSE));
+    return g_string_free(text, FALSE);
+}
+
+char *
+gmemXMLContent(const gmemXMLNode *node)
+{
+    return g_strstrip(gmemXMLString(node));
 }
 
 bool

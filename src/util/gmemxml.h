@@ -98,7 +98,10 @@ bool gmemXMLNextAttribute(const gmemXMLNode *node, gmemXMLAttr *attr);
  * it (or @node) is not there. Free with g_free(). */
 char *gmemXMLAttribute(const gmemXMLNode *node, const char *name);
 
-/* gmemXMLContent: all text in @node, with white space around it removed. Free with g_free(). */
+/* gmemXMLString: all text in @node, as XPath's string() gives it. Free with g_free(). */
+char *gmemXMLString(const gmemXMLNode *node);
+
+/* gmemXMLContent: the same with white space around it removed. Free with g_free(). */
 char *gmemXMLContent(const gmemXMLNode *node);
 
 /* gmemXMLIsEmpty: whether there is nothing in @node but white space, comments and processing

@@ -182,6 +182,11 @@ def snapshots(kind):
         xml = dump(host, 'mem', SECURE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
         check.equal(dump(host, 'mem', SECURE), xml, 'snapshot-dumpxml')
+        # White space belongs to a name.
+        xml = dump(host, 'off', SECURE).replace('<name>off<', '<name> spaced<')
+        create(host, xml, REDEFINE)
+        host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
+        host.call(['vm', 'snapshot', ' spaced'], 'delete', METADATA_ONLY)
 
     @test('revert of the running domain to memory')
     def _(check):
@@ -222,7 +227,9 @@ def snapshots(kind):
         host = pair.ours
         xml = dump(host, 'ext', SECURE)
         host.call(['vm', 'snapshot', 'ext'], 'delete', METADATA_ONLY)
-        host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
+        for text in (plain(xml), plain(xml).replace('<memory ', '<memory/><memory ', 1)):
+            host.refused_mode(check, 'fully-shared', None,
+                              lambda text=text: create(host, text, REDEFINE))
         create(host, xml, REDEFINE)
         check.equal(dump(host, 'ext', SECURE), xml, 'snapshot-dumpxml')
 
