@@ -48,18 +48,22 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
 static inline void
 testAssertAgree(const gmemXMLNode *ours, xmlNode *node)
 {
-    g_autofree char *content = gmemXMLContent(ours);
+    g_autofree char *content = gmemXMLString(ours);
     xmlChar *theirs = xmlNodeGetContent(node);
     const gmemXMLNode *child = ours->children;
     xmlNode *other;
 
     g_assert_true(gmemXMLIsAnyNs(ours, (const char *)node->name));
+    /* libxml2 2.9 leaves a reference to "&" in a namespace as it is; there is none in those that
+     * matter. */
     if (node->ns == NULL)
         g_assert_true(gmemXMLIs(ours, (const char *)node->name));
+    else if (strchr((const char *)node->ns->href, '&') != NULL)
+        g_assert_nonnull(ours->ns);
     else
         g_assert_true(gmemXMLIsNs(ours, (const char *)node->ns->href, (const char *)node->name));
     testAssertAttributes(ours, node);
-    g_assert_cmpstr(content, ==, g_strstrip((char *)theirs));
+    g_assert_cmpstr(content, ==, (char *)theirs);
     xmlFree(theirs);
     /* Whether a reference to white space is white space does not matter. */
     if (strstr(ours->start, "&#1") == NULL)
