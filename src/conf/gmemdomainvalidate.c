@@ -86,8 +86,8 @@ gmemDomainValidateSmm(const gmemDomainDef *def, const char *wish, GError **error
     if (!def->smm)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <smm state='on'/>: such a machine has no SMM; "
-                          "use <smm state='off'/>"),
+                        _("%s cannot be used with SMM, which <smm> switches on: such a machine "
+                          "has none; use <smm state='off'/>"),
                         wish);
 }
 

@@ -159,7 +159,7 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
     return -1;
 }
 
-/* The words of the elements, for messages. */
+/* What a guest's memory is, for messages. */
 static const char *
 gmemDriverModeElement(const gmemPlan *plan)
 {
@@ -171,7 +171,7 @@ gmemDriverModeElement(const gmemPlan *plan)
     case GMEM_MODE_NONE:
     case GMEM_MODE_LAST:
     default:
-        return _("neither <private/> nor <launchSecurity type='sw-protected'/>");
+        return _("ordinary memory");
     }
 }
 

@@ -525,7 +525,7 @@ virDomainMemoryPeek(
     virDomainPtr domain, unsigned long long start, size_t size, void *buffer, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainMemoryPeek, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("a look into memory")) < 0)
+        gmemDriverRefuseConvertible(domain, _("reading guest memory")) < 0)
         return -1;
     return gmemReal()->virDomainMemoryPeek(domain, start, size, buffer, flags);
 }

@@ -43,22 +43,28 @@ static int
 gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
 {
     gmemCommandRam *ram = &command->ram[command->nbackends];
+    g_autofree char *size = gmemPropsGet(&backend->props, "size");
 
+    if (g_strcmp0(size, "0") == 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("memory backend %s has a size of 0, which QEMU refuses; give it "
+                              "memory"),
+                            backend->name);
     if (!gmemPropsGetSize(&backend->props, "size", &ram->size) ||
         ram->size > G_MAXUINT64 - command->ramSize)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot read the size of memory backend '%s'"), backend->id);
+                            _("cannot read the size of memory backend %s"), backend->name);
     if (ram->size % GMEM_PAGE_SIZE != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory backend '%s' has a size of %llu bytes, which is no multiple "
+                            _("memory backend %s has a size of %llu bytes, which is no multiple "
                               "of guest_memfd's pages of %d bytes"),
-                            backend->id, ram->size, GMEM_PAGE_SIZE);
+                            backend->name, ram->size, GMEM_PAGE_SIZE);
     if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&
         !gmemPropsGetSize(&backend->props, "hugetlbsize", &ram->hugePage))
         ram->hugePage = GMEM_HUGE_PAGE_SIZE;
     if (strcmp(backend->type, "memory-backend-file") == 0)
         ram->path = gmemPropsGet(&backend->props, "mem-path");
-    ram->id = g_strdup(backend->id);
+    ram->name = g_strdup(backend->name);
     command->ramSize += ram->size;
     command->nbackends++;
     return 0;
@@ -100,8 +106,8 @@ gmemBackendText(const gmemBackend *backend, char *const *edits)
 /* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
  * @on: how that is said in JSON; @edits: a word for each of argv, NULL where it stays. */
 static int
-gmemEditProperty(const gmemCommandLine *line, const char *property, const char *on, char **edits,
-                 GError **error)
+gmemEditProperty(
+    const gmemCommandLine *line, const char *property, const char *on, char **edits, GError **error)
 {
     size_t i;
 
@@ -116,11 +122,11 @@ gmemEditProperty(const gmemCommandLine *line, const char *property, const char *
             continue;
         if (present == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' has the property '%s' switched off"),
-                                backend->id, property);
+                                _("memory backend %s has the property '%s' switched off"),
+                                backend->name, property);
         if (backend->props.json != NULL && brace != NULL)
-            edited = g_strdup_printf("%.*s,\"%s\":%s%s", (int)(brace - text), text, property, on,
-                                     brace);
+            edited =
+                g_strdup_printf("%.*s,\"%s\":%s%s", (int)(brace - text), text, property, on, brace);
         else
             edited = g_strdup_printf("%s,%s=on", text, property);
         gmemCommandLineReplace(&edits[backend->index], edited);
@@ -320,7 +326,7 @@ gmemCommandFree(gmemCommand *command)
     if (command == NULL)
         return;
     for (i = 0; i < command->nbackends; i++) {
-        g_free(command->ram[i].id);
+        g_free(command->ram[i].name);
         g_free(command->ram[i].path);
     }
     g_free(command->ram);

@@ -10,7 +10,7 @@
 
 /* A memory backend that is RAM. */
 typedef struct {
-    char *id;
+    char *name;                  /* as gmemBackend's */
     char *path;                  /* of a memory-backend-file: its "mem-path"; else NULL */
     unsigned long long size;     /* bytes */
     unsigned long long hugePage; /* bytes; a memory-backend-memfd's "hugetlbsize", else 0 */

@@ -33,7 +33,7 @@ gmemCheckReferences(gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         if (gmemFindBackend(line, line->backends[i].id) != &line->backends[i])
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("there are two memory backends '%s'"), line->backends[i].id);
+                                _("there are two memory backends %s"), line->backends[i].name);
     }
     for (i = 0; i < line->nreferences; i++) {
         const gmemReference *reference = &line->references[i];
@@ -45,8 +45,8 @@ gmemCheckReferences(gmemCommandLine *line, GError **error)
                                 reference->user);
         if (backend->use != GMEM_USE_NONE)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' is used twice, by %s and by %s"),
-                                reference->id, backend->user, reference->user);
+                                _("memory backend %s is used twice, by %s and by %s"),
+                                backend->name, backend->user, reference->user);
         backend->use = reference->use;
         backend->user = g_strdup(reference->user);
         if (reference->use == GMEM_USE_RAM && reference->user[0] == '-')
@@ -74,21 +74,21 @@ gmemCheckUses(const gmemCommandLine *line, GError **error)
                                 line->memoryBackend, line->replaced);
         if (backend->use == GMEM_USE_NONE)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' (%s) is not used by anything on QEMU's "
+                                _("memory backend %s (%s) is not used by anything on QEMU's "
                                   "command line, which a domain with private memory cannot have"),
-                                backend->id, backend->type);
+                                backend->name, backend->type);
         if (backend->use == GMEM_USE_OTHER)
             return gmemErrorSet(
                 error, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("memory backend '%s' (%s) is used by %s; beside private memory "
+                _("memory backend %s (%s) is used by %s; beside private memory "
                   "there can be that of nvdimm, virtio-pmem and ivshmem-plain only"),
-                backend->id, backend->type, backend->user);
+                backend->name, backend->type, backend->user);
         /* Also because qemu-gmem.so takes every memory-backend-memfd for RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' of %s is a %s; beside private memory it has "
+                                _("memory backend %s of %s is a %s; beside private memory it has "
                                   "to be a memory-backend-file"),
-                                backend->id, backend->user, backend->type);
+                                backend->name, backend->user, backend->type);
     }
     return 0;
 }
@@ -211,28 +211,27 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
 
         /* It would be counted as RAM by qemu-gmem.so, and given a guest_memfd. */
         if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
-            return gmemErrorSet(
-                error, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("memory backend '%s' of %s is a memory-backend-memfd; beside fully "
-                  "shared private memory it has to be a memory-backend-file"),
-                backend->id, backend->user);
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("memory backend %s of %s is a memory-backend-memfd; beside fully "
+                                  "shared private memory it has to be a memory-backend-file"),
+                                backend->name, backend->user);
         if (backend->use != GMEM_USE_RAM)
             continue;
         if (strcmp(backend->type, "memory-backend-memfd") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' is a %s; for fully shared guest_memfd it "
+                                _("memory backend %s is a %s; for fully shared guest_memfd it "
                                   "has to be a memory-backend-memfd"),
-                                backend->id, backend->type);
+                                backend->name, backend->type);
         if (gmemPropsGetBool(&backend->props, "share") != 1)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' is not shared, which fully shared "
+                                _("memory backend %s is not shared, which fully shared "
                                   "guest_memfd has to be"),
-                                backend->id);
+                                backend->name);
         if (gmemPropsGetBool(&backend->props, "hugetlb") > 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' asks for huge pages, which guest_memfd does "
+                                _("memory backend %s asks for huge pages, which guest_memfd does "
                                   "not have"),
-                                backend->id);
+                                backend->name);
     }
     return 0;
 }

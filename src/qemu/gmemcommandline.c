@@ -53,6 +53,7 @@ gmemCommandLineClear(gmemCommandLine *line)
 
     for (i = 0; i < line->nbackends; i++) {
         g_free(line->backends[i].id);
+        g_free(line->backends[i].name);
         g_free(line->backends[i].type);
         g_free(line->backends[i].user);
         gmemPropsClear(&line->backends[i].props);
@@ -384,6 +385,20 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
 }
 
 /* Takes all but @error over. */
+static char *
+gmemBackendName(const char *id)
+{
+    static const char cell[] = "ram-node";
+
+    if (strcmp(id, "pc.ram") == 0)
+        return g_strdup_printf("'%s' (<memory>)", id);
+    if (g_str_has_prefix(id, cell))
+        return g_strdup_printf("'%s' (<cell id='%s'>)", id, id + strlen(cell));
+    if (g_str_has_prefix(id, "memdimm"))
+        return g_strdup_printf("'%s' (<memory model='dimm'>)", id);
+    return g_strdup_printf("'%s'", id);
+}
+
 static int
 gmemAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
 {
@@ -396,6 +411,7 @@ gmemAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the id '%s' of a memory backend is not an identifier of QEMU's"),
                             backend->id);
+    line->backends[line->nbackends - 1].name = gmemBackendName(backend->id);
     if (line->nbackends > GMEM_COMMAND_BACKENDS_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's command line has more than %d memory backends"),

@@ -24,6 +24,7 @@ typedef enum {
 
 typedef struct {
     char *id;
+    char *name; /* for messages: the id in quotes, and the element that libvirt makes it for */
     char *type;
     size_t index; /* of its value in argv */
     gmemProps props;

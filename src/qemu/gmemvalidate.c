@@ -118,9 +118,9 @@ gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GErr
             continue;
         if (ram->size % page != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend '%s' has a size of %llu bytes, which is no "
+                                _("memory backend %s has a size of %llu bytes, which is no "
                                   "multiple of its huge pages of %llu bytes"),
-                                ram->id, ram->size, page);
+                                ram->name, ram->size, page);
         *huge += ram->size;
     }
     return 0;

@@ -18,7 +18,7 @@ SIZES = (41 * MIB, 37 * MIB)  # more than QEMU's heap, which grows with each mig
 
 # As gmemDriverRefuseOtherMode() names them.
 ELEMENTS = {
-    None: "neither <private/> nor <launchSecurity type='sw-protected'/>",
+    None: 'ordinary memory',
     'fully-shared': '<private/>',
     'convertible': "<launchSecurity type='sw-protected'/>",
 }

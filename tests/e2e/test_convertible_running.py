@@ -62,7 +62,7 @@ REFUSED = [
     ('coreDump', ['/run/x', 0], unreadable('a memory dump')),
     ('coreDump', ['/run/x', MEMORY_ONLY], unreadable('a memory dump')),
     ('coreDumpWithFormat', ['/run/x', 0, MEMORY_ONLY], unreadable('a memory dump')),
-    ('memoryPeek', [0x100000, 16, PHYSICAL], unreadable('a look into memory')),
+    ('memoryPeek', [0x100000, 16, PHYSICAL], unreadable('reading guest memory')),
     ('startDirtyRateCalc', [1, 0], unreadable('measuring the rate of changed memory')),
     ('migrateToURI', [REMOTE, LIVE_AND_P2P, None, 0], unreadable('migration')),
     ('migrateToURI2', [REMOTE, None, None, LIVE_AND_P2P, None, 0], unreadable('migration')),

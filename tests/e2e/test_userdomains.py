@@ -16,8 +16,8 @@ import xml.etree.ElementTree as ET
 
 import gmem_evidence
 from gmem_checks import OPTION, carrier_values, split_native, without_private
-from gmem_rig import (HERE, KIB, MIB, DaemonRig, LibvirtError, Suite, kvm_extension, library,
-                      need_guest_memfd, need_root)
+from gmem_rig import (HERE, KIB, MIB, DaemonRig, LibvirtError, Suite, domain, kvm_extension,
+                      library, need_guest_memfd, need_root)
 
 suite = Suite()
 
@@ -218,6 +218,15 @@ def private_form(check, form, wanted, plain):
             undefine(client, name)
     if not wanted.startswith(('not started: ', 'not native: ')):
         start(check, form, wanted, xml, plain)
+
+
+@suite.test('a cell without memory, which libvirt defines and QEMU refuses, is named by its element')
+def _(check):
+    need_guest_memfd()
+    ours = Rigs.clients()[1][1]
+    check.refused(lambda: ours.create(domain('empty-cell', cells=[CELL, 0])),
+                  part="memory backend 'ram-node1' (<cell id='1'>) has a size of 0, which QEMU refuses; "
+                       'give it memory')
 
 
 def read_table():

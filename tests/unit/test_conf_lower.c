@@ -313,7 +313,7 @@ testChangedSince(void)
     /* Neither is what the elements would give. */
     testRefused(changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
                 "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
-                "with <smm state='on'/>: such a machine has no SMM; use <smm state='off'/>");
+                "with SMM, which <smm> switches on: such a machine has none; use <smm state='off'/>");
     testRefused(gone, false, VIR_ERR_XML_ERROR,
                 "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the "
                 "option out and write <private/> or <launchSecurity type='sw-protected'/>");
@@ -1096,11 +1096,11 @@ static const struct {
      "machine='q35'> or <type machine='pc'>"},
     {"kvm", "<type machine='pc-i440fx-7.2'>hvm</type>", "", "", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<features><smm state='on'/></features>", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with <smm state='on'/>: such a machine "
-     "has no SMM; use <smm state='off'/>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: such "
+     "a machine has none; use <smm state='off'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><smm/></features>", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with <smm state='on'/>: such a machine "
-     "has no SMM; use <smm state='off'/>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: such "
+     "a machine has none; use <smm state='off'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><smm state='off'/></features>", NULL, NULL},
     {"kvm", "<type>hvm</type><loader secure='yes'>/f</loader>", "", "", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <loader secure='yes'>, which needs "

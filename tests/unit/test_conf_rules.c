@@ -251,13 +251,13 @@ static const Case cases[] = {
             CONVERTIBLE,
             "",
             "<features><smm state='on'/></features>",
-            "cannot be used with <smm state='on'/>: such a machine has no SMM; use <smm "
+            "cannot be used with SMM, which <smm> switches on: such a machine has none; use <smm "
             "state='off'/>"),
     REFUSAL(ROW_SMM,
             CONVERTIBLE,
             "",
             "<features><smm><tseg>8</tseg></smm></features>",
-            "cannot be used with <smm state='on'/>: such a machine has no SMM; use <smm "
+            "cannot be used with SMM, which <smm> switches on: such a machine has none; use <smm "
             "state='off'/>"),
     ACCEPTED(
         ROW_SMM, CONVERTIBLE, "", "<features><acpi/></features>", "features/smm/@state", "off"),
