@@ -135,9 +135,12 @@ def real(t):
     ], 'difference')
 
 
+# Signals 32 and 33 are the C library's own. Its posix_spawn(), by which make starts programs, leaves them
+# ignored, and nobody but the C library can change that.
 PROJECT = '''
 project('runner')
-test('signals', find_program('grep'), args: ['-qx', 'SigIgn:[[:space:]]*0*', '/proc/self/status'])
+test('signals', find_program('grep'),
+     args: ['-qxE', 'SigIgn:[[:space:]]*0*(180000000)?', '/proc/self/status'])
 test('change', find_program('sh'), args: ['-c', 'eval "$GMEM_TEST_CHANGE"'])
 '''
 
