@@ -120,9 +120,12 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
 {
     /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
     static const char *const names[] = {
-        "access",  "action",  "arch",   "autodeflate", "driver", "enabled", "freePageReporting",
-        "id",      "machine", "memory", "memAccess",   "mode",   "model",   "name",
-        "nodeset", "secure",  "size",   "state",       "type",   "unit",    "value",
+        "access",    "action",  "arch",    "autodeflate",
+        "blob",      "driver",  "enabled", "freePageReporting",
+        "firmware",  "id",      "iommufd", "machine",
+        "memAccess", "memory",  "mode",    "model",
+        "name",      "nodeset", "secure",  "size",
+        "state",     "type",    "unit",    "value",
         NULL,
     };
     gmemXMLAttr attr = {0};

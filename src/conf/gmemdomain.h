@@ -135,6 +135,19 @@ void gmemDomainPostParse(gmemDomainDef *def);
  */
 int gmemDomainValidate(const gmemDomainDef *def, GError **error);
 
+/**
+ * gmemDomainCheckHardLimit:
+ * @limit, @ram: <hard_limit> and guest RAM of a convertible domain, in KiB; a @limit of 0 is none
+ * @wish: the element to name
+ * @error: as gmemDomainValidate()
+ *
+ * The rule about them, for who changes the limit of a domain without a document.
+ */
+int gmemDomainCheckHardLimit(unsigned long long limit,
+                             unsigned long long ram,
+                             const char *wish,
+                             GError **error);
+
 /* gmemDomainCellId: the number of @def->cells[@i] among libvirt's cells. */
 unsigned long long gmemDomainCellId(const gmemDomainDef *def, size_t i);
 

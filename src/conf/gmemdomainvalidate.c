@@ -380,18 +380,25 @@ gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GErr
                         wish, def->currentMemory, total);
 }
 
-static int
-gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError **error)
+int
+gmemDomainCheckHardLimit(unsigned long long limit,
+                         unsigned long long ram,
+                         const char *wish,
+                         GError **error)
 {
-    unsigned long long ram = gmemDomainRam(def);
-
-    if (def->hardLimit == 0 || def->hardLimit >= ram)
+    if (limit == 0 || limit >= ram)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("%s cannot be used with <hard_limit> (%llu KiB) below guest RAM (%llu "
                           "KiB): its shared and private halves together can take %llu KiB; raise "
                           "or remove <hard_limit>"),
-                        wish, def->hardLimit, ram, 2 * ram);
+                        wish, limit, ram, 2 * ram);
+}
+
+static int
+gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError **error)
+{
+    return gmemDomainCheckHardLimit(def->hardLimit, gmemDomainRam(def), wish, error);
 }
 
 /* In the order of the table in the design: a domain that breaks several is told the first. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gmemconnection.h"
+#include "gmemdomain.h"
 #include "gmemdriver.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
@@ -99,6 +100,49 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int f
                    "current memory stays its memory"));
     gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
+}
+
+static int
+gmemMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned long long limit)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    GError *error = NULL;
+
+    if (gmemDriverGetPlan(domain, xmlFlags, &plan) < 0)
+        return -1;
+    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE ||
+        gmemDomainCheckHardLimit(limit, plan->ram, "<launchSecurity type='sw-protected'/>",
+                                 &error) == 0)
+        return 0;
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+/* <hard_limit> is part of rules: what libvirt shows of the domain must stay definable. */
+static int
+gmemMemoryCheckParameters(virDomainPtr domain,
+                          virTypedParameterPtr params,
+                          int nparams,
+                          unsigned int flags)
+{
+    int i;
+
+    if (domain == NULL || params == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return 0;
+    for (i = 0; i < nparams; i++) {
+        unsigned long long limit = params[i].value.ul;
+
+        if (params[i].type != VIR_TYPED_PARAM_ULLONG ||
+            strncmp(params[i].field, VIR_DOMAIN_MEMORY_HARD_LIMIT, sizeof(params[i].field)) != 0)
+            continue;
+        if ((gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
+             gmemMemoryCheckLimit(domain, 0, limit) < 0) ||
+            (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
+             gmemMemoryCheckLimit(domain, VIR_DOMAIN_XML_INACTIVE, limit) < 0))
+            return -1;
+    }
+    virResetLastError();
+    return 0;
 }
 
 /* libvirt dumps the guest by itself then. */
@@ -455,6 +499,18 @@ virDomainSetMaxMemory(virDomainPtr domain, unsigned long memory)
 }
 
 GMEM_INTERPOSED int
+virDomainSetMemoryParameters(virDomainPtr domain,
+                             virTypedParameterPtr params,
+                             int nparams,
+                             unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainSetMemoryParameters, gmemConnectionOf(domain), flags) &&
+        gmemMemoryCheckParameters(domain, params, nparams, flags) < 0)
+        return -1;
+    return gmemReal()->virDomainSetMemoryParameters(domain, params, nparams, flags);
+}
+
+GMEM_INTERPOSED int
 virDomainSetLifecycleAction(virDomainPtr domain,
                             unsigned int type,
                             unsigned int action,
@@ -497,6 +553,24 @@ virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
         gmemMemoryCheckDevice(domain, xml, flags, true, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainUpdateDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
+}
+
+/* The copy takes the disk's place in the guest that runs: a device like one that is attached. */
+GMEM_INTERPOSED int
+virDomainBlockCopy(virDomainPtr domain,
+                   const char *disk,
+                   const char *xml,
+                   virTypedParameterPtr params,
+                   int nparams,
+                   unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+
+    if (GMEM_DOOR(virDomainBlockCopy, gmemConnectionOf(domain), flags) &&
+        gmemMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
+        return -1;
+    return gmemReal()->virDomainBlockCopy(domain, disk, lowered != NULL ? lowered : xml, params,
+                                          nparams, flags);
 }
 
 GMEM_INTERPOSED int

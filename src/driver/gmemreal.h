@@ -27,6 +27,7 @@
     X(virConnectOpenReadOnly, GMEM_ANYBODY)                                                        \
     X(virDomainAttachDevice, GMEM_WRITER)                                                          \
     X(virDomainAttachDeviceFlags, GMEM_WRITER)                                                     \
+    X(virDomainBlockCopy, GMEM_WRITER)                                                             \
     X(virDomainCheckpointCreateXML, GMEM_WRITER)                                                   \
     X(virDomainCheckpointGetXMLDesc, VIR_DOMAIN_CHECKPOINT_XML_SECURE)                             \
     X(virDomainCoreDump, GMEM_WRITER)                                                              \
@@ -63,6 +64,7 @@
     X(virDomainSetMaxMemory, GMEM_WRITER)                                                          \
     X(virDomainSetMemory, GMEM_WRITER)                                                             \
     X(virDomainSetMemoryFlags, GMEM_WRITER)                                                        \
+    X(virDomainSetMemoryParameters, GMEM_WRITER)                                                   \
     X(virDomainSnapshotCreateXML, GMEM_WRITER)                                                     \
     X(virDomainSnapshotGetXMLDesc, VIR_DOMAIN_SNAPSHOT_XML_SECURE)                                 \
     X(virDomainStartDirtyRateCalc, GMEM_WRITER)                                                    \

@@ -16,6 +16,7 @@ CALLS = {
     'virConnectGetDomainCapabilities': 'conn path null null null flags',
     'virDomainAttachDevice': 'domain xml',
     'virDomainAttachDeviceFlags': 'domain xml flags',
+    'virDomainBlockCopy': 'domain path xml null zero flags',
     'virDomainCheckpointCreateXML': 'domain xml flags',
     'virDomainCheckpointGetXMLDesc': 'checkpoint flags',
     'virDomainCoreDump': 'domain path flags',
@@ -63,6 +64,7 @@ CALLS = {
     'virDomainSetMaxMemory': 'domain one',
     'virDomainSetMemory': 'domain one',
     'virDomainSetMemoryFlags': 'domain one flags',
+    'virDomainSetMemoryParameters': 'domain limit flags',
     'virDomainSnapshotCreateXML': 'domain xml flags:1',
     'virDomainSnapshotGetXMLDesc': 'snapshot flags',
     'virDomainStartDirtyRateCalc': 'domain one flags',
@@ -111,6 +113,13 @@ class Client:
                                                  ctypes.byref(space), key.encode(), value)
         return params, count
 
+    def limit(self, kib):
+        params, count, space = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
+        self.libvirt.virTypedParamsAddULLong(ctypes.byref(params), ctypes.byref(count),
+                                             ctypes.byref(space), b'hard_limit',
+                                             ctypes.c_ulonglong(kib))
+        return params, count
+
     def argument(self, word, xml, flags):
         """What stands for @word: a list."""
         if word.startswith('flags'):
@@ -121,6 +130,8 @@ class Client:
             return [self.pointer('virStreamNew', self.conn, 0)]
         if word == 'destination':
             return self.params(destination_xml=xml)
+        if word == 'limit':
+            return self.limit(1)
         if word == 'saved':
             return self.params(file=self.path, dxml=xml)
         if word == 'made':

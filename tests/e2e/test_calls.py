@@ -158,5 +158,28 @@ def _(check):
     check.true(check.count > 40, 'only %d tests' % check.count)
 
 
+def sources():
+    """The text of what reads a domain's XML."""
+    text = ''
+    for name in ('conf/gmemdomain.c', 'conf/gmemlower.c', 'driver/gmemdrivermemory.c'):
+        with open(os.path.join(SOURCE, 'src', name), encoding='utf-8') as file:
+            text += file.read()
+    return text
+
+
+@suite.test('no attribute that is read can be told apart by a namespace only')
+def _(check):
+    text = sources()
+    checked = re.search(r'names\[\] = \{(.*?NULL,?)\s*\};', text[text.index('CheckAttributes('):],
+                        re.S)[1]
+    checked = set(re.findall('"(\\w+)"', checked))
+    read_ = set(re.findall(r'gmem(?:XMLAttribute|DomainAttributeIs)\([^;]*?, "(\w+)"', text))
+    # Tables of devices, and of what lowering changes: path or mode first, the attribute behind.
+    read_ |= set(re.findall(r'\{"devices/[\w/]+", "(\w+)"', text))
+    read_ |= set(re.findall(r'\{GMEM_MODE_\w+, "\w+", "\w+", "(\w+)"', text))
+    check.true(len(read_) > 15, 'only %s' % sorted(read_))
+    check.equal(sorted(read_ - checked), [], 'read, but not checked')
+
+
 if __name__ == '__main__':
     raise SystemExit(suite.run())

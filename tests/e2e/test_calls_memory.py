@@ -425,6 +425,14 @@ def calls(kind):
                       "<launchSecurity type='sw-protected'/> cannot be ballooned: its current "
                       'memory stays its memory')
         check.equal(host.python.dumpxml('sw'), xml, 'dumpxml after the refusals')
+        for limit in (1, CELLS[0], CELLS[0] + 128 * KIB - 1):
+            check.refused(lambda each=limit: host.call(
+                'sw', 'setMemoryParameters', {'hard_limit': each, 'soft_limit': 1}, CONFIG),
+                          ERR_CONFIG_UNSUPPORTED, part='<hard_limit> (%d KiB)' % limit)
+        check.equal(host.python.dumpxml('sw'), xml, 'dumpxml after the refusals')
+        host.call('sw', 'setMemoryParameters', {'hard_limit': 512 * KIB}, CONFIG)
+        check.has(host.python.dumpxml('sw'), "<hard_limit unit='KiB'>%d<" % (512 * KIB), 'dumpxml')
+        host.python.define(host.python.dumpxml('sw'))
         # Off, it has no memory to read, and gets the answers of a domain that is off.
         for call in (('save', '/run/x'), ('managedSave', 0), ('coreDump', '/run/x', 0),
                      ('memoryPeek', 0, 16, PHYSICAL), ('startDirtyRateCalc', 1, 0)):

@@ -1003,6 +1003,13 @@ testMalformedElements(void)
         {"<q:commandline xmlns:q='" TEST_QEMU "'><q:arg q:value='-x-libvirt-gmem'/>"
          "<q:arg value='{}'/></q:commandline>",
          "XML error: attribute 'q:value' of element <arg> is in a namespace", false},
+        {"<memoryBacking><private/></memoryBacking><devices xmlns:x='urn:x'><video><model "
+         "type='virtio' x:blob='on'/></video></devices>",
+         "XML error: attribute 'x:blob' of element <model> is in a namespace", false},
+        {"<devices xmlns:x='urn:x'><hostdev><driver x:iommufd='yes'/></hostdev></devices>" TEST_SW,
+         "XML error: attribute 'x:iommufd' of element <driver> is in a namespace", false},
+        {"<devices><memory model='dimm' xml:id='0'/></devices>" TEST_SW,
+         "XML error: attribute 'xml:id' of element <memory> is in a namespace", false},
         {TEST_SW TEST_SW, "XML error: more than one <launchSecurity> element", false},
         {"<launchSecurity type='sev'/>" TEST_SW,
          "XML error: more than one <launchSecurity> element", false},
