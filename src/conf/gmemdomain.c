@@ -731,7 +731,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
 
     name = gmemXMLFindFirst(root, "name");
     emulator = gmemXMLFindFirst(root, "devices/emulator");
-    def->name = name != NULL ? gmemXMLContent(name) : NULL;
+    def->name = name != NULL ? gmemXMLString(name) : NULL; /* white space belongs to it */
     def->emulator = emulator != NULL ? gmemXMLContent(emulator) : NULL;
     def->type = gmemXMLAttribute(root, "type");
     gmemDomainParseOs(def, root);

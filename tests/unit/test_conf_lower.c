@@ -148,6 +148,19 @@ testFullyShared(void)
     g_assert_false(plan->cellNodesetsDiffer);
 }
 
+/* libvirt keeps white space in a domain's name. */
+static void
+testSpacedName(void)
+{
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *lowered = gmemLower(
+        "<domain type='kvm'><name> a\n</name>" TEST_PRIVATE "</domain>", false, &plan, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(plan->name, ==, " a\n");
+}
+
 /* What the user wrote is not taken for what lowering put in. */
 static void
 testFullySharedPartly(void)
@@ -1504,6 +1517,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/conf/lower/fully-shared", testFullyShared);
+    g_test_add_func("/conf/lower/spaced-name", testSpacedName);
     g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
     g_test_add_func("/conf/lower/nvdimm", testNVDIMM);
     g_test_add_func("/conf/lower/nvdimm/many", testManyNVDIMMs);
