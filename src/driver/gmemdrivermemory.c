@@ -573,6 +573,65 @@ virDomainBlockCopy(virDomainPtr domain,
                                           nparams, flags);
 }
 
+/* A pair of version 1 knows devices by their numbers, which are others once libvirt has taken one
+ * out of the configuration: it is brought up to date before. Returns 0, or -1 with libvirt's
+ * error. */
+static int
+gmemMemoryRenewPair(virDomainPtr domain, unsigned int flags)
+{
+    const unsigned int whole = VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE;
+    virDomainPtr defined;
+    g_autofree char *raised = NULL;
+    g_autofree char *lowered = NULL;
+    char *xml;
+    bool current;
+
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+        !gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) ||
+        virDomainIsPersistent(domain) != 1)
+        return 0;
+    xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (xml == NULL)
+        return -1;
+    current = !gmemRaiseConcerns(xml) || strstr(xml, "devices/memory[") == NULL;
+    free(xml);
+    if (current)
+        return 0;
+    xml = gmemReal()->virDomainGetXMLDesc(domain, whole);
+    if (xml == NULL)
+        return -1;
+    /* What is damaged stays so. */
+    raised = gmemRaise(xml, NULL, NULL);
+    lowered = raised != NULL ? gmemLower(raised, false, NULL, NULL) : NULL;
+    current = lowered == NULL || strcmp(lowered, xml) == 0;
+    free(xml);
+    if (current)
+        return 0;
+    defined = gmemReal()->virDomainDefineXML(virDomainGetConnect(domain), lowered);
+    if (defined == NULL)
+        return -1;
+    virDomainFree(defined);
+    return 0;
+}
+
+GMEM_INTERPOSED int
+virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainDetachDeviceFlags, gmemConnectionOf(domain), flags) &&
+        gmemMemoryRenewPair(domain, flags) < 0)
+        return -1;
+    return gmemReal()->virDomainDetachDeviceFlags(domain, xml, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainDetachDeviceAlias(virDomainPtr domain, const char *alias, unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainDetachDeviceAlias, gmemConnectionOf(domain), flags) &&
+        gmemMemoryRenewPair(domain, flags) < 0)
+        return -1;
+    return gmemReal()->virDomainDetachDeviceAlias(domain, alias, flags);
+}
+
 GMEM_INTERPOSED int
 virDomainCoreDump(virDomainPtr domain, const char *to, unsigned int flags)
 {

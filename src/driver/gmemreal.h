@@ -39,6 +39,8 @@
     X(virDomainCreateXMLWithFiles, GMEM_WRITER)                                                    \
     X(virDomainDefineXML, GMEM_WRITER)                                                             \
     X(virDomainDefineXMLFlags, GMEM_WRITER)                                                        \
+    X(virDomainDetachDeviceAlias, GMEM_WRITER)                                                     \
+    X(virDomainDetachDeviceFlags, GMEM_WRITER)                                                     \
     X(virDomainGetXMLDesc, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE)                      \
     X(virDomainManagedSave, GMEM_WRITER)                                                           \
     X(virDomainManagedSaveDefineXML, GMEM_WRITER)                                                  \

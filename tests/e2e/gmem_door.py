@@ -28,6 +28,8 @@ CALLS = {
     'virDomainCreateXMLWithFiles': 'conn xml zero null flags',
     'virDomainDefineXML': 'conn xml',
     'virDomainDefineXMLFlags': 'conn xml flags',
+    'virDomainDetachDeviceAlias': 'domain xml flags',
+    'virDomainDetachDeviceFlags': 'domain xml flags',
     'virDomainGetXMLDesc': 'domain flags',
     'virDomainManagedSave': 'domain flags',
     'virDomainManagedSaveDefineXML': 'domain xml flags',
