@@ -5,6 +5,7 @@
 #include "gmemconnection.h"
 
 #include <libxml/uri.h>
+#include <libxml/xmlmemory.h>
 #include <stdlib.h>
 #include <string.h>
 
