@@ -370,7 +370,7 @@ def live_dump(t):
         with open(again, 'w', encoding='utf-8') as file:
             file.write(out[out.index('<domain'):out.index('</domain>') + len('</domain>')])
         status, out, err = tools.call('run', '--for', '1', again)
-        t.matches(out, r"a daemon: the path '/run/virt-gmem-\w+/lib/qemu/channel/", 'output, again')
+        t.matches(out, r"a daemon: the path '/run/virt-gmem-\w+/\w+/qemu/channel/", 'output, again')
         t.equal((status, err), (0, ''), 'exit status and standard error, again')
     left.check(t)
 
