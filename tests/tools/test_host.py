@@ -174,6 +174,19 @@ def old_kernels(t):
         t.has(host['modes']['fully-shared']['reason'], 'KVM of Linux', 'reason')
 
 
+def as_nobody():
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def need_tree_for_nobody():
+    """As the build tree is for nobody, so it is for QEMU's user."""
+    probe = subprocess.run(['/usr/bin/test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False)
+    if probe.returncode:
+        raise rig.Skip('user nobody may not look into the build tree')
+
+
 # Where QEMU's user has a primary group that is not the one libvirt gives it, as on Debian, and
 # /dev/kvm is that of group $0.
 KVM_OF_GROUP = '''
@@ -198,6 +211,12 @@ def groups(t):
         t.matches(done.stdout, r'(?m)^QEMU: its user may open /dev/kvm +: %s \(%s' % (
             ('PASS', 'libvirt-qemu') if allowed else ('WARN', 'user libvirt-qemu: /dev/kvm: Perm')),
                   'with group %d' % group)
+
+
+@suite.test("QEMU's user has its own primary group for `run`, too")
+def groups_of_run(t):
+    rig.need_guest_memfd()
+    need_tree_for_nobody()
     with tools.directory() as directory:
         script = KVM_OF_GROUP.replace('$0', '64999')
         done = tools.in_namespace(script, tools.TOOL, 'run', '--for', '1',
@@ -206,18 +225,10 @@ def groups(t):
         t.lacks(done.stdout, 'QEMU runs as root', 'output of run')
 
 
-def as_nobody():
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
 @suite.test('an unprivileged user learns about himself')
 def unprivileged(t):
     rig.need_kvm()
-    probe = subprocess.run(['/usr/bin/test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False)
-    if probe.returncode:
-        raise rig.Skip('user nobody may not look into the build tree')
+    need_tree_for_nobody()
     allowed = subprocess.run(['/usr/bin/test', '-w', '/dev/kvm'], preexec_fn=as_nobody,
                              check=False).returncode == 0
     done = subprocess.run([tools.TOOL, 'host'], preexec_fn=as_nobody, env=tools.ENV,
