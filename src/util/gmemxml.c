@@ -14,6 +14,7 @@
 
 #include "gmemxml.h"
 
+#include <libxml/parser.h>
 #include <string.h>
 
 #include "gmemerror.h"
@@ -411,6 +412,18 @@ gmemXMLReadEndTag(gmemXMLParser *parser)
     return true;
 }
 
+/* Like strstr(), which in newer versions of glibc looks at all of @text before it finds what stands
+ * at its beginning. */
+static const char *
+gmemXMLFindText(const char *text, const char *what)
+{
+    const char *p = strchr(text, what[0]);
+
+    while (p != NULL && strncmp(p, what, strlen(what)) != 0)
+        p = strchr(p + 1, what[0]);
+    return p;
+}
+
 /* Returns what follows the comment, processing instruction or CDATA section at @p; NULL where it
  * does not end, @p itself where it is something else. */
 static const char *
@@ -424,7 +437,7 @@ gmemXMLSkipAside(const char *p)
 
         if (!g_str_has_prefix(p, kinds[i][0]))
             continue;
-        end = strstr(p + strlen(kinds[i][0]), kinds[i][1]);
+        end = gmemXMLFindText(p + strlen(kinds[i][0]), kinds[i][1]);
         return end != NULL ? end + strlen(kinds[i][1]) : NULL;
     }
     return p;
@@ -537,14 +550,36 @@ gmemXMLParse(const char *text, GError **error)
     return rc == 0 ? g_steal_pointer(&xml) : NULL;
 }
 
+/* Whether libxml2 certainly refuses @text, read as libvirt reads it. */
+static bool
+gmemXMLIsRefused(const char *text)
+{
+    xmlParserCtxt *ctxt = xmlNewParserCtxt();
+    const xmlError *last;
+    bool refused;
+    xmlDoc *doc;
+
+    if (ctxt == NULL)
+        return false;
+    doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL,
+                         XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+    last = xmlCtxtGetLastError(ctxt);
+    refused = doc == NULL && last != NULL && last->code != XML_ERR_NO_MEMORY;
+    xmlFreeDoc(doc);
+    xmlFreeParserCtxt(ctxt);
+    return refused;
+}
+
 char *
 gmemXMLMalformed(const char *text)
 {
     bool tags = strchr(text, '<') != NULL || gmemXMLEncodingIsEBCDIC(text);
-
     /* What has no tag is no document. Elsewhere, a tag that begins behind the root, or in whatever
      * did not end. */
-    return g_strconcat(text, tags ? "\n</" : "", NULL);
+    g_autofree char *malformed = g_strconcat(text, tags ? "\n</" : "", NULL);
+
+    /* libxml2 2.15 does not look behind the root once a prefix was not bound. */
+    return gmemXMLIsRefused(malformed) ? g_steal_pointer(&malformed) : g_strdup("<malformed");
 }
 
 gmemXMLNode *

@@ -47,7 +47,8 @@ struct gmemXMLNode {
 gmemXML *gmemXMLParse(const char *text, GError **error);
 
 /* gmemXMLMalformed: @text so changed that no XML parser takes it: libvirt, given that, refuses it in
- * the words that it has for @text, or, were @text well formed after all, in others. Free with
+ * the words that it has for @text, or, were @text well formed after all, in others. That libxml2
+ * refuses it is tried here, and where that is not certain it is another malformed text. Free with
  * g_free(). */
 char *gmemXMLMalformed(const char *text);
 

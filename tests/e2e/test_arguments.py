@@ -98,7 +98,7 @@ REFUSED_CONVERTIBLE = [
 ]
 STARTS_CONVERTIBLE = FILE + [
     '-device', 'ivshmem-plain,memdev=m1,id=i,addr=0x1e', '-overcommit', 'mem-lock=on', '-overcommit',
-    'mem-lock=no', '-machine', 'smm=off']
+    'mem-lock=off', '-machine', 'smm=off']
 
 
 class Shared:

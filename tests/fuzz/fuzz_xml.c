@@ -24,6 +24,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_null(testUtilParse(malformed));
     if (doc == NULL)
         return 0;
+    /* libxml2 2.15 does not look behind the root once a prefix was not bound. */
+    if (xml == NULL && xmlGetLastError() != NULL &&
+        xmlGetLastError()->domain == XML_FROM_NAMESPACE) {
+        xmlFreeDoc(doc);
+        return 0;
+    }
     if (doc->intSubset != NULL || !gmemXMLEncodingIsASCII(text)) {
         g_assert_null(xml);
     } else {

@@ -1405,8 +1405,14 @@ testEncodings(void)
     };
     size_t i;
 
-    for (i = 0; i < G_N_ELEMENTS(fine); i++)
-        testLowers(fine[i], GMEM_MODE_FULLY_SHARED);
+    for (i = 0; i < G_N_ELEMENTS(fine); i++) {
+        xmlDoc *doc = testUtilParse(fine[i]);
+
+        /* Newer libxml2 refuses some of them, and so libvirt does. */
+        if (doc != NULL || i == 1)
+            testLowers(fine[i], GMEM_MODE_FULLY_SHARED);
+        xmlFreeDoc(doc);
+    }
     for (i = 0; i < G_N_ELEMENTS(refused); i++)
         testRefused(refused[i], false, VIR_ERR_XML_ERROR,
                     "XML error: the encoding of the XML is not supported here: use UTF-8");

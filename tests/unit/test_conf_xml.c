@@ -45,6 +45,9 @@ testMalformed(void)
         "<a></a",
         "<a/><b/>",
         "<a/>text",
+        "<a p:b=''/></a>",
+        "<p:a/><b/>",
+        "<p:a/>text",
         "<a b='<'/>",
         "<a b/>",
         "<a b=1/>",
@@ -420,6 +423,15 @@ testAgree(void)
         if (doc == NULL)
             continue;
         g_test_message("%s", text->str);
+        /* libxml2 2.15 does not look behind the root once a prefix was not bound. */
+        if (error != NULL && doc->intSubset == NULL) {
+            g_autofree char *malformed = gmemXMLMalformed(text->str);
+
+            g_assert_cmpint(xmlGetLastError()->domain, ==, XML_FROM_NAMESPACE);
+            g_assert_null(testUtilParse(malformed));
+            xmlFreeDoc(doc);
+            continue;
+        }
         if (doc->intSubset != NULL) {
             g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
         } else {
