@@ -33,6 +33,13 @@
 /* In gmemXMLNode.changed; below it, the number of attributes that were removed. */
 #define GMEM_XML_REMOVED (1U << 31)
 
+/* Not g_str_has_prefix(), which in newer versions of GLib looks for the end of @text first. */
+static inline bool
+gmemXMLStartsWith(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
 struct gmemXMLNs {
     const char *prefix; /* in the text */
     size_t prefixLength;
@@ -129,7 +136,7 @@ gmemXMLReadReference(const char *p, gunichar *c)
         return gmemXMLReadNumber(p + 2, c);
     for (i = 0; i < G_N_ELEMENTS(entities); i++) {
         *c = (gunichar)entities[i].c;
-        if (g_str_has_prefix(p + 1, entities[i].name))
+        if (gmemXMLStartsWith(p + 1, entities[i].name))
             return p + 1 + strlen(entities[i].name);
     }
     return NULL;
@@ -435,7 +442,7 @@ gmemXMLSkipAside(const char *p)
     for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
         const char *end;
 
-        if (!g_str_has_prefix(p, kinds[i][0]))
+        if (!gmemXMLStartsWith(p, kinds[i][0]))
             continue;
         end = gmemXMLFindText(p + strlen(kinds[i][0]), kinds[i][1]);
         return end != NULL ? end + strlen(kinds[i][1]) : NULL;
@@ -471,9 +478,9 @@ gmemXMLReadMarkup(gmemXMLParser *parser)
     if (aside != parser->p) {
         /* A declaration is only one at the very beginning, and text only in the root. */
         if (aside == NULL ||
-            (parser->p > parser->begin && g_str_has_prefix(parser->p, "<?xml") &&
+            (parser->p > parser->begin && gmemXMLStartsWith(parser->p, "<?xml") &&
              strchr(GMEM_XML_SPACE "?", parser->p[5]) != NULL) ||
-            (parser->open == NULL && g_str_has_prefix(parser->p, "<![")))
+            (parser->open == NULL && gmemXMLStartsWith(parser->p, "<![")))
             return false;
         parser->p = aside;
         return true;
@@ -492,7 +499,7 @@ gmemXMLRead(gmemXMLParser *parser, GError **error)
             break;
         if (*parser->p == '\0' && parser->open == NULL && parser->xml->root != NULL)
             return 0;
-        if (parser->xml->root == NULL && g_str_has_prefix(parser->p, "<!DOCTYPE"))
+        if (parser->xml->root == NULL && gmemXMLStartsWith(parser->p, "<!DOCTYPE"))
             return gmemErrorSet(error, VIR_ERR_XML_ERROR, "%s",
                                 _("a document type declaration is not supported here: remove it, "
                                   "and write out the entities that it declares"));
@@ -535,7 +542,7 @@ gmemXMLParse(const char *text, GError **error)
         return NULL;
     xml->text = g_strdup(text);
     parser.begin = xml->text;
-    if (g_str_has_prefix(xml->text, GMEM_XML_BOM))
+    if (gmemXMLStartsWith(xml->text, GMEM_XML_BOM))
         parser.begin += strlen(GMEM_XML_BOM);
     parser.p = parser.begin;
     parser.bindings = g_tree_new(gmemXMLComparePrefixes);
@@ -765,7 +772,7 @@ gmemXMLString(const gmemXMLNode *node)
         if (p >= close)
             break;
         aside = gmemXMLSkipAside(p);
-        if (g_str_has_prefix(p, "<![CDATA["))
+        if (gmemXMLStartsWith(p, "<![CDATA["))
             gmemXMLDecode(text, p + 9, (size_t)(aside - 3 - (p + 9)), GMEM_XML_IN_CDATA);
         p = aside != p ? aside : gmemXMLSkipTag(p);
     }
@@ -787,7 +794,7 @@ gmemXMLIsEmpty(const gmemXMLNode *node)
     while (p < close) {
         const char *aside = gmemXMLSkipAside(p);
 
-        if (aside == p || g_str_has_prefix(p, "<!["))
+        if (aside == p || gmemXMLStartsWith(p, "<!["))
             return false;
         p = gmemXMLSkipSpace(aside);
     }

@@ -10,7 +10,7 @@ import os
 import signal
 
 from gmem_checks import Guest
-from gmem_rig import (QEMU, DaemonRig, Skip, Suite, domain, library, need_guest_memfd, need_root, wait_for)
+from gmem_rig import (QEMU, DaemonRig, Skip, Suite, domain, need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -37,7 +37,8 @@ def shared_rig():
     if not pattern or pattern[0] == '|' or '/' in pattern:
         raise Skip("core dumps of this host go to '%s'" % pattern)
     if Shared.rig is None:
-        Shared.rig = DaemonRig(library(), user='libvirt-qemu', group='kvm', prepare=prepare,
+        Shared.rig = DaemonRig(lambda rig: (rig.tree(),), user='libvirt-qemu', group='kvm',
+                               prepare=prepare,
                                settings='max_core = "unlimited"\n')
     return Shared.rig
 

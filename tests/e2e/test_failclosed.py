@@ -377,7 +377,7 @@ def _(check):
     need_guest_memfd()
     with EmbedRig() as rig:
         raw = lowered(rig, private(rig))
-        newer = re.sub(r'((?:&quot;|")version(?:&quot;|"):)1', r'\g<1>2', raw)
+        newer = re.sub(r'((?:&quot;|")version(?:&quot;|"):)1', r'\g<1>9', raw)
         check.true(newer != raw, 'no version in the carrier')
         client = rig.python()
         client.define(newer)
