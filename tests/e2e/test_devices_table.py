@@ -10,7 +10,7 @@ import re
 from gmem_calls import pretend_convertible
 from gmem_evidence import backends, guest_memfds, large_foreign_mappings
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, LibvirtError, Suite, domain,
-                      library, need_guest_memfd, need_root)
+                      library, need_guest_memfd, need_libvirt_9, need_root)
 
 suite = Suite()
 
@@ -244,4 +244,4 @@ def _(check):
 
 
 if __name__ == '__main__':
-    raise SystemExit(suite.run(need_root()))
+    raise SystemExit(suite.run(need_root() or need_libvirt_9()))

@@ -16,8 +16,8 @@ import xml.etree.ElementTree as ET
 
 import gmem_evidence
 from gmem_checks import OPTION, carrier_values, split_native, without_private
-from gmem_rig import (HERE, KIB, LIBVIRTD, MIB, DaemonRig, LibvirtError, Suite, domain, kvm_extension,
-                      library, need_guest_memfd, need_root)
+from gmem_rig import (HERE, KIB, MIB, DaemonRig, LibvirtError, Suite, domain, kvm_extension,
+                      library, need_guest_memfd, need_libvirt_9, need_root)
 
 suite = Suite()
 
@@ -260,14 +260,6 @@ def register(path):
 
 for each in PATHS:
     register(each)
-
-def need_libvirt_9():
-    """The table is what libvirt 9.0 and QEMU 7.2 make of each domain; later ones have other words, other
-    machines and other defaults."""
-    said = subprocess.run([LIBVIRTD, '--version'], stdout=subprocess.PIPE, text=True,
-                          check=False).stdout
-    return None if re.search(r' 9\.0\.', said) else 'the table is for libvirt 9.0, not ' + said.strip()
-
 
 if __name__ == '__main__':
     raise SystemExit(suite.run(need_root() or need_libvirt_9()))
