@@ -571,6 +571,8 @@ def _first(root):
         if name != 'run' and not os.path.isdir(path):
             sys.exit('no ' + path)
         mount('--bind', os.path.join(root, name), path)
+    # QEMU leaves the memory of a <shmem> there.
+    mount('-t', 'tmpfs', '-o', 'mode=1777', 'shm', '/dev/shm')
     os.makedirs('/run/home')
     os.makedirs('/run/lock', exist_ok=True)
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=False, stderr=subprocess.DEVNULL)

@@ -160,8 +160,6 @@ def start(check, form, wanted, xml, plain):
                 check.true(all(each.mapping for each in found), 'RAM that is not mapped')
     finally:
         ours.destroy(name)
-        for path in glob.glob('/dev/shm/looking-glass-gmem*'):
-            os.unlink(path)
 
 
 def undefine(client, name):
