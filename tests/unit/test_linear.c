@@ -5,7 +5,7 @@
  * it is lowered, validated and raised, alone and in a snapshot; command lines are built. What must
  * hold:
  *
- *  - the second step costs at most 2.5 times what the first one does, in instructions and in
+ *  - the second step costs at most 2.2 times what the first one does, in instructions and in
  *    allocations (what does not depend on the size drops out of the steps);
  *  - as large as libvirt takes text in one call, it still works, in memory that is bounded by the
  *    text's size;
@@ -41,9 +41,8 @@
 /* libvirt's limit (VIR_NET_MESSAGE_STRING_MAX) but for what is around a shape's own bytes. */
 #define TEST_SIZE_MAX (4 * 1024 * 1024 - 8192)
 
-/* More than that is not linear: linear is 2, quadratic 4. The C library's string functions count a
- * little more or less by where a string lies (2.3 was seen with glibc 2.43). */
-#define TEST_GROWTH_MAX 2.5
+/* More than that is not linear. */
+#define TEST_GROWTH_MAX 2.2
 
 /* First steps smaller than that are noise. */
 #define TEST_STEP_INSTRUCTIONS 100000
