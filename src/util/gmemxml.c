@@ -419,8 +419,7 @@ gmemXMLReadEndTag(gmemXMLParser *parser)
     return true;
 }
 
-/* Like strstr(), which in newer versions of glibc looks at all of @text before it finds what stands
- * at its beginning. */
+/* Like strstr(), but looks no further than what it finds: that much strstr() does not promise. */
 static const char *
 gmemXMLFindText(const char *text, const char *what)
 {
