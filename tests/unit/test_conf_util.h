@@ -15,11 +15,23 @@ static inline xmlDoc *
 testUtilParse(const char *text)
 {
     xmlParserCtxt *ctxt = xmlNewParserCtxt();
-    xmlDoc *doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL,
-                                 XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+    xmlDoc *doc;
 
+    xmlResetLastError();
+    doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL,
+                         XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
     xmlFreeParserCtxt(ctxt);
     return doc;
+}
+
+/* Of the text parsed last. libxml2 2.15 does not look behind the root once a prefix was not bound:
+ * it takes a text that our reader, and any other libxml2, refuses. */
+static inline bool
+testUtilUnbound(void)
+{
+    const xmlError *last = xmlGetLastError();
+
+    return last != NULL && last->domain == XML_FROM_NAMESPACE;
 }
 
 /* Returns what XPath's string(@expression) gives, from <domain>; the prefix qemu is bound. */

@@ -413,21 +413,22 @@ testAgree(void)
         g_autoptr(GString) text = g_string_new(NULL);
         g_autoptr(GError) error = NULL;
         g_autoptr(gmemXML) xml = NULL;
+        bool unbound;
         xmlDoc *doc;
 
         testGenerate(text, 3);
         for (j = g_rand_int_range(testRand, 0, 3); j > 0; j--)
             testMutate(text);
         doc = testUtilParse(text->str);
+        unbound = testUtilUnbound();
         xml = gmemXMLParse(text->str, &error);
         if (doc == NULL)
             continue;
         g_test_message("%s", text->str);
-        /* libxml2 2.15 does not look behind the root once a prefix was not bound. */
         if (error != NULL && doc->intSubset == NULL) {
             g_autofree char *malformed = gmemXMLMalformed(text->str);
 
-            g_assert_cmpint(xmlGetLastError()->domain, ==, XML_FROM_NAMESPACE);
+            g_assert_true(unbound);
             g_assert_null(testUtilParse(malformed));
             xmlFreeDoc(doc);
             continue;

@@ -454,28 +454,6 @@ testErrors(void)
     }
 }
 
-/* What takes time with the square of the length would take minutes. */
-static void
-testLong(void)
-{
-    GString *opts = g_string_new("a");
-    GString *json = g_string_new("{'driver':'a'");
-    gint64 start = g_get_monotonic_time();
-    unsigned int i;
-
-    for (i = 0; i < 400000; i++) {
-        g_string_append_printf(opts, ",k%u=v", i);
-        g_string_append_printf(json, ",'k%u':'v'", i);
-    }
-    g_string_append_c(json, '}');
-    checkReading("device", opts->str, "a");
-    checkReading("blockdev", opts->str, "a");
-    checkReading("device", json->str, "a");
-    g_assert_cmpint(g_get_monotonic_time() - start, <, 20 * G_USEC_PER_SEC);
-    g_string_free(opts, TRUE);
-    g_string_free(json, TRUE);
-}
-
 /* Texts and readings may have any byte but NUL. */
 static void
 printHex(const char *text)
@@ -530,6 +508,5 @@ main(int argc, char **argv)
     g_test_add_func("/props/values", testValues);
     g_test_add_func("/props/find", testFind);
     g_test_add_func("/props/errors", testErrors);
-    g_test_add_func("/props/long", testLong);
     return g_test_run();
 }
