@@ -902,13 +902,13 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
     gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
     /* More than a line's end and two spaces where the domain stands inside of another document. */
     g_autofree char *indent = gmemXMLIndent(root);
-    g_autofree char *private = g_strdup_printf("%s  <private/>", indent);
-    g_autofree char *closed = g_strconcat(private, indent, NULL);
+    g_autofree char *element = g_strdup_printf("%s  <private/>", indent);
+    g_autofree char *closed = g_strconcat(element, indent, NULL);
     g_autofree char *whole = g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
     g_autofree char *security = g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
 
     if (backing != NULL)
-        gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(backing) ? private : closed);
+        gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(backing) ? element : closed);
     else
         gmemDomainFormatAfter(edit, root, beforeBacking, whole);
     if (def->carrier->swProtected)

@@ -86,8 +86,8 @@ typedef struct {
     char *sourceType;
     char *accessMode;
     gmemDomainPages *pages; /* NULL: no <hugepages> */
-    bool hugepages; /* some page is larger than 4 KiB, or of the host's default size */
-    bool hugedimms; /* some memory device asks for such pages itself */
+    bool hugepages;         /* some page is larger than 4 KiB, or of the host's default size */
+    bool hugedimms;         /* some memory device asks for such pages itself */
     bool locked;
     gmemDomainCell *cells;
     size_t ncells;

@@ -32,8 +32,8 @@ bool gmemLowerConcerns(const char *xml);
  * (neither element is there; or XML that is already lowered) that is a copy; *@plan is NULL unless
  * the domain is ours. NULL on refusal, which includes that @xml may be about us and has a document
  * type declaration. Malformed XML that may be about us comes back so that stock libvirt reports its
- * own error on it, and certainly does (gmemXMLMalformed()). Of XML that is already lowered, the pair
- * is renewed where it tells of devices that libvirt has taken out of the domain since.
+ * own error on it, and certainly does (gmemXMLMalformed()). Of XML that is already lowered, the
+ * pair is renewed where it tells of devices that libvirt has taken out of the domain since.
  *
  * <private/> beside launch security sev-snp or tdx asks for nothing, but is to be shown again: such
  * a domain gets a pair and a plan of mode GMEM_MODE_NONE.
@@ -67,6 +67,6 @@ gmemXMLNode **gmemLowerFindRoot(const gmemXML *xml);
 
 /* gmemLowerDomains, gmemRaiseDomains: gmemLower() and gmemRaise() for each of the domains of a
  * document. *@plan is that of the first <domain>. The rest of the document keeps its bytes. */
-char *gmemLowerDomains(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan,
-                       GError **error);
+char *gmemLowerDomains(
+    const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
 char *gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error);

@@ -65,7 +65,8 @@ char *gmemConnectionGetRoot(virConnectPtr conn);
  * @conn: whose error handler, where it has one of its own, is told
  * @error: taken over and freed; of domain GMEM_ERROR
  *
- * Makes @error the last error of libvirt in this thread and of @conn, as an error of the QEMU driver.
+ * Makes @error the last error of libvirt in this thread and of @conn, as an error of the QEMU
+ * driver.
  */
 void gmemConnectionReport(virConnectPtr conn, GError *error);
 

@@ -17,8 +17,8 @@
  *
  * Returns 0, or -1 with the error reported.
  */
-int gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered,
-                    gmemPlan **plan);
+int gmemDriverLower(
+    virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan);
 
 /**
  * gmemDriverRaise:
@@ -37,16 +37,16 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
  * @plan: of a guest that is to go on from a save image or snapshot; may be NULL
  *
  * gmemDriverCheckPlan(), but for what the guest can do without: the pages it has are not lost for
- * want of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started for
- * a guest of another mode by this call (gmemexpect.h).
+ * want of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started
+ * for a guest of another mode by this call (gmemexpect.h).
  */
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
 
 /**
  * gmemDriverGetPlan:
  * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
- * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is nothing,
- *        or the call is none of ours
+ * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is
+ * nothing, or the call is none of ours
  *
  * Returns 0, or -1 with an error reported where it cannot be told: libvirt does not show the domain
  * (the error is then its own), or the domain's pair is damaged.
@@ -76,8 +76,8 @@ bool gmemDriverIsSpecialFile(const char *path);
  * @operation: what cannot be done, translated: the subject of the message
  *
  * For operations that need the host to read the memory of the running guest. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way; or with another error
- * where it cannot be told.
+ * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way; or with another
+ * error where it cannot be told.
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
 
@@ -95,8 +95,8 @@ int gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPla
 /* gmemDriverCheckRedefined: the same for a domain that is there. */
 int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);
 
-/* gmemDriverCheckManaged: whether a managed save of @domain as it runs would be of the mode that it is
- * defined with. Returns 0, or -1 with the error reported. */
+/* gmemDriverCheckManaged: whether a managed save of @domain as it runs would be of the mode that it
+ * is defined with. Returns 0, or -1 with the error reported. */
 int gmemDriverCheckManaged(virDomainPtr domain);
 
 /**

@@ -10,8 +10,12 @@
 #include "gmemstart.h"
 
 GMEM_INTERPOSED char *
-virConnectGetDomainCapabilities(virConnectPtr conn, const char *emulatorbin, const char *arch,
-                                const char *machine, const char *virttype, unsigned int flags)
+virConnectGetDomainCapabilities(virConnectPtr conn,
+                                const char *emulatorbin,
+                                const char *arch,
+                                const char *machine,
+                                const char *virttype,
+                                unsigned int flags)
 {
     char *xml = gmemReal()->virConnectGetDomainCapabilities(conn, emulatorbin, arch, machine,
                                                             virttype, flags);

@@ -26,8 +26,8 @@ gmemSnapshotMemoryFile(const gmemXML *snapshot)
     return file;
 }
 
-/* Such a file is a save image, and has XML of its own. libvirt does not open it here, so neither do we
- * unless a domain with private memory is concerned. */
+/* Such a file is a save image, and has XML of its own. libvirt does not open it here, so neither do
+ * we unless a domain with private memory is concerned. */
 static int
 gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
 {
@@ -44,10 +44,11 @@ gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const 
     if ((now == NULL && defined == NULL) || access(file, F_OK) < 0)
         return 0;
     if (gmemDriverIsSpecialFile(file)) {
-        gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
-                     _("the file '%s' with the memory of a snapshot is not a regular file: it cannot "
-                       "be told whether the guest in it has private memory"),
-                     file);
+        gmemErrorSet(
+            &error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the file '%s' with the memory of a snapshot is not a regular file: it cannot "
+              "be told whether the guest in it has private memory"),
+            file);
         gmemConnectionReport(conn, error);
         return -1;
     }
@@ -170,8 +171,7 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     bool memory = xml != NULL && gmemSnapshotHasMemory(xml);
     int active;
 
-    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
-        gmemDriverCheckRedefined(domain, then) < 0)
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 || gmemDriverCheckRedefined(domain, then) < 0)
         return -1;
     /* A guest that runs is stopped then, and does not go on in another mode. */
     if (!memory)

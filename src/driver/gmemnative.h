@@ -25,8 +25,8 @@ bool gmemNativeConcerns(const char *native);
  * Returns the command line that QEMU would really get, in the same form; words that stay are the
  * same bytes. Free with g_free().
  */
-char *gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim,
-                      GError **error);
+char *
+gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, GError **error);
 
 /**
  * gmemNativeWithoutPreload:

@@ -14,8 +14,8 @@ const char *gmemProcessShimPath(void);
 /* gmemProcessVhostUserPath: the same for vhost-user-gmem.so. */
 const char *gmemProcessVhostUserPath(void);
 
-/* gmemProcessSetStartsOrdinary: whether the call that this thread is in starts a domain that is known
- * to have no private memory. Each interposed call begins with false. */
+/* gmemProcessSetStartsOrdinary: whether the call that this thread is in starts a domain that is
+ * known to have no private memory. Each interposed call begins with false. */
 void gmemProcessSetStartsOrdinary(bool ordinary);
 
 /* gmemProcessStartsOrdinary: what was set last; false also in a thread that no client's call is in
@@ -35,5 +35,5 @@ bool gmemProcessCallerIsLibvirt(const void *address);
  */
 char *gmemProcessPreloadWithout(const char *value);
 
-/* gmemProcessPreloadIsOurs: whether LD_PRELOAD of this process has entries of ours and no others. */
+/* gmemProcessPreloadIsOurs: whether this process's LD_PRELOAD has entries of ours and no others. */
 bool gmemProcessPreloadIsOurs(void);

@@ -96,8 +96,9 @@ typedef struct {
     /* Private in libvirt, with a version that changes in each release: looked up by name at load,
      * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */
     void (*virSetError)(virErrorPtr error);
-    /* The same. Hands the last error to the handler that the client has set, as each public function
-     * of libvirt does when it fails; NULL is no loss for clients that ask for the last error. */
+    /* The same. Hands the last error to the handler that the client has set, as each public
+     * function of libvirt does when it fails; NULL is no loss for clients that ask for the last
+     * error. */
     void (*virDispatchError)(virConnectPtr conn);
 } gmemRealTable;
 

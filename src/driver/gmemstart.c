@@ -132,8 +132,9 @@ gmemStartWhyNoHotplug(gmemWitness witness)
     case GMEM_WITNESS_PROPERTY:
         return _("libvirt does not ask its emulator for guest_memfd there");
     case GMEM_WITNESS_OLDER:
-        return _("its emulator was started by an older libvirt-gmem, or by a wrapper that waits for "
-                 "it, and does not tell what its memory is; shut the domain down and start it again");
+        return _(
+            "its emulator was started by an older libvirt-gmem, or by a wrapper that waits for "
+            "it, and does not tell what its memory is; shut the domain down and start it again");
     case GMEM_WITNESS_CONVERTIBLE:
     case GMEM_WITNESS_SILENT:
     default:
@@ -161,7 +162,8 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     if (why == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                        _("memory cannot be attached to a running domain with <private/>: %s"), why);
+                        _("memory cannot be attached to a running domain with <private/>: %s"),
+                        why);
 }
 
 unsigned int

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemstart.h: the check before a start: the same rules as in the child, but with a proper error. */
+/* gmemstart.h: the check before a start: the same rules as in the child, but with a proper error.
+ */
 #pragma once
 
 #include <glib.h>
@@ -34,15 +35,16 @@ int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
  * log of the daemon; the domain's own log has it, too (gmemexec.c). */
 void gmemStartNote(const gmemPlan *plan);
 
-/* gmemStartCheckDomain: the same check, and note, for a defined domain, whatever it asks for. Returns
- * -1 without @error where libvirt does not show the domain: its own error is then the last one. */
+/* gmemStartCheckDomain: the same check, and note, for a defined domain, whatever it asks for.
+ * Returns -1 without @error where libvirt does not show the domain: its own error is then the last
+ * one. */
 int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**
  * gmemStartCheckHotplug:
  *
- * Whether a memory device may be attached to a running domain with @plan: the QEMU that runs is asked
- * (gmemwitness.h), not the emulator's file at its path today. Returns 0, or -1 with
+ * Whether a memory device may be attached to a running domain with @plan: the QEMU that runs is
+ * asked (gmemwitness.h), not the emulator's file at its path today. Returns 0, or -1 with
  * VIR_ERR_OPERATION_UNSUPPORTED.
  */
 int gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error);

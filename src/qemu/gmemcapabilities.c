@@ -149,7 +149,7 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
     gmemSchemaSwitch own = gmemSchemaGetSwitch(schema, memfd, "guest-memfd");
     guint64 flags = 0;
     size_t backends = 0;
-    size_t private = 0;
+    size_t halved = 0;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemQEMUCapsBackends); i++) {
@@ -159,14 +159,14 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
             continue;
         backends++;
         if (gmemSchemaHasBool(schema, backend, "private"))
-        private++;
+            halved++;
     }
     /* A tree that has "private" on some backends only would leave the others' RAM ordinary without
      * a word: what it calls sw-protected-vm is nothing to build on. */
     if (gmemSchemaFindVariant(schema, argument, "sw-protected-vm") != NULL &&
-        (private == 0 || private == backends)) {
+        (halved == 0 || halved == backends)) {
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;
-        if (private > 0)
+        if (halved > 0)
             flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_BACKEND_PRIVATE;
     }
     if (memfd != NULL)

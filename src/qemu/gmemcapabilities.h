@@ -7,12 +7,12 @@
 
 /* To add one: here, its name in gmemcapabilities.c, the way to find it in the schema there. */
 typedef enum {
-    GMEM_QEMU_CAPS_SW_PROTECTED_VM,     /* object type sw-protected-vm */
-    GMEM_QEMU_CAPS_BACKEND_PRIVATE,     /* bool "private" on memory-backend-ram, -file and -memfd */
-    GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD,   /* switch "guest-memfd" on memory-backend-memfd */
+    GMEM_QEMU_CAPS_SW_PROTECTED_VM,   /* object type sw-protected-vm */
+    GMEM_QEMU_CAPS_BACKEND_PRIVATE,   /* bool "private" on memory-backend-ram, -file and -memfd */
+    GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD, /* switch "guest-memfd" on memory-backend-memfd */
     GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM, /* it is an OnOffAuto: in JSON "on", and not true */
-    GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD, /* bool "x-guest-memfd" on memory-backend-memfd */
-    GMEM_QEMU_CAPS_MEMFD,               /* object type memory-backend-memfd: the shim needs it */
+    GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD,    /* bool "x-guest-memfd" on memory-backend-memfd */
+    GMEM_QEMU_CAPS_MEMFD,                  /* object type memory-backend-memfd: the shim needs it */
     GMEM_QEMU_CAPS_NO_SHIM, /* the shim was tried, and does not get into it: a wrapper that clears
                              * the environment, another preload in front */
     GMEM_QEMU_CAPS_LAST

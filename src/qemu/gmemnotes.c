@@ -15,19 +15,22 @@ gmemNotesFormat(const gmemPlan *plan)
 
     if (plan->mode != GMEM_MODE_CONVERTIBLE)
         return notes;
-    notes[n++] = g_strdup("the kernel's interface to software-protected VMs is not stable: they are "
-                          "for development and testing");
+    notes[n++] =
+        g_strdup("the kernel's interface to software-protected VMs is not stable: they are "
+                 "for development and testing");
     if (plan->ram > 0 && plan->hugeRam > 0)
-        notes[n++] = g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
-                                     "a shared half, %llu KiB of it on huge pages, and a private "
-                                     "half in pages of 4 KiB",
-                                     plan->ram, 2 * plan->ram, plan->hugeRam);
+        notes[n++] =
+            g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
+                            "a shared half, %llu KiB of it on huge pages, and a private "
+                            "half in pages of 4 KiB",
+                            plan->ram, 2 * plan->ram, plan->hugeRam);
     else if (plan->ram > 0)
-        notes[n++] = g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
-                                     "a shared and a private half",
-                                     plan->ram, 2 * plan->ram);
+        notes[n++] =
+            g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
+                            "a shared and a private half",
+                            plan->ram, 2 * plan->ram);
     if (plan->backend != NULL)
-        notes[n++] = g_strdup_printf("%s reaches only those pages that the guest shares",
-                                     plan->backend);
+        notes[n++] =
+            g_strdup_printf("%s reaches only those pages that the guest shares", plan->backend);
     return notes;
 }

@@ -27,7 +27,7 @@ int gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GEr
  * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page, where one is no
  *         multiple of the other
  *
- * Looks at the mounts that the command line names, so it belongs where QEMU's file system is: in the
- * child between fork and exec. Takes no lock.
+ * Looks at the mounts that the command line names, so it belongs where QEMU's file system is: in
+ * the child between fork and exec. Takes no lock.
  */
 int gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GError **error);

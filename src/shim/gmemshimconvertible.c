@@ -26,10 +26,10 @@
  *   is readable whatever the RAM under it was.
  * - Read-only RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
  *   cannot be reached until it is writable again.
- * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). What is in a slot already
- *   gets the shared half only, and KVM is not asked: its answer is EINVAL in Linux 6.12 and EEXIST in
- *   7.2. Where a part of the memory is in no slot, KVM refuses, and that is an error: RAM is never
- *   left without its private half.
+ * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). What is in a slot
+ *   already gets the shared half only, and KVM is not asked: its answer is EINVAL in Linux 6.12 and
+ *   EEXIST in 7.2. Where a part of the memory is in no slot, KVM refuses, and that is an error: RAM
+ *   is never left without its private half.
  * - Logging is refused. libvirt does not ask for it: saving and migration of a convertible domain
  *   are refused before.
  *

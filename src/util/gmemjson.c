@@ -219,12 +219,6 @@ gmemJSONGetString(gmemJSON *object, const char *name)
 }
 
 bool
-gmemJSONGetBool(gmemJSON *object, const char *name)
-{
-    return YAJL_IS_TRUE(gmemJSONGet(object, name));
-}
-
-bool
 gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value)
 {
     gmemJSON *number = gmemJSONGet(object, name);

@@ -52,9 +52,6 @@ gmemJSON *gmemJSONGet(gmemJSON *object, const char *name);
 /* gmemJSONGetString: member @name where it is a string, else NULL; owned by the tree. */
 const char *gmemJSONGetString(gmemJSON *object, const char *name);
 
-/* gmemJSONGetBool: true only where member @name is the literal true. */
-bool gmemJSONGetBool(gmemJSON *object, const char *name);
-
 /* gmemJSONGetSize: member @name as a non-negative integer (bytes, for sizes) into @value. */
 bool gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value);
 

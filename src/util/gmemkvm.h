@@ -23,13 +23,13 @@ typedef struct {
                                  * 6.16 a default VM has none */
     int createConvertibleErrno; /* why no VM of the convertible type could be created although
                                  * vmTypes offers it, else 0 */
-    bool inPlace;            /* a VM of the convertible type has its attributes in guest_memfd, which
-                              * then has its shared pages, too (tried) */
-    int attributesErrno;     /* why a page of a VM of the convertible type could not be made private
-                              * although it has attributes and guest_memfd, else 0 (tried) */
-    bool numaPolicy;         /* guest_memfd keeps a NUMA policy per file (two-mappings probe) */
-    bool numaPolicyKnown;    /* the probe could be made (needs MMAP and INIT_SHARED) */
-    char *kernel;            /* uname -r */
+    bool inPlace;         /* a VM of the convertible type has its attributes in guest_memfd, which
+                           * then has its shared pages, too (tried) */
+    int attributesErrno;  /* why a page of a VM of the convertible type could not be made private
+                           * although it has attributes and guest_memfd, else 0 (tried) */
+    bool numaPolicy;      /* guest_memfd keeps a NUMA policy per file (two-mappings probe) */
+    bool numaPolicyKnown; /* the probe could be made (needs MMAP and INIT_SHARED) */
+    char *kernel;         /* uname -r */
 } gmemKVM;
 
 /**

@@ -14,7 +14,7 @@
  *
  * Writes a line to fd 2: the daemon's log, an embedding client's stderr, or the domain's log in the
  * child between fork and exec. Whoever wrote what goes into @format, it is one line, and of
- * reasonable length: what is not printable or not UTF-8 comes as \xNN, a backslash as two, and "..."
- * stands where the rest is left out. Neither allocates nor takes a lock, and keeps errno.
+ * reasonable length: what is not printable or not UTF-8 comes as \xNN, a backslash as two, and
+ * "..." stands where the rest is left out. Neither allocates nor takes a lock, and keeps errno.
  */
 void gmemLog(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemxml.h: XML that is read, and changed as text.
  *
- * A document is read once, and every element knows where in the text it stands. Changes are cuts and
- * insertions in that text: what nobody asked to change (metadata, comments, prefixes, quotes, white
- * space) keeps its bytes, whoever wrote it, and in what style. */
+ * A document is read once, and every element knows where in the text it stands. Changes are cuts
+ * and insertions in that text: what nobody asked to change (metadata, comments, prefixes, quotes,
+ * white space) keeps its bytes, whoever wrote it, and in what style. */
 #pragma once
 
 #include <glib.h>
@@ -46,8 +46,8 @@ struct gmemXMLNode {
  */
 gmemXML *gmemXMLParse(const char *text, GError **error);
 
-/* gmemXMLMalformed: @text so changed that no XML parser takes it: libvirt, given that, refuses it in
- * the words that it has for @text, or, were @text well formed after all, in others. That libxml2
+/* gmemXMLMalformed: @text so changed that no XML parser takes it: libvirt, given that, refuses it
+ * in the words that it has for @text, or, were @text well formed after all, in others. That libxml2
  * refuses it is tried here, and where that is not certain it is another malformed text. Free with
  * g_free(). */
 char *gmemXMLMalformed(const char *text);
@@ -95,8 +95,8 @@ typedef struct {
  * the first one, to @attr. Declarations of namespaces are left out. Returns false at the end. */
 bool gmemXMLNextAttribute(const gmemXMLNode *node, gmemXMLAttr *attr);
 
-/* gmemXMLAttribute: the value of attribute @name (no namespace) with references replaced, NULL where
- * it (or @node) is not there. Free with g_free(). */
+/* gmemXMLAttribute: the value of attribute @name (no namespace) with references replaced, NULL
+ * where it (or @node) is not there. Free with g_free(). */
 char *gmemXMLAttribute(const gmemXMLNode *node, const char *name);
 
 /* gmemXMLString: all text in @node, as XPath's string() gives it. Free with g_free(). */
@@ -138,8 +138,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemXMLEdit, gmemXMLEditFree)
 void gmemXMLEditRemove(gmemXMLEdit *edit, gmemXMLNode *node);
 
 /* gmemXMLEditSetAttribute: @name is the name as written, prefix included; @value NULL removes. */
-void gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name,
-                             const char *value);
+void
+gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name, const char *value);
 
 /* gmemXMLEditPrepend, -Append, -InsertAfter: @markup goes directly behind @node's start tag, in
  * front of its end tag (in front of the white space there, too), and behind @node. */
@@ -150,8 +150,8 @@ void gmemXMLEditInsertAfter(gmemXMLEdit *edit, gmemXMLNode *node, const char *ma
 /* gmemXMLEditReplace: @markup stands in place of @node. */
 void gmemXMLEditReplace(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 
-/* gmemXMLIndent: the white space directly behind @node's start tag: what stands in front of each of its
- * children in a document that was formatted. Free with g_free(). */
+/* gmemXMLIndent: the white space directly behind @node's start tag: what stands in front of each of
+ * its children in a document that was formatted. Free with g_free(). */
 char *gmemXMLIndent(const gmemXMLNode *node);
 
 /* gmemXMLEndsInSpace: whether white space stands in front of @node's end tag. */

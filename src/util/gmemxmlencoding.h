@@ -7,8 +7,8 @@
 
 #define GMEM_XML_BOM "\xef\xbb\xbf"
 
-/* gmemXMLEncodingIsASCII: whether all characters of ASCII are its bytes in @text, whatever the other
- * bytes are: not where the XML declaration names an encoding of which that is not known. */
+/* gmemXMLEncodingIsASCII: whether all characters of ASCII are its bytes in @text, whatever the
+ * other bytes are: not where the XML declaration names an encoding of which that is not known. */
 bool gmemXMLEncodingIsASCII(const char *text);
 
 /* gmemXMLEncodingIsUTF8: whether @text says, or says nothing else than, that it is in UTF-8. */

@@ -48,7 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree char *raised = gmemRaise(text, &raisedPlan, NULL);
 
     gmemCarrierFree(gmemCarrierParse(text, NULL));
-    if (lowered != NULL && plan == NULL && strcmp(lowered, text) != 0 && fuzzEval(lowered, "true()"))
+    if (lowered != NULL && plan == NULL && strcmp(lowered, text) != 0 &&
+        fuzzEval(lowered, "true()"))
         abort();
     if (raised != NULL && raisedPlan == NULL && strcmp(raised, text) != 0)
         abort();

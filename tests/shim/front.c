@@ -17,8 +17,12 @@
 
 #define FRONT __attribute__((visibility("default")))
 
-long mbind(void *base, unsigned long size, int policy, const unsigned long *nodes,
-           unsigned long maxNode, unsigned int flags);
+long mbind(void *base,
+           unsigned long size,
+           int policy,
+           const unsigned long *nodes,
+           unsigned long maxNode,
+           unsigned int flags);
 
 static long
 go(const char *name, long number, long a, long b, long c, long d, long e, long f)
@@ -105,8 +109,12 @@ madvise(void *base, size_t size, int advice)
 }
 
 FRONT long
-mbind(void *base, unsigned long size, int policy, const unsigned long *nodes,
-      unsigned long maxNode, unsigned int flags)
+mbind(void *base,
+      unsigned long size,
+      int policy,
+      const unsigned long *nodes,
+      unsigned long maxNode,
+      unsigned int flags)
 {
     return go("mbind", SYS_mbind, (long)base, (long)size, policy, (long)nodes, (long)maxNode,
               flags);

@@ -625,7 +625,7 @@ static void
 testFaults(void)
 {
     const FakeExit shared = {EFAULT, KVM_EXIT_MEMORY_FAULT, {0, 0x100234, 8}};
-    const FakeExit private = {
+    const FakeExit toPrivate = {
         EFAULT, KVM_EXIT_MEMORY_FAULT, {KVM_MEMORY_EXIT_FLAG_PRIVATE, 0x100000, PAGE}};
     const FakeExit nowhere = {
         EFAULT, KVM_EXIT_MEMORY_FAULT, {KVM_MEMORY_EXIT_FLAG_PRIVATE, 8 * MIB, PAGE}};
@@ -657,7 +657,7 @@ testFaults(void)
     readStatus(&status, backends);
     g_assert_cmpuint(status.implicit, ==, 1);
     for (size_t i = 0; i < 17; i++)
-        exits[i] = private;
+        exits[i] = toPrivate;
     g_assert_cmpint(runVcpu(vcpu, exits, 18), ==, 0);
     g_assert_true(fake.attribute[0x100]);
     readStatus(&status, backends);

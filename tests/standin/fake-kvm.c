@@ -6,9 +6,9 @@
  * KVM_CAP_GUEST_MEMFD, 244 KVM_CAP_GUEST_MEMFD_FLAGS). Where the types of VM are made up, a VM of
  * any type can be made; it is an ordinary one, and so are its guest_memfd and attributes made up:
  * pages are made private in the VM, or, where 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
- * list and not 0, in guest_memfd and there alone. That is what the series "KVM: guest_memfd: in-place
- * conversion" says of the kernels that have it; none was there to be tried. libvirt does not pass the list on to QEMU, in which
- * this therefore changes nothing. */
+ * list and not 0, in guest_memfd and there alone. That is what the series "KVM: guest_memfd:
+ * in-place conversion" says of the kernels that have it; none was there to be tried. libvirt does
+ * not pass the list on to QEMU, in which this therefore changes nothing. */
 
 #undef _FILE_OFFSET_BITS
 

@@ -98,7 +98,7 @@ testAdd(GPtrArray *parts, const char *part)
 }
 
 static char *
-testBacking(GRand *rand, testDomain *domain, bool private)
+testBacking(GRand *rand, testDomain *domain, bool wished)
 {
     g_autoptr(GPtrArray) parts = g_ptr_array_new();
     GString *text = g_string_new(NULL);
@@ -118,7 +118,7 @@ testBacking(GRand *rand, testDomain *domain, bool private)
                           : TEST_PICK(rand, "", "<hugepages/>",
                                       "<hugepages><page size='2' unit='MiB'/></hugepages>"));
     testAdd(parts, convertible ? "" : TEST_PICK(rand, "", "<locked/>"));
-    if (private)
+    if (wished)
         testAdd(parts, TEST_PICK(rand, "<private/>", "<private />", "<private></private>",
                                  "<private>\n  </private>"));
     g_string_append(text, "<memoryBacking>");
@@ -192,7 +192,7 @@ testGenerate(GRand *rand, gmemMode mode, testDomain *domain)
     g_autofree char *devices = testDevices(rand);
     g_autofree char *inner = testMetadata(rand, 0);
     g_autofree char *backing = NULL;
-    bool private =
+    bool wished =
         mode == GMEM_MODE_FULLY_SHARED || (mode != GMEM_MODE_NONE && testChance(rand, 30));
     bool security = mode == GMEM_MODE_CONVERTIBLE;
     GString *text = g_string_new(NULL);
@@ -201,13 +201,12 @@ testGenerate(GRand *rand, gmemMode mode, testDomain *domain)
 
     domain->mode = mode;
     domain->metadata = g_strdup_printf("<metadata><m:m xmlns:m='urn:m'>%s</m:m></metadata>", inner);
-    if (private || testChance(rand, 40))
-        backing = testBacking(rand, domain, private);
+    if (wished || testChance(rand, 40))
+        backing = testBacking(rand, domain, wished);
 
-    g_string_append(text,
-                    TEST_PICK(rand, "", "", "<?xml version='1.0'?>\n",
-                              "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- é -->",
-                              "\xef\xbb\xbf", "\n\n"));
+    g_string_append(text, TEST_PICK(rand, "", "", "<?xml version='1.0'?>\n",
+                                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- é -->",
+                                    "\xef\xbb\xbf", "\n\n"));
     g_string_append_printf(text, "<domain type='kvm'%s>", root);
     testAdd(parts, "<name>a</name>");
     testAdd(parts, "<memory unit='MiB'>1024</memory>");
@@ -229,7 +228,7 @@ testGenerate(GRand *rand, gmemMode mode, testDomain *domain)
     g_string_append(text, TEST_PICK(rand, "", "\n", "<!-- end -->"));
     domain->text = g_string_free(text, FALSE);
 
-    if (security && !private) {
+    if (security && !wished) {
         if (backing != NULL) {
             g_auto(GStrv) around = g_strsplit(domain->text, backing, 2);
             g_autofree char *with = g_strdup(backing);

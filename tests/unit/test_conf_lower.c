@@ -324,9 +324,10 @@ testChangedSince(void)
     testUtilAssert(raised2, "count(devices/memballoon/@autodeflate)", "0");
     testUtilAssert(raised2, "count(features)", "0");
     /* Neither is what the elements would give. */
-    testRefused(changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
-                "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
-                "with SMM, which <smm> switches on: such a machine has none; use <smm state='off'/>");
+    testRefused(
+        changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
+        "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
+        "with SMM, which <smm> switches on: such a machine has none; use <smm state='off'/>");
     testRefused(gone, false, VIR_ERR_XML_ERROR,
                 "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the "
                 "option out and write <private/> or <launchSecurity type='sw-protected'/>");
@@ -1263,10 +1264,10 @@ testValidate(void)
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(testRules); i++) {
-        g_autofree char *private = testAddPrivate(testRules[i].rest);
+        g_autofree char *shared = testAddPrivate(testRules[i].rest);
         g_autofree char *secure = g_strconcat(testRules[i].rest, TEST_SW, NULL);
-        g_autofree char *both = g_strconcat(private, TEST_SW, NULL);
-        const char *rests[] = {private, secure, both};
+        g_autofree char *both = g_strconcat(shared, TEST_SW, NULL);
+        const char *rests[] = {shared, secure, both};
         const char *messages[] = {testRules[i].shared, testRules[i].convertible,
                                   testRules[i].convertible};
         size_t j;
