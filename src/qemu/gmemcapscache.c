@@ -2,8 +2,9 @@
 /* gmemcapscache.c: what was found out about QEMU binaries, on disk and in memory.
  *
  * Keys. An entry holds for one binary as it is: path, modification and status change times (ns),
- * size, inode, kernel release; on disk also this project's version, as a later one may look for
- * more. Anything that differs makes the entry a miss, and the next store replaces it.
+ * size, inode, kernel release; on disk also the library that wrote it, as another build may look
+ * for more: its version, and when its file was made (status change time). Anything that differs
+ * makes the entry a miss, and the next store replaces it.
  *
  * Wrappers. A file that is no ELF image (a script) says nothing about the QEMU behind it, which may
  * be upgraded without the script's changing. Its results never go to disk, and in memory they hold
@@ -23,6 +24,7 @@
 
 #include "gmemcapscache.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -75,6 +77,10 @@ typedef struct gmemCapsTable {
 static GMutex gmemCapsWriter; /* writers only, never taken by a reader or in a forked child */
 static gmemCapsTable *gmemCapsCurrent;
 static int gmemCapsReaders;
+
+/* What writes and reads the files: this build of this library. Set once, before there is a table;
+ * empty where it could not be found out, and then there are no files. */
+static char gmemCapsSelf[64];
 
 static void
 gmemCapsTableFree(gmemCapsTable *table)
@@ -284,7 +290,7 @@ gmemCapsParse(const char *text, const char *emulator, const gmemCapsKey *key)
 
     if (json == NULL || gmemJSONHasDuplicates(json) || uname(&host) < 0 ||
         !gmemCapsJSONHas(json, "format", GMEM_CAPS_CACHE_FORMAT) ||
-        !gmemCapsJSONIs(json, "writer", PACKAGE_VERSION) ||
+        !gmemCapsJSONIs(json, "writer", gmemCapsSelf) ||
         !gmemCapsJSONIs(json, "kernel", host.release) ||
         !gmemCapsJSONIs(json, "emulator", emulator) ||
         !gmemCapsJSONHas(json, "mtime", (guint64)key->mtime) ||
@@ -304,7 +310,7 @@ gmemCapsLoad(const char *directory, const char *emulator, const gmemCapsKey *key
     g_autofree char *name = NULL;
     g_autofree char *text = NULL;
 
-    if (directory == NULL || !key->binary)
+    if (directory == NULL || gmemCapsSelf[0] == '\0' || !key->binary)
         return NULL;
     name = gmemCapsFileName(emulator);
     if (name == NULL)
@@ -340,7 +346,7 @@ gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
         return NULL;
     yajl_gen_map_open(gen);
     gmemCapsGenNumber(gen, "format", GMEM_CAPS_CACHE_FORMAT);
-    gmemCapsGenString(gen, "writer", PACKAGE_VERSION);
+    gmemCapsGenString(gen, "writer", gmemCapsSelf);
     gmemCapsGenString(gen, "kernel", host.release);
     gmemCapsGenString(gen, "emulator", caps->emulator);
     gmemCapsGenNumber(gen, "mtime", (guint64)key->mtime);
@@ -409,7 +415,7 @@ gmemCapsStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsKey
     g_autofree char *text = NULL;
     int dirfd;
 
-    if (directory == NULL || !key->binary)
+    if (directory == NULL || gmemCapsSelf[0] == '\0' || !key->binary)
         return;
     name = gmemCapsFileName(caps->emulator);
     text = gmemCapsFormat(caps, key);
@@ -471,6 +477,20 @@ gmemCapsRemember(const char *directory,
     g_mutex_unlock(&gmemCapsWriter);
 }
 
+/* With gmemCapsWriter held, and never in the child: dladdr() takes the loader's lock. */
+static void
+gmemCapsFindSelf(void)
+{
+    Dl_info self;
+    struct stat st;
+
+    if (gmemCapsSelf[0] != '\0' || dladdr(&gmemCapsCurrent, &self) == 0 ||
+        stat(self.dli_fname, &st) < 0)
+        return;
+    g_snprintf(gmemCapsSelf, sizeof(gmemCapsSelf), PACKAGE_VERSION " %lld.%09ld",
+               (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+}
+
 void
 gmemCapsCacheInit(const char *directory, const char *config)
 {
@@ -478,6 +498,7 @@ gmemCapsCacheInit(const char *directory, const char *config)
     gmemCapsTable *fresh;
 
     g_mutex_lock(&gmemCapsWriter);
+    gmemCapsFindSelf();
     old = g_atomic_pointer_get(&gmemCapsCurrent);
     if (old == NULL || g_strcmp0(old->directory, directory) != 0 ||
         g_strcmp0(old->config, config) != 0) {

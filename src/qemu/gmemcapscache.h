@@ -2,9 +2,9 @@
 /* gmemcapscache.h: what was found out about QEMU binaries, on disk and in memory.
  *
  * On disk: a file a binary, named after the SHA-256 of its path, readable by all, writable by
- * root; keyed inside by path, mtime, size and kernel release. In memory: an immutable table behind
- * an atomic pointer, swapped whole after each probe, so that the child between fork and exec reads
- * it without a lock that another thread might have held at the fork. */
+ * root; keyed inside by path, mtime, size, kernel release and the build that wrote it. In memory:
+ * an immutable table behind an atomic pointer, swapped whole after each probe, so that the child
+ * between fork and exec reads it without a lock that another thread might have held at the fork. */
 #pragma once
 
 #include <glib.h>

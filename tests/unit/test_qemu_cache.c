@@ -611,6 +611,40 @@ testUnusable(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* Looks the emulator up in a process of its own, which has nothing in memory. */
+static void
+lookupElsewhere(const Fixture *fixture, size_t probes)
+{
+    g_setenv("GMEM_TEST_EMULATOR", fixture->emulator, TRUE);
+    g_setenv("GMEM_TEST_CACHE", fixture->cache, TRUE);
+    g_test_trap_subprocess("/cache/subprocess/lookup", 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    g_test_trap_assert_passed();
+    g_assert_cmpuint(countProbes(fixture->emulator), ==, probes);
+}
+
+static void
+testLookupSubprocess(void)
+{
+    gmemCapsCacheInit(g_getenv("GMEM_TEST_CACHE"), "/nonexistent/qemu.conf");
+    lookupFlags(g_getenv("GMEM_TEST_EMULATOR"), MEMFD | PROPERTY);
+}
+
+/* What another build of the library wrote is not believed: that one may have looked for less. The
+ * file of this program stands for the library's. */
+static void
+testOtherBuild(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
+    struct stat st;
+
+    lookupElsewhere(fixture, 1);
+    lookupElsewhere(fixture, 1);
+    g_assert_cmpint(stat(self, &st), ==, 0);
+    g_assert_cmpint(chmod(self, st.st_mode & 07777), ==, 0);
+    lookupElsewhere(fixture, 2);
+    lookupElsewhere(fixture, 2);
+}
+
 static void
 testEviction(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -859,6 +893,7 @@ main(int argc, char **argv)
         {"/cache/no-user", testNoUser},
         {"/cache/script", testScript},
         {"/cache/unusable", testUnusable},
+        {"/cache/other-build", testOtherBuild},
         {"/cache/eviction", testEviction},
         {"/cache/retired", testRetired},
         {"/cache/threads", testThreads},
@@ -870,6 +905,7 @@ main(int argc, char **argv)
 
     g_setenv("LC_ALL", "C", TRUE);
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cache/subprocess/lookup", testLookupSubprocess);
     for (i = 0; i < G_N_ELEMENTS(tests); i++)
         g_test_add(tests[i].path, Fixture, NULL, setUp, tests[i].function, tearDown);
     for (i = 0; i < G_N_ELEMENTS(damages); i++) {
