@@ -401,7 +401,8 @@ gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError *
     return gmemDomainCheckHardLimit(def->hardLimit, gmemDomainRam(def), wish, error);
 }
 
-/* In the order of the table in the design: a domain that breaks several is told the first. */
+/* In the order of the table in docs/formatdomain.rst; a domain that breaks several gets the first
+ * one's error. */
 static const struct {
     bool convertible;
     bool fullyShared;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_rules.c: the validation table of the design, cell by cell.
+/* test_conf_rules.c: the table in docs/formatdomain.rst of what is refused, cell by cell.
  *
- * Rows are those of the table, and of what the text around it says. Each has a verdict for each
- * mode: "refused" cells need a domain that is refused, with its code and full message; "ok" cells
- * one that is accepted; cells with both verdicts (something is refused, and something near it is
- * not) both. What XML alone does not decide is shown by the test that the row names. /rules/table
- * checks that there are no gaps and no doubles. */
+ * Rows are those of the table; /rules/documented holds its cells against the verdicts here, and
+ * /rules/rules these against the rules, so that a new rule has its row and its cases. Each has a
+ * verdict for each mode: "refused" cells need a domain that is refused, with its code and full
+ * message; "ok" cells one that is accepted; cells with both verdicts (something is refused, and
+ * something near it is not) both. What XML alone does not decide is shown by the test that the row
+ * names. /rules/table checks that there are no gaps and no doubles. */
 
 #include "config.h"
 
-#include <string.h>
+#include "../../src/conf/gmemdomainvalidate.c"
 
-#include "gmemerror.h"
 #include "gmemlower.h"
 #include "gmemvalidate.h"
 #include "test_conf_util.h"
@@ -25,6 +25,7 @@ typedef enum {
     ROW_MACHINE,
     ROW_SMM,
     ROW_LOADER,
+    ROW_FIRMWARE,
     ROW_IOAPIC,
     ROW_SOURCE_FILE,
     ROW_SOURCE_ANONYMOUS,
@@ -80,62 +81,65 @@ static const struct {
     const char *sharedTest;
     const char *convertibleTest;
 } rows[] = {
-    [ROW_TYPE] = {"domain type other than kvm", BOTH, BOTH, NULL, NULL},
-    [ROW_ARCH] = {"arch other than x86_64", BOTH, BOTH, NULL, NULL},
-    [ROW_MACHINE] = {"machine isapc, microvm, none", BOTH, BOTH, NULL, NULL},
-    [ROW_SMM] = {"<smm>", OK, BOTH, NULL, NULL},
-    [ROW_LOADER] = {"<loader secure='yes'>", OK, BOTH, NULL, NULL},
+    [ROW_TYPE] = {"<domain type> other than kvm", BOTH, BOTH, NULL, NULL},
+    [ROW_ARCH] = {"<type arch> other than x86_64", BOTH, BOTH, NULL, NULL},
+    [ROW_MACHINE] = {"machine isapc, microvm or none", BOTH, BOTH, NULL, NULL},
+    [ROW_SMM] = {"<smm state='on'/>", OK, BOTH, NULL, NULL},
+    [ROW_LOADER] = {"<loader secure='yes'>, feature secure-boot", OK, BOTH, NULL, NULL},
+    [ROW_FIRMWARE] = {"firmware that requires SMM", OK, ELSEWHERE, NULL,
+                      "tests/e2e/test_firmware.py: refused at start"},
     [ROW_IOAPIC] = {"<ioapic driver='kvm'/>", OK, BOTH, NULL, NULL},
-    [ROW_SOURCE_FILE] = {"<source type='file'>", REFUSED, OK, NULL, NULL},
-    [ROW_SOURCE_ANONYMOUS] = {"<source type='anonymous'>", REFUSED, OK, NULL, NULL},
-    [ROW_SOURCE_MEMFD] = {"<source> absent or memfd", OK, OK, NULL, NULL},
-    [ROW_ACCESS] = {"<access>", BOTH, OK, NULL, NULL},
-    [ROW_CELL_ACCESS] = {"memAccess of a cell, access of a dimm", BOTH, OK, NULL, NULL},
+    [ROW_SOURCE_FILE] = {"<source type='file'/>", REFUSED, OK, NULL, NULL},
+    [ROW_SOURCE_ANONYMOUS] = {"<source type='anonymous'/>", REFUSED, OK, NULL, NULL},
+    [ROW_SOURCE_MEMFD] = {"<source type='memfd'/>, or no source", OK, OK, NULL, NULL},
+    [ROW_ACCESS] = {"<access mode='private'/>", BOTH, OK, NULL, NULL},
+    [ROW_CELL_ACCESS] = {"private access of a cell or DIMM", BOTH, OK, NULL, NULL},
     [ROW_HUGEPAGES] = {"<hugepages>", BOTH, OK, NULL, NULL},
-    [ROW_HUGEPAGES_OF_CELLS] = {"<page nodeset>", REFUSED, OK, NULL, NULL},
-    [ROW_HUGEPAGES_OF_DIMM] = {"<pagesize> of a dimm", BOTH, OK, NULL, NULL},
-    [ROW_PAGE_MULTIPLE] = {"sizes and page sizes", OK, BOTH, NULL, NULL},
+    [ROW_HUGEPAGES_OF_CELLS] = {"<page nodeset> in <hugepages>", REFUSED, OK, NULL, NULL},
+    [ROW_HUGEPAGES_OF_DIMM] = {"<pagesize> of a DIMM", BOTH, OK, NULL, NULL},
+    [ROW_PAGE_MULTIPLE] = {"a size that is not a multiple of its pages", OK, BOTH, NULL, NULL},
     [ROW_ALLOCATION] = {"<allocation>", OK, OK, NULL, NULL},
     [ROW_LOCKED] = {"<locked/>", OK, REFUSED, NULL, NULL},
-    [ROW_NUMATUNE] = {"<numatune>: nodesets", OK, OK, NULL, NULL},
-    [ROW_NUMA_BINDING] = {"NUMA binding of guest_memfd", BOTH, BOTH, NULL, NULL},
-    [ROW_CELLS] = {"cells, with and without CPUs", OK, OK, NULL, NULL},
+    [ROW_NUMATUNE] = {"<numatune> for the whole domain", OK, OK, NULL, NULL},
+    [ROW_NUMA_BINDING] = {"<numatune> that differs between cells", BOTH, BOTH, NULL, NULL},
+    [ROW_CELLS] = {"cells, with CPUs and without", OK, OK, NULL, NULL},
     [ROW_VIRTIO_MEM] = {"<memory model='virtio-mem'>", REFUSED, REFUSED, NULL, NULL},
     [ROW_SGX_EPC] = {"<memory model='sgx-epc'>", REFUSED, REFUSED, NULL, NULL},
     [ROW_SHMEM] = {"<shmem>", OK, OK, NULL, NULL},
-    [ROW_FILES] = {"nvdimm, virtio-pmem", OK, OK, NULL, NULL},
-    [ROW_VFIO] = {"VFIO <hostdev> pci, mdev", OK, BOTH, NULL, NULL},
-    [ROW_MEMFD_USER] = {"VFIO by iommufd, <video> with blob resources", BOTH, OK, NULL, NULL},
-    [ROW_VHOST_USER] = {"vhost-user, virtiofs", OK, OK, NULL, NULL},
-    [ROW_BALLOON] = {"memballoon", OK, OK, NULL, NULL},
-    [ROW_CURRENT_MEMORY] = {"currentMemory below memory", OK, BOTH, NULL, NULL},
+    [ROW_FILES] = {"<memory model> nvdimm, virtio-pmem", OK, OK, NULL, NULL},
+    [ROW_VFIO] = {"VFIO: host devices, mediated devices, NVMe", OK, BOTH, NULL, NULL},
+    [ROW_MEMFD_USER] = {"VFIO by iommufd, video with blob resources", BOTH, OK, NULL, NULL},
+    [ROW_VHOST_USER] = {"virtiofs, vhost-user, vDPA", OK, OK, NULL, NULL},
+    [ROW_BALLOON] = {"<memballoon>", OK, OK, NULL, NULL},
+    [ROW_CURRENT_MEMORY] = {"<currentMemory> below <memory>", OK, BOTH, NULL, NULL},
     [ROW_BALLOON_FLAGS] = {"autodeflate, freePageReporting", OK, OK, NULL, NULL},
-    [ROW_HARD_LIMIT] = {"hard_limit below RAM", OK, BOTH, NULL, NULL},
-    [ROW_SUSPEND] = {"<suspend-to-mem>", OK, BOTH, NULL, NULL},
-    [ROW_OWN_DUMP] = {"dumps that libvirt makes by itself", OK, BOTH, NULL, NULL},
-    [ROW_OTHER_SECURITY] = {"other launch security", BOTH, ELSEWHERE, NULL,
+    [ROW_HARD_LIMIT] = {"<hard_limit> below guest RAM", OK, BOTH, NULL, NULL},
+    [ROW_SUSPEND] = {"<suspend-to-mem enabled='yes'/>", OK, BOTH, NULL, NULL},
+    [ROW_OWN_DUMP] = {"<on_crash>, <watchdog>: with a dump", OK, BOTH, NULL, NULL},
+    [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
                             "tests/unit/test_conf_lower.c: more than one <launchSecurity>"},
     /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
-    [ROW_SETMEM] = {"live setmem", ELSEWHERE, ELSEWHERE,
+    [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
                     "tests/e2e/test_convertible_running.py: setMemoryFlags"},
-    [ROW_SAVE] = {"save", ELSEWHERE, ELSEWHERE, "tests/e2e/test_calls_save.py: @test('save')",
+    [ROW_SAVE] = {"call: save", ELSEWHERE, ELSEWHERE, "tests/e2e/test_calls_save.py: @test('save')",
                   "tests/e2e/test_convertible_running.py: ('save'"},
-    [ROW_MANAGED_SAVE] = {"managedsave", ELSEWHERE, ELSEWHERE,
+    [ROW_MANAGED_SAVE] = {"call: managedsave", ELSEWHERE, ELSEWHERE,
                           "tests/e2e/test_calls_save.py: managed save, and what it shows",
                           "tests/e2e/test_convertible_running.py: ('managedSave'"},
-    [ROW_SNAPSHOT] = {"snapshot with memory", ELSEWHERE, ELSEWHERE,
+    [ROW_SNAPSHOT] = {"call: snapshot with memory", ELSEWHERE, ELSEWHERE,
                       "tests/e2e/test_calls_snapshot.py: snapshot with memory of a running domain",
                       "tests/e2e/test_convertible_running.py: ('snapshotCreateXML'"},
-    [ROW_DUMP] = {"memory dump", ELSEWHERE, ELSEWHERE,
+    [ROW_DUMP] = {"call: dump", ELSEWHERE, ELSEWHERE,
                   "tests/e2e/test_calls_memory.py: dump and dump --memory-only",
                   "tests/e2e/test_convertible_running.py: ('coreDumpWithFormat'"},
-    [ROW_PEEK] = {"memory peek", ELSEWHERE, ELSEWHERE,
+    [ROW_PEEK] = {"call: memory peek", ELSEWHERE, ELSEWHERE,
                   "tests/e2e/test_calls_memory.py: memory peek shows what the guest has written",
                   "tests/e2e/test_convertible_running.py: ('memoryPeek'"},
-    [ROW_MIGRATION] = {"migration", ELSEWHERE, ELSEWHERE, "tests/e2e/test_migrate.py: @suite.test",
+    [ROW_MIGRATION] = {"call: migrate", ELSEWHERE, ELSEWHERE,
+                       "tests/e2e/test_migrate.py: @suite.test",
                        "tests/e2e/test_convertible_running.py: ('migrateToURI'"},
-    [ROW_ATTACH] = {"attach of a dimm", ELSEWHERE, ELSEWHERE,
+    [ROW_ATTACH] = {"call: attach a DIMM to a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: attach of a dimm to a running domain",
                     "tests/e2e/test_convertible_running.py: ('attachDeviceFlags'"},
 };
@@ -281,6 +285,9 @@ static const Case cases[] = {
      NULL, NULL, HOST_UNASKED},
     {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='no'>/f</loader>", "", "", NULL, NULL,
      NULL, HOST_UNASKED},
+
+    {ROW_FIRMWARE, SHARED, "kvm", HVM "<loader readonly='yes' type='pflash'>/f</loader>", "",
+     "<features><smm state='on'/></features>", NULL, "os/loader", "/f", HOST_UNASKED},
 
     ACCEPTED(ROW_IOAPIC,
              SHARED,
@@ -1051,6 +1058,135 @@ assertThere(const char *row, const char *test)
     g_assert_nonnull(strstr(text, parts[1]));
 }
 
+/* Which row a rule is for. */
+static const struct {
+    gmemDomainRule rule;
+    Row row;
+} ruleRows[] = {
+    {gmemDomainValidateType, ROW_TYPE},
+    {gmemDomainValidateArch, ROW_ARCH},
+    {gmemDomainValidateMachine, ROW_MACHINE},
+    {gmemDomainValidateSmm, ROW_SMM},
+    {gmemDomainValidateLoader, ROW_LOADER},
+    {gmemDomainValidateFirmware, ROW_LOADER},
+    {gmemDomainValidateIoapic, ROW_IOAPIC},
+    {gmemDomainValidateSource, ROW_SOURCE_FILE},
+    {gmemDomainValidateSource, ROW_SOURCE_ANONYMOUS},
+    {gmemDomainValidateAccess, ROW_ACCESS},
+    {gmemDomainValidateCells, ROW_CELL_ACCESS},
+    {gmemDomainValidateDimmAccess, ROW_CELL_ACCESS},
+    {gmemDomainValidateHugepages, ROW_HUGEPAGES},
+    {gmemDomainValidateHugepages, ROW_HUGEPAGES_OF_CELLS},
+    {gmemDomainValidateDimmPages, ROW_HUGEPAGES_OF_DIMM},
+    {gmemDomainValidateCellPages, ROW_PAGE_MULTIPLE},
+    {gmemDomainValidateDimmSizes, ROW_PAGE_MULTIPLE},
+    {gmemDomainValidateLocked, ROW_LOCKED},
+    {gmemDomainValidateVirtioMem, ROW_VIRTIO_MEM},
+    {gmemDomainValidateSgxEpc, ROW_SGX_EPC},
+    {gmemDomainValidateVfio, ROW_VFIO},
+    {gmemDomainValidateCurrentMemory, ROW_CURRENT_MEMORY},
+    {gmemDomainValidateHardLimit, ROW_HARD_LIMIT},
+    {gmemDomainValidateSuspend, ROW_SUSPEND},
+    {gmemDomainValidateDump, ROW_OWN_DUMP},
+    {gmemDomainValidateMemfdUser, ROW_MEMFD_USER},
+};
+
+/* Not by a rule of the table of rules. */
+static bool
+isRefusedOtherwise(Row row)
+{
+    return row == ROW_NUMA_BINDING || row == ROW_OTHER_SECURITY;
+}
+
+/* A rule has a row, which is refused in just the modes that the rule is for. */
+static void
+testRules(void)
+{
+    bool shared[ROW_LAST] = {false};
+    bool convertible[ROW_LAST] = {false};
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
+        size_t found = 0;
+
+        for (j = 0; j < G_N_ELEMENTS(ruleRows); j++) {
+            if (ruleRows[j].rule != gmemDomainRules[i].rule)
+                continue;
+            found++;
+            shared[ruleRows[j].row] |= gmemDomainRules[i].fullyShared;
+            convertible[ruleRows[j].row] |= gmemDomainRules[i].convertible;
+        }
+        if (found == 0)
+            g_error("rule number %zu has no row: here, and in docs/formatdomain.rst", i);
+    }
+    for (i = 0; i < ROW_LAST; i++) {
+        bool elsewhere = isRefusedOtherwise((Row)i);
+
+        g_test_message("row '%s'", rows[i].name);
+        g_assert_cmpint((rows[i].shared & REFUSED) != 0, ==, shared[i] || elsewhere);
+        g_assert_cmpint((rows[i].convertible & REFUSED) != 0, ==,
+                        convertible[i] || (elsewhere && rows[i].convertible != ELSEWHERE));
+    }
+}
+
+/* The next line of the table in @text that describes a row; NULL: there is none. */
+static char *
+nextDocumented(char **text)
+{
+    char *line = *text;
+
+    *text = strchr(line, '\n');
+    g_assert_nonnull(*text);
+    *(*text)++ = '\0';
+    return line[0] != '=' ? line : NULL;
+}
+
+static void
+assertDocumented(const char *cell, Verdict verdict, bool convertible)
+{
+    bool refused = verdict == ELSEWHERE ? convertible : (verdict & REFUSED) != 0;
+
+    g_test_message("%s", cell);
+    g_assert_true(g_str_has_prefix(cell, refused ? "refused" : "accepted"));
+}
+
+/* The table that users read has these rows, in this order, and these verdicts. */
+static void
+testDocumented(void)
+{
+    g_autofree char *path = g_build_filename(SOURCE_ROOT, "docs/formatdomain.rst", NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) error = NULL;
+    char *rest;
+    size_t i, second, third;
+
+    g_file_get_contents(path, &text, NULL, &error);
+    g_assert_no_error(error);
+    rest = strstr(text, "\nIn the XML, or asked for ");
+    g_assert_nonnull(rest);
+    rest++;
+    second = strcspn(rest, "F");
+    third = strcspn(rest, "C");
+    g_assert_nonnull(nextDocumented(&rest));
+    g_assert_null(nextDocumented(&rest));
+    for (i = 0; i < ROW_LAST; i++) {
+        char *line = nextDocumented(&rest);
+        g_autofree char *name = NULL;
+        g_auto(GStrv) parts = NULL;
+
+        if (line == NULL)
+            g_error("no row '%s' in %s", rows[i].name, path);
+        g_assert_cmpuint(strlen(line), >, third);
+        line[second - 1] = '\0';
+        parts = g_strsplit(line, "``", -1);
+        name = g_strjoinv(NULL, parts);
+        g_assert_cmpstr(g_strchomp(name), ==, rows[i].name);
+        assertDocumented(line + second, rows[i].shared, false);
+        assertDocumented(line + third, rows[i].convertible, true);
+    }
+    g_assert_null(nextDocumented(&rest));
+}
+
 /* The other tests that rows lean on are there. */
 static void
 testElsewhere(void)
@@ -1075,6 +1211,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/rules/table", testTable);
     g_test_add_func("/rules/elsewhere", testElsewhere);
+    g_test_add_func("/rules/rules", testRules);
+    g_test_add_func("/rules/documented", testDocumented);
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strdup_printf(
             "/rules/%s/%s/%s/%zu", gmemModeToString(cases[i].mode),
