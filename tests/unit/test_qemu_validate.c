@@ -102,6 +102,11 @@ testNUMA(void)
                "guest_memfd, and Linux " KERNEL " offers no way to find out whether it does");
 }
 
+#define NOT_LOADED                                                                                 \
+    "the emulator '/q' has no guest_memfd of its own, and qemu-gmem.so, which supplies it, does "  \
+    "not get into it by LD_PRELOAD: the file has to be loadable, a wrapper has to keep the "       \
+    "environment, and no other preload may take the calls"
+
 static void
 assertEmulator(guint64 flags, gmemMode mode, const char *message)
 {
@@ -130,6 +135,12 @@ testEmulator(void)
     assertEmulator(FLAG(SW_PROTECTED_VM), GMEM_MODE_CONVERTIBLE, NULL);
     assertEmulator(FLAG(MEMFD), GMEM_MODE_CONVERTIBLE, NULL);
     assertEmulator(0, GMEM_MODE_CONVERTIBLE, NULL);
+    assertEmulator(FLAG(MEMFD) | FLAG(NO_SHIM), GMEM_MODE_FULLY_SHARED, NOT_LOADED);
+    assertEmulator(FLAG(MEMFD) | FLAG(NO_SHIM), GMEM_MODE_CONVERTIBLE, NOT_LOADED);
+    assertEmulator(FLAG(MEMFD) | FLAG(NO_SHIM), GMEM_MODE_NONE, NULL);
+    assertEmulator(FLAG(MEMFD) | FLAG(NO_SHIM) | FLAG(MEMFD_GUEST_MEMFD), GMEM_MODE_FULLY_SHARED,
+                   NULL);
+    assertEmulator(FLAG(NO_SHIM) | FLAG(SW_PROTECTED_VM), GMEM_MODE_CONVERTIBLE, NULL);
 }
 
 int

@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What holds for the source as such: its format, and lists in one file of what is in others.
+
+usage: test_tree.py SOURCE
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+# Other versions of clang-format break some lines elsewhere, so only the one of Debian 12 counts.
+VERSION = '14'
+FILES = 100
+
+
+class Skip(Exception):
+    """The test cannot be made here; the text says why."""
+
+
+def files(*directories):
+    """All C files there."""
+    return sorted(path for directory in directories for kind in 'ch'
+                  for path in glob.glob('%s/**/*.%s' % (directory, kind), recursive=True))
+
+
+def read(path):
+    with open(path, encoding='utf-8') as file:
+        return file.read()
+
+
+def formatter():
+    for name in ('clang-format-' + VERSION, 'clang-format'):
+        if shutil.which(name):
+            said = subprocess.run([name, '--version'], stdout=subprocess.PIPE, text=True, check=True)
+            if ' version %s.' % VERSION in said.stdout:
+                return name
+    raise Skip('no clang-format ' + VERSION)
+
+
+def check_format():
+    """C code is as clang-format makes it, by .clang-format"""
+    name = formatter()
+    paths = files('src', 'tests', 'tools')
+    assert len(paths) >= FILES, paths
+    done = subprocess.run([name, '--dry-run', '--Werror', '--ferror-limit=20'] + paths,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, '%s\nremedy: git ls-files "*.[ch]" | xargs %s -i' % (
+        done.stderr, name)
+
+
+def check_messages():
+    """every file with messages for users is in po/POTFILES, in order"""
+    listed = [line for line in read('po/POTFILES').splitlines() if not line.startswith('#')]
+    assert listed == sorted(listed), listed
+    translated = [path for path in files('src', 'tools') if path.endswith('.c')
+                  and re.search(r'\bN?_\(\s*"', read(path))]
+    assert len(translated) > 10, translated
+    assert not set(translated) - set(listed), set(translated) - set(listed)
+    assert not [path for path in listed if not os.path.exists(path)], listed
+
+
+def check_capabilities():
+    """every capability flag has a test in tests/unit, and is asked for"""
+    tests = ''.join(read(path) for path in files('tests/unit'))
+    code = ''.join(read(path) for path in files('src', 'tools'))
+    flags = re.findall(r'^    GMEM_QEMU_CAPS_(\w+),', read('src/qemu/gmemcapabilities.h'), re.MULTILINE)
+    assert len(flags) >= 7, flags
+    for flag in flags:
+        assert re.search(r'\b(FLAG\(|GMEM_QEMU_CAPS_)%s\b' % flag, tests), flag
+        assert re.search(r'\bgmemQEMUCapsGet\(\s*\S+, GMEM_QEMU_CAPS_%s\b' % flag, code), flag
+
+
+def main():
+    os.chdir(sys.argv[1])
+    tests = (check_format, check_messages, check_capabilities)
+    failed = 0
+    print('1..%d' % len(tests))
+    for number, test in enumerate(tests, 1):
+        try:
+            test()
+            print('ok %d - %s' % (number, test.__doc__))
+        except Skip as reason:
+            print('ok %d - %s # SKIP %s' % (number, test.__doc__, reason))
+        except AssertionError as error:
+            failed += 1
+            print('\n'.join('# ' + line for line in str(error).splitlines()))
+            print('not ok %d - %s' % (number, test.__doc__))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
