@@ -16,6 +16,7 @@
 #include "gmemlog.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
+#include "gmemrefusal.h"
 
 /* The connections that were opened read-only, by address. An address that is used again has passed
  * one of the functions below before anybody else can know it, so none is ever taken for what it was
@@ -58,6 +59,8 @@ gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
 
     gmemProcessSetStartsOrdinary(false);
     gmemExpectNothing();
+    if (writes)
+        gmemRefusalForget();
     return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
 }
 

@@ -23,6 +23,7 @@
 #include "gmemnested.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
+#include "gmemrefusal.h"
 #include "gmemstart.h"
 #include "gmemxml.h"
 
@@ -99,6 +100,16 @@ gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan)
         plan->cellNodesetsDiffer = false;
     gmemExpect(plan);
     return gmemDriverCheckPlan(conn, plan);
+}
+
+int
+gmemDriverStarted(virConnectPtr conn, int result)
+{
+    GError *error = result < 0 ? gmemRefusalTake() : NULL;
+
+    if (error != NULL)
+        gmemConnectionReport(conn, error);
+    return result;
 }
 
 int
@@ -413,13 +424,16 @@ virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
 {
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainCreateXML, conn, flags) &&
         (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
              0 ||
          gmemDriverCheckPlan(conn, plan) < 0))
         return NULL;
-    return gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
+    domain = gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
+    gmemDriverStarted(conn, domain != NULL ? 0 : -1);
+    return domain;
 }
 
 GMEM_INTERPOSED virDomainPtr
@@ -441,19 +455,22 @@ virDomainCreateXMLWithFiles(
 GMEM_INTERPOSED int
 virDomainCreate(virDomainPtr domain)
 {
-    if (GMEM_DOOR(virDomainCreate, gmemConnectionOf(domain), 0) &&
-        gmemDriverCheckDomain(domain, 0) < 0)
+    virConnectPtr conn = gmemConnectionOf(domain);
+
+    if (GMEM_DOOR(virDomainCreate, conn, 0) && gmemDriverCheckDomain(domain, 0) < 0)
         return -1;
-    return gmemReal()->virDomainCreate(domain);
+    return gmemDriverStarted(conn, gmemReal()->virDomainCreate(domain));
 }
 
 GMEM_INTERPOSED int
 virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainCreateWithFlags, gmemConnectionOf(domain), flags) &&
+    virConnectPtr conn = gmemConnectionOf(domain);
+
+    if (GMEM_DOOR(virDomainCreateWithFlags, conn, flags) &&
         gmemDriverCheckDomain(domain, flags) < 0)
         return -1;
-    return gmemReal()->virDomainCreateWithFlags(domain, flags);
+    return gmemDriverStarted(conn, gmemReal()->virDomainCreateWithFlags(domain, flags));
 }
 
 GMEM_INTERPOSED int

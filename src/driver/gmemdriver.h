@@ -43,6 +43,16 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
 
 /**
+ * gmemDriverStarted:
+ * @conn: of the call; asked for before it, as that resets libvirt's last error
+ * @result: what the real function gave; below 0: it failed
+ *
+ * After a call that starts a domain: the error becomes the refusal of our own child, where that is
+ * why it failed. Returns @result.
+ */
+int gmemDriverStarted(virConnectPtr conn, int result);
+
+/**
  * gmemDriverGetPlan:
  * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
  * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is

@@ -152,9 +152,9 @@ virDomainMigratePrepare2(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepare2, dconn, flags) &&
         gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepare2(dconn, cookie, cookielen, uri_in, uri_out, flags,
-                                                dname, bandwidth,
-                                                lowered != NULL ? lowered : dom_xml);
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare2(
+                                        dconn, cookie, cookielen, uri_in, uri_out, flags, dname,
+                                        bandwidth, lowered != NULL ? lowered : dom_xml));
 }
 
 GMEM_INTERPOSED int
@@ -170,8 +170,9 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepareTunnel, dconn, flags) &&
         gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
-                                                     lowered != NULL ? lowered : dom_xml);
+    return gmemDriverStarted(
+        dconn, gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
+                                                         lowered != NULL ? lowered : dom_xml));
 }
 
 GMEM_INTERPOSED int
@@ -226,9 +227,10 @@ virDomainMigratePrepare3(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepare3, dconn, flags) &&
         gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepare3(dconn, cookiein, cookieinlen, cookieout,
-                                                cookieoutlen, uri_in, uri_out, flags, dname,
-                                                bandwidth, lowered != NULL ? lowered : dom_xml);
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare3(
+                                        dconn, cookiein, cookieinlen, cookieout, cookieoutlen,
+                                        uri_in, uri_out, flags, dname, bandwidth,
+                                        lowered != NULL ? lowered : dom_xml));
 }
 
 GMEM_INTERPOSED int
@@ -248,9 +250,10 @@ virDomainMigratePrepareTunnel3(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepareTunnel3, dconn, flags) &&
         gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepareTunnel3(dconn, st, cookiein, cookieinlen, cookieout,
-                                                      cookieoutlen, flags, dname, bandwidth,
-                                                      lowered != NULL ? lowered : dom_xml);
+    return gmemDriverStarted(dconn,
+                             gmemReal()->virDomainMigratePrepareTunnel3(
+                                 dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen, flags,
+                                 dname, bandwidth, lowered != NULL ? lowered : dom_xml));
 }
 
 GMEM_INTERPOSED int
@@ -309,8 +312,9 @@ virDomainMigratePrepare3Params(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepare3Params, dconn, flags) &&
         gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepare3Params(
-        dconn, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, uri_out, flags);
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare3Params(
+                                        dconn, ours.list, ours.n, cookiein, cookieinlen, cookieout,
+                                        cookieoutlen, uri_out, flags));
 }
 
 GMEM_INTERPOSED int
@@ -329,8 +333,9 @@ virDomainMigratePrepareTunnel3Params(virConnectPtr dconn,
     if (GMEM_DOOR(virDomainMigratePrepareTunnel3Params, dconn, flags) &&
         gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePrepareTunnel3Params(
-        dconn, st, ours.list, ours.n, cookiein, cookieinlen, cookieout, cookieoutlen, flags);
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepareTunnel3Params(
+                                        dconn, st, ours.list, ours.n, cookiein, cookieinlen,
+                                        cookieout, cookieoutlen, flags));
 }
 
 GMEM_INTERPOSED int

@@ -160,7 +160,7 @@ virDomainRestore(virConnectPtr conn, const char *from)
 {
     if (GMEM_DOOR(virDomainRestore, conn, 0) && gmemSaveCheckRestore(conn, from, false, NULL) < 0)
         return -1;
-    return gmemReal()->virDomainRestore(conn, from);
+    return gmemDriverStarted(conn, gmemReal()->virDomainRestore(conn, from));
 }
 
 GMEM_INTERPOSED int
@@ -173,7 +173,8 @@ virDomainRestoreFlags(virConnectPtr conn, const char *from, const char *dxml, un
         (gmemDriverLower(conn, dxml, false, &lowered, &plan) < 0 ||
          gmemSaveCheckRestore(conn, from, dxml != NULL, plan) < 0))
         return -1;
-    return gmemReal()->virDomainRestoreFlags(conn, from, lowered != NULL ? lowered : dxml, flags);
+    return gmemDriverStarted(conn, gmemReal()->virDomainRestoreFlags(
+                                       conn, from, lowered != NULL ? lowered : dxml, flags));
 }
 
 static int
@@ -199,7 +200,8 @@ virDomainRestoreParams(virConnectPtr conn,
     if (GMEM_DOOR(virDomainRestoreParams, conn, flags) &&
         gmemSaveCheckRestoreParams(conn, &ours) < 0)
         return -1;
-    return gmemReal()->virDomainRestoreParams(conn, ours.list, ours.n, flags);
+    return gmemDriverStarted(conn,
+                             gmemReal()->virDomainRestoreParams(conn, ours.list, ours.n, flags));
 }
 
 GMEM_INTERPOSED char *

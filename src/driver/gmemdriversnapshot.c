@@ -197,7 +197,7 @@ virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
     if (GMEM_DOOR(virDomainRevertToSnapshot, conn, flags) && gmemConnectionIsOurs(conn) &&
         gmemSnapshotCheckRevert(snapshot, flags) < 0)
         return -1;
-    return gmemReal()->virDomainRevertToSnapshot(snapshot, flags);
+    return gmemDriverStarted(conn, gmemReal()->virDomainRevertToSnapshot(snapshot, flags));
 }
 
 GMEM_INTERPOSED virDomainCheckpointPtr

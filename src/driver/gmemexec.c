@@ -7,8 +7,8 @@
  * makes safe. That rules out GLib's containers and GError, whose allocator has locks (up to 2.74;
  * gmemerror.h has what is in its place), g_strerror() and message catalogues (gmemi18n.h). Should
  * one be forgotten, the alarm ends the child. What only root can read was read before the fork
- * (gmemconf.h, gmemcapscache.h). A refusal can only be text on fd 2, the domain's log, which
- * libvirt quotes. */
+ * (gmemconf.h, gmemcapscache.h). A refusal is text on fd 2, the domain's log, which libvirt
+ * quotes, and goes back to the call, where there is one (gmemrefusal.h). */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +33,7 @@
 #include "gmemnotes.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
+#include "gmemrefusal.h"
 #include "gmemvalidate.h"
 
 /* Seconds for everything between libvirt's call and the real execve: the emulator's own probe,
@@ -65,6 +66,7 @@ gmemExecRefuse(const GError *error)
     g_autofree char *message = gmemErrorFormat(error);
 
     gmemLog("%s", message);
+    gmemRefusalSet(error);
     _exit(GMEM_EXEC_REFUSED);
 }
 

@@ -3,12 +3,16 @@
 """What users put into <qemu:commandline>: which of it starts beside private RAM, arguments unchanged and
 all RAM guest_memfd, and which is refused, with what message."""
 
+import re
+
 from gmem_checks import Guest, evidence
-from gmem_rig import (KIB, MIB, DaemonRig, LibvirtError, Suite, domain, library,
-                      need_guest_memfd, need_kvm, need_root)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, EmbedRig, LibvirtError, Suite,
+                      domain, library, need_guest_memfd, need_kvm, need_root)
 from gmem_standin import HAS_VM_TYPE, OBJECT, StandIn, fake_host
 
 suite = Suite()
+
+ERR_INTERNAL_ERROR = 1
 
 RAM = 64
 LIVE = 1
@@ -160,7 +164,9 @@ def refused(check, rig, client, rows, **options):
             check.true(False, '%r started' % arguments)
             client.destroy('vm')
         except LibvirtError as error:
-            check.has(str(error), part, 'the refusal of %r' % arguments)
+            check.equal(error.code, ERR_CONFIG_UNSUPPORTED, 'the code for %r' % arguments)
+            check.matches(error.message, '^unsupported configuration: .*' + re.escape(part),
+                          'the refusal of %r' % arguments)
         finally:
             client.undefine('vm')
 
@@ -189,6 +195,52 @@ def _(check):
         follows(check, rig.emulator('vm').argv, STARTS_CONVERTIBLE)
         client.destroy('vm')
 
+
+def with_argument(xml, *arguments):
+    return xml.replace('</domain>', '<commandline xmlns="http://libvirt.org/schemas/domain/qemu/1.0">'
+                       '%s</commandline></domain>' % ''.join("<arg value='%s'/>" % a for a in arguments))
+
+
+def refusals(kind):
+    @suite.test('%s: what the child refuses has its code and text, whichever call starts the domain'
+                % kind.name)
+    def _(check):
+        need_guest_memfd()
+        with kind(library()) as rig:
+            client = rig.python()
+            good = domain('vm', memory=RAM * KIB)
+            bad = with_argument(good, '-accel', 'tcg')
+
+            def refused(domain_name, method, *arguments):
+                error = check.refused(lambda: client.call(domain_name, method, *arguments),
+                                      ERR_CONFIG_UNSUPPORTED)
+                check.matches(error.message, '^unsupported configuration: .*accelerator .tcg.',
+                              method)
+                check.equal(rig.emulators(), [], 'emulators after ' + method)
+
+            refused(None, 'createXML', bad, 0)
+            client.define(bad)
+            refused('vm', 'create')
+            refused('vm', 'createWithFlags', 0)
+            # QEMU's own words stay libvirt's to report, even if they are as ours.
+            client.define(with_argument(domain('other', memory=RAM * KIB, private=False), '-device',
+                                        'libvirt-gmem: unsupported configuration: QEMU said so'))
+            error = check.refused(lambda: client.start('other'), ERR_INTERNAL_ERROR)
+            check.has(error.message, 'QEMU said so', 'what QEMU said')
+            client.define(good)
+            client.start('vm')
+            client.save('vm', '/run/image')
+            refused(None, 'restoreFlags', '/run/image', bad, 0)
+            client.call(None, 'saveImageDefineXML', '/run/image', bad, 0)
+            refused(None, 'restore', '/run/image')
+            client.start('vm')
+            client.call('vm', 'managedSave', 0)
+            client.call('vm', 'managedSaveDefineXML', bad, 0)
+            refused('vm', 'create')
+
+
+refusals(DaemonRig)
+refusals(EmbedRig)
 
 if __name__ == '__main__':
     raise SystemExit(suite.run(need_root()))

@@ -64,7 +64,7 @@ def _(check):
     message = "the guest is of mode 'fully-shared', and the XML that libvirt starts QEMU with is of mode"
     for replacement in (ordinary, written):
         rig.write(REPLACEMENT, replacement)
-        check.refused(lambda: client.restore(IMAGE), part=message + " 'none'")
+        check.refused(lambda: client.restore(IMAGE), ERR_CONFIG_UNSUPPORTED, part=message + " 'none'")
         check.equal(rig.emulators(), [], 'emulators')
     rig.write(REPLACEMENT, lowered.replace('<memory ', '<title>by the hook</title><memory ', 1))
     client.restore(IMAGE)
@@ -74,7 +74,7 @@ def _(check):
     os.unlink(rig.outer(REPLACEMENT))
     client.call('vm', 'managedSave', 0)
     rig.write(REPLACEMENT, ordinary)
-    check.refused(lambda: client.start('vm'), part=message)
+    check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=message)
     check.equal(client.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
     os.unlink(rig.outer(REPLACEMENT))
     client.start('vm')

@@ -31,6 +31,7 @@
 #include "gmemkvm.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
+#include "gmemrefusal.h"
 
 #define FORKS 20250
 /* Of these, with a gmem.conf that cannot be used. */
@@ -298,6 +299,23 @@ finish(Child *child)
                 child->test->status, child->test->text, text);
 }
 
+/* All of them share the page; where they refuse for one reason, that is in it. */
+static void
+checkRefusal(const Batch *batch)
+{
+    GError *refusal = gmemRefusalTake();
+    bool refused = false;
+    size_t i;
+
+    for (i = 0; i < batch->n; i++)
+        refused = refused || batch->children[i].test->status == REFUSED;
+    g_assert_true((refusal != NULL) == refused);
+    if (batch->children[0].test == &confCase)
+        g_assert_nonnull(strstr(refusal->message, confCase.text));
+    g_clear_error(&refusal);
+    g_assert_null(gmemRefusalTake());
+}
+
 /* A thread that has nothing of its own from GLib's allocator, as a worker of libvirt's may be: its
  * children's first request needs a lock. */
 static void *
@@ -307,10 +325,12 @@ forkAll(void *data)
     size_t i, round;
 
     for (round = 0; round < batch->rounds; round++) {
+        gmemRefusalForget();
         for (i = 0; i < batch->n; i++)
             start(&batch->children[i]);
         for (i = 0; i < batch->n; i++)
             finish(&batch->children[i]);
+        checkRefusal(batch);
     }
     return NULL;
 }
