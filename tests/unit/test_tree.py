@@ -74,9 +74,20 @@ def check_capabilities():
         assert re.search(r'\bgmemQEMUCapsGet\(\s*\S+, GMEM_QEMU_CAPS_%s\b' % flag, code), flag
 
 
+def check_promises():
+    """every test that SECURITY.md names is there"""
+    places = {'e2e-': 'e2e', 'shim-': 'shim', '': 'unit'}
+    held = [line.split('|')[-2] for line in read('SECURITY.md').splitlines() if line.startswith('| ')]
+    names = re.findall(r'`([a-z0-9_-]+)`', ' '.join(held))
+    assert len(names) >= 10, names
+    for name in names:
+        prefix = next(prefix for prefix in places if name.startswith(prefix))
+        assert glob.glob('tests/%s/test_%s.*' % (places[prefix], name[len(prefix):])), name
+
+
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities)
+    tests = (check_format, check_messages, check_capabilities, check_promises)
     failed = 0
     print('1..%d' % len(tests))
     for number, test in enumerate(tests, 1):
