@@ -465,89 +465,86 @@ static void
 genMember(gmemJSONGen *gen, const char *name, const char *value)
 {
     gmemJSONGenString(gen, name);
-    if (value)
-        gmemJSONGenString(gen, value);
-    else
-        yajl_gen_null(gen);
+    gmemJSONGenString(gen, value);
 }
 
 static void
 genKVM(gmemJSONGen *gen, const gmemKVM *kvm)
 {
     gmemJSONGenString(gen, "kvm");
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     gmemJSONGenString(gen, "available");
-    yajl_gen_bool(gen, kvm->available);
+    gmemJSONGenBool(gen, kvm->available);
     genMember(gen, "reason", kvm->reason);
     genMember(gen, "kernel", kvm->kernel);
     gmemJSONGenString(gen, "vm-types");
-    yajl_gen_integer(gen, kvm->vmTypes);
+    gmemJSONGenNumber(gen, kvm->vmTypes);
     gmemJSONGenString(gen, "memory-attributes");
-    yajl_gen_integer(gen, kvm->attributes);
+    gmemJSONGenNumber(gen, kvm->attributes);
     gmemJSONGenString(gen, "user-memory2");
-    yajl_gen_bool(gen, kvm->userMemory2);
+    gmemJSONGenBool(gen, kvm->userMemory2);
     gmemJSONGenString(gen, "guest-memfd");
-    yajl_gen_bool(gen, kvm->guestMemfd);
+    gmemJSONGenBool(gen, kvm->guestMemfd);
     gmemJSONGenString(gen, "guest-memfd-flags");
-    yajl_gen_integer(gen, kvm->gmemFlags);
+    gmemJSONGenNumber(gen, kvm->gmemFlags);
     gmemJSONGenString(gen, "numa-policy");
     if (kvm->numaPolicyKnown)
-        yajl_gen_bool(gen, kvm->numaPolicy);
+        gmemJSONGenBool(gen, kvm->numaPolicy);
     else
-        yajl_gen_null(gen);
-    yajl_gen_map_close(gen);
+        gmemJSONGenString(gen, NULL);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
 }
 
 static void
 genQEMU(gmemJSONGen *gen, const gmemHost *host)
 {
     gmemJSONGenString(gen, "qemu");
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     genMember(gen, "emulator", host->emulator);
     gmemJSONGenString(gen, "version");
-    yajl_gen_integer(gen, host->caps ? host->caps->version : 0);
+    gmemJSONGenNumber(gen, host->caps ? host->caps->version : 0);
     gmemJSONGenString(gen, "offers");
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (unsigned int flag = 0; host->caps && flag < GMEM_QEMU_CAPS_LAST; flag++) {
         if (gmemQEMUCapsGet(host->caps, flag))
             gmemJSONGenString(gen, gmemQEMUCapsFlagToString(flag));
     }
-    yajl_gen_array_close(gen);
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
 }
 
 static void
 genChecks(gmemJSONGen *gen, const gmemHost *host)
 {
     gmemJSONGenString(gen, "checks");
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (guint i = 0; i < host->checks->len; i++) {
         const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
 
-        yajl_gen_map_open(gen);
+        gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         genMember(gen, "id", check->id);
         genMember(gen, "title", check->title);
         genMember(gen, "result", resultNames[check->result]);
         genMember(gen, "detail", check->detail);
-        yajl_gen_map_close(gen);
+        gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     }
-    yajl_gen_array_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
 }
 
 static void
 genModes(gmemJSONGen *gen, const gmemHost *host)
 {
     gmemJSONGenString(gen, "modes");
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     for (unsigned int mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         gmemJSONGenString(gen, gmemModeToString(mode));
-        yajl_gen_map_open(gen);
+        gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         gmemJSONGenString(gen, "usable");
-        yajl_gen_bool(gen, !host->reasons[mode]);
+        gmemJSONGenBool(gen, !host->reasons[mode]);
         genMember(gen, "reason", host->reasons[mode]);
-        yajl_gen_map_close(gen);
+        gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     }
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
 }
 
 static void
@@ -556,17 +553,17 @@ printJSON(const gmemHost *host)
     g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
     g_autofree char *text = NULL;
 
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     genMember(gen, "version", PACKAGE_VERSION);
     gmemJSONGenString(gen, "libvirt");
-    yajl_gen_integer(gen, (long long)host->libvirtVersion);
+    gmemJSONGenNumber(gen, host->libvirtVersion);
     genMember(gen, "library", host->files->library);
     genMember(gen, "shim", host->files->shim);
     genKVM(gen, host->kvm);
     genQEMU(gen, host);
     genChecks(gen, host);
     genModes(gen, host);
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
 
     text = gmemJSONGenFinish(gen);
     printf("%s\n", text);

@@ -222,14 +222,11 @@ printDomain(const gmemStatusDomain *domain)
                status->held);
 }
 
-/* Not yajl_gen_integer, which is signed. */
 static void
 genNumber(gmemJSONGen *gen, const char *name, uint64_t value)
 {
-    g_autofree char *text = g_strdup_printf("%" PRIu64, value);
-
     gmemJSONGenString(gen, name);
-    yajl_gen_number(gen, text, strlen(text));
+    gmemJSONGenNumber(gen, value);
 }
 
 static void
@@ -237,13 +234,13 @@ genDomain(gmemJSONGen *gen, const gmemStatusDomain *domain)
 {
     const gmemShimStatus *status = domain->status;
 
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     gmemJSONGenString(gen, "name");
     if (domain->name) {
         g_autofree char *name = cleanText(domain->name, SIZE_MAX);
         gmemJSONGenString(gen, name);
     } else {
-        yajl_gen_null(gen);
+        gmemJSONGenString(gen, NULL);
     }
     genNumber(gen, "process", (uint64_t)domain->pid);
     gmemJSONGenString(gen, "start");
@@ -254,22 +251,22 @@ genDomain(gmemJSONGen *gen, const gmemStatusDomain *domain)
     genNumber(gen, "resets", status->resets);
     genNumber(gen, "held", status->held);
     gmemJSONGenString(gen, "backends");
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (uint32_t i = 0; i < status->backends; i++) {
         const gmemShimStatusBackend *backend = &status->backend[i];
         g_autofree char *id = cleanText(backend->id, sizeof(backend->id));
 
-        yajl_gen_map_open(gen);
+        gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         gmemJSONGenString(gen, "id");
         gmemJSONGenString(gen, id);
         genNumber(gen, "private", backend->privateBytes);
         genNumber(gen, "shared", backend->sharedBytes);
         genNumber(gen, "to-private", backend->toPrivate);
         genNumber(gen, "to-shared", backend->toShared);
-        yajl_gen_map_close(gen);
+        gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     }
-    yajl_gen_array_close(gen);
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
 }
 
 static void
@@ -278,14 +275,14 @@ printJSON(const GPtrArray *domains)
     g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
     g_autofree char *text = NULL;
 
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (guint i = 0; i < domains->len; i++) {
         const gmemStatusDomain *domain = domains->pdata[i];
 
         if (domain->status)
             genDomain(gen, domain);
     }
-    yajl_gen_array_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
     text = gmemJSONGenFinish(gen);
     printf("%s\n", text);
 }

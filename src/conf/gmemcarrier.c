@@ -85,30 +85,30 @@ gmemCarrierFormat(const gmemCarrier *carrier)
     g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
     size_t i;
 
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     gmemJSONGenString(gen, "version");
-    yajl_gen_integer(gen, gmemCarrierVersion(carrier));
+    gmemJSONGenNumber(gen, (guint64)gmemCarrierVersion(carrier));
     gmemCarrierFormatMember(gen, "mode", gmemModeToString(carrier->mode));
     gmemCarrierFormatMember(gen, "launchSecurity",
                             carrier->swProtected ? GMEM_CARRIER_SW_PROTECTED : NULL);
     gmemJSONGenString(gen, "added");
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (i = 0; i < carrier->nchanges; i++) {
-        yajl_gen_map_open(gen);
+        gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         gmemCarrierFormatMember(gen, "path", carrier->changes[i].path);
         gmemCarrierFormatMember(gen, "value", carrier->changes[i].value);
         gmemCarrierFormatMember(gen, "former", carrier->changes[i].former);
-        yajl_gen_map_close(gen);
+        gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     }
-    yajl_gen_array_close(gen);
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     return gmemJSONGenFinish(gen);
 }
 
 static int
 gmemCarrierCheckObject(gmemJSON *object, GError **error)
 {
-    if (!YAJL_IS_OBJECT(object))
+    if (!gmemJSONIs(object, GMEM_JSON_OBJECT))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("damaged value of '%s': not an object"),
                             GMEM_CARRIER_OPTION);
     if (gmemJSONHasDuplicates(object))
@@ -123,14 +123,14 @@ gmemCarrierCheckKeys(gmemJSON *object, const char *const *names, GError **error)
 {
     size_t i, j;
 
-    for (i = 0; i < object->u.object.len; i++) {
+    for (i = 0; i < gmemJSONCount(object); i++) {
         for (j = 0; names[j] != NULL; j++) {
-            if (strcmp(object->u.object.keys[i], names[j]) == 0)
+            if (strcmp(gmemJSONKey(object, i), names[j]) == 0)
                 break;
         }
         if (names[j] == NULL)
             return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown key '%s' in value of '%s'"),
-                                object->u.object.keys[i], GMEM_CARRIER_OPTION);
+                                gmemJSONKey(object, i), GMEM_CARRIER_OPTION);
     }
     return 0;
 }
@@ -165,7 +165,8 @@ gmemCarrierParseMode(gmemCarrier *carrier, gmemJSON *json, GError **error)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown mode '%s' in value of '%s'"), mode,
                             GMEM_CARRIER_OPTION);
     carrier->swProtected = launch != NULL;
-    if (launch != NULL && g_strcmp0(YAJL_GET_STRING(launch), GMEM_CARRIER_SW_PROTECTED) != 0)
+    if (launch != NULL &&
+        g_strcmp0(gmemJSONGetString(json, "launchSecurity"), GMEM_CARRIER_SW_PROTECTED) != 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("unknown launchSecurity in value of '%s'"),
                             GMEM_CARRIER_OPTION);
     if (carrier->swProtected != (carrier->mode == GMEM_MODE_CONVERTIBLE))
@@ -199,11 +200,11 @@ gmemCarrierParseChanges(gmemCarrier *carrier, gmemJSON *json, GError **error)
     gmemJSON *added = gmemJSONGet(json, "added");
     size_t i;
 
-    if (!YAJL_IS_ARRAY(added))
+    if (!gmemJSONIs(added, GMEM_JSON_ARRAY))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("no list 'added' in value of '%s'"),
                             GMEM_CARRIER_OPTION);
-    for (i = 0; i < added->u.array.len; i++) {
-        if (gmemCarrierParseChange(carrier, added->u.array.values[i], error) < 0)
+    for (i = 0; i < gmemJSONCount(added); i++) {
+        if (gmemCarrierParseChange(carrier, gmemJSONItem(added, i), error) < 0)
             return -1;
     }
     return 0;

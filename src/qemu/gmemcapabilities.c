@@ -81,10 +81,8 @@ gmemSchemaFindVariant(const gmemSchema *schema, gmemJSON *argument, const char *
     gmemJSON *variants = gmemJSONGet(argument, "variants");
     size_t i;
 
-    if (!YAJL_IS_ARRAY(variants))
-        return NULL;
-    for (i = 0; i < variants->u.array.len; i++) {
-        gmemJSON *variant = variants->u.array.values[i];
+    for (i = 0; i < gmemJSONCount(variants); i++) {
+        gmemJSON *variant = gmemJSONItem(variants, i);
 
         if (g_strcmp0(gmemJSONGetString(variant, "case"), qomType) == 0)
             return gmemSchemaFind(schema, gmemJSONGetString(variant, "type"), "object");
@@ -99,8 +97,8 @@ gmemSchemaHasOn(const gmemSchema *schema, const char *type)
     gmemJSON *values = gmemJSONGet(gmemSchemaFind(schema, type, "enum"), "values");
     size_t i;
 
-    for (i = 0; YAJL_IS_ARRAY(values) && i < values->u.array.len; i++) {
-        if (g_strcmp0(YAJL_GET_STRING(values->u.array.values[i]), "on") == 0)
+    for (i = 0; i < gmemJSONCount(values); i++) {
+        if (g_strcmp0(gmemJSONText(gmemJSONItem(values, i)), "on") == 0)
             return true;
     }
     return false;
@@ -116,17 +114,17 @@ gmemSchemaGetSwitch(const gmemSchema *schema, gmemJSON *object, const char *prop
     const char *type = NULL;
     size_t i;
 
-    for (i = 0; YAJL_IS_ARRAY(members) && i < members->u.array.len; i++) {
-        if (g_strcmp0(gmemJSONGetString(members->u.array.values[i], "name"), property) == 0)
-            type = gmemJSONGetString(members->u.array.values[i], "type");
+    for (i = 0; i < gmemJSONCount(members); i++) {
+        if (g_strcmp0(gmemJSONGetString(gmemJSONItem(members, i), "name"), property) == 0)
+            type = gmemJSONGetString(gmemJSONItem(members, i), "type");
     }
     if (g_strcmp0(type, "bool") == 0)
         return GMEM_SCHEMA_BOOL;
     if (gmemSchemaHasOn(schema, type))
         return GMEM_SCHEMA_ENUM;
     members = gmemJSONGet(gmemSchemaFind(schema, type, "alternate"), "members");
-    for (i = 0; YAJL_IS_ARRAY(members) && i < members->u.array.len; i++) {
-        const char *choice = gmemJSONGetString(members->u.array.values[i], "type");
+    for (i = 0; i < gmemJSONCount(members); i++) {
+        const char *choice = gmemJSONGetString(gmemJSONItem(members, i), "type");
 
         if (g_strcmp0(choice, "bool") == 0)
             return GMEM_SCHEMA_BOOL;
@@ -188,14 +186,14 @@ gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
     gmemJSON *command, *argument;
     size_t i;
 
-    if (!YAJL_IS_ARRAY(array))
+    if (!gmemJSONIs(array, GMEM_JSON_ARRAY))
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the emulator '%s' did not answer query-qmp-schema with a list"),
                             caps->emulator);
-    entries = g_new0(gmemSchemaEntry, array->u.array.len + 1);
+    entries = g_new0(gmemSchemaEntry, gmemJSONCount(array) + 1);
     schema.entries = entries;
-    for (i = 0; i < array->u.array.len; i++) {
-        const char *name = gmemJSONGetString(array->u.array.values[i], "name");
+    for (i = 0; i < gmemJSONCount(array); i++) {
+        const char *name = gmemJSONGetString(gmemJSONItem(array, i), "name");
 
         if (name == NULL)
             return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
@@ -203,7 +201,7 @@ gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
                                   "name"),
                                 caps->emulator);
         entries[schema.nentries].name = name;
-        entries[schema.nentries].entry = array->u.array.values[i];
+        entries[schema.nentries].entry = gmemJSONItem(array, i);
         schema.nentries++;
     }
     qsort(entries, schema.nentries, sizeof(*entries), gmemSchemaCompare);

@@ -264,10 +264,10 @@ gmemCapsParseFlags(gmemJSON *array, guint64 *flags)
 {
     size_t i, j;
 
-    if (!YAJL_IS_ARRAY(array))
+    if (!gmemJSONIs(array, GMEM_JSON_ARRAY))
         return false;
-    for (i = 0; i < array->u.array.len; i++) {
-        const char *name = YAJL_GET_STRING(array->u.array.values[i]);
+    for (i = 0; i < gmemJSONCount(array); i++) {
+        const char *name = gmemJSONText(gmemJSONItem(array, i));
 
         for (j = 0; j < GMEM_QEMU_CAPS_LAST; j++) {
             if (g_strcmp0(gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)j), name) == 0)
@@ -322,10 +322,8 @@ gmemCapsLoad(const char *directory, const char *emulator, const gmemCapsKey *key
 static void
 gmemCapsGenNumber(gmemJSONGen *gen, const char *name, guint64 value)
 {
-    g_autofree char *digits = g_strdup_printf("%" G_GUINT64_FORMAT, value);
-
     gmemJSONGenString(gen, name);
-    yajl_gen_number(gen, digits, strlen(digits));
+    gmemJSONGenNumber(gen, value);
 }
 
 static void
@@ -344,7 +342,7 @@ gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
 
     if (uname(&host) < 0)
         return NULL;
-    yajl_gen_map_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     gmemCapsGenNumber(gen, "format", GMEM_CAPS_CACHE_FORMAT);
     gmemCapsGenString(gen, "writer", gmemCapsSelf);
     gmemCapsGenString(gen, "kernel", host.release);
@@ -355,13 +353,13 @@ gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
     gmemCapsGenNumber(gen, "inode", key->inode);
     gmemCapsGenNumber(gen, "version", caps->version);
     gmemJSONGenString(gen, "flags");
-    yajl_gen_array_open(gen);
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (i = 0; i < GMEM_QEMU_CAPS_LAST; i++) {
         if (gmemQEMUCapsGet(caps, (gmemQEMUCapsFlag)i))
             gmemJSONGenString(gen, gmemQEMUCapsFlagToString((gmemQEMUCapsFlag)i));
     }
-    yajl_gen_array_close(gen);
-    yajl_gen_map_close(gen);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     return gmemJSONGenFinish(gen);
 }
 

@@ -63,10 +63,8 @@ gmemFirmwareHasFeature(gmemJSON *descriptor, const char *feature)
     gmemJSON *features = gmemJSONGet(descriptor, "features");
     size_t i;
 
-    if (!YAJL_IS_ARRAY(features))
-        return false;
-    for (i = 0; i < features->u.array.len; i++) {
-        if (g_strcmp0(YAJL_GET_STRING(features->u.array.values[i]), feature) == 0)
+    for (i = 0; i < gmemJSONCount(features); i++) {
+        if (g_strcmp0(gmemJSONText(gmemJSONItem(features, i)), feature) == 0)
             return true;
     }
     return false;

@@ -5,28 +5,204 @@
  * JSON first. Beyond RFC 8259 it has strings in single quotes and the escape \'; it lacks
  * noncharacters, raw or escaped, an exponent behind a lone zero, and member names given twice.
  * U+0000 is the bytes C0 80. What yajl has beyond RFC 8259, comments and two more kinds of space,
- * is refused here. */
+ * is refused here.
+ *
+ * Also for the child between fork and exec: malloc, and no GLib container. */
 
 #include "gmemjson.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <yajl/yajl_gen.h>
+#include <yajl/yajl_parse.h>
 
 #include "gmemi18n.h"
 
 /* QEMU's MAX_NESTING. */
 #define GMEM_JSON_QEMU_DEPTH_MAX 1024
 
+/* Of an array, where it has no key, or of an object. */
+typedef struct {
+    char *key;
+    gmemJSON *value;
+} gmemJSONMember;
+
+/* Small, for a client's text may be full of them. */
+struct gmemJSON {
+    gmemJSONType type;
+    char *text; /* a string, or how anything but an array or object is spelt */
+    gmemJSONMember *items;
+    size_t nitems;
+    gmemJSON *parent;
+};
+
+struct gmemJSONGen {
+    yajl_gen yajl;
+};
+
+/* While a text is parsed. */
+typedef struct {
+    gmemJSON *root;
+    gmemJSON *open; /* the innermost array or object that has not ended */
+    char *key;      /* of its next member */
+} gmemJSONReader;
+
+static void *
+gmemJSONAlloc(void *context G_GNUC_UNUSED, size_t size)
+{
+    return g_malloc(size);
+}
+
+static void *
+gmemJSONRealloc(void *context G_GNUC_UNUSED, void *pointer, size_t size)
+{
+    return g_realloc(pointer, size);
+}
+
+static void
+gmemJSONDealloc(void *context G_GNUC_UNUSED, void *pointer)
+{
+    g_free(pointer);
+}
+
+/* yajl does not look whether it gets all that it asks for. */
+static yajl_alloc_funcs gmemJSONAllocFuncs = {
+    .malloc = gmemJSONAlloc,
+    .realloc = gmemJSONRealloc,
+    .free = gmemJSONDealloc,
+};
+
 void
 gmemJSONFree(gmemJSON *json)
 {
-    yajl_tree_free(json);
+    size_t i;
+
+    if (json == NULL)
+        return;
+    for (i = 0; i < json->nitems; i++) {
+        g_free(json->items[i].key);
+        gmemJSONFree(json->items[i].value);
+    }
+    g_free(json->items);
+    g_free(json->text);
+    g_free(json);
 }
 
-void
-gmemJSONGenFree(gmemJSONGen *gen)
+/* Room is doubled whenever it is used up, which is at powers of two: yajl's own tree makes it for
+ * one more each time, which costs the square of the length where realloc() copies. */
+static void
+gmemJSONAppend(gmemJSON *parent, char *key, gmemJSON *item)
 {
-    yajl_gen_free(gen);
+    if ((parent->nitems & (parent->nitems - 1)) == 0)
+        parent->items = g_renew(gmemJSONMember, parent->items, MAX(1, 2 * parent->nitems));
+    parent->items[parent->nitems++] = (gmemJSONMember){key, item};
+}
+
+/* @text: NULL for an array or object. Returns 1, as yajl's callbacks do. */
+static int
+gmemJSONAdd(gmemJSONReader *reader, gmemJSONType type, const char *text, size_t length)
+{
+    gmemJSON *json = g_new0(gmemJSON, 1);
+
+    json->type = type;
+    json->text = text != NULL ? g_strndup(text, length) : NULL;
+    json->parent = reader->open;
+    if (reader->open != NULL)
+        gmemJSONAppend(reader->open, g_steal_pointer(&reader->key), json);
+    else
+        reader->root = json;
+    if (text == NULL)
+        reader->open = json;
+    return 1;
+}
+
+static int
+gmemJSONReadNull(void *reader)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_NULL, "null", 4);
+}
+
+static int
+gmemJSONReadBool(void *reader, int value)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_BOOL, value != 0 ? "true" : "false", value != 0 ? 4 : 5);
+}
+
+static int
+gmemJSONReadNumber(void *reader, const char *text, size_t length)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_NUMBER, text, length);
+}
+
+static int
+gmemJSONReadString(void *reader, const unsigned char *text, size_t length)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_STRING, (const char *)text, length);
+}
+
+static int
+gmemJSONReadKey(void *data, const unsigned char *text, size_t length)
+{
+    gmemJSONReader *reader = data;
+
+    reader->key = g_strndup((const char *)text, length);
+    return 1;
+}
+
+static int
+gmemJSONReadObject(void *reader)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_OBJECT, NULL, 0);
+}
+
+static int
+gmemJSONReadArray(void *reader)
+{
+    return gmemJSONAdd(reader, GMEM_JSON_ARRAY, NULL, 0);
+}
+
+static int
+gmemJSONReadEnd(void *data)
+{
+    gmemJSONReader *reader = data;
+
+    reader->open = reader->open->parent;
+    return 1;
+}
+
+static const yajl_callbacks gmemJSONCallbacks = {
+    .yajl_null = gmemJSONReadNull,
+    .yajl_boolean = gmemJSONReadBool,
+    .yajl_number = gmemJSONReadNumber,
+    .yajl_string = gmemJSONReadString,
+    .yajl_start_map = gmemJSONReadObject,
+    .yajl_map_key = gmemJSONReadKey,
+    .yajl_end_map = gmemJSONReadEnd,
+    .yajl_start_array = gmemJSONReadArray,
+    .yajl_end_array = gmemJSONReadEnd,
+};
+
+/* @words: out where NULL is returned: yajl's, to be freed with g_free(). */
+static gmemJSON *
+gmemJSONRead(const char *text, char **words)
+{
+    gmemJSONReader reader = {0};
+    yajl_handle handle = yajl_alloc(&gmemJSONCallbacks, &gmemJSONAllocFuncs, &reader);
+    const unsigned char *bytes = (const unsigned char *)text;
+    const size_t length = strlen(text);
+    yajl_status status;
+
+    yajl_config(handle, yajl_allow_comments, 1);
+    status = yajl_parse(handle, bytes, length);
+    if (status == yajl_status_ok)
+        status = yajl_complete_parse(handle);
+    if (status != yajl_status_ok) {
+        *words = (char *)yajl_get_error(handle, 1, bytes, length);
+        g_clear_pointer(&reader.root, gmemJSONFree);
+    }
+    g_free(reader.key);
+    yajl_free(handle);
+    return reader.root;
 }
 
 /* Brackets inside strings do not nest; everything else about the grammar is yajl's business. */
@@ -57,9 +233,9 @@ gmemJSONTooDeep(const char *text, unsigned int depthMax)
 static gmemJSON *
 gmemJSONParseTo(const char *text, unsigned int depthMax, char **reason)
 {
-    char words[256] = "";
+    g_autofree char *words = NULL;
     bool deep = gmemJSONTooDeep(text, depthMax);
-    gmemJSON *json = deep ? NULL : yajl_tree_parse(text, words, sizeof(words));
+    gmemJSON *json = deep ? NULL : gmemJSONRead(text, &words);
 
     if (json != NULL || reason == NULL)
         return json;
@@ -67,7 +243,7 @@ gmemJSONParseTo(const char *text, unsigned int depthMax, char **reason)
         *reason = g_strdup_printf(_("JSON nested deeper than %u levels"), depthMax);
     else
         *reason = g_strdup_printf(_("malformed JSON: %s"),
-                                  words[0] != '\0' ? g_strchomp(words) : _("no value"));
+                                  words != NULL ? g_strchomp(words) : _("no value"));
     return NULL;
 }
 
@@ -198,35 +374,66 @@ gmemJSONParseQEMU(const char *text)
     return json;
 }
 
+bool
+gmemJSONIs(const gmemJSON *json, gmemJSONType type)
+{
+    return json != NULL && json->type == type;
+}
+
+const char *
+gmemJSONText(const gmemJSON *json)
+{
+    return json != NULL ? json->text : NULL;
+}
+
+size_t
+gmemJSONCount(const gmemJSON *json)
+{
+    return json != NULL ? json->nitems : 0;
+}
+
 gmemJSON *
-gmemJSONGet(gmemJSON *object, const char *name)
+gmemJSONItem(const gmemJSON *json, size_t i)
+{
+    return json->items[i].value;
+}
+
+const char *
+gmemJSONKey(const gmemJSON *object, size_t i)
+{
+    return object->items[i].key;
+}
+
+gmemJSON *
+gmemJSONGet(const gmemJSON *object, const char *name)
 {
     size_t i;
 
-    if (!YAJL_IS_OBJECT(object))
+    if (!gmemJSONIs(object, GMEM_JSON_OBJECT))
         return NULL;
-    for (i = object->u.object.len; i > 0; i--) {
-        if (strcmp(object->u.object.keys[i - 1], name) == 0)
-            return object->u.object.values[i - 1];
+    for (i = object->nitems; i > 0; i--) {
+        if (strcmp(object->items[i - 1].key, name) == 0)
+            return object->items[i - 1].value;
     }
     return NULL;
 }
 
 const char *
-gmemJSONGetString(gmemJSON *object, const char *name)
+gmemJSONGetString(const gmemJSON *object, const char *name)
 {
-    return YAJL_GET_STRING(gmemJSONGet(object, name));
+    const gmemJSON *string = gmemJSONGet(object, name);
+
+    return gmemJSONIs(string, GMEM_JSON_STRING) ? string->text : NULL;
 }
 
 bool
-gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value)
+gmemJSONGetSize(const gmemJSON *object, const char *name, unsigned long long *value)
 {
-    gmemJSON *number = gmemJSONGet(object, name);
+    const gmemJSON *number = gmemJSONGet(object, name);
     guint64 parsed;
 
-    /* The spelling, not yajl's conversion: that one ends at 2^63. */
-    if (!YAJL_IS_NUMBER(number) ||
-        !g_ascii_string_to_unsigned(YAJL_GET_NUMBER(number), 10, 0, G_MAXUINT64, &parsed, NULL))
+    if (!gmemJSONIs(number, GMEM_JSON_NUMBER) ||
+        !g_ascii_string_to_unsigned(number->text, 10, 0, G_MAXUINT64, &parsed, NULL))
         return false;
     *value = parsed;
     return true;
@@ -240,16 +447,16 @@ gmemJSONCompare(const void *a, const void *b)
 
 /* Sorted, because the text may be a client's, and long. */
 static bool
-gmemJSONHasTwice(const char *const *keys, size_t n)
+gmemJSONHasTwice(const gmemJSON *object)
 {
-    g_autofree const char **sorted = g_new(const char *, n);
+    g_autofree const char **sorted = g_new(const char *, object->nitems);
     size_t i;
 
-    for (i = 0; i < n; i++)
-        sorted[i] = keys[i];
-    if (n > 1)
-        qsort(sorted, n, sizeof(*sorted), gmemJSONCompare);
-    for (i = 1; i < n; i++) {
+    for (i = 0; i < object->nitems; i++)
+        sorted[i] = object->items[i].key;
+    if (object->nitems > 1)
+        qsort(sorted, object->nitems, sizeof(*sorted), gmemJSONCompare);
+    for (i = 1; i < object->nitems; i++) {
         if (strcmp(sorted[i - 1], sorted[i]) == 0)
             return true;
     }
@@ -257,72 +464,93 @@ gmemJSONHasTwice(const char *const *keys, size_t n)
 }
 
 bool
-gmemJSONHasDuplicates(gmemJSON *json)
+gmemJSONHasDuplicates(const gmemJSON *json)
 {
     size_t i;
 
-    for (i = 0; YAJL_IS_OBJECT(json) && i < json->u.object.len; i++) {
-        if (gmemJSONHasDuplicates(json->u.object.values[i]))
+    for (i = 0; i < gmemJSONCount(json); i++) {
+        if (gmemJSONHasDuplicates(json->items[i].value))
             return true;
     }
-    for (i = 0; YAJL_IS_ARRAY(json) && i < json->u.array.len; i++) {
-        if (gmemJSONHasDuplicates(json->u.array.values[i]))
-            return true;
-    }
-    return YAJL_IS_OBJECT(json) && gmemJSONHasTwice(json->u.object.keys, json->u.object.len);
+    return gmemJSONIs(json, GMEM_JSON_OBJECT) && gmemJSONHasTwice(json);
 }
 
 gmemJSONGen *
 gmemJSONGenNew(void)
 {
-    gmemJSONGen *gen = yajl_gen_alloc(NULL);
+    gmemJSONGen *gen = g_new0(gmemJSONGen, 1);
 
-    if (gen == NULL)
-        g_error("out of memory");
+    gen->yajl = yajl_gen_alloc(&gmemJSONAllocFuncs);
     return gen;
+}
+
+void
+gmemJSONGenFree(gmemJSONGen *gen)
+{
+    if (gen == NULL)
+        return;
+    yajl_gen_free(gen->yajl);
+    g_free(gen);
+}
+
+void
+gmemJSONGenBegin(gmemJSONGen *gen, gmemJSONType type)
+{
+    if (type == GMEM_JSON_ARRAY)
+        yajl_gen_array_open(gen->yajl);
+    else
+        yajl_gen_map_open(gen->yajl);
+}
+
+void
+gmemJSONGenEnd(gmemJSONGen *gen, gmemJSONType type)
+{
+    if (type == GMEM_JSON_ARRAY)
+        yajl_gen_array_close(gen->yajl);
+    else
+        yajl_gen_map_close(gen->yajl);
 }
 
 void
 gmemJSONGenString(gmemJSONGen *gen, const char *text)
 {
-    yajl_gen_string(gen, (const unsigned char *)text, strlen(text));
+    if (text != NULL)
+        yajl_gen_string(gen->yajl, (const unsigned char *)text, strlen(text));
+    else
+        yajl_gen_null(gen->yajl);
 }
 
 void
-gmemJSONGenValue(gmemJSONGen *gen, gmemJSON *value)
+gmemJSONGenNumber(gmemJSONGen *gen, guint64 number)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, number);
+
+    yajl_gen_number(gen->yajl, text, strlen(text));
+}
+
+void
+gmemJSONGenBool(gmemJSONGen *gen, bool value)
+{
+    yajl_gen_bool(gen->yajl, value);
+}
+
+void
+gmemJSONGenValue(gmemJSONGen *gen, const gmemJSON *value)
 {
     size_t i;
 
-    switch (value->type) {
-    case yajl_t_string:
-        gmemJSONGenString(gen, value->u.string);
-        break;
-    case yajl_t_number:
-        yajl_gen_number(gen, value->u.number.r, strlen(value->u.number.r));
-        break;
-    case yajl_t_object:
-        yajl_gen_map_open(gen);
-        for (i = 0; i < value->u.object.len; i++) {
-            gmemJSONGenString(gen, value->u.object.keys[i]);
-            gmemJSONGenValue(gen, value->u.object.values[i]);
+    if (value->type == GMEM_JSON_STRING) {
+        gmemJSONGenString(gen, value->text);
+    } else if (value->text != NULL) {
+        yajl_gen_number(gen->yajl, value->text, strlen(value->text));
+    } else {
+        gmemJSONGenBegin(gen, value->type);
+        for (i = 0; i < value->nitems; i++) {
+            if (value->items[i].key != NULL)
+                gmemJSONGenString(gen, value->items[i].key);
+            gmemJSONGenValue(gen, value->items[i].value);
         }
-        yajl_gen_map_close(gen);
-        break;
-    case yajl_t_array:
-        yajl_gen_array_open(gen);
-        for (i = 0; i < value->u.array.len; i++)
-            gmemJSONGenValue(gen, value->u.array.values[i]);
-        yajl_gen_array_close(gen);
-        break;
-    case yajl_t_true:
-    case yajl_t_false:
-        yajl_gen_bool(gen, value->type == yajl_t_true);
-        break;
-    case yajl_t_null:
-    case yajl_t_any:
-    default:
-        yajl_gen_null(gen);
-        break;
+        gmemJSONGenEnd(gen, value->type);
     }
 }
 
@@ -332,7 +560,7 @@ gmemJSONGenFinish(gmemJSONGen *gen)
     const unsigned char *text = NULL;
     size_t length = 0;
 
-    if (yajl_gen_get_buf(gen, &text, &length) != yajl_gen_status_ok)
+    if (yajl_gen_get_buf(gen->yajl, &text, &length) != yajl_gen_status_ok)
         return g_strdup("");
     return g_strndup((const char *)text, length);
 }

@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemjson.h: JSON through yajl: parse with a bound on nesting, write in libvirt's compact form. */
+/* gmemjson.h: JSON: parse with a bound on nesting, write in libvirt's compact form. */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
-#include <yajl/yajl_gen.h>
-#include <yajl/yajl_tree.h>
 
-typedef struct yajl_val_s gmemJSON;
+/* A value: a tree, or a part of one, which goes with it. */
+typedef struct gmemJSON gmemJSON;
 
-/* Deeper JSON than this is refused: yajl frees trees recursively, and some of the text comes from
+typedef enum {
+    GMEM_JSON_NULL = 0,
+    GMEM_JSON_BOOL,
+    GMEM_JSON_NUMBER,
+    GMEM_JSON_STRING,
+    GMEM_JSON_ARRAY,
+    GMEM_JSON_OBJECT
+} gmemJSONType;
+
+/* Deeper JSON than this is refused: trees are freed recursively, and some of the text comes from
  * clients. QEMU's schema, the deepest input there is, nests 6 levels. */
 #define GMEM_JSON_DEPTH_MAX 64
 
 void gmemJSONFree(gmemJSON *json);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemJSON, gmemJSONFree)
 
-void gmemJSONGenFree(struct yajl_gen_t *gen);
-typedef struct yajl_gen_t gmemJSONGen;
+typedef struct gmemJSONGen gmemJSONGen;
+void gmemJSONGenFree(gmemJSONGen *gen);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemJSONGen, gmemJSONGenFree)
 
 /**
@@ -40,6 +48,23 @@ gmemJSON *gmemJSONParse(const char *text, char **reason);
  */
 gmemJSON *gmemJSONParseQEMU(const char *text);
 
+/* gmemJSONIs: whether @json is a value of @type; NULL, which accessors give for what is not there,
+ * is of none. */
+bool gmemJSONIs(const gmemJSON *json, gmemJSONType type);
+
+/* gmemJSONText: a string, or the spelling of a number, bool or null; else NULL. Owned by the tree.
+ * A string that has U+0000 ends there. */
+const char *gmemJSONText(const gmemJSON *json);
+
+/* gmemJSONCount: how many elements the array, or members the object, has; 0 for anything else. */
+size_t gmemJSONCount(const gmemJSON *json);
+
+/* gmemJSONItem: element or member number @i, from 0 to gmemJSONCount() - 1. */
+gmemJSON *gmemJSONItem(const gmemJSON *json, size_t i);
+
+/* gmemJSONKey: the name of member number @i of an object. */
+const char *gmemJSONKey(const gmemJSON *object, size_t i);
+
 /**
  * gmemJSONGet:
  *
@@ -47,25 +72,33 @@ gmemJSON *gmemJSONParseQEMU(const char *text);
  * A name given twice yields the last one, as QEMU's parser would take it: none of them is trusted
  * to be the first.
  */
-gmemJSON *gmemJSONGet(gmemJSON *object, const char *name);
+gmemJSON *gmemJSONGet(const gmemJSON *object, const char *name);
 
 /* gmemJSONGetString: member @name where it is a string, else NULL; owned by the tree. */
-const char *gmemJSONGetString(gmemJSON *object, const char *name);
+const char *gmemJSONGetString(const gmemJSON *object, const char *name);
 
 /* gmemJSONGetSize: member @name as a non-negative integer (bytes, for sizes) into @value. */
-bool gmemJSONGetSize(gmemJSON *object, const char *name, unsigned long long *value);
+bool gmemJSONGetSize(const gmemJSON *object, const char *name, unsigned long long *value);
 
 /* gmemJSONHasDuplicates: whether a member's name occurs twice in @json, or in an object inside. */
-bool gmemJSONHasDuplicates(gmemJSON *json);
+bool gmemJSONHasDuplicates(const gmemJSON *json);
 
 /* gmemJSONGenNew: a generator of compact UTF-8 text that does not escape '/', like libvirt's. */
 gmemJSONGen *gmemJSONGenNew(void);
 
-/* gmemJSONGenString: adds a NUL-terminated string (key or value). */
+/* gmemJSONGenBegin: begins an array or object, which ends with gmemJSONGenEnd(). In an object each
+ * value comes after a string, its name. */
+void gmemJSONGenBegin(gmemJSONGen *gen, gmemJSONType type);
+void gmemJSONGenEnd(gmemJSONGen *gen, gmemJSONType type);
+
+/* gmemJSONGenString: adds a NUL-terminated string (key or value); NULL: adds null. */
 void gmemJSONGenString(gmemJSONGen *gen, const char *text);
 
+void gmemJSONGenNumber(gmemJSONGen *gen, guint64 number);
+void gmemJSONGenBool(gmemJSONGen *gen, bool value);
+
 /* gmemJSONGenValue: adds a parsed value whole; numbers keep their spelling. */
-void gmemJSONGenValue(gmemJSONGen *gen, gmemJSON *value);
+void gmemJSONGenValue(gmemJSONGen *gen, const gmemJSON *value);
 
 /* gmemJSONGenFinish: the text so far, NUL-terminated, to be freed with g_free(). */
 char *gmemJSONGenFinish(gmemJSONGen *gen);

@@ -184,12 +184,10 @@ gmemPropsInit(gmemProps *props,
 static char *
 gmemPropsSpelling(gmemJSON *value)
 {
-    if (YAJL_IS_STRING(value))
-        return g_strdup(YAJL_GET_STRING(value));
-    if (YAJL_IS_NUMBER(value))
-        return g_strdup(YAJL_GET_NUMBER(value));
-    if (YAJL_IS_TRUE(value) || YAJL_IS_FALSE(value))
-        return g_strdup(YAJL_IS_TRUE(value) ? "on" : "off");
+    if (gmemJSONIs(value, GMEM_JSON_STRING) || gmemJSONIs(value, GMEM_JSON_NUMBER))
+        return g_strdup(gmemJSONText(value));
+    if (gmemJSONIs(value, GMEM_JSON_BOOL))
+        return g_strdup(strcmp(gmemJSONText(value), "true") == 0 ? "on" : "off");
     return g_strdup("");
 }
 
@@ -286,19 +284,18 @@ gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long long *si
 static char *
 gmemPropsFindJSON(gmemJSON *json, const char *key, bool (*match)(const char *value))
 {
+    bool object = gmemJSONIs(json, GMEM_JSON_OBJECT);
     char *found = NULL;
     size_t i;
 
-    for (i = 0; found == NULL && YAJL_IS_OBJECT(json) && i < json->u.object.len; i++) {
-        gmemJSON *value = json->u.object.values[i];
+    for (i = 0; found == NULL && i < gmemJSONCount(json); i++) {
+        gmemJSON *value = gmemJSONItem(json, i);
 
-        if (YAJL_IS_STRING(value) && strcmp(json->u.object.keys[i], key) == 0 &&
-            match(YAJL_GET_STRING(value)))
-            return g_strdup(YAJL_GET_STRING(value));
+        if (object && gmemJSONIs(value, GMEM_JSON_STRING) &&
+            strcmp(gmemJSONKey(json, i), key) == 0 && match(gmemJSONText(value)))
+            return g_strdup(gmemJSONText(value));
         found = gmemPropsFindJSON(value, key, match);
     }
-    for (i = 0; found == NULL && YAJL_IS_ARRAY(json) && i < json->u.array.len; i++)
-        found = gmemPropsFindJSON(json->u.array.values[i], key, match);
     return found;
 }
 

@@ -146,8 +146,7 @@ testUntagged(void)
     g_assert_cmphex(caps->flags, ==, 0);
 }
 
-/* An index and not a search per lookup, which would take minutes. No more entries, because yajl
- * grows arrays by one, and with the AddressSanitizer of gcc 16 each time is a new mapping. */
+/* An index and not a search per lookup, which would take minutes. */
 static void
 testLarge(void)
 {
