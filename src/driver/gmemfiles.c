@@ -9,16 +9,14 @@
 
 #include "gmemfiles.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "gmemargv.h"
 #include "gmemconnection.h"
 #include "gmemerror.h"
+#include "gmemfile.h"
 #include "gmemi18n.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -51,64 +49,22 @@ gmemFilesDirectory(const char *root)
     return g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", NULL);
 }
 
-static int
-gmemFilesCannotRead(const char *path, int number, GError **error)
-{
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                        g_strerror(number));
-}
-
-/* The file's text; NULL with @error, or without where there is no file. As libvirt, this follows
- * symbolic links; unlike it, it waits for nobody. */
-static char *
-gmemFilesLoad(const char *path, GError **error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    g_autofree char *text = NULL;
-    struct stat file = {0};
-    size_t size, length = 0;
-    ssize_t got = 1;
-
-    if (fd < 0) {
-        if (errno != ENOENT && errno != ENOTDIR)
-            gmemFilesCannotRead(path, errno, error);
-        return NULL;
-    }
-    if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) || file.st_size > GMEM_FILES_SIZE_MAX) {
-        close(fd);
-        gmemFilesCannotRead(path, !S_ISREG(file.st_mode) ? EINVAL : EFBIG, error);
-        return NULL;
-    }
-    size = (size_t)file.st_size;
-    text = g_malloc(size + 1);
-    while (got > 0 && length < size) {
-        got = read(fd, text + length, size - length);
-        if (got > 0)
-            length += (size_t)got;
-    }
-    text[length] = '\0';
-    if (got < 0)
-        gmemFilesCannotRead(path, errno, error);
-    close(fd);
-    return got < 0 ? NULL : g_steal_pointer(&text);
-}
-
 /* What the file at @path asks for that libvirt will not find there: *@plan is NULL where that is
  * nothing, as in all that libvirt wrote itself. Returns -1 with @error where it cannot be told. */
 static int
 gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
 {
-    GError *failed = NULL;
-    g_autofree char *text = gmemFilesLoad(path, &failed);
+    int why;
+    /* As libvirt, this follows symbolic links; unlike it, it waits for nobody. */
+    g_autofree char *text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
     g_autofree char *lowered = NULL;
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) stored = NULL;
 
     *plan = NULL;
-    if (failed != NULL) {
-        g_propagate_error(error, failed);
-        return -1;
-    }
+    if (why != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                            gmemFileReason(why));
     if (text == NULL || !gmemLowerConcerns(text))
         return 0;
     raised = gmemRaise(text, &stored, NULL);

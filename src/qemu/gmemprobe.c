@@ -38,6 +38,7 @@
 
 #include "config.h"
 #include "gmemerror.h"
+#include "gmemfile.h"
 #include "gmemi18n.h"
 #include "gmemshimprobe.h"
 
@@ -677,31 +678,14 @@ gmemProbeConfigGet(const char *text, const char *key)
 static char *
 gmemProbeConfigRead(const char *path, GError **error)
 {
-    g_autofree char *text = NULL;
-    FILE *file;
-    size_t n;
-    int failed;
+    int why = 0;
+    char *text = path != NULL ? gmemFileLoad(path, GMEM_PROBE_CONFIG_MAX, &why) : NULL;
 
-    if (path == NULL)
-        return g_strdup("");
-    file = fopen(path, "re");
-    if (file == NULL && (errno == ENOENT || errno == ENOTDIR))
-        return g_strdup("");
-    if (file == NULL) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
-                     gmemI18nErrno(errno));
-        return NULL;
-    }
-    text = g_malloc0(GMEM_PROBE_CONFIG_MAX + 1);
-    n = fread(text, 1, GMEM_PROBE_CONFIG_MAX + 1, file);
-    failed = ferror(file) ? errno : 0;
-    fclose(file);
-    if (failed != 0 || n > GMEM_PROBE_CONFIG_MAX) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
-                     gmemI18nErrno(failed != 0 ? failed : EFBIG));
-        return NULL;
-    }
-    return g_steal_pointer(&text);
+    if (why == 0)
+        return text != NULL ? text : g_strdup("");
+    gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
+                 gmemFileReason(why));
+    return NULL;
 }
 
 /* As libvirt's virGetUserID: "+N" is a number, anything else a name, and a number where no such

@@ -9,12 +9,12 @@
 #include "gmemconf.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "gmemerror.h"
+#include "gmemfile.h"
 #include "gmemi18n.h"
 
 #define GMEM_CONF_GROUP "convertible"
@@ -32,8 +32,6 @@ gmemConfCheckOwner(const char *path, int fd, GError **error)
     if (fstat(fd, &file) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                             g_strerror(errno));
-    if (!S_ISREG(file.st_mode))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is no regular file"), path);
     if (file.st_uid != 0 || (file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("'%s' has to be owned and writable by root only"), path);
@@ -44,34 +42,23 @@ gmemConfCheckOwner(const char *path, int fd, GError **error)
 static char *
 gmemConfLoad(const char *path, GError **error)
 {
-    g_autofree char *text = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    size_t length = 0;
-    ssize_t got = 1;
+    int why;
+    int fd = gmemFileOpen(path, &why);
+    char *text;
 
-    if (fd < 0) {
-        if (errno != ENOENT && errno != ENOTDIR)
-            gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                         g_strerror(errno));
+    if (fd < 0 && (why == ENOENT || why == ENOTDIR))
         return NULL;
-    }
-    if (gmemConfCheckOwner(path, fd, error) < 0) {
+    if (fd >= 0 && gmemConfCheckOwner(path, fd, error) < 0) {
         close(fd);
         return NULL;
     }
-    text = g_malloc0(GMEM_CONF_SIZE_MAX + 1);
-    while (got > 0 && length < GMEM_CONF_SIZE_MAX) {
-        got = read(fd, text + length, GMEM_CONF_SIZE_MAX - length);
-        if (got > 0)
-            length += (size_t)got;
-    }
-    close(fd);
-    if (got < 0 || length == GMEM_CONF_SIZE_MAX) {
+    text = fd >= 0 ? gmemFileRead(fd, GMEM_CONF_SIZE_MAX, &why) : NULL;
+    if (fd >= 0)
+        close(fd);
+    if (text == NULL)
         gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                     got < 0 ? g_strerror(errno) : g_strerror(EFBIG));
-        return NULL;
-    }
-    return g_steal_pointer(&text);
+                     gmemFileReason(why));
+    return text;
 }
 
 /* Immutable. */

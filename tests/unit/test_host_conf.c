@@ -120,13 +120,13 @@ testOwner(void)
     g_assert_cmpint(g_chmod(path, 0644), ==, 0);
     g_assert_cmpint(chown(path, 65534, 0), ==, 0);
     assertRefused(path, message);
-    assertRefused(directory, "is no regular file");
+    assertRefused(directory, "it is no regular file");
 }
 
 static void
 testLong(void)
 {
-    g_autofree char *text = g_strnfill(64 * 1024, '#');
+    g_autofree char *text = g_strnfill(64 * 1024 + 1, '#');
     g_autofree char *path = writeConf(text, 0644);
 
     if (needRoot())

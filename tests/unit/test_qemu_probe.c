@@ -460,15 +460,35 @@ testConfig(void)
 }
 
 static void
-testConfigUnreadable(void)
+assertConfigUnreadable(const char *path, const char *why)
 {
     gmemProbeUser user;
     g_autoptr(GError) error = NULL;
-    g_autofree char *message = g_strdup_printf("cannot read '%s': Is a directory", directory);
+    g_autofree char *message = g_strdup_printf("cannot read '%s': %s", path, why);
 
-    g_assert_cmpint(gmemProbeUserFromConfig(directory, &user, &error), ==, -1);
+    g_assert_cmpint(gmemProbeUserFromConfig(path, &user, &error), ==, -1);
     g_assert_cmpstr(error->message, ==, message);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
+}
+
+/* What keeps nobody waiting, and fills no memory. */
+static void
+testConfigUnreadable(void)
+{
+    g_autofree char *fifo = fakePath("fifo");
+    g_autofree char *large = fakePath("large");
+    int fd;
+
+    assertConfigUnreadable(directory, "it is no regular file");
+    assertConfigUnreadable("/dev/zero", "it is no regular file");
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    assertConfigUnreadable(fifo, "it is no regular file");
+    fd = open(large, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    g_assert_cmpint(ftruncate(fd, G_MAXINT), ==, 0);
+    close(fd);
+    assertConfigUnreadable(large, "File too large");
+    g_unlink(fifo);
+    g_unlink(large);
 }
 
 static void

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemfile.c: reads files that others put where they are.
+ *
+ * Called also in the child between fork and exec: malloc, but no lock. */
+
+#include "gmemfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+
+/* Bytes that are asked for at once. */
+#define GMEM_FILE_STEP (64 * 1024)
+
+int
+gmemFileOpen(const char *path, int *why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat file;
+
+    *why = fd < 0 ? errno : 0;
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &file) < 0)
+        *why = errno;
+    else if (!S_ISREG(file.st_mode))
+        *why = GMEM_FILE_NOT_REGULAR;
+    if (*why == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+char *
+gmemFileRead(int fd, size_t max, int *why)
+{
+    size_t length = 0, size = 0;
+    ssize_t got = 1;
+    char *text = NULL;
+
+    *why = 0;
+    while (got != 0 && *why == 0) {
+        if (length == size) {
+            size = MIN(size > 0 ? 2 * size : GMEM_FILE_STEP, max + 1);
+            text = g_realloc(text, size + 1);
+        }
+        got = read(fd, text + length, size - length);
+        if (got > 0)
+            length += (size_t)got;
+        else if (got < 0 && errno != EINTR)
+            *why = errno;
+        if (length > max)
+            *why = EFBIG;
+    }
+    text[length] = '\0';
+    if (*why == 0)
+        return text;
+    g_free(text);
+    return NULL;
+}
+
+char *
+gmemFileLoad(const char *path, size_t max, int *why)
+{
+    int fd = gmemFileOpen(path, why);
+    char *text;
+
+    if (fd < 0) {
+        if (*why == ENOENT || *why == ENOTDIR)
+            *why = 0;
+        return NULL;
+    }
+    text = gmemFileRead(fd, max, why);
+    close(fd);
+    return text;
+}
+
+const char *
+gmemFileReason(int why)
+{
+    return why == GMEM_FILE_NOT_REGULAR ? _("it is no regular file") : gmemI18nErrno(why);
+}
