@@ -184,6 +184,22 @@ gmemConnectionReport(virConnectPtr conn, GError *error)
     g_error_free(error);
 }
 
+virErrorPtr
+gmemConnectionKeepError(void)
+{
+    return virGetLastErrorCode() != VIR_ERR_OK ? virSaveLastError() : NULL;
+}
+
+void
+gmemConnectionGiveError(virErrorPtr error)
+{
+    if (error == NULL)
+        return;
+    if (gmemReal()->virSetError != NULL)
+        gmemReal()->virSetError(error);
+    virFreeError(error);
+}
+
 static void
 gmemConnectionReplace(char **text, const char *from, const char *to)
 {

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
 #include <stdbool.h>
 
 #include "gmemreal.h"
@@ -78,3 +79,12 @@ void gmemConnectionReport(virConnectPtr conn, GError *error);
  * does this, from the last error of this thread.
  */
 void gmemConnectionCleanError(void);
+
+/**
+ * gmemConnectionKeepError, gmemConnectionGiveError:
+ *
+ * The last error of this thread, across calls of libvirt's that reset it, such as those that free a
+ * domain. What the first returns, NULL where there is none, the second takes over.
+ */
+virErrorPtr gmemConnectionKeepError(void);
+void gmemConnectionGiveError(virErrorPtr error);

@@ -115,11 +115,20 @@ gmemDriverStarted(virConnectPtr conn, int result)
 int
 gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
 {
+    virConnectPtr conn = gmemConnectionOf(domain);
+    GError *error = NULL;
+    int rc;
+
     *plan = NULL;
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemConnectionIsOurs(conn))
         return 0;
-    return gmemDriverGetStoredPlan(virDomainGetConnect(domain),
-                                   gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
+    rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
+    if (rc == 0 && flags == 0)
+        rc = gmemStartCheckRunning(domain, *plan, &error);
+    /* NULL: libvirt's own error is the last one. */
+    if (error != NULL)
+        gmemConnectionReport(conn, error);
+    return rc;
 }
 
 int
@@ -207,55 +216,86 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
     return -1;
 }
 
+/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
+ * the image, which is damaged or gone: it starts the domain as defined then; -1 with the error
+ * reported. */
 static int
-gmemDriverCheckImage(virDomainPtr domain, const gmemPlan *now, GError **error)
+gmemDriverGetManagedSave(virDomainPtr domain, gmemPlan **plan)
 {
-    g_autoptr(gmemPlan) saved = NULL;
-    g_autofree char *raised = NULL;
-    char *xml = NULL;
+    virConnectPtr conn = virDomainGetConnect(domain); /* resets errors */
+    int has = virDomainHasManagedSaveImage(domain, 0);
+    char *xml;
 
-    if (virDomainHasManagedSaveImage(domain, 0) == 1)
-        xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0);
-    virResetLastError();
-    if (xml == NULL) /* nothing that libvirt could start from */
+    if (has != 1)
+        return has;
+    xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0);
+    if (xml == NULL && (virGetLastErrorCode() == VIR_ERR_OPERATION_FAILED ||
+                        virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)) {
+        virResetLastError();
         return 0;
-    raised = gmemNestedRaise(xml, &saved, error);
-    free(xml);
-    if (raised == NULL)
-        return -1;
-    if (gmemDriverSameMode(saved, now))
-        return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("domain '%s' has a managed save image of a guest with %s, and cannot be "
-                          "defined with %s until 'virsh managedsave-remove' has removed the image"),
-                        virDomainGetName(domain), gmemDriverModeElement(saved),
-                        gmemDriverModeElement(now));
+    }
+    return gmemDriverGetStoredPlan(conn, xml, plan) < 0 ? -1 : 1;
 }
 
 int
 gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
 {
+    g_autoptr(gmemPlan) saved = NULL;
     GError *error = NULL;
+    int image = gmemDriverGetManagedSave(domain, &saved);
 
-    if (gmemDriverCheckImage(domain, now, &error) == 0)
-        return 0;
+    if (image <= 0 || gmemDriverSameMode(saved, now))
+        return MIN(image, 0);
+    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                 _("domain '%s' has a managed save image of a guest with %s, and cannot be "
+                   "defined with %s until 'virsh managedsave-remove' has removed the image"),
+                 virDomainGetName(domain), gmemDriverModeElement(saved),
+                 gmemDriverModeElement(now));
     gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
 }
 
-/* As libvirt compares them: digits count, dashes and spaces do not. */
-static bool
-gmemDriverSameUUID(const char *left, const char *right)
+/* What is named as @uuid, as libvirt reads that, if it is there. */
+static int
+gmemDriverCheckDefinitionOf(virConnectPtr conn, const char *uuid, const gmemPlan *now)
 {
-    static const char ignored[] = "- \t\r\n";
+    virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
+    virErrorPtr error;
+    int rc;
 
-    do {
-        left += strspn(left, ignored);
-        right += strspn(right, ignored);
-        if (g_ascii_tolower(*left) != g_ascii_tolower(*right))
-            return false;
-    } while (*left++ != '\0' && *right++ != '\0');
-    return true;
+    if (domain == NULL) {
+        /* libvirt does not define with what is no UUID. */
+        if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN &&
+            virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
+            return -1;
+        virResetLastError();
+        return 0;
+    }
+    rc = gmemDriverCheckRedefined(domain, now);
+    error = gmemConnectionKeepError();
+    virDomainFree(domain);
+    gmemConnectionGiveError(error);
+    return rc;
+}
+
+/* The definition may be that of any of them. */
+static int
+gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
+{
+    virDomainPtr *domains = NULL;
+    int n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE);
+    int rc = MIN(n, 0);
+    virErrorPtr error;
+    int i;
+
+    for (i = 0; i < n && rc == 0; i++)
+        rc = gmemDriverCheckRedefined(domains[i], now);
+    error = gmemConnectionKeepError();
+    for (i = 0; i < n; i++)
+        virDomainFree(domains[i]);
+    free(domains);
+    gmemConnectionGiveError(error);
+    return rc;
 }
 
 int
@@ -263,36 +303,23 @@ gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *n
 {
     g_autoptr(gmemXML) doc = NULL;
     g_autofree char *uuid = NULL;
-    virDomainPtr *domains = NULL;
     g_autoptr(GError) fault = NULL;
-    GError *error = NULL;
-    gmemXMLNode *node = NULL;
-    bool unknown;
-    int n, i;
+    gmemXMLNode *node;
 
     if (xml == NULL || !gmemConnectionIsOurs(conn))
         return 0;
-    n = virConnectListAllDomains(conn, &domains, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE);
-    virResetLastError();
-    doc = n > 0 ? gmemXMLParse(xml, &fault) : NULL;
-    /* Then it may be that of any. What is malformed libvirt refuses. */
-    unknown = g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    if (virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) == 0)
+        return 0;
+    doc = gmemXMLParse(xml, &fault);
     node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
     uuid = node != NULL ? gmemXMLContent(node) : NULL;
-    for (i = 0; i < n; i++) {
-        char other[VIR_UUID_STRING_BUFLEN];
-
-        if (error == NULL &&
-            (unknown || (uuid != NULL && virDomainGetUUIDString(domains[i], other) == 0 &&
-                         gmemDriverSameUUID(uuid, other))))
-            gmemDriverCheckImage(domains[i], now, &error);
-        virDomainFree(domains[i]);
-    }
-    free(domains);
-    if (error == NULL)
-        return 0;
-    gmemConnectionReport(conn, error);
-    return -1;
+    if (uuid != NULL)
+        return gmemDriverCheckDefinitionOf(conn, uuid, now);
+    if (g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_ERROR))
+        return gmemDriverCheckDefinitionOfAny(conn, now);
+    /* What has none gets a new one; what is malformed libvirt refuses. */
+    virResetLastError();
+    return 0;
 }
 
 int
@@ -340,26 +367,6 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *then)
                  gmemDriverModeElement(then), gmemDriverModeElement(now));
     gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;
-}
-
-/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
- * the image, which is damaged or gone: it starts the domain as defined then; -1 with the error
- * reported. */
-static int
-gmemDriverGetManagedSave(virDomainPtr domain, gmemPlan **plan)
-{
-    int has = virDomainHasManagedSaveImage(domain, 0);
-    char *xml;
-
-    if (has != 1)
-        return has;
-    xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0);
-    if (xml == NULL && (virGetLastErrorCode() == VIR_ERR_OPERATION_FAILED ||
-                        virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)) {
-        virResetLastError();
-        return 0;
-    }
-    return gmemDriverGetStoredPlan(virDomainGetConnect(domain), xml, plan) < 0 ? -1 : 1;
 }
 
 static int

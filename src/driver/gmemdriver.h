@@ -54,17 +54,19 @@ int gmemDriverStarted(virConnectPtr conn, int result);
 
 /**
  * gmemDriverGetPlan:
- * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined
+ * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined. What runs
+ * with <private/> is asked itself (gmemStartCheckRunning())
  * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is
  * nothing, or the call is none of ours
  *
  * Returns 0, or -1 with an error reported where it cannot be told: libvirt does not show the domain
- * (the error is then its own), or the domain's pair is damaged.
+ * (the error is then its own), the domain's pair is damaged, or its emulator does not confirm it.
  */
 int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
 
 /**
  * gmemDriverGetStoredPlan:
+ * @conn: asked for before @xml was, as nearly every call of libvirt's resets the last error
  * @xml: as libvirt keeps it (a save image's, a snapshot's); taken over; NULL where libvirt, whose
  *       error is then the last one, did not show it
  * @plan: out: what the domain in there asks for; NULL where that is nothing

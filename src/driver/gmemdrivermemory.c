@@ -329,20 +329,21 @@ gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *
 static int
 gmemMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 {
+    virConnectPtr conn = virDomainGetConnect(domain);
     g_autoptr(gmemPlan) plan = NULL;
     g_autofree char *model = gmemXMLAttribute(device, "model");
     bool file = g_strcmp0(model, "nvdimm") == 0 || g_strcmp0(model, "virtio-pmem") == 0;
     GError *error = NULL;
     int rc;
 
-    if (gmemDriverGetPlan(domain, 0, &plan) < 0)
+    if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, 0), &plan) < 0)
         return -1;
     /* A file of the host's stays one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
     rc = gmemStartCheckHotplug(domain, plan, &error);
     if (rc < 0)
-        gmemConnectionReport(virDomainGetConnect(domain), error);
+        gmemConnectionReport(conn, error);
     return rc;
 }
 

@@ -166,6 +166,52 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
                         why);
 }
 
+/* Why that process is none with the memory that <private/> is; NULL: it is one. */
+static const char *
+gmemStartWhyNotShared(gmemWitness witness)
+{
+    switch (witness) {
+    case GMEM_WITNESS_FULLY_SHARED:
+    case GMEM_WITNESS_PROPERTY:
+    case GMEM_WITNESS_OLDER:
+        return NULL;
+    case GMEM_WITNESS_CONVERTIBLE:
+        return _("its memory is that of <launchSecurity type='sw-protected'/>");
+    case GMEM_WITNESS_SILENT:
+    default:
+        return _("there is nothing of guest_memfd in it");
+    }
+}
+
+int
+gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gmemWitness witness;
+    const char *why;
+    int active;
+
+    if (plan == NULL || plan->mode != GMEM_MODE_FULLY_SHARED)
+        return 0;
+    active = virDomainIsActive(domain);
+    if (active != 1)
+        return active;
+    if (gmemWitnessAsk(domain, &witness, &cause) == 0) {
+        why = gmemStartWhyNotShared(witness);
+    } else {
+        /* It may have ended since. */
+        if (virDomainIsActive(domain) == 0)
+            return 0;
+        why = cause->message;
+    }
+    if (why == NULL)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                        _("nothing that depends on the memory of the running domain '%s' is done, "
+                          "because its emulator does not confirm <private/>: %s"),
+                        virDomainGetName(domain), why);
+}
+
 unsigned int
 gmemStartGetModes(const char *domcaps)
 {

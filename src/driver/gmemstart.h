@@ -50,6 +50,18 @@ int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 int gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error);
 
 /**
+ * gmemStartCheckRunning:
+ * @plan: of the domain as libvirt says it runs; may be NULL
+ *
+ * Whether the QEMU that runs (gmemwitness.h), if one does, has the memory that a plan of mode
+ * fully-shared promises. Other plans are taken for true: there is nothing to confirm of an ordinary
+ * one, and next to nothing is done with a convertible one. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED, or without @error where libvirt does not tell whether the domain
+ * runs.
+ */
+int gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error);
+
+/**
  * gmemStartGetModes:
  * @domcaps: stock libvirt's domain capabilities
  *

@@ -30,7 +30,11 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemprocess.h"
+#include "gmemprops.h"
 #include "gmemstatus.h"
+
+/* Of the shim's configuration (gmemcommand.h). */
+#define GMEM_WITNESS_SHARED ",mode=fully-shared,"
 
 /* libvirt's command lines have some KiB; Linux gives them whole. */
 #define GMEM_WITNESS_CMDLINE_MAX (4U * 1024 * 1024)
@@ -153,14 +157,17 @@ gmemWitnessHasProperty(char *const argv[])
 {
     gmemArgvOption option;
     size_t position = 0;
+    bool has = false;
 
-    while (gmemArgvNext(argv, &position, &option)) {
-        if (option.name != NULL && strcmp(option.name, "object") == 0 && option.value != NULL &&
-            (strstr(option.value, "guest-memfd\":true") != NULL ||
-             strstr(option.value, "guest-memfd=on") != NULL))
-            return true;
+    while (!has && gmemArgvNext(argv, &position, &option)) {
+        g_auto(gmemProps) props = {0};
+
+        has = option.name != NULL && strcmp(option.name, "object") == 0 &&
+              gmemPropsInit(&props, &option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", NULL) == 0 &&
+              (gmemPropsGetBool(&props, "guest-memfd") > 0 ||
+               gmemPropsGetBool(&props, "x-guest-memfd") > 0);
     }
-    return false;
+    return has;
 }
 
 bool
@@ -179,7 +186,9 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
         g_strcmp0(option.value, uuid) != 0)
         return false;
     if (gmemArgvFind(argv, GMEM_CARRIER_OPTION + 1, &option) > 0)
-        *witness = GMEM_WITNESS_OLDER;
+        *witness = option.value != NULL && strstr(option.value, GMEM_WITNESS_SHARED) != NULL
+                       ? GMEM_WITNESS_OLDER
+                       : GMEM_WITNESS_CONVERTIBLE;
     else
         *witness = gmemWitnessHasProperty(argv) ? GMEM_WITNESS_PROPERTY : GMEM_WITNESS_SILENT;
     return true;

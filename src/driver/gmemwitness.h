@@ -10,9 +10,11 @@
 typedef enum {
     GMEM_WITNESS_FULLY_SHARED, /* the shim is in it: memory backends are guest_memfd, later ones,
                                   too */
-    GMEM_WITNESS_CONVERTIBLE,  /* the shim is in it, in mode convertible */
+    GMEM_WITNESS_CONVERTIBLE,  /* the shim is in it, or in a QEMU that it waits for, in mode
+                                  convertible */
     GMEM_WITNESS_PROPERTY,     /* QEMU was told on its command line to use guest_memfd of its own */
-    GMEM_WITNESS_OLDER,        /* an older library started it, whose shim says nothing */
+    GMEM_WITNESS_OLDER,        /* an older library started it, whose shim says nothing, or it waits
+                                  for its QEMU; fully shared by its command line */
     GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
 } gmemWitness;
 
@@ -34,7 +36,7 @@ int gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error);
  * @text: of /proc/PID/cmdline: words, each with its NUL
  * @length: bytes at @text
  * @uuid: the domain's
- * @witness: out: GMEM_WITNESS_PROPERTY, GMEM_WITNESS_OLDER or GMEM_WITNESS_SILENT
+ * @witness: out: any but GMEM_WITNESS_FULLY_SHARED
  *
  * Returns whether this is the command line of that domain's QEMU.
  */

@@ -38,8 +38,10 @@ def launcher():
 class StandIn:
     """A stand-in in a sandbox, at @path there."""
 
-    def __init__(self, rig, offers, path='/run/emulator'):
+    def __init__(self, rig, offers, path='/run/emulator', stays=False):
+        """@stays: its command line stays that of the process that libvirt has started."""
         self.rig = rig
+        self.stays = stays
         self.path = path
         self.record = path + '.started'
         self.tally = path + '.asked'
@@ -55,7 +57,7 @@ class StandIn:
             file.write(SCRIPT, '__main__.py')
             file.writestr('standin.json', json.dumps(
                 {'real': QEMU, 'offers': list(offers), 'record': self.record,
-                 'asked': self.tally, 'answer': answer}))
+                 'asked': self.tally, 'answer': answer, 'stays': self.stays}))
         path = self.rig.outer(self.path)
         with open(path + '.new', 'wb') as file:
             file.write(launcher() + archive.getvalue())

@@ -4,6 +4,7 @@
 
 import os
 import re
+import stat
 import threading
 
 from gmem_calls import (ELEMENTS, ERR_OPERATION_INVALID, Host, Pair, answer, convertible, other_mode,
@@ -299,6 +300,31 @@ def saves(kind):
             not_defined(check, 'fully-shared', now, made)
         host.python.define(titled(xml, 'as before'))
         host.python.define(xml)
+
+    @test('a managed save that cannot be read: no definition of another mode; a damaged one is none')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = domain('two', memory=21 * KIB)
+        host.python.define(xml)
+        host.python.start('two')
+        host.call('two', 'managedSave', 0)
+        path = host.rig.outer(host.rig.state_directory + '/save/two.save')
+        os.rename(path, path + '.aside')
+        # What exists, and cannot be opened.
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+        for call in (lambda: host.python.define(xml), lambda: host.python.define(plain(xml)),
+                     lambda: host.python.start('two')):
+            check.refused(call, part="two.save': No such device or address")
+        os.unlink(path)
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('no image')
+        host.python.define(plain(xml))
+        host.python.define(xml)
+        os.rename(path + '.aside', path)
+        check.refused(lambda: host.python.define(plain(xml)), ERR_CONFIG_UNSUPPORTED)
+        host.call('two', 'managedSaveRemove', 0)
+        host.python.undefine('two')
 
     @test('a guest that runs in another mode than it is defined with has no managed save')
     def _(check):

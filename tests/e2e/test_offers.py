@@ -329,7 +329,7 @@ def replaced_under_running(before, after):
     def _(check):
         need_guest_memfd()
         with DaemonRig(library()) as rig:
-            standin = StandIn(rig, before)
+            standin = StandIn(rig, before, stays=True)
             client = rig.python()
             client.define(private(rig))
             client.start('vm')

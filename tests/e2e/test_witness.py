@@ -16,6 +16,14 @@ SIZE = 40 * KIB
 DIMM = ("<memory model='dimm'><target><size unit='KiB'>%d</size><node>0</node></target></memory>"
         % (128 * KIB))
 LIVE, CONFIG = 1, 2
+# What acts on, or lets go on, a running guest's memory.
+REMOTE = 'qemu+tcp://127.0.0.2/system'
+MEMORY_CALLS = (
+    ('save', '/run/x'), ('saveFlags', '/run/x', None, 0), ('managedSave', 0),
+    ('snapshotCreateXML', '<domainsnapshot/>', 0), ('coreDump', '/run/x', 0),
+    ('coreDumpWithFormat', '/run/x', 0, 0), ('memoryPeek', 0, 8, 2), ('startDirtyRateCalc', 1, 0),
+    ('migrateToURI', REMOTE, 3, None, 0), ('migrateToURI2', REMOTE, None, None, 3, None, 0),
+    ('migrateToURI3', REMOTE, {}, 3), ('migrateStartPostCopy', 0), ('setMemory', SIZE))
 REFUSED = 'Operation not supported: memory cannot be attached to a running domain with <private/>: '
 ORDINARY = REFUSED + 'its emulator does not make guest_memfd of it'
 OLDER = REFUSED + ('its emulator was started by an older libvirt-gmem, or by a wrapper that waits for '
@@ -119,6 +127,48 @@ def waiting(offers, message, what):
 
 waiting(X_PROPERTY, PROPERTY, 'which has a property of its own: its command line says so')
 waiting(NEITHER, OLDER, 'or an older shim: it does not tell')
+
+
+def asks(check, client, part):
+    """What depends on a running guest's memory is not done."""
+    xml = [client.dumpxml('vm', *flags) for flags in ((), ('--inactive',))]
+    part = ("nothing that depends on the memory of the running domain 'vm' is done, because its emulator "
+            'does not confirm <private/>: ' + part)
+    for method, *arguments in MEMORY_CALLS:
+        check.refused(lambda m=method, a=arguments: client.call('vm', m, *a),
+                      ERR_OPERATION_UNSUPPORTED, part=part)
+    check.equal(client.call('vm', 'hasManagedSaveImage', 0), 0, 'managed save images')
+    check.equal(client.call('vm', 'snapshotListNames'), [], 'snapshots')
+    check.equal([client.dumpxml('vm', *flags) for flags in ((), ('--inactive',))], xml, 'dumpxml')
+
+
+@suite.test('what a running guest is saved, migrated or dumped as is asked of it')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(lambda rig: (rig.tree(),)) as rig:
+        StandIn(rig, X_PROPERTY, EMULATOR)
+        client = rig.python()
+        client.define(private())
+        client.start('vm')
+        asks(check, client, 'there is nothing of guest_memfd in it')
+        client.destroy('vm')
+        StandIn(rig, X_PROPERTY, EMULATOR, stays=True)
+        client.start('vm')
+        client.save('vm', '/run/x')  # its command line has the property
+        client.define(domain('vm', cells=[SIZE]))
+        client.start('vm')
+        path = '/run/libvirt/qemu/vm.pid'
+        number = rig.read(path)
+        rig.write(path, '1')
+        asks(check, client, "the process whose number is in '%s' does not hold that file" % path)
+        with open(rig.outer(path), 'w', encoding='ascii') as file:
+            file.write(number)
+        os.rename(rig.outer(path), rig.outer(path) + '.old')
+        asks(check, client, "'%s' cannot be read: " % path)
+        os.rename(rig.outer(path) + '.old', rig.outer(path))
+        client.call('vm', 'managedSave', 0)
+        client.start('vm')
+        client.destroy('vm')
 
 
 @suite.test('another process behind the file with the number, or none: no dimm')

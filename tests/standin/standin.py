@@ -21,7 +21,8 @@ Made from these facts:
 
 Run by launcher.c as an archive, with standin.json in it: {"real": path of the real QEMU, "offers":
 […], "record": file that gets a line of JSON for each domain that is started, "asked": file that gets a
-byte for each time that it is asked what it offers, "answer": how it misbehaves then, or null}.
+byte for each time that it is asked what it offers, "answer": how it misbehaves then, or null, "stays": whether
+the process that libvirt has started keeps the command line that it got}.
 """
 
 import ctypes
@@ -29,6 +30,7 @@ import json
 import os
 import pkgutil
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -218,7 +220,7 @@ class Object:
 
 
 def start(arguments):
-    """Becomes the real QEMU."""
+    """Becomes the real QEMU, or stays what it is and waits for that."""
     with open(CONFIG['record'], 'a', encoding='utf-8') as file:
         json.dump({'argv': arguments, 'preload': os.environ.get('LD_PRELOAD'),
                    'offers': sorted(OFFERS)}, file)
@@ -240,7 +242,15 @@ def start(arguments):
         if index and words[index - 1] in ('-machine', '-M'):
             for name in launch:
                 words[index] = words[index].replace(',confidential-guest-support=' + name, '')
-    os.execv(REAL, [REAL] + (words if schema else arguments))
+    command = [REAL] + (words if schema else arguments)
+    if not CONFIG['stays']:
+        os.execv(REAL, command)
+    with subprocess.Popen(command, close_fds=False, preexec_fn=die_with_parent) as process:
+        sys.exit(process.wait())
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def main():
