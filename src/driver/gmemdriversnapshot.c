@@ -9,6 +9,7 @@
 #include "gmemdriver.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemimage.h"
 #include "gmemreal.h"
 #include "gmemxml.h"
 
@@ -26,8 +27,9 @@ gmemSnapshotMemoryFile(const gmemXML *snapshot)
     return file;
 }
 
-/* Such a file is a save image, and has XML of its own. libvirt does not open it here, so neither do
- * we unless a domain with private memory is concerned. */
+/* Such a file is a save image, and has XML of its own. libvirt does not open it where a snapshot is
+ * redefined, so what is the matter with it matters only where a domain with private memory is
+ * concerned. */
 static int
 gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
 {
@@ -41,7 +43,7 @@ gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const 
         return 0;
     if (now == NULL && gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         return -1;
-    if ((now == NULL && defined == NULL) || access(file, F_OK) < 0)
+    if ((now == NULL && defined == NULL && !gmemImageIsPrivate(file)) || access(file, F_OK) < 0)
         return 0;
     if (gmemDriverIsSpecialFile(file)) {
         gmemErrorSet(
@@ -64,6 +66,7 @@ gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *n
     virConnectPtr conn = virDomainGetConnect(domain);
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
     g_autoptr(gmemPlan) then = NULL;
+    virErrorPtr error;
     int rc;
 
     if (snapshot == NULL) {
@@ -73,7 +76,9 @@ gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *n
         return 0;
     }
     rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0), &then);
+    error = gmemConnectionKeepError();
     virDomainSnapshotFree(snapshot);
+    gmemConnectionGiveError(error);
     return rc < 0 ? -1 : gmemDriverRefuseOtherMode(conn, then, now);
 }
 
@@ -143,13 +148,12 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
 #define GMEM_SNAPSHOT_STARTS                                                                       \
     (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)
 
-/* Whether the snapshot @xml is of a guest with its memory, which goes on when it is reverted to. */
+/* Whether @snapshot is of a guest with its memory, which goes on when it is reverted to. */
 static bool
-gmemSnapshotHasMemory(const char *xml)
+gmemSnapshotHasMemory(const gmemXML *snapshot)
 {
     static const char *const off[] = {"shutdown", "shutoff", "crashed", "disk-snapshot"};
-    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, NULL);
-    gmemXMLNode *node = snapshot != NULL ? gmemXMLFindFirst(gmemXMLRoot(snapshot), "state") : NULL;
+    gmemXMLNode *node = gmemXMLFindFirst(gmemXMLRoot(snapshot), "state");
     g_autofree char *state = node != NULL ? gmemXMLContent(node) : NULL;
     size_t i;
 
@@ -168,10 +172,13 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     g_autoptr(gmemPlan) then = NULL;
     g_autoptr(gmemPlan) now = NULL;
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
-    bool memory = xml != NULL && gmemSnapshotHasMemory(xml);
+    g_autoptr(gmemXML) doc = xml != NULL ? gmemXMLParse(xml, NULL) : NULL;
+    bool memory = doc == NULL || gmemSnapshotHasMemory(doc);
     int active;
 
-    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 || gmemDriverCheckRedefined(domain, then) < 0)
+    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
+        gmemDriverCheckRedefined(domain, then) < 0 ||
+        (memory && doc != NULL && gmemSnapshotCheckMemoryFile(domain, doc, then) < 0))
         return -1;
     /* A guest that runs is stopped then, and does not go on in another mode. */
     if (!memory)

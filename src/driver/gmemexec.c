@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "gmemcapscache.h"
 #include "gmemcarrier.h"
 #include "gmemcommand.h"
@@ -26,12 +27,15 @@
 #include "gmemargv.h"
 #include "gmemerror.h"
 #include "gmemexpect.h"
+#include "gmemfile.h"
 #include "gmemfiles.h"
 #include "gmemi18n.h"
+#include "gmemimage.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
 #include "gmemnotes.h"
 #include "gmemprocess.h"
+#include "gmemprops.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
 #include "gmemvalidate.h"
@@ -49,12 +53,19 @@
  */
 #define GMEM_EXEC_REFUSED 126
 
+/* Where libvirt keeps managed save images; NULL in other processes than daemons. */
+static char *gmemExecSaves;
+
 /* An autostart has no client, and with it no other reading of the file. */
 __attribute__((constructor)) static void
 gmemExecInit(void)
 {
     g_autoptr(GError) error = NULL;
 
+    if (gmemProcessIsDaemon())
+        gmemExecSaves = geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
+                                       : g_build_filename(g_get_user_config_dir(), "libvirt",
+                                                          "qemu", "save", NULL);
     if (gmemConfRefresh(GMEM_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
         gmemLog("warning: no domain with <launchSecurity type='sw-protected'/> can be started: %s",
                 error->message);
@@ -206,6 +217,50 @@ gmemExecIsIncoming(char *const argv[])
     return gmemArgvFind(argv, "incoming", &option) > 0;
 }
 
+/* The domain's managed save image; NULL where it has no name. */
+static char *
+gmemExecGetImage(char *const argv[])
+{
+    gmemArgvOption option;
+    gmemKeyval name = {.implied = "guest", .opts = true};
+    char *path = NULL;
+    char *key, *value;
+
+    if (gmemArgvFind(argv, "name", &option) == 0 || option.value == NULL)
+        return NULL;
+    name.text = option.value;
+    while (path == NULL && gmemKeyvalNext(&name, &key, &value) > 0) {
+        if (strcmp(key, "guest") == 0)
+            path = g_strconcat(gmemExecSaves, "/", value, ".save", NULL);
+        g_free(key);
+        g_free(value);
+    }
+    return path;
+}
+
+/* Where no client has called, a guest that goes on does so from its managed save image (autostart).
+ * libvirt gives that to QEMU's user before it has the child go on. */
+static bool
+gmemExecGetImageMode(char *const argv[], gmemMode *mode)
+{
+    g_autofree char *path = gmemExecSaves != NULL ? gmemExecGetImage(argv) : NULL;
+    int why = 0;
+    int fd;
+    bool known;
+
+    if (path == NULL)
+        return false;
+    fd = gmemFileOpen(path, &why);
+    known = fd >= 0 && gmemImageMode(fd, mode);
+    if (!known)
+        gmemLog("whether the guest in '%s' goes on with the kind of memory that it was saved with "
+                "cannot be told: %s",
+                path, fd < 0 ? gmemFileReason(why) : "it is no save image");
+    if (fd >= 0)
+        close(fd);
+    return known;
+}
+
 /* A guest that goes on goes on in its mode, whatever a hook has made of its XML. */
 static void
 gmemExecCheckExpected(char *const argv[], gmemMode mode)
@@ -213,7 +268,8 @@ gmemExecCheckExpected(char *const argv[], gmemMode mode)
     GError *error = NULL;
     gmemMode expected;
 
-    if (!gmemExpected(&expected) || expected == mode || !gmemExecIsIncoming(argv))
+    if (!gmemExecIsIncoming(argv) ||
+        (!gmemExpected(&expected) && !gmemExecGetImageMode(argv, &expected)) || expected == mode)
         return;
     gmemErrorSet(
         &error, VIR_ERR_CONFIG_UNSUPPORTED,

@@ -233,6 +233,23 @@ def snapshots(kind):
         create(host, xml, REDEFINE)
         check.equal(dump(host, 'ext', SECURE), xml, 'snapshot-dumpxml')
 
+    @test("nor for an ordinary domain, under a new name")
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        xml = plain(dump(host, 'ext', SECURE))
+        uuid = '01234567-89ab-cdef-0123-456789abcdef'
+        other = re.sub('<name>vm<', '<name>other<', re.sub('<uuid>.*?</uuid>', '<uuid>%s</uuid>' % uuid, xml))
+        host.python.define(re.sub('<uuid>.*?</uuid>', '<uuid>%s</uuid>' % uuid, plain(
+            host.python.dumpxml('vm', '--inactive'))).replace('<name>vm<', '<name>other<'))
+        other = re.sub('<parent>.*?</parent>', '', other.replace('<name>ext<', '<name>new<'), flags=re.S)
+        host.refused_mode(check, 'fully-shared', None, lambda: host.call(
+            'other', 'snapshotCreateXML', other, REDEFINE))
+        # What cannot be opened is libvirt's business.
+        host.call('other', 'snapshotCreateXML', other.replace(MEMORY, '/run/none'), REDEFINE)
+        host.call(['other', 'snapshot', 'new'], 'delete', METADATA_ONLY)
+        host.python.undefine('other')
+
     @test('disk snapshot of the running domain')
     def _(check):
         need_guest_memfd()

@@ -101,6 +101,50 @@ def _(check):
     client.undefine('vm')
 
 
+@suite.test('an autostart from a managed save: a hook gives it no other mode')
+def _(check):
+    rig, client = It.get()
+    xml = domain('vm', memory=RAM)
+    ordinary = domain('vm', memory=RAM, private=False,
+                      backing="<source type='memfd'/><access mode='shared'/>")
+    stored = {}
+    for name, text in (('private', xml), ('ordinary', ordinary)):
+        client.define(text)
+        stored[name] = re.search('<domain .*</domain>', rig.read(DIRECTORY + 'vm.xml'), re.S)[0]
+    for name, text, other in (('private', xml, 'ordinary'), ('ordinary', ordinary, 'private')):
+        client.define(text)
+        client.start('vm')
+        client.call('vm', 'managedSave', 0)
+        client.call('vm', 'setAutostart', 1)
+        rig.write(REPLACEMENT, stored[other])
+        log = len(rig.read(rig.domain_log % 'vm'))
+        client = again(rig, client)
+        refusal = "the guest is of mode '%s'" % ('fully-shared' if name == 'private' else 'none')
+        wait_for(lambda: refusal in rig.read(rig.domain_log % 'vm')[log:], 'the refused autostart')
+        check.equal(rig.emulators(), [], 'emulators')
+        check.equal(client.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
+        # The hook may change what it likes beside.
+        rig.write(REPLACEMENT, stored[name].replace('<memory ', '<title>by the hook</title><memory ', 1))
+        client = again(rig, client)
+        wait_for(lambda: client.state('vm') == 'running', 'the autostart')
+        check.has(client.dumpxml('vm'), '<title>by the hook</title>', 'dumpxml')
+        check.equal(sizes(rig, 'vm'), [RAM * KIB] if name == 'private' else [],
+                    "sizes of QEMU's guest_memfds")
+        client.destroy('vm')
+        os.unlink(rig.outer(REPLACEMENT))
+    client.undefine('vm')
+
+
+def again(rig, client):
+    """As after a boot: the daemon autostarts."""
+    client.close()
+    rig.stop_daemon()
+    os.unlink(rig.outer('/run/libvirt/qemu/autostarted'))
+    rig.start_daemon()
+    It.client = rig.python()
+    return It.client
+
+
 @suite.test('a DIMM with a <nodemask> that the kernel cannot keep is not attached; its guest goes on')
 def _(check):
     rig, client = It.get()

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemimage.c: what a save image of libvirt's itself says of its guest's memory.
+ *
+ * Such a file begins with a header of libvirt's (magic, version, and how long the XML is), behind
+ * which stands the domain's XML, with a NUL at its end. What libvirt writes it writes in one way,
+ * so the pair is found as text: a parser has locks, and this runs between fork and exec. Other text
+ * that looks like the pair can be in a domain's <metadata>; then a guest may be refused that could
+ * go on, and its administrator finds the reason in what he wrote. */
+
+#include "gmemimage.h"
+
+#include <glib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gmemcarrier.h"
+#include "gmemfile.h"
+
+#define GMEM_IMAGE_MAGIC "LibvirtQemudSave"
+
+/* Four times what a client can send. */
+#define GMEM_IMAGE_XML_MAX (16 * 1024 * 1024)
+
+/* As libvirt formats the two arguments. */
+#define GMEM_IMAGE_OPTION "<qemu:arg value='" GMEM_CARRIER_OPTION "'/>"
+#define GMEM_IMAGE_VALUE "<qemu:arg value='"
+
+typedef struct {
+    char magic[16];
+    guint32 version;
+    guint32 length; /* of the XML with its NUL, and what may stand behind that */
+    guint32 rest[17];
+} gmemImageHeader;
+
+/* The domain's XML as libvirt has stored it, to be freed with g_free(); NULL: there is none. */
+static char *
+gmemImageGetXML(int fd)
+{
+    gmemImageHeader header;
+    size_t length = 0;
+    ssize_t got = 1;
+    char *text;
+
+    if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+        memcmp(header.magic, GMEM_IMAGE_MAGIC, sizeof(header.magic)) != 0 ||
+        header.length > GMEM_IMAGE_XML_MAX)
+        return NULL;
+    text = g_malloc((size_t)header.length + 1);
+    while (got > 0 && length < header.length) {
+        got = pread(fd, text + length, header.length - length, (off_t)(sizeof(header) + length));
+        length += got > 0 ? (size_t)got : 0;
+    }
+    text[length] = '\0';
+    if (text[0] == '<')
+        return text;
+    g_free(text);
+    return NULL;
+}
+
+/* The value that stands behind the option at @at; NULL: it is not as libvirt writes it. */
+static char *
+gmemImageGetValue(const char *at)
+{
+    static const char quote[] = "&quot;";
+    char *value, *out;
+
+    at += strlen(GMEM_IMAGE_OPTION);
+    at += strspn(at, " \n");
+    if (!g_str_has_prefix(at, GMEM_IMAGE_VALUE))
+        return NULL;
+    at += strlen(GMEM_IMAGE_VALUE);
+    value = out = g_strndup(at, strcspn(at, "'"));
+    for (at = value; *at != '\0'; out++) {
+        bool quoted = strncmp(at, quote, strlen(quote)) == 0;
+
+        *out = quoted ? '"' : *at;
+        at += quoted ? strlen(quote) : 1;
+    }
+    *out = '\0';
+    return value;
+}
+
+bool
+gmemImageMode(int fd, gmemMode *mode)
+{
+    g_autofree char *text = gmemImageGetXML(fd);
+    const char *at = text != NULL ? strstr(text, GMEM_IMAGE_OPTION) : NULL;
+    g_autofree char *value = at != NULL ? gmemImageGetValue(at) : NULL;
+    g_autoptr(gmemCarrier) carrier = value != NULL ? gmemCarrierParse(value, NULL) : NULL;
+
+    *mode = carrier != NULL ? carrier->mode : GMEM_MODE_NONE;
+    /* A pair that cannot be read is the rest of the child's to refuse. */
+    return text != NULL && (at == NULL || carrier != NULL);
+}
+
+bool
+gmemImageIsPrivate(const char *path)
+{
+    gmemMode mode = GMEM_MODE_NONE;
+    int why;
+    int fd = gmemFileOpen(path, &why);
+
+    if (fd < 0)
+        return false;
+    gmemImageMode(fd, &mode);
+    close(fd);
+    return mode != GMEM_MODE_NONE;
+}
