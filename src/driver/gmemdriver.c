@@ -489,6 +489,32 @@ virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, u
     return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
 }
 
+/* libvirt writes the file of the other name anew, without what it has dropped of this one. */
+static int
+gmemDriverCheckRename(virDomainPtr domain)
+{
+    g_autoptr(gmemPlan) held = NULL;
+    GError *error = NULL;
+
+    if (!gmemConnectionIsOurs(gmemConnectionOf(domain)))
+        return 0;
+    if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &held) < 0)
+        return -1;
+    if (gmemFilesCheck(domain, held, &error) == 0)
+        return 0;
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+GMEM_INTERPOSED int
+virDomainRename(virDomainPtr domain, const char *name, unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainRename, gmemConnectionOf(domain), flags) &&
+        gmemDriverCheckRename(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainRename(domain, name, flags);
+}
+
 GMEM_INTERPOSED char *
 virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {

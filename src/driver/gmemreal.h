@@ -53,6 +53,7 @@
     X(virDomainMigrateToURI, GMEM_WRITER)                                                          \
     X(virDomainMigrateToURI2, GMEM_WRITER)                                                         \
     X(virDomainMigrateToURI3, GMEM_WRITER)                                                         \
+    X(virDomainRename, GMEM_WRITER)                                                                \
     X(virDomainRestore, GMEM_WRITER)                                                               \
     X(virDomainRestoreFlags, GMEM_WRITER)                                                          \
     X(virDomainRestoreParams, GMEM_WRITER)                                                         \

@@ -53,6 +53,7 @@ CALLS = {
     'virDomainMigrateToURI': 'domain uri flags:2 null zero',
     'virDomainMigrateToURI2': 'domain uri null xml flags:2 null zero',
     'virDomainMigrateToURI3': 'domain uri destination flags:2',
+    'virDomainRename': 'domain path flags',
     'virDomainRestore': 'conn path',
     'virDomainRestoreFlags': 'conn path xml flags',
     'virDomainRestoreParams': 'conn saved flags',

@@ -337,6 +337,7 @@ def replaced_under_running(before, after):
             last, _ = guest.wait_pass()
             booted = guest.text
             standin.forget()
+            standin.stays = bool(after)  # the shim's status is that of the process
             standin.replace(after)
             # A daemon that comes up again reconnects to a QEMU whose file is gone.
             client.close()

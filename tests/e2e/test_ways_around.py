@@ -217,7 +217,9 @@ def _(check):
     check.equal(len(rig.emulators()), 1, 'how many domains run')
     for name in ('vm', 'a,b', 'both'):
         check.lacks(client.dumpxml(name), '<private', 'dumpxml')
-        check.refused(lambda name=name: client.start(name), ERR_CONFIG_UNSUPPORTED, part=DEFINE)
+        for call in (('create',), ('rename', 'other', 0)):
+            check.refused(lambda name=name, c=call: client.call(name, *c), ERR_CONFIG_UNSUPPORTED,
+                          part=DEFINE)
     # libvirt writes the file anew, without what it has dropped.
     client.call('vm', 'setMetadata', 0, 'other', None, None, 2)
     check.lacks(rig.read(DIRECTORY + 'vm.xml'), 'private', "libvirt's file")
