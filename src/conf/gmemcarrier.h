@@ -6,9 +6,10 @@
 #include <stdbool.h>
 
 #include "gmemplan.h"
+#include "gmemshimconfig.h"
 
 /* Stock QEMU refuses this option: lowered XML does not start without this project. */
-#define GMEM_CARRIER_OPTION "-x-libvirt-gmem"
+#define GMEM_CARRIER_OPTION "-" GMEM_SHIM_OPTION
 
 /* Version 2 knows one of several elements by its name
  * ("os/firmware/feature[secure-boot]/@enabled"), and one of several devices by its file

@@ -192,7 +192,7 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     if (gmemDomainFindArguments(def, nodes, argv, error) < 0)
         return -1;
     while (gmemArgvNext((char *const *)argv->pdata, &position, &option)) {
-        if (option.name == NULL || strcmp(option.name, &GMEM_CARRIER_OPTION[1]) != 0)
+        if (option.name == NULL || strcmp(option.name, GMEM_SHIM_OPTION) != 0)
             continue;
         if (count++ == 0)
             first = option.index;

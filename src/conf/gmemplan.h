@@ -5,18 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-typedef enum {
-    GMEM_MODE_NONE = 0, /* also <private/> with launch security whose RAM is guest_memfd anyway */
-    GMEM_MODE_CONVERTIBLE,  /* <launchSecurity type='sw-protected'/> */
-    GMEM_MODE_FULLY_SHARED, /* <memoryBacking><private/></memoryBacking> alone */
-    GMEM_MODE_LAST
-} gmemMode;
-
-/* "convertible", "fully-shared"; "none". The words of the carrier and of domain capabilities. */
-const char *gmemModeToString(gmemMode mode);
-
-/* Returns the mode, or GMEM_MODE_NONE for any other word (also for "none"). */
-gmemMode gmemModeFromString(const char *text);
+#include "gmemmode.h"
 
 /* All strings are owned by the plan. The child between fork and exec, which has only argv, knows
  * neither name nor emulator, and fills in the rest from there. */

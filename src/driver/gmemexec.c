@@ -355,9 +355,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         gmemExecDumpCore();
     if (command->shim)
         envp = gmemExecAddShim(envp);
-    if (conf.startPrivate)
-        gmemCommandStartPrivate(command);
-    gmemCommandSeal(command);
+    gmemCommandSeal(command, conf.startPrivate);
     alarm(0);
     gmemReal()->execve(path, command->argv, envp);
 }

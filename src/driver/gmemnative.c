@@ -198,7 +198,7 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
     command = gmemCommandBuild(gmemNativeArgv(words), caps, error);
     if (command == NULL)
         return NULL;
-    gmemCommandSeal(command);
+    gmemCommandSeal(command, false);
     text = g_string_new(NULL);
     for (i = 0; i < words->nenv; i++) {
         const char *value = g_ptr_array_index(words->values, i);

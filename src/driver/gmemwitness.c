@@ -185,7 +185,7 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
     if (words->len < 2 || gmemArgvFind(argv, "uuid", &option) != 1 ||
         g_strcmp0(option.value, uuid) != 0)
         return false;
-    if (gmemArgvFind(argv, GMEM_CARRIER_OPTION + 1, &option) > 0)
+    if (gmemArgvFind(argv, GMEM_SHIM_OPTION, &option) > 0)
         *witness = option.value != NULL && strstr(option.value, GMEM_WITNESS_SHARED) != NULL
                        ? GMEM_WITNESS_OLDER
                        : GMEM_WITNESS_CONVERTIBLE;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "gmemcommandcheck.h"
+#include "gmemargv.h"
 #include "gmemcommandline.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
@@ -22,9 +23,6 @@
 /* Bytes. guest_memfd's only page, and the default huge page that a "hugetlb" without size means. */
 #define GMEM_PAGE_SIZE 4096
 #define GMEM_HUGE_PAGE_SIZE (2 * 1024 * 1024)
-
-/* The version of the shim's configuration. */
-#define GMEM_SHIM_CONFIG_VERSION 1
 
 /* The change of lowering that is about preallocation. */
 #define GMEM_ALLOCATION_PATH "memoryBacking/allocation/@mode"
@@ -248,28 +246,28 @@ gmemEmitProperty(const gmemCommandLine *line,
 
 /* What the shim reads in the place of the carrier. Mode convertible lists the memory backends, too:
  * QEMU makes them in the order of its command line. */
-static char *
-gmemEmitShimConfig(const gmemCommandLine *line, const gmemCommand *command)
+static void
+gmemEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
 {
-    g_auto(GStrv) parts = g_new0(char *, line->nbackends + 3);
-    size_t n = 0;
+    gmemShimConfig *config = &command->shimConfig;
     size_t i;
 
-    parts[n++] =
-        g_strdup_printf("version=%d,mode=%s,backends=%zu,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
-                        gmemModeToString(command->mode), command->nbackends, command->ramSize);
-    if (command->mode == GMEM_MODE_CONVERTIBLE)
-        parts[n++] = g_strdup("start=shared");
-    for (i = 0; command->mode == GMEM_MODE_CONVERTIBLE && i < line->nbackends; i++) {
+    config->mode = command->mode;
+    config->backends = (unsigned int)command->nbackends;
+    config->ram = command->ramSize;
+    if (command->mode != GMEM_MODE_CONVERTIBLE)
+        return;
+    config->list = g_new0(gmemShimConfigBackend, line->nbackends);
+    for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
-        unsigned long long size = 0;
+        gmemShimConfigBackend *listed = &config->list[config->listed];
 
-        if (gmemPropsGetSize(&backend->props, "size", &size))
-            parts[n++] =
-                g_strdup_printf("%s=%s:%llu", backend->use == GMEM_USE_RAM ? "backend" : "other",
-                                backend->id, size);
+        if (!gmemPropsGetSize(&backend->props, "size", &listed->size))
+            continue;
+        listed->ram = backend->use == GMEM_USE_RAM;
+        g_strlcpy(listed->id, backend->id, sizeof(listed->id));
+        config->listed++;
     }
-    return g_strjoinv(",", parts);
 }
 
 /* Third row. */
@@ -281,7 +279,8 @@ gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
     if (command->mode == GMEM_MODE_CONVERTIBLE)
         suspend = g_strdup_printf(
             "%s.disable_s3=1", strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
-    edits[line->pair + 1] = gmemEmitShimConfig(line, command);
+    gmemEmitShimConfig(line, command);
+    edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
     command->argv = gmemAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
@@ -334,6 +333,7 @@ gmemCommandFree(gmemCommand *command)
     g_free(command->firmware);
     g_strfreev(command->argv);
     g_free(command->emulatorObject);
+    gmemShimConfigClear(&command->shimConfig);
     g_free(command);
 }
 
@@ -342,7 +342,7 @@ gmemCommandConcerns(char *const argv[])
 {
     gmemArgvOption option;
 
-    return gmemArgvFind(argv, GMEM_CARRIER_NAME, &option) > 0;
+    return gmemArgvFind(argv, GMEM_SHIM_OPTION, &option) > 0;
 }
 
 gmemCommand *
@@ -374,39 +374,19 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
 }
 
 void
-gmemCommandStartPrivate(gmemCommand *command)
+gmemCommandSeal(gmemCommand *command, bool startPrivate)
 {
-    static const char shared[] = ",start=shared,";
-    gmemArgvOption option;
-    const char *at;
-    char **word;
-
-    if (!command->shim || command->mode != GMEM_MODE_CONVERTIBLE ||
-        gmemArgvFind(command->argv, GMEM_CARRIER_NAME, &option) == 0)
-        return;
-    word = &command->argv[option.index + 1];
-    at = strstr(*word, shared);
-    if (at != NULL)
-        gmemCommandLineReplace(word, g_strdup_printf("%.*s,start=private,%s", (int)(at - *word),
-                                                     *word, at + strlen(shared)));
-}
-
-void
-gmemCommandSeal(gmemCommand *command)
-{
+    gmemShimConfig *config = &command->shimConfig;
     gmemArgvOption pair, option;
     size_t position = 0;
-    const char *separator = ",argv=";
 
-    if (!command->shim || gmemArgvFind(command->argv, GMEM_CARRIER_NAME, &pair) == 0)
+    if (!command->shim || gmemArgvFind(command->argv, GMEM_SHIM_OPTION, &pair) == 0)
         return;
+    config->startPrivate = startPrivate;
+    config->options = g_new0(uint64_t, g_strv_length(command->argv));
     while (gmemArgvNext(command->argv, &position, &option)) {
-        char **word = &command->argv[pair.index + 1];
-
-        if (!gmemArgvMakesMemory(&option))
-            continue;
-        gmemCommandLineReplace(word, g_strdup_printf("%s%s%016" G_GINT64_MODIFIER "x", *word,
-                                                     separator, (guint64)gmemArgvHash(&option)));
-        separator = ":";
+        if (gmemArgvMakesMemory(&option))
+            config->options[config->nOptions++] = gmemArgvHash(&option);
     }
+    gmemCommandLineReplace(&command->argv[pair.index + 1], gmemShimConfigFormat(config));
 }

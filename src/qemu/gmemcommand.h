@@ -7,6 +7,7 @@
 
 #include "gmemcapabilities.h"
 #include "gmemplan.h"
+#include "gmemshimconfig.h"
 
 /* A memory backend that is RAM. */
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
     gmemMode mode;
     char *emulatorObject; /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
                            * "x-guest-memfd", "shim" */
+    gmemShimConfig shimConfig;  /* where @shim */
     unsigned long long ramSize; /* bytes: the sum of all RAM backends */
     gmemCommandRam *ram;
     size_t nbackends;    /* how many of them */
@@ -56,8 +58,8 @@ bool gmemCommandConcerns(char *const argv[]);
  * by each pc-dimm's memdev. Every other word of @argv is passed byte for byte.
  *
  * Where the shim is needed, the pair stays where it is, and its value becomes the shim's
- * configuration (see below). A pair of mode "none" (<private/> beside launch security that has
- * guest_memfd by itself) is taken out and changes nothing else.
+ * configuration (gmemshimconfig.h). A pair of mode "none" (<private/> beside launch security that
+ * has guest_memfd by itself) is taken out and changes nothing else.
  *
  * libvirt preallocates huge pages on its own account. Where lowering noted a change of its own to
  * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held
@@ -67,25 +69,7 @@ bool gmemCommandConcerns(char *const argv[]);
  */
 gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
 
-/* gmemCommandStartPrivate: where the shim serves mode convertible, memory is private when the guest
- * starts; else nothing changes. */
-void gmemCommandStartPrivate(gmemCommand *command);
-
-/* gmemCommandSeal: where the shim is needed, adds to its configuration which options make memory,
- * so that it notices when a wrapper script adds others. The last thing that is done to argv. */
-void gmemCommandSeal(gmemCommand *command);
-
-/*
- * The shim's configuration, the value of the pair in the argv that QEMU is started with where the
- * shim is needed. Not JSON, so that the shim needs no parser for it:
- *
- *   version=1,mode=fully-shared,backends=2,ram=536870912
- *   version=1,mode=convertible,backends=1,ram=268435456,start=shared,backend=pc.ram:268435456
- *
- * always these four keys in this order; mode as gmemModeToString(); backends: how many RAM
- * backends; ram: their sizes added up, in bytes. In mode convertible then start, what memory is
- * when the guest starts, and for each memory backend, in the order in which QEMU makes them, id and
- * size: backend= for RAM, other= for an NVDIMM or a virtio-pmem. At the end of what QEMU is started
- * with stands ",argv=HASH:HASH…", 16 hexadecimal digits each, for each option of the command line
- * that makes memory (gmemargv.h), in order. The shim refuses anything else.
- */
+/* gmemCommandSeal: where the shim is needed, its configuration is written anew, with which options
+ * make memory, so that the shim notices when a wrapper script adds others. The last thing that is
+ * done to argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
+void gmemCommandSeal(gmemCommand *command, bool startPrivate);

@@ -576,7 +576,7 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         const char *name;
         int (*read)(gmemCommandLine *line, const gmemArgvOption *option, GError **error);
     } readers[] = {
-        {GMEM_CARRIER_NAME, gmemReadCarrier},
+        {GMEM_SHIM_OPTION, gmemReadCarrier},
         {"M", gmemReadMachine},
         {"accel", gmemReadAccel},
         {"bios", gmemReadBIOS},

@@ -8,9 +8,6 @@
 #include "gmemcarrier.h"
 #include "gmemprops.h"
 
-/* Without the dash that GMEM_CARRIER_OPTION has: names are compared as QEMU does. */
-#define GMEM_CARRIER_NAME (&GMEM_CARRIER_OPTION[1])
-
 /* What libvirt calls its launch security objects. */
 #define GMEM_LAUNCH_OBJECT "lsec0"
 

@@ -129,13 +129,13 @@ gmemShimEnter(gmemShimState state)
 {
     atomic_store_explicit(&gmemShimCurrent, (int)state, memory_order_release);
     gmemShimReport(_("%s: mode %s, %u memory backends, %llu bytes of RAM"),
-                   gmemShimStateNames[state], gmemShimModeToString(gmemShimConfiguration.mode),
+                   gmemShimStateNames[state], gmemModeToString(gmemShimConfiguration.mode),
                    gmemShimConfiguration.backends, gmemShimConfiguration.ram);
 }
 
 /* Constant once the shim is armed. */
 static bool
-gmemShimIs(gmemShimMode mode)
+gmemShimIs(gmemMode mode)
 {
     return gmemShimGet() != GMEM_SHIM_INERT && gmemShimConfiguration.mode == mode;
 }
@@ -145,7 +145,7 @@ gmemShimArm(void)
 {
     int result;
 
-    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_FULLY_SHARED)
+    if (gmemShimConfiguration.mode == GMEM_MODE_FULLY_SHARED)
         result = gmemShimSharedInit(&gmemShimConfiguration);
     else
         result = gmemShimConvertibleInit(&gmemShimConfiguration) < 0 ? -1 : gmemShimVcpuInit();
@@ -213,8 +213,8 @@ gmemShimCreateVM(int fd, unsigned long request, void *argument)
         errno = EBUSY;
         return -1;
     }
-    vm = gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) ? gmemShimConvertibleCreateVM(fd)
-                                                : real->ioctl(fd, request, argument);
+    vm = gmemShimIs(GMEM_MODE_CONVERTIBLE) ? gmemShimConvertibleCreateVM(fd)
+                                           : real->ioctl(fd, request, argument);
     atomic_store(&gmemShimKVM, fd);
     if (vm >= 0 && !atomic_compare_exchange_strong(&gmemShimVM, &none, vm)) {
         close(vm);
@@ -227,7 +227,7 @@ gmemShimCreateVM(int fd, unsigned long request, void *argument)
 static bool
 gmemShimVerifyMode(char *reason, size_t reasonSize)
 {
-    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_FULLY_SHARED)
+    if (gmemShimConfiguration.mode == GMEM_MODE_FULLY_SHARED)
         return gmemShimSharedVerify(reason, reasonSize);
     return gmemShimConvertibleVerify(reason, reasonSize);
 }
@@ -307,7 +307,7 @@ gmemShimMmapBy(void *base, size_t size, int protection, int flags, int fd, off_t
         return MAP_FAILED;
     mapping = gmemShimReal()->mmap(base, size, protection, flags, fd, offset);
     if (mapping == MAP_FAILED || (flags & MAP_FIXED) == 0 ||
-        protection != (PROT_READ | PROT_WRITE) || !gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) ||
+        protection != (PROT_READ | PROT_WRITE) || !gmemShimIs(GMEM_MODE_CONVERTIBLE) ||
         !gmemShimConvertibleMayMap())
         return mapping;
     if (gmemShimConvertibleMapped(mapping, size, flags, fd) < 0)
@@ -321,7 +321,7 @@ gmemShimFtruncateBy(gmemShimFtruncate *real, int fd, off_t length)
 {
     if (gmemShimProofArrived((const void *)(intptr_t)length))
         return -1;
-    if (!gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) || !gmemShimSharedMayHave(fd))
+    if (!gmemShimIs(GMEM_MODE_FULLY_SHARED) || !gmemShimSharedMayHave(fd))
         return real(fd, length);
     return gmemShimSharedResize(fd, length, atomic_load(&gmemShimVM), real);
 }
@@ -331,8 +331,8 @@ gmemShimFcntlBy(gmemShimFcntl *real, int fd, int command, void *argument)
 {
     if (gmemShimProofArrived(argument))
         return -1;
-    if (command == F_ADD_SEALS && gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) &&
-        gmemShimSharedMayHave(fd) && gmemShimSharedSealed(fd))
+    if (command == F_ADD_SEALS && gmemShimIs(GMEM_MODE_FULLY_SHARED) && gmemShimSharedMayHave(fd) &&
+        gmemShimSharedSealed(fd))
         return 0;
     return real(fd, command, argument);
 }
@@ -360,7 +360,7 @@ ioctl(int fd, unsigned long request, ...)
         return gmemShimCreateVM(fd, request, argument);
     if ((unsigned int)request == KVM_RUN && state == GMEM_SHIM_ARMED)
         gmemShimVerify();
-    if (gmemShimConfiguration.mode == GMEM_SHIM_MODE_CONVERTIBLE)
+    if (gmemShimConfiguration.mode == GMEM_MODE_CONVERTIBLE)
         return gmemShimIoctlConvertible(fd, request, argument);
     return gmemShimIoctlShared(state, fd, request, argument);
 }
@@ -370,7 +370,7 @@ memfd_create(const char *name, unsigned int flags)
 {
     if (gmemShimProofArrived(name))
         return -1;
-    if (gmemShimIs(GMEM_SHIM_MODE_FULLY_SHARED) && name != NULL && gmemShimSharedIsBackend(name))
+    if (gmemShimIs(GMEM_MODE_FULLY_SHARED) && name != NULL && gmemShimSharedIsBackend(name))
         return gmemShimSharedCreate(name, flags);
     return gmemShimReal()->memfdCreate(name, flags);
 }
@@ -428,7 +428,7 @@ madvise(void *base, size_t size, int advice)
 {
     if (gmemShimProofArrived(base))
         return -1;
-    if (advice == MADV_HUGEPAGE && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE) &&
+    if (advice == MADV_HUGEPAGE && gmemShimIs(GMEM_MODE_CONVERTIBLE) &&
         gmemShimConvertibleKeepsPages(base, size))
         return 0;
     return gmemShimReal()->madvise(base, size, advice);
@@ -448,7 +448,7 @@ mbind(void *base,
     if (gmemShimProofArrived(base))
         return -1;
     result = syscall(SYS_mbind, base, size, policy, nodes, maxNode, flags);
-    if (result == 0 && gmemShimIs(GMEM_SHIM_MODE_CONVERTIBLE))
+    if (result == 0 && gmemShimIs(GMEM_MODE_CONVERTIBLE))
         gmemShimConvertibleBound(base, size, policy, nodes, maxNode);
     return result;
 }

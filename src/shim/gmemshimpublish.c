@@ -91,8 +91,8 @@ gmemShimPublishInit(const gmemShimConfig *config)
         return -1;
     status->version = GMEM_SHIM_STATUS_VERSION;
     status->startPrivate = config->startPrivate;
-    status->mode = config->mode == GMEM_SHIM_MODE_CONVERTIBLE ? GMEM_SHIM_STATUS_CONVERTIBLE
-                                                              : GMEM_SHIM_STATUS_FULLY_SHARED;
+    status->mode = config->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SHIM_STATUS_CONVERTIBLE
+                                                         : GMEM_SHIM_STATUS_FULLY_SHARED;
     status->ram = config->ram;
     for (unsigned int i = 0; i < config->listed; i++) {
         const gmemShimConfigBackend *listed = &config->list[i];

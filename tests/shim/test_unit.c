@@ -52,6 +52,16 @@ captureEnd(Captured *captured)
     return g_strndup(text, (gsize)length);
 }
 
+/* What libvirt-gmem writes of it is what was read. */
+static void
+assertFormat(const gmemShimConfig *config, const char *value)
+{
+    char *text = gmemShimConfigFormat(config);
+
+    g_assert_cmpstr(text, ==, value);
+    free(text);
+}
+
 static void
 testConfigGood(void)
 {
@@ -71,25 +81,30 @@ testConfigGood(void)
         char reason[GMEM_SHIM_REPORT_MAX] = "untouched";
 
         g_assert_true(gmemShimConfigParse(cases[i].value, &config, reason, sizeof(reason)));
-        g_assert_cmpint(config.mode, ==, GMEM_SHIM_MODE_FULLY_SHARED);
+        g_assert_cmpint(config.mode, ==, GMEM_MODE_FULLY_SHARED);
         g_assert_cmpuint(config.backends, ==, cases[i].backends);
         g_assert_cmpuint(config.ram, ==, cases[i].ram);
         g_assert_cmpstr(reason, ==, "untouched");
+        assertFormat(&config, cases[i].value);
     }
 }
 
 static void
 testConfigConvertible(void)
 {
+    static const char startPrivate[] =
+        "version=1,mode=convertible,backends=2,ram=12288,start=private,backend=ram-node0:4096,"
+        "other=mem.nv_1:77,backend=B:8192";
+    static const char startShared[] =
+        "version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=pc.ram:4096,"
+        "argv=0000000000000001:fedcba9876543210";
     gmemShimConfig config = {0};
     char reason[GMEM_SHIM_REPORT_MAX] = "untouched";
 
-    g_assert_true(gmemShimConfigParse(
-        "version=1,mode=convertible,backends=2,ram=12288,start=private,backend=ram-node0:4096,"
-        "other=mem.nv_1:77,backend=B:8192",
-        &config, reason, sizeof(reason)));
+    g_assert_true(gmemShimConfigParse(startPrivate, &config, reason, sizeof(reason)));
+    assertFormat(&config, startPrivate);
     g_assert_cmpstr(reason, ==, "untouched");
-    g_assert_cmpint(config.mode, ==, GMEM_SHIM_MODE_CONVERTIBLE);
+    g_assert_cmpint(config.mode, ==, GMEM_MODE_CONVERTIBLE);
     g_assert_cmpuint(config.backends, ==, 2);
     g_assert_cmpuint(config.ram, ==, 12288);
     g_assert_true(config.startPrivate);
@@ -104,10 +119,10 @@ testConfigConvertible(void)
     gmemShimConfigClear(&config);
     g_assert_null(config.list);
 
-    g_assert_true(gmemShimConfigParse(
-        "version=1,mode=convertible,backends=1,ram=4096,start=shared,backend=pc.ram:4096", &config,
-        reason, sizeof(reason)));
+    g_assert_true(gmemShimConfigParse(startShared, &config, reason, sizeof(reason)));
     g_assert_false(config.startPrivate);
+    g_assert_cmpuint(config.nOptions, ==, 2);
+    assertFormat(&config, startShared);
     gmemShimConfigClear(&config);
 }
 
@@ -394,7 +409,7 @@ static void
 init(unsigned int backends, unsigned long long ram)
 {
     const gmemShimConfig config = {
-        .mode = GMEM_SHIM_MODE_FULLY_SHARED, .backends = backends, .ram = ram};
+        .mode = GMEM_MODE_FULLY_SHARED, .backends = backends, .ram = ram};
 
     g_assert_cmpint(gmemShimSharedInit(&config), ==, 0);
 }

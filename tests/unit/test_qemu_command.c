@@ -609,7 +609,7 @@ assertStart(guint64 flags, const char *carrier, const char *expected)
     g_autofree char *joined = NULL;
 
     g_assert_no_error(error);
-    gmemCommandStartPrivate(command);
+    gmemCommandSeal(command, true);
     joined = g_strjoinv(" ", command->argv);
     g_test_message("%s", joined);
     g_assert_cmpint(strstr(joined, "start=private") != NULL, ==, expected != NULL);
@@ -623,7 +623,7 @@ testStartPrivate(void)
 {
     assertStart(CAPS_SHIM, CONVERTIBLE,
                 OPTION " version=1,mode=convertible,backends=1,ram=67108864,start=private,"
-                       "backend=pc.ram:67108864 ");
+                       "backend=pc.ram:67108864,argv=");
     assertStart(CAPS_SHIM, SHARED, NULL);
     assertStart(CAPS_OBJECT, CONVERTIBLE, NULL);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimconfig.c: the shim's configuration, as it stands in QEMU's argv. */
+/* gmemshimconfig.c: the shim's configuration, as it stands in QEMU's argv: written by libvirt-gmem,
+ * between fork and exec, and read by the shim. libc only. */
 
 #include "gmemshimconfig.h"
 
-#include <assert.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,13 @@
 #define GMEM_SHIM_CONFIG_ARGV ",argv="
 #define GMEM_SHIM_HASH_DIGITS 16
 
-static const char *const gmemShimModeNames[] = {
-    [GMEM_SHIM_MODE_CONVERTIBLE] = "convertible",
-    [GMEM_SHIM_MODE_FULLY_SHARED] = "fully-shared",
-};
-static_assert(sizeof(gmemShimModeNames) / sizeof(gmemShimModeNames[0]) == GMEM_SHIM_MODE_LAST,
-              "every mode has a name");
+/* Bytes: more than all keys take that are there once, with their numbers; and than the key and the
+ * size of a memory backend. */
+#define GMEM_SHIM_CONFIG_HEAD 160
+#define GMEM_SHIM_CONFIG_BACKEND 32
+
+/* Adds to the text at @end, and moves that. */
+#define GMEM_SHIM_CONFIG_ADD(end, ...) ((end) += sprintf((end), __VA_ARGS__))
 
 /* Steps over @literal. */
 static bool
@@ -56,25 +58,20 @@ gmemShimConfigNumber(const char **text, unsigned long long *number)
 }
 
 static bool
-gmemShimConfigMode(const char **text, gmemShimMode *mode)
+gmemShimConfigMode(const char **text, gmemMode *mode)
 {
     const size_t length = strcspn(*text, ",");
 
-    for (size_t i = 0; i < GMEM_SHIM_MODE_LAST; i++) {
-        if (strlen(gmemShimModeNames[i]) == length &&
-            memcmp(gmemShimModeNames[i], *text, length) == 0) {
-            *mode = (gmemShimMode)i;
+    for (gmemMode i = GMEM_MODE_NONE + 1; i < GMEM_MODE_LAST; i++) {
+        const char *name = gmemModeToString(i);
+
+        if (strlen(name) == length && memcmp(name, *text, length) == 0) {
+            *mode = i;
             *text += length;
             return true;
         }
     }
     return false;
-}
-
-const char *
-gmemShimModeToString(gmemShimMode mode)
-{
-    return mode < GMEM_SHIM_MODE_LAST ? gmemShimModeNames[mode] : "?";
 }
 
 /* What QEMU takes for an id: a letter, then letters, digits, "-", "." and "_". */
@@ -161,6 +158,32 @@ gmemShimConfigConvertible(const char **text, gmemShimConfig *config)
     return backends == config->backends && ram == config->ram;
 }
 
+char *
+gmemShimConfigFormat(const gmemShimConfig *config)
+{
+    char *text = malloc(GMEM_SHIM_CONFIG_HEAD +
+                        config->listed * (GMEM_SHIM_ID_MAX + GMEM_SHIM_CONFIG_BACKEND) +
+                        config->nOptions * (GMEM_SHIM_HASH_DIGITS + 1));
+    char *end = text;
+
+    if (text == NULL)
+        abort();
+    GMEM_SHIM_CONFIG_ADD(end, "version=%d,mode=%s,backends=%u,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
+                         gmemModeToString(config->mode), config->backends, config->ram);
+    if (config->mode == GMEM_MODE_CONVERTIBLE)
+        GMEM_SHIM_CONFIG_ADD(end, ",start=%s", config->startPrivate ? "private" : "shared");
+    for (unsigned int i = 0; i < config->listed; i++) {
+        const gmemShimConfigBackend *backend = &config->list[i];
+
+        GMEM_SHIM_CONFIG_ADD(end, ",%s=%s:%llu", backend->ram ? "backend" : "other", backend->id,
+                             backend->size);
+    }
+    for (unsigned int i = 0; i < config->nOptions; i++)
+        GMEM_SHIM_CONFIG_ADD(end, "%s%016" PRIx64, i == 0 ? GMEM_SHIM_CONFIG_ARGV : ":",
+                             config->options[i]);
+    return text;
+}
+
 void
 gmemShimConfigClear(gmemShimConfig *config)
 {
@@ -211,7 +234,7 @@ gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, siz
         snprintf(reason, reasonSize, _("no size of RAM in bytes in '%.200s'"), value);
         return false;
     }
-    if (parsed.mode == GMEM_SHIM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(&text, &parsed)) {
+    if (parsed.mode == GMEM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(&text, &parsed)) {
         snprintf(
             reason, reasonSize,
             _("no start=shared or start=private, or no list of memory backends that make %u of "

@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimconfig.h: the shim's configuration, as it stands in QEMU's argv. */
+/* gmemshimconfig.h: the shim's configuration, as it stands in QEMU's argv, the value of the pair
+ * where the shim is needed. Not JSON, so that the shim needs no parser for it:
+ *
+ *   version=1,mode=fully-shared,backends=2,ram=536870912,argv=0123456789abcdef
+ *   version=1,mode=convertible,backends=1,ram=268435456,start=shared,backend=pc.ram:268435456,argv=…
+ *
+ * always these four keys in this order; mode as gmemModeToString(); backends: how many RAM
+ * backends; ram: their sizes added up, in bytes. In mode convertible then start, what memory is
+ * when the guest starts, and for each memory backend of the command line, in the order in which
+ * QEMU makes them, id and size: backend= for RAM, other= for an NVDIMM or a virtio-pmem. At the end
+ * ",argv=HASH:HASH…", 16 hexadecimal digits each, for each option of the command line that makes
+ * memory (gmemargv.h), in order; an older libvirt-gmem has none. The shim refuses anything else. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* The option whose value is the configuration; no QEMU knows it. */
+#include "gmemmode.h"
+
+/* The option whose value is the configuration, and what libvirt's XML carries before that
+ * (gmemcarrier.h); no QEMU knows it. Without the dash: names are compared as QEMU does. */
 #define GMEM_SHIM_OPTION "x-libvirt-gmem"
 
 #define GMEM_SHIM_CONFIG_VERSION 1
@@ -21,15 +35,6 @@
 /* An id of QEMU's, with its NUL. QEMU has no limit; libvirt's are short ("ram-node127"). */
 #define GMEM_SHIM_ID_MAX 64
 
-/* To add one: here, and its name in gmemshimconfig.c. The names are those of gmemModeToString(). */
-typedef enum {
-    GMEM_SHIM_MODE_CONVERTIBLE,
-    GMEM_SHIM_MODE_FULLY_SHARED,
-    GMEM_SHIM_MODE_LAST
-} gmemShimMode;
-
-const char *gmemShimModeToString(gmemShimMode mode);
-
 /* A memory backend of the command line. */
 typedef struct {
     char id[GMEM_SHIM_ID_MAX];
@@ -38,7 +43,7 @@ typedef struct {
 } gmemShimConfigBackend;
 
 typedef struct {
-    gmemShimMode mode;
+    gmemMode mode;
     unsigned int backends;  /* how many RAM backends QEMU's command line makes; at least one */
     unsigned long long ram; /* their sizes added up, in bytes; not zero */
 
@@ -51,12 +56,13 @@ typedef struct {
     unsigned int listed;         /* how many */
 } gmemShimConfig;
 
+/* gmemShimConfigFormat: what gmemShimConfigParse() reads, to be freed with free(). Ends the process
+ * where there is no memory, as GLib does. */
+char *gmemShimConfigFormat(const gmemShimConfig *config);
+
 /**
  * gmemShimConfigParse:
- * @value: the option's value: "version=1,mode=fully-shared,backends=2,ram=536870912", just so; in
- *         mode convertible ",start=shared" (or private) comes behind it, and for each memory
- *         backend of the command line, in its order, ",backend=ID:SIZE", or ",other=ID:SIZE" where
- *         that is no RAM; at the end of each ",argv=HASH:HASH…", which an older libvirt-gmem lacks
+ * @value: the option's value
  * @config: out; free with gmemShimConfigClear()
  * @reason: out: where it is refused, why; translated
  * @reasonSize: bytes at @reason
