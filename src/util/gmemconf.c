@@ -58,6 +58,11 @@ gmemConfLoad(const char *path, GError **error)
     if (text == NULL)
         gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                      gmemFileReason(why));
+    /* GLib's parser gives no value where that is not UTF-8. */
+    if (text != NULL && !g_utf8_validate(text, -1, NULL)) {
+        gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is not text in UTF-8"), path);
+        g_clear_pointer(&text, g_free);
+    }
     return text;
 }
 
@@ -89,7 +94,7 @@ gmemConfParse(const char *path, GKeyFile *file, gmemConf *conf, GError **error)
                                 _("'%s' has the key '%s' in [%s], which is not known"), path,
                                 keys[i], GMEM_CONF_GROUP);
     }
-    start = g_key_file_get_string(file, GMEM_CONF_GROUP, GMEM_CONF_START, NULL);
+    start = g_key_file_get_value(file, GMEM_CONF_GROUP, GMEM_CONF_START, NULL);
     if (start != NULL && strcmp(start, "private") != 0 && strcmp(start, "shared") != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("'%s' has %s=%s in [%s]: it can be 'shared' or 'private'"), path,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,8 @@ gmemFileRead(int fd, size_t max, int *why)
             *why = EFBIG;
     }
     text[length] = '\0';
+    if (*why == 0 && strlen(text) < length)
+        *why = EILSEQ;
     if (*why == 0)
         return text;
     g_free(text);

@@ -22,7 +22,8 @@ int gmemFileOpen(const char *path, int *why);
  * gmemFileRead:
  * @fd: a regular file
  * @max: bytes that it may have
- * @why: out: where nothing is returned: an errno; EFBIG where there is more
+ * @why: out: where nothing is returned: an errno; EFBIG where there is more, EILSEQ where there is a NUL,
+ *       behind which nobody would look
  *
  * Returns what is in the file, with a NUL behind it, to be freed with g_free(); or NULL.
  */

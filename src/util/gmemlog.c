@@ -26,7 +26,9 @@ gmemLogEscape(const char *text, char out[GMEM_LOG_ESCAPED_MAX])
     size_t length = valid ? (size_t)g_unichar_to_utf8(character, NULL) : 1;
     size_t i;
 
-    if (valid && character != '\\' && g_unichar_isprint(character)) {
+    /* The separators of lines and paragraphs are printable to GLib, and end a line to others. */
+    if (valid && character != '\\' && character != 0x2028 && character != 0x2029 &&
+        g_unichar_isprint(character)) {
         memcpy(out, text, length);
         out[length] = '\0';
         return length;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_host_conf.c: what gmem.conf may be, and who may have written it. */
 
+#include <errno.h>
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <libvirt/virterror.h>
@@ -33,6 +34,9 @@ static const Case cases[] = {
      "has the group [shared], which is not known"},
     {"no-group", "start=private\n", false, "Key file does not start with a group"},
     {"garbage", "[convertible\n", false, "cannot read"},
+    {"escape", "[convertible]\nstart=private\\\n", false, "has start=private\\ in [convertible]"},
+    {"value-not-utf8", "[convertible]\nstart=priv\377ate\n", false, "is not text in UTF-8"},
+    {"key-not-utf8", "[convertible]\n\377start=private\n", false, "is not text in UTF-8"},
 };
 
 static char *directory;
@@ -124,6 +128,17 @@ testOwner(void)
 }
 
 static void
+testNUL(void)
+{
+    static const char text[] = "[convertible]\n\0start=private\n";
+    g_autofree char *path = g_build_filename(directory, "gmem.conf", NULL);
+
+    g_assert_true(g_file_set_contents(path, text, sizeof(text) - 1, NULL));
+    if (needRoot())
+        assertRefused(path, g_strerror(EILSEQ));
+}
+
+static void
 testLong(void)
 {
     g_autofree char *text = g_strnfill(64 * 1024 + 1, '#');
@@ -151,6 +166,7 @@ main(int argc, char **argv)
     }
     g_test_add_func("/host-conf/absent", testAbsent);
     g_test_add_func("/host-conf/owner", testOwner);
+    g_test_add_func("/host-conf/nul", testNUL);
     g_test_add_func("/host-conf/long", testLong);
     result = g_test_run();
 

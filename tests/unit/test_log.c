@@ -47,6 +47,8 @@ testText(void)
         {"C:\\x0a", "C:\\\\x0a"},
         {"\302\233 a control", "\\xc2\\x9b a control"},
         {"\342\200\256 a direction", "\\xe2\\x80\\xae a direction"},
+        {"\342\200\250 a line", "\\xe2\\x80\\xa8 a line"},
+        {"\342\200\251 a paragraph", "\\xe2\\x80\\xa9 a paragraph"},
         {"\377\300\200 a\303", "\\xff\\xc0\\x80 a\\xc3"},
         {"\355\240\200", "\\xed\\xa0\\x80"},
         {"\374\203\277\277\277\277", "\\xfc\\x83\\xbf\\xbf\\xbf\\xbf"},
