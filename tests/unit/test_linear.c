@@ -15,9 +15,12 @@
  *
  * Everything is counted, nothing is timed. Instructions are what valgrind's callgrind counts in
  * testMeasured(), for all ways of a shape together: the program runs itself under it, as "count
- * SIZE SHAPE…". How many malloc takes, and how many pieces of a shape are in so many bytes, varies
- * a little: what exceeds the limit is counted again in larger sizes, where that drops out, and what
- * is not linear stands out all the more. */
+ * SIZE SHAPE…". What is done once (binding functions, tables of libraries, memory for malloc) is
+ * done before, or the first size would have it, and the first step be too small. memcpy() and
+ * memset() must not become "rep movsb" and "rep stosb" from some length on: those count for each
+ * byte, the loops in their place for each 128 or so. How many malloc takes, and how many pieces of
+ * a shape are in so many bytes, still varies a little: what exceeds the limit is counted again in
+ * larger sizes, where that drops out, and what is not linear stands out all the more. */
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -43,6 +46,10 @@
 
 /* More than that is not linear. */
 #define TEST_GROWTH_MAX 2.2
+
+/* Of glibc: "rep movsb" and "rep stosb" for what is longer than any text here. */
+#define TEST_TUNABLES                                                                              \
+    "glibc.cpu.x86_rep_movsb_threshold=0x40000000:glibc.cpu.x86_rep_stosb_threshold=0x40000000"
 
 /* First steps smaller than that are noise. */
 #define TEST_STEP_INSTRUCTIONS 100000
@@ -129,14 +136,20 @@ testDo(testJob *job)
     }
 }
 
-/* The symbol that callgrind looks for. */
-static void G_GNUC_NO_INLINE
-testMeasured(testJob *jobs, size_t n)
+static void
+testDoAll(testJob *jobs, size_t n)
 {
     size_t i;
 
     for (i = 0; i < n; i++)
         testDo(&jobs[i]);
+}
+
+/* The symbol that callgrind looks for. */
+static void G_GNUC_NO_INLINE
+testMeasured(testJob *jobs, size_t n)
+{
+    testDoAll(jobs, n);
 }
 
 /* Shape number @shape: first those of XML, then those of command lines. */
@@ -260,30 +273,37 @@ testRun(size_t shape, testWay way, size_t size, testResult *result)
 /* -- instructions -------------------------------------------------------------------------------
  */
 
+/* All ways of @shape. @run: testMeasured(), or what is not counted. */
+static void
+testCountOne(size_t shape, size_t size, void (*run)(testJob *jobs, size_t n))
+{
+    testJob jobs[TEST_WAY_LAST];
+    testWay way;
+    size_t n = 0;
+
+    /* Whoever validates lowers, too. */
+    for (way = TEST_WAY_VALIDATE; way < TEST_WAY_LAST; way++) {
+        if (testShapeGoes(shape, way))
+            testJobInit(&jobs[n++], shape, way, size);
+    }
+    run(jobs, n);
+    while (n > 0)
+        testJobClear(&jobs[--n]);
+}
+
 /* What callgrind is to count, in the order in which testReadCounts() takes it. */
 static int
 testCount(int argc, char **argv)
 {
     size_t size = (size_t)strtoul(argv[0], NULL, 10);
-    testJob jobs[TEST_WAY_LAST];
-    testWay way;
-    size_t n;
     int i, j;
 
     for (i = 1; i < argc; i++) {
         size_t shape = (size_t)strtoul(argv[i], NULL, 10);
 
-        for (j = 0; j < TEST_SIZES; j++) {
-            n = 0;
-            /* Whoever validates lowers, too. */
-            for (way = TEST_WAY_VALIDATE; way < TEST_WAY_LAST; way++) {
-                if (testShapeGoes(shape, way))
-                    testJobInit(&jobs[n++], shape, way, size << j);
-            }
-            testMeasured(jobs, n);
-            while (n > 0)
-                testJobClear(&jobs[--n]);
-        }
+        testCountOne(shape, size, testDoAll);
+        for (j = 0; j < TEST_SIZES; j++)
+            testCountOne(shape, size << j, testMeasured);
     }
     return 0;
 }
@@ -307,9 +327,21 @@ testReadCounts(const char *text, const GArray *shapes)
     }
 }
 
+/* That of the program that is counted. */
+static char **
+testEnvironment(void)
+{
+    char **envp = g_get_environ();
+
+    envp = g_environ_setenv(envp, "LD_BIND_NOW", "1", TRUE);
+    envp = g_environ_setenv(envp, "GLIBC_TUNABLES", TEST_TUNABLES, TRUE);
+    return g_environ_unsetenv(envp, "MALLOC_PERTURB_");
+}
+
 static void
 testCollect(const GArray *shapes, size_t size)
 {
+    g_auto(GStrv) envp = testEnvironment();
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     g_autofree char *directory = g_dir_make_tmp("test-linear-XXXXXX", &error);
@@ -333,7 +365,7 @@ testCollect(const GArray *shapes, size_t size)
     for (i = 0; i < shapes->len; i++)
         g_ptr_array_add(argv, g_strdup_printf("%zu", g_array_index(shapes, size_t, i)));
     g_ptr_array_add(argv, NULL);
-    g_spawn_sync(NULL, (char **)argv->pdata, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
+    g_spawn_sync(NULL, (char **)argv->pdata, envp, G_SPAWN_SEARCH_PATH, NULL, NULL, NULL, NULL,
                  &status, &error);
     g_assert_no_error(error);
     g_assert_cmpint(status, ==, 0);
