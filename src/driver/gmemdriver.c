@@ -68,10 +68,11 @@ gmemDriverDefined(virDomainPtr domain, const gmemPlan *plan)
 {
     g_autoptr(GError) error = NULL;
 
-    if (domain != NULL)
-        gmemFilesForget(virDomainGetName(domain));
-    if (domain != NULL && plan != NULL &&
-        gmemStartCheck(virDomainGetConnect(domain), plan, &error) < 0)
+    /* libvirtd has other drivers, whose domains may have the same names. */
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return;
+    gmemFilesForget(virDomainGetName(domain));
+    if (plan != NULL && gmemStartCheck(virDomainGetConnect(domain), plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);
 }
@@ -298,26 +299,40 @@ gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
     return rc;
 }
 
-int
-gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *now)
+/* The UUID that @xml gives its domain, to be freed with g_free(); NULL: none. *@unknown is out:
+ * whether that cannot be told, so that it may be any. */
+static char *
+gmemDriverDefinedUUID(const char *xml, char **lowered, bool *unknown)
 {
-    g_autoptr(gmemXML) doc = NULL;
-    g_autofree char *uuid = NULL;
     g_autoptr(GError) fault = NULL;
-    gmemXMLNode *node;
+    g_autoptr(gmemXML) doc = gmemXMLParse(xml, &fault);
+    gmemXMLNode *node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
+
+    *unknown = doc == NULL;
+    if (lowered != NULL && g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
+        g_free(*lowered);
+        *lowered = gmemXMLMalformed(xml);
+        *unknown = false;
+    }
+    return node != NULL ? gmemXMLContent(node) : NULL;
+}
+
+int
+gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *now)
+{
+    g_autofree char *uuid = NULL;
+    bool unknown;
 
     if (xml == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     if (virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) == 0)
         return 0;
-    doc = gmemXMLParse(xml, &fault);
-    node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
-    uuid = node != NULL ? gmemXMLContent(node) : NULL;
+    uuid = gmemDriverDefinedUUID(xml, lowered, &unknown);
     if (uuid != NULL)
         return gmemDriverCheckDefinitionOf(conn, uuid, now);
-    if (g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_ERROR))
+    if (unknown)
         return gmemDriverCheckDefinitionOfAny(conn, now);
-    /* What has none gets a new one; what is malformed libvirt refuses. */
+    /* What has none gets a new one. */
     virResetLastError();
     return 0;
 }
@@ -403,7 +418,7 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
     if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
         (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) <
              0 ||
-         gmemDriverCheckDefinition(conn, xml, plan) < 0))
+         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
     gmemDriverDefined(domain, plan);
@@ -419,7 +434,7 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
 
     if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
         (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0 ||
-         gmemDriverCheckDefinition(conn, xml, plan) < 0))
+         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
     gmemDriverDefined(domain, plan);

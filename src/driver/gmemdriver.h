@@ -95,14 +95,18 @@ int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
 
 /**
  * gmemDriverCheckDefinition:
- * @xml: of a domain, as libvirt will get it; may be NULL
- * @now: its plan; NULL: an ordinary domain
+ * @xml: of a domain; may be NULL
+ * @lowered: what libvirt will be given, replaced where @xml is malformed, for libvirt to refuse (which
+ *           version of libxml2 takes what is not for us to tell); NULL where there is no way to
+ * @now: the domain's plan; NULL: an ordinary domain
  *
  * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
  * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with
- * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode.
+ * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode, or may be one
+ * that has.
  */
-int gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, const gmemPlan *now);
+int gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered,
+                              const gmemPlan *now);
 
 /* gmemDriverCheckRedefined: the same for a domain that is there. */
 int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);

@@ -66,14 +66,16 @@ gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     return gmemMigrateCheckSource(domain, replaced, plan);
 }
 
-/* Offline, a definition moves, and nothing starts. */
+/* Offline, a definition moves, and nothing starts. @lowered: as gmemDriverCheckDefinition() has it */
 static int
 gmemMigrateCheckArrival(virConnectPtr conn,
                         const char *xml,
+                        char **lowered,
                         const gmemPlan *plan,
                         unsigned long flags)
 {
-    if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 && gmemDriverCheckDefinition(conn, xml, plan) < 0)
+    if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 &&
+        gmemDriverCheckDefinition(conn, xml, lowered, plan) < 0)
         return -1;
     gmemExpect(plan);
     return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, plan) : 0;
@@ -89,7 +91,7 @@ gmemMigrateCheckDestination(virConnectPtr conn,
 
     if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
         return -1;
-    return gmemMigrateCheckArrival(conn, xml, plan, flags);
+    return gmemMigrateCheckArrival(conn, xml, lowered, plan, flags);
 }
 
 static int
@@ -100,7 +102,7 @@ gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsign
 
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
         return -1;
-    return gmemMigrateCheckArrival(conn, xml, plan, flags);
+    return gmemMigrateCheckArrival(conn, xml, NULL, plan, flags);
 }
 
 /* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds

@@ -21,6 +21,7 @@
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemprocess.h"
+#include "gmemxml.h"
 
 /* Four times what a client can send. */
 #define GMEM_FILES_SIZE_MAX (16 * 1024 * 1024)
@@ -60,6 +61,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     g_autofree char *lowered = NULL;
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) stored = NULL;
+    g_autoptr(gmemXML) xml = NULL;
 
     *plan = NULL;
     if (why != 0)
@@ -70,7 +72,9 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     raised = gmemRaise(text, &stored, NULL);
     if (stored != NULL)
         return 0;
-    lowered = gmemLower(text, false, plan, error);
+    /* Malformed for us need not be malformed for the libxml2 that reads it then. */
+    xml = gmemXMLParse(text, error);
+    lowered = xml != NULL ? gmemLower(text, false, plan, error) : NULL;
     if (lowered == NULL)
         return -1;
     if (*plan != NULL && (*plan)->mode == GMEM_MODE_NONE)

@@ -24,9 +24,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_null(testUtilParse(malformed));
     if (doc == NULL)
         return 0;
-    /* libxml2 2.15 does not look behind the root once a prefix was not bound. */
-    if (xml == NULL && xmlGetLastError() != NULL &&
-        xmlGetLastError()->domain == XML_FROM_NAMESPACE) {
+    /* libxml2 2.15 does not look behind the root once it has met an error that does not end it. */
+    if (doc->intSubset == NULL && xmlGetLastError() != NULL &&
+        g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
         xmlFreeDoc(doc);
         return 0;
     }

@@ -48,6 +48,8 @@ testMalformed(void)
         "<a p:b=''/></a>",
         "<p:a/><b/>",
         "<p:a/>text",
+        "<a xml:id='1'/>text",
+        "<a xmlns:xml='u'/><b/>",
         "<a b='<'/>",
         "<a b/>",
         "<a b=1/>",
@@ -85,6 +87,19 @@ testMalformed(void)
 
         g_assert_null(testUtilParse(malformed));
     }
+}
+
+/* libxml2 has something to say of an xml:id in any text. */
+static void
+testSilent(void)
+{
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+        g_test_trap_assert_passed();
+        g_test_trap_assert_stderr_unmatched("*forged*");
+        return;
+    }
+    g_free(gmemXMLMalformed("<a xml:id='1&#10;forged'></a>"));
 }
 
 /* Deeper than libxml2 goes: what libvirt was given one level at a time can come back as one
@@ -400,6 +415,41 @@ testMutate(GString *text)
     g_string_insert(text, at, testPick(pieces));
 }
 
+/* Where the reader stopped in @text, because of @error. */
+static size_t
+testStopped(const char *text, const GError *error)
+{
+    static const char place[] = "at byte ";
+    const char *number = strstr(error->message, place);
+    const char *end;
+
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_DETAIL);
+    if (number != NULL)
+        return (size_t)g_ascii_strtoull(number + strlen(place), NULL, 10);
+    g_assert_false(g_utf8_validate(text, -1, &end));
+    return (size_t)(end - text);
+}
+
+/* libxml2 2.15 does not look behind the root once it has met an error that does not end it, as is a
+ * prefix that is not bound. Nothing else may be the matter with a @text that it takes and the
+ * reader does not; and libvirt is given one then that no libxml2 takes. */
+static void
+testAgreeBehind(const char *text, const GError *error, xmlNode *root)
+{
+    g_autofree char *malformed = gmemXMLMalformed(text);
+    g_autofree char *front = g_strndup(text, testStopped(text, error));
+    g_autoptr(GError) again = NULL;
+    g_autoptr(gmemXML) xml = gmemXMLParse(front, &again);
+
+    g_assert_null(testUtilParse(malformed));
+    if (xml == NULL) { /* in front of what is not UTF-8 */
+        front[testStopped(front, again)] = '\0';
+        xml = gmemXMLParse(front, NULL);
+    }
+    g_assert_nonnull(xml);
+    testAssertAgree(gmemXMLRoot(xml), root);
+}
+
 /* What libxml2 takes is taken, and is the same; unless there is a document type declaration. */
 static void
 testAgree(void)
@@ -413,23 +463,18 @@ testAgree(void)
         g_autoptr(GString) text = g_string_new(NULL);
         g_autoptr(GError) error = NULL;
         g_autoptr(gmemXML) xml = NULL;
-        bool unbound;
         xmlDoc *doc;
 
         testGenerate(text, 3);
         for (j = g_rand_int_range(testRand, 0, 3); j > 0; j--)
             testMutate(text);
         doc = testUtilParse(text->str);
-        unbound = testUtilUnbound();
         xml = gmemXMLParse(text->str, &error);
         if (doc == NULL)
             continue;
         g_test_message("%s", text->str);
         if (error != NULL && doc->intSubset == NULL) {
-            g_autofree char *malformed = gmemXMLMalformed(text->str);
-
-            g_assert_true(unbound);
-            g_assert_null(testUtilParse(malformed));
+            testAgreeBehind(text->str, error, xmlDocGetRootElement(doc));
             xmlFreeDoc(doc);
             continue;
         }
@@ -451,6 +496,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/util/xml/malformed", testMalformed);
+    g_test_add_func("/util/xml/silent", testSilent);
     g_test_add_func("/util/xml/nesting", testNesting);
     g_test_add_func("/util/xml/find", testFind);
     g_test_add_func("/util/xml/attribute", testAttribute);

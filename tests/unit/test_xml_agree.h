@@ -28,15 +28,17 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
 {
     const xmlAttr *attribute;
     gmemXMLAttr attr = {0};
-    /* libxml2 2.15 takes "xmlns:a:b" for an attribute. */
-    bool odd = false;
     size_t n = 0;
 
     for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
+        /* libxml2 2.15 takes "xmlns:a:b" for an attribute, and not, as 2.9 and the reader do, for
+         * the declaration of a prefix that no name can have: nobody reads either. "xmlns:" is one
+         * to all of them. */
+        if (strncmp((const char *)attribute->name, "xmlns:", 6) == 0 &&
+            strchr((const char *)attribute->name + 6, ':') != NULL && attribute->name[6] != ':')
+            continue;
         n++;
-        if (g_str_has_prefix((const char *)attribute->name, "xmlns:")) {
-            odd = true;
-        } else if (attribute->ns == NULL) {
+        if (attribute->ns == NULL) {
             xmlChar *value = xmlGetNoNsProp(node, attribute->name);
             g_autofree char *own = gmemXMLAttribute(ours, (const char *)attribute->name);
 
@@ -46,7 +48,33 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
     }
     while (gmemXMLNextAttribute(ours, &attr))
         n--;
-    g_assert_true(n == 0 || odd);
+    g_assert_cmpuint(n, ==, 0);
+}
+
+/* libxml2 2.9 takes "a:b:c" apart at the first colon, as the reader does; to 2.15 it is a name as a
+ * whole, in no namespace. Either way a colon is left in the name, and nothing that libvirt or we
+ * look for has one. */
+static inline void
+testAssertName(const gmemXMLNode *ours, const xmlNode *node)
+{
+    const char *name = (const char *)node->name;
+    g_autofree char *own = gmemXMLName(ours);
+
+    if (strchr(own, ':') != NULL && strcmp(own, name) != 0) {
+        g_assert_null(node->ns);
+        g_assert_cmpuint(strlen(name), ==, ours->nameLength);
+        g_assert_cmpmem(name, strlen(name), ours->start + 1, ours->nameLength);
+        return;
+    }
+    g_assert_cmpstr(own, ==, name);
+    /* libxml2 2.9 leaves a reference to "&" in a namespace as it is; there is none in those that
+     * matter. */
+    if (node->ns == NULL)
+        g_assert_true(gmemXMLIs(ours, name));
+    else if (strchr((const char *)node->ns->href, '&') != NULL)
+        g_assert_nonnull(ours->ns);
+    else
+        g_assert_true(gmemXMLIsNs(ours, (const char *)node->ns->href, name));
 }
 
 static inline void
@@ -55,19 +83,9 @@ testAssertAgree(const gmemXMLNode *ours, xmlNode *node)
     g_autofree char *content = gmemXMLString(ours);
     xmlChar *theirs = xmlNodeGetContent(node);
     const gmemXMLNode *child = ours->children;
-    /* libxml2 2.15 does not take names with two colons apart; none that matters has one. */
-    bool whole = strchr((const char *)node->name, ':') != NULL;
     xmlNode *other;
 
-    g_assert_true(whole || gmemXMLIsAnyNs(ours, (const char *)node->name));
-    /* libxml2 2.9 leaves a reference to "&" in a namespace as it is; there is none in those that
-     * matter. */
-    if (node->ns == NULL || whole)
-        g_assert_true(whole || gmemXMLIs(ours, (const char *)node->name));
-    else if (strchr((const char *)node->ns->href, '&') != NULL)
-        g_assert_nonnull(ours->ns);
-    else
-        g_assert_true(gmemXMLIsNs(ours, (const char *)node->ns->href, (const char *)node->name));
+    testAssertName(ours, node);
     testAssertAttributes(ours, node);
     g_assert_cmpstr(content, ==, (char *)theirs);
     xmlFree(theirs);
