@@ -154,7 +154,7 @@ gmemDriverIsSpecialFile(const char *path)
 {
     struct stat file;
 
-    return stat(path, &file) == 0 && !S_ISREG(file.st_mode);
+    return stat(path, &file) == 0 && (!S_ISREG(file.st_mode) || file.st_size == 0);
 }
 
 int

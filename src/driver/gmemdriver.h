@@ -78,8 +78,9 @@ int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 /**
  * gmemDriverIsSpecialFile:
  *
- * Whether @path, a client's text, is there and no regular file: a pipe that nobody writes to would
- * keep whoever opens it, and one can be read but once, and not by us.
+ * Whether @path, a client's text, is there and no regular file with anything in it: a pipe that nobody
+ * writes to would keep whoever opens it, and one can be read but once, and not by us. Files of the
+ * kernel's that keep whoever reads them (/proc/kmsg, trace_pipe) say that they are regular, and empty.
  */
 bool gmemDriverIsSpecialFile(const char *path);
 

@@ -22,10 +22,11 @@ gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
     if (!gmemDriverIsSpecialFile(image))
         return gmemDriverGetStoredPlan(
             conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
-                 _("save image '%s' is no regular file, so what memory its guest has cannot be "
-                   "compared with the XML that shall take its place"),
-                 image);
+    gmemErrorSet(
+        &error, VIR_ERR_OPERATION_UNSUPPORTED,
+        _("save image '%s' is no regular file, or is empty, so what memory its guest has cannot be "
+          "compared with the XML that shall take its place"),
+        image);
     gmemConnectionReport(conn, error);
     return -1;
 }

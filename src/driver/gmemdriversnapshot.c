@@ -46,11 +46,10 @@ gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const 
     if ((now == NULL && defined == NULL && !gmemImageIsPrivate(file)) || access(file, F_OK) < 0)
         return 0;
     if (gmemDriverIsSpecialFile(file)) {
-        gmemErrorSet(
-            &error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the file '%s' with the memory of a snapshot is not a regular file: it cannot "
-              "be told whether the guest in it has private memory"),
-            file);
+        gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                     _("the file '%s' with the memory of a snapshot is not a regular file, or is "
+                       "empty: it cannot be told whether the guest in it has private memory"),
+                     file);
         gmemConnectionReport(conn, error);
         return -1;
     }

@@ -132,6 +132,18 @@ def _(check):
         check.has(host.stdout, 'kvm.gmem_in_place_conversion=0', 'virt-gmem host')
 
 
+def kernel_log(path):
+    """Makes @path a file that is regular to stat(), and where whoever reads next waits."""
+    fd = os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        while os.read(fd, 8192):
+            pass
+    except BlockingIOError:
+        pass
+    os.close(fd)
+    os.symlink('/proc/kmsg', path)
+
+
 @suite.test("a pipe or a device where a snapshot's memory should be is never opened")
 def _(check):
     with DaemonRig(library()) as rig:
@@ -141,7 +153,8 @@ def _(check):
             text = domain('vm', private=private)
             client.define(text)
             for make in (lambda: os.mkfifo(rig.outer(PIPE)),
-                         lambda: os.symlink('/dev/zero', rig.outer(PIPE))):
+                         lambda: os.symlink('/dev/zero', rig.outer(PIPE)),
+                         lambda: kernel_log(rig.outer(PIPE))):
                 make()
                 def call():
                     return client.call('vm', 'snapshotCreateXML', snapshot(text), redefine)
