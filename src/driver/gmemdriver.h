@@ -78,9 +78,10 @@ int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 /**
  * gmemDriverIsSpecialFile:
  *
- * Whether @path, a client's text, is there and no regular file with anything in it: a pipe that nobody
- * writes to would keep whoever opens it, and one can be read but once, and not by us. Files of the
- * kernel's that keep whoever reads them (/proc/kmsg, trace_pipe) say that they are regular, and empty.
+ * Whether @path, a client's text, is there and no regular file with anything in it: a pipe that
+ * nobody writes to would keep whoever opens it, and one can be read but once, and not by us. Files
+ * of the kernel's that keep whoever reads them (/proc/kmsg, trace_pipe) say that they are regular,
+ * and empty.
  */
 bool gmemDriverIsSpecialFile(const char *path);
 
@@ -97,8 +98,8 @@ int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
 /**
  * gmemDriverCheckDefinition:
  * @xml: of a domain; may be NULL
- * @lowered: what libvirt will be given, replaced where @xml is malformed, for libvirt to refuse (which
- *           version of libxml2 takes what is not for us to tell); NULL where there is no way to
+ * @lowered: what libvirt will be given, replaced where @xml is malformed, for libvirt to refuse
+ * (which version of libxml2 takes what is not for us to tell); NULL where there is no way to
  * @now: the domain's plan; NULL: an ordinary domain
  *
  * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
@@ -106,8 +107,8 @@ int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
  * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode, or may be one
  * that has.
  */
-int gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered,
-                              const gmemPlan *now);
+int
+gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *now);
 
 /* gmemDriverCheckRedefined: the same for a domain that is there. */
 int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);

@@ -66,13 +66,11 @@ gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     return gmemMigrateCheckSource(domain, replaced, plan);
 }
 
-/* Offline, a definition moves, and nothing starts. @lowered: as gmemDriverCheckDefinition() has it */
+/* Offline, a definition moves, and nothing starts. @lowered: as gmemDriverCheckDefinition() has it
+ */
 static int
-gmemMigrateCheckArrival(virConnectPtr conn,
-                        const char *xml,
-                        char **lowered,
-                        const gmemPlan *plan,
-                        unsigned long flags)
+gmemMigrateCheckArrival(
+    virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *plan, unsigned long flags)
 {
     if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 &&
         gmemDriverCheckDefinition(conn, xml, lowered, plan) < 0)

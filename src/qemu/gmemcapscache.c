@@ -37,6 +37,7 @@
 #include <unistd.h>
 
 #include "gmemerror.h"
+#include "gmemfile.h"
 #include "gmemhash.h"
 #include "gmemi18n.h"
 #include "gmemjson.h"
@@ -144,7 +145,8 @@ gmemCapsIsELF(const char *path)
 {
     static const char magic[] = {0x7f, 'E', 'L', 'F'};
     char start[sizeof(magic)];
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int why;
+    int fd = gmemFileOpen(path, &why);
     ssize_t got;
 
     if (fd < 0)

@@ -11,41 +11,18 @@
 #include "gmemfirmware.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "gmemfile.h"
 #include "gmemjson.h"
 
 /* Descriptors have some hundred bytes. */
 #define GMEM_FIRMWARE_SIZE_MAX (64 * 1024)
 
 #define GMEM_FIRMWARE_DIRECTORY "qemu/firmware"
-
-/* The descriptor's text; NULL where it is empty or cannot be read. */
-static char *
-gmemFirmwareLoad(const char *file)
-{
-    g_autofree char *text = NULL;
-    struct stat st;
-    ssize_t got = -1;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-    if (fd < 0)
-        return NULL;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= GMEM_FIRMWARE_SIZE_MAX) {
-        text = g_malloc(GMEM_FIRMWARE_SIZE_MAX + 1);
-        got = read(fd, text, GMEM_FIRMWARE_SIZE_MAX);
-    }
-    close(fd);
-    if (got <= 0)
-        return NULL;
-    text[got] = '\0';
-    return g_steal_pointer(&text);
-}
 
 static const char *
 gmemFirmwareExecutable(gmemJSON *descriptor)
@@ -97,11 +74,12 @@ gmemFirmwareCount(
         g_autofree char *file = g_strconcat(directories[index], "/", entry->d_name, NULL);
         g_autofree char *text = NULL;
         g_autoptr(gmemJSON) descriptor = NULL;
+        int why;
 
         if (!g_str_has_suffix(entry->d_name, ".json") ||
             gmemFirmwareIsMasked(directories, index, entry->d_name))
             continue;
-        text = gmemFirmwareLoad(file);
+        text = gmemFileLoad(file, GMEM_FIRMWARE_SIZE_MAX, &why);
         descriptor = text != NULL ? gmemJSONParse(text, NULL) : NULL;
         if (descriptor == NULL || g_strcmp0(gmemFirmwareExecutable(descriptor), path) != 0)
             continue;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,23 +18,40 @@
 /* Bytes that are asked for at once. */
 #define GMEM_FILE_STEP (64 * 1024)
 
+/* The file behind @held, which only names it, opened for reading; -1 with an errno in *@why. */
+static int
+gmemFileOpenHeld(int held, int *why)
+{
+    char link[64];
+    int fd;
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", held);
+    fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    /* ENOENT is no answer: the file is there, and /proc is not. */
+    if (fd < 0)
+        *why = errno == ENOENT ? EIO : errno;
+    return fd;
+}
+
+/* To open some devices does something by itself: a watchdog's starts it. */
 int
 gmemFileOpen(const char *path, int *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int held = open(path, O_PATH | O_CLOEXEC);
     struct stat file;
+    int fd = -1;
 
-    *why = fd < 0 ? errno : 0;
-    if (fd < 0)
+    *why = held < 0 ? errno : 0;
+    if (held < 0)
         return -1;
-    if (fstat(fd, &file) < 0)
+    if (fstat(held, &file) < 0)
         *why = errno;
     else if (!S_ISREG(file.st_mode))
         *why = GMEM_FILE_NOT_REGULAR;
-    if (*why == 0)
-        return fd;
-    close(fd);
-    return -1;
+    else
+        fd = gmemFileOpenHeld(held, why);
+    close(held);
+    return fd;
 }
 
 char *

@@ -13,7 +13,7 @@
  * @path: followed where it is a symbolic link
  * @why: out: where there is no descriptor: an errno, or GMEM_FILE_NOT_REGULAR
  *
- * Opens a regular file for reading. A FIFO or a device does not keep the caller. Returns the
+ * Opens a regular file for reading; what is none, a FIFO or a device, is not opened. Returns the
  * descriptor, the caller's, or -1. Takes no lock, as all of this file.
  */
 int gmemFileOpen(const char *path, int *why);
@@ -22,8 +22,8 @@ int gmemFileOpen(const char *path, int *why);
  * gmemFileRead:
  * @fd: a regular file
  * @max: bytes that it may have
- * @why: out: where nothing is returned: an errno; EFBIG where there is more, EILSEQ where there is a NUL,
- *       behind which nobody would look
+ * @why: out: where nothing is returned: an errno; EFBIG where there is more, EILSEQ where there is
+ * a NUL, behind which nobody would look
  *
  * Returns what is in the file, with a NUL behind it, to be freed with g_free(); or NULL.
  */
