@@ -15,30 +15,18 @@
 #include <unistd.h>
 
 #include "gmemi18n.h"
+#include "gmempreload.h"
 
 gmemToolFiles *
 gmemToolFilesFind(void)
 {
     gmemToolFiles *files = g_new0(gmemToolFiles, 1);
-    g_autofree char *directory = NULL;
-    g_autofree char *source = NULL;
+    const char *self;
 
     files->self = g_file_read_link("/proc/self/exe", NULL);
-    directory = g_path_get_dirname(files->self ? files->self : "/");
-    source = g_build_filename(directory, "..", "src", NULL);
-
-    /* A tree that lacks them is not completed from what is installed. */
-    if (g_file_test(source, G_FILE_TEST_IS_DIR) && g_str_has_suffix(directory, "/tools")) {
-        g_autofree char *library = g_build_filename(source, "driver", "libvirt-gmem.so", NULL);
-        g_autofree char *shim = g_build_filename(source, "shim", "qemu-gmem.so", NULL);
-
-        files->library = g_canonicalize_filename(library, "/");
-        files->shim = g_canonicalize_filename(shim, "/");
-        return files;
-    }
-
-    files->library = g_build_filename(GMEM_LIBDIR, "libvirt-gmem.so", NULL);
-    files->shim = g_strdup(GMEM_SHIM_INSTALLED);
+    self = files->self ? files->self : "/";
+    files->library = gmemPreloadFind(GMEM_PRELOAD_LIBRARY, self, "tools");
+    files->shim = gmemPreloadFind(GMEM_PRELOAD_SHIM, self, "tools");
     return files;
 }
 

@@ -21,6 +21,8 @@
 #include "gmemconf.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
+#include "gmempreload.h"
 #include "gmemjson.h"
 #include "gmemkvm.h"
 #include "gmemplan.h"
@@ -28,7 +30,7 @@
 #include "gmemvalidate.h"
 
 #define GMEM_QEMU_CONF "/etc/libvirt/qemu.conf"
-#define GMEM_EMULATOR "qemu-system-x86_64"
+#define GMEM_EMULATOR "qemu-system-" GMEM_PLATFORM_ARCH
 #define GMEM_LIBVIRT_MIN 9000000
 
 typedef enum {
@@ -339,19 +341,20 @@ isDaemon(const char *pid, char **name)
     if (!g_ascii_isdigit(pid[0]) || !g_file_get_contents(path, name, NULL, NULL))
         return false;
     g_strchomp(*name);
-    return (strcmp(*name, "libvirtd") == 0 || strcmp(*name, "virtqemud") == 0) &&
-           g_file_get_contents(statusPath, &status, NULL, NULL) && strstr(status, number);
+    return gmemPreloadIsDaemon(*name) && g_file_get_contents(statusPath, &status, NULL, NULL) &&
+           strstr(status, number);
 }
 
 static char *
 daemonFault(const char *pid, const char *name, const char *library)
 {
     g_autofree char *path = g_build_filename("/proc", pid, "maps", NULL);
+    g_autofree char *loaded = g_strconcat("/", gmemPreloadName(GMEM_PRELOAD_LIBRARY), NULL);
     g_autofree char *maps = NULL;
 
     if (!g_file_get_contents(path, &maps, NULL, NULL))
         return g_strdup_printf(_("%s (process %s) may not be looked into, run as root"), name, pid);
-    if (!strstr(maps, "/libvirt-gmem.so"))
+    if (!strstr(maps, loaded))
         return g_strdup_printf(_("%s (process %s) runs without it, and its domains have ordinary "
                                  "memory; start it with LD_PRELOAD=%s"),
                                name, pid, library);
@@ -385,8 +388,8 @@ checkLibraries(gmemHost *host)
 {
     bool new;
 
-    checkFile(host, "library", "libvirt-gmem.so", host->files->library);
-    checkFile(host, "shim", "qemu-gmem.so", host->files->shim);
+    checkFile(host, "library", gmemPreloadName(GMEM_PRELOAD_LIBRARY), host->files->library);
+    checkFile(host, "shim", gmemPreloadName(GMEM_PRELOAD_SHIM), host->files->shim);
 
     virGetVersion(&host->libvirtVersion, NULL, NULL);
     new = host->libvirtVersion >= GMEM_LIBVIRT_MIN;

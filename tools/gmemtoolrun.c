@@ -35,6 +35,7 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmempreload.h"
 #include "gmemkvm.h"
 
 /* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
@@ -171,7 +172,7 @@ libraryIsInFront(const char *library)
         return false;
 
     name = g_path_get_basename(info.dli_fname);
-    if (strcmp(name, "libvirt-gmem.so") == 0)
+    if (strcmp(name, gmemPreloadName(GMEM_PRELOAD_LIBRARY)) == 0)
         return true;
 
     gmemToolError(_("%s could not be preloaded"), library);

@@ -19,6 +19,9 @@
 #define GMEM_CARRIER_VERSION 2
 #define GMEM_CARRIER_KEY "path:"
 
+/* The path of the change that is about preallocation, which gmemcommand.c undoes. */
+#define GMEM_CARRIER_ALLOCATION "memoryBacking/allocation/@mode"
+
 /* One thing that lowering put in or changed. @path leads from <domain> to an attribute, as in
  * "memoryBacking/source/@type". @former is NULL where the attribute was not there. */
 typedef struct {

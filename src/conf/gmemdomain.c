@@ -11,13 +11,11 @@
 #include "gmemargv.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 #include "gmemschema.h"
 
-/* x86_64's base page, and guest_memfd's only one. */
-#define GMEM_DOMAIN_PAGE_KIB 4
-
-/* The smallest that the host's default huge page can be. */
-#define GMEM_DOMAIN_HUGE_PAGE_KIB 2048
+#define GMEM_DOMAIN_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
+#define GMEM_DOMAIN_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
 
 static const char *const gmemLaunchSecurityNames[] = {
     [GMEM_LAUNCH_SECURITY_NONE] = "",

@@ -9,6 +9,7 @@
 #include "gmemdomain.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 
 #define GMEM_SW_PROTECTED "<launchSecurity type='sw-protected'/>"
 
@@ -58,26 +59,22 @@ gmemDomainValidateType(const gmemDomainDef *def, const char *wish, GError **erro
 static int
 gmemDomainValidateArch(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    if (def->arch == NULL || strcmp(def->arch, "x86_64") == 0)
+    if (def->arch == NULL || strcmp(def->arch, GMEM_PLATFORM_ARCH) == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s needs <type arch='x86_64'>, not architecture '%s'"), wish, def->arch);
+                        _("%s needs <type arch='%s'>, not architecture '%s'"), wish,
+                        GMEM_PLATFORM_ARCH, def->arch);
 }
 
 static int
 gmemDomainValidateMachine(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    static const char *const machines[] = {"isapc", "microvm", "none"};
-    size_t i;
-
-    for (i = 0; i < G_N_ELEMENTS(machines); i++) {
-        if (g_strcmp0(def->machine, machines[i]) == 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s is not available for machine type '%s'; use <type "
-                                  "machine='q35'> or <type machine='pc'>"),
-                                wish, def->machine);
-    }
-    return 0;
+    if (!gmemPlatformRefusesMachine(def->machine))
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s is not available for machine type '%s'; use <type machine='q35'> or "
+                          "<type machine='pc'>"),
+                        wish, def->machine);
 }
 
 static int

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "gmemplatform.h"
 #include "gmemxml.h"
 
 /* A block that libvirt reports, the enum in it that is ours to fill, and where the block belongs.
@@ -33,9 +34,11 @@ gmemDomCapsIs(gmemXMLNode *root, const char *element, const char *wanted)
 static bool
 gmemDomCapsConcerns(gmemXMLNode *root)
 {
+    gmemXMLNode *node = gmemXMLFindFirst(root, "machine");
+    g_autofree char *machine = node != NULL ? gmemXMLContent(node) : NULL;
+
     return gmemXMLIs(root, "domainCapabilities") && gmemDomCapsIs(root, "domain", "kvm") &&
-           gmemDomCapsIs(root, "arch", "x86_64") && !gmemDomCapsIs(root, "machine", "isapc") &&
-           !gmemDomCapsIs(root, "machine", "microvm") && !gmemDomCapsIs(root, "machine", "none");
+           gmemDomCapsIs(root, "arch", GMEM_PLATFORM_ARCH) && !gmemPlatformRefusesMachine(machine);
 }
 
 static gmemXMLNode *

@@ -14,6 +14,7 @@
 #include "gmemerror.h"
 #include "gmemexpect.h"
 #include "gmemlog.h"
+#include "gmempreload.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
@@ -216,7 +217,7 @@ void
 gmemConnectionCleanError(void)
 {
     const char *value = getenv("LD_PRELOAD");
-    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+    g_autofree char *rest = value != NULL ? gmemPreloadWithout(value) : NULL;
     g_autofree char *from = NULL;
     g_autofree char *to = NULL;
     virErrorPtr error;

@@ -34,6 +34,7 @@
 #include "gmemkvm.h"
 #include "gmemlog.h"
 #include "gmemnotes.h"
+#include "gmempreload.h"
 #include "gmemprocess.h"
 #include "gmemprops.h"
 #include "gmemreal.h"
@@ -141,7 +142,7 @@ gmemExecCleanEnvironment(char *const envp[])
 {
     size_t index;
     const char *value = gmemExecGetPreload(envp, &index);
-    char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+    char *rest = value != NULL ? gmemPreloadWithout(value) : NULL;
 
     if (rest != NULL)
         return gmemExecSetPreload(envp, rest[0] != '\0' ? rest : NULL);
@@ -406,7 +407,7 @@ gmemExecIsDaemon(const char *path)
 {
     g_autofree char *name = g_path_get_basename(path);
 
-    return strcmp(name, "libvirtd") == 0 || strcmp(name, "virtqemud") == 0;
+    return gmemPreloadIsDaemon(name);
 }
 
 static int

@@ -12,6 +12,7 @@
 #include "gmemcommand.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmempreload.h"
 #include "gmemprocess.h"
 
 /* A character of these makes libvirt quote a word (seen in the output of 9.0.0 … 12.8.0). */
@@ -266,7 +267,7 @@ gmemNativeWithoutPreload(const char *native)
             start = next;
             continue;
         }
-        rest = gmemProcessPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
+        rest = gmemPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
         if (rest == NULL && !gmemProcessPreloadIsOurs())
             return NULL;
         text = g_string_new_len(native, start - native);

@@ -22,74 +22,24 @@
 
 #include "config.h"
 #include "gmemi18n.h"
+#include "gmempreload.h"
 #include "gmemprobe.h"
 #include "gmemreal.h"
 
-#define GMEM_LIBRARY_NAME "libvirt-gmem.so"
-#define GMEM_SHIM_NAME "qemu-gmem.so"
-#define GMEM_VHOST_USER_NAME "vhost-user-gmem.so"
-#define GMEM_DRIVER_IN_BUILD_TREE "/src/driver"
+/* The directory of a build tree that this library is in. */
+#define GMEM_PROCESS_IN_TREE "src/driver"
 
 /* Everything here is written by the constructor and only read afterwards. */
 static struct {
     bool daemon;
-    char shim[PATH_MAX];
-    char vhostUser[PATH_MAX];
+    char *shim;
+    char *vhostUser;
     uintptr_t libvirtStart;
     uintptr_t libvirtEnd;
 } gmemProcess;
 
 /* Of this thread's call, for the child that libvirt forks off it. */
 static __thread bool gmemProcessOrdinary;
-
-static bool
-gmemProcessIsOurEntry(const char *entry, size_t length)
-{
-    static const char *const names[] = {GMEM_LIBRARY_NAME, GMEM_SHIM_NAME, GMEM_VHOST_USER_NAME};
-    size_t i;
-
-    for (i = 0; i < G_N_ELEMENTS(names); i++) {
-        size_t n = strlen(names[i]);
-
-        if (length >= n && strncmp(entry + length - n, names[i], n) == 0 &&
-            (length == n || entry[length - n - 1] == '/'))
-            return true;
-    }
-    return false;
-}
-
-char *
-gmemProcessPreloadWithout(const char *value)
-{
-    char *rest = g_malloc(strlen(value) + 1);
-    char *end = rest;
-    bool found = false;
-
-    while (*value != '\0') {
-        size_t length = strcspn(value, ": ");
-
-        if (gmemProcessIsOurEntry(value, length)) {
-            found = true;
-            value += length;
-            if (*value != '\0')
-                value++;
-            else if (end > rest)
-                end--; /* the separator before the last entry */
-        } else {
-            if (value[length] != '\0')
-                length++;
-            memcpy(end, value, length);
-            end += length;
-            value += length;
-        }
-    }
-    *end = '\0';
-    if (!found) {
-        g_free(rest);
-        return NULL;
-    }
-    return rest;
-}
 
 static int
 gmemProcessFindLibvirt(struct dl_phdr_info *info,
@@ -115,54 +65,34 @@ gmemProcessFindLibvirt(struct dl_phdr_info *info,
 static bool
 gmemProcessFindDaemon(void)
 {
-    static const char *const daemons[] = {"libvirtd", "virtqemud"};
     char path[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
     const char *name;
-    size_t i;
 
     if (length < 0)
         return false;
     path[length] = '\0';
     name = strrchr(path, '/');
-    name = name != NULL ? name + 1 : path;
-    for (i = 0; i < G_N_ELEMENTS(daemons); i++) {
-        if (strcmp(name, daemons[i]) == 0)
-            return true;
-    }
-    return false;
+    return gmemPreloadIsDaemon(name != NULL ? name + 1 : path);
 }
 
-/* The absolute path of another of the project's libraries, @name: in the subdirectory @source of
- * the build tree where this library was loaded out of one, else where it is @installed. */
-static void
-gmemProcessFindLibrary(const char *source,
-                       const char *name,
-                       const char *installed,
-                       char found[PATH_MAX])
+/* The absolute path of another of the project's libraries; where this one was loaded from tells. */
+static char *
+gmemProcessFindLibrary(gmemPreloadLibrary library)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX] = "";
     Dl_info info;
-    char *slash;
 
-    g_snprintf(found, PATH_MAX, "%s/%s", installed, name);
     if (dladdr(&gmemProcess, &info) == 0 || realpath(info.dli_fname, path) == NULL)
-        return;
-    slash = strrchr(path, '/');
-    *slash = '\0';
-    if (g_str_has_suffix(path, GMEM_DRIVER_IN_BUILD_TREE)) {
-        slash = strrchr(path, '/');
-        if (snprintf(found, PATH_MAX, "%.*s/%s/%s", (int)(slash - path), path, source, name) >=
-            PATH_MAX)
-            found[0] = '\0';
-    }
+        path[0] = '\0';
+    return gmemPreloadFind(library, path, GMEM_PROCESS_IN_TREE);
 }
 
 static void
 gmemProcessLeaveEnvironment(void)
 {
     const char *value = getenv("LD_PRELOAD");
-    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+    g_autofree char *rest = value != NULL ? gmemPreloadWithout(value) : NULL;
 
     if (rest == NULL)
         return;
@@ -181,10 +111,9 @@ gmemProcessInit(void)
     int saved = errno;
 
     gmemProcess.daemon = gmemProcessFindDaemon();
-    gmemProcessFindLibrary("shim", GMEM_SHIM_NAME, GMEM_SHIM_DIRECTORY, gmemProcess.shim);
+    gmemProcess.shim = gmemProcessFindLibrary(GMEM_PRELOAD_SHIM);
     gmemProbeSetShim(gmemProcess.shim);
-    gmemProcessFindLibrary("vhostuser", GMEM_VHOST_USER_NAME, GMEM_SHIM_DIRECTORY,
-                           gmemProcess.vhostUser);
+    gmemProcess.vhostUser = gmemProcessFindLibrary(GMEM_PRELOAD_VHOST_USER);
     dl_iterate_phdr(gmemProcessFindLibvirt, NULL);
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
     if (gmemReal()->virSetError == NULL) {
@@ -241,7 +170,7 @@ bool
 gmemProcessPreloadIsOurs(void)
 {
     const char *value = getenv("LD_PRELOAD");
-    g_autofree char *rest = value != NULL ? gmemProcessPreloadWithout(value) : NULL;
+    g_autofree char *rest = value != NULL ? gmemPreloadWithout(value) : NULL;
 
     return rest != NULL && rest[0] == '\0';
 }

@@ -26,14 +26,5 @@ bool gmemProcessStartsOrdinary(void);
  * dladdr(): it is asked in the child between fork and exec. */
 bool gmemProcessCallerIsLibvirt(const void *address);
 
-/**
- * gmemProcessPreloadWithout:
- * @value: a value of LD_PRELOAD: entries with ':' or ' ' between them
- *
- * Returns @value without the entries that are this library or the shim, to be freed with g_free();
- * NULL where there are none, and nothing has to change.
- */
-char *gmemProcessPreloadWithout(const char *value);
-
 /* gmemProcessPreloadIsOurs: whether this process's LD_PRELOAD has entries of ours and no others. */
 bool gmemProcessPreloadIsOurs(void);

@@ -12,6 +12,7 @@
 #include "gmemerror.h"
 #include "gmemfiles.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -39,8 +40,8 @@ gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, 
     char *domcaps;
 
     *caps = NULL;
-    domcaps =
-        gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, "x86_64", NULL, "kvm", 0);
+    domcaps = gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, GMEM_PLATFORM_ARCH,
+                                                          NULL, "kvm", 0);
     if (domcaps == NULL) {
         virResetLastError();
         return 0;

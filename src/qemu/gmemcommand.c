@@ -19,13 +19,7 @@
 #include "gmemcommandline.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
-
-/* Bytes. guest_memfd's only page, and the default huge page that a "hugetlb" without size means. */
-#define GMEM_PAGE_SIZE 4096
-#define GMEM_HUGE_PAGE_SIZE (2 * 1024 * 1024)
-
-/* The change of lowering that is about preallocation. */
-#define GMEM_ALLOCATION_PATH "memoryBacking/allocation/@mode"
+#include "gmemplatform.h"
 
 /* How @backend is bound to host nodes, in a form that can be compared. */
 static char *
@@ -52,14 +46,14 @@ gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
         ram->size > G_MAXUINT64 - command->ramSize)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("cannot read the size of memory backend %s"), backend->name);
-    if (ram->size % GMEM_PAGE_SIZE != 0)
+    if (ram->size % GMEM_PLATFORM_PAGE != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("memory backend %s has a size of %llu bytes, which is no multiple "
                               "of guest_memfd's pages of %d bytes"),
-                            backend->name, ram->size, GMEM_PAGE_SIZE);
+                            backend->name, ram->size, GMEM_PLATFORM_PAGE);
     if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&
         !gmemPropsGetSize(&backend->props, "hugetlbsize", &ram->hugePage))
-        ram->hugePage = GMEM_HUGE_PAGE_SIZE;
+        ram->hugePage = GMEM_PLATFORM_HUGE_PAGE;
     if (strcmp(backend->type, "memory-backend-file") == 0)
         ram->path = gmemPropsGet(&backend->props, "mem-path");
     ram->name = g_strdup(backend->name);
@@ -151,7 +145,7 @@ gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char *
     size_t i;
 
     for (i = 0; i < carrier->nchanges; i++) {
-        if (strcmp(carrier->changes[i].path, GMEM_ALLOCATION_PATH) == 0)
+        if (strcmp(carrier->changes[i].path, GMEM_CARRIER_ALLOCATION) == 0)
             unwanted = true;
     }
     for (i = 0; unwanted && i < line->nbackends; i++) {
@@ -277,8 +271,7 @@ gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
     g_autofree char *suspend = NULL;
 
     if (command->mode == GMEM_MODE_CONVERTIBLE)
-        suspend = g_strdup_printf(
-            "%s.disable_s3=1", strstr(line->machineType, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM");
+        suspend = g_strdup_printf("%s.disable_s3=1", gmemPlatformSuspendDevice(line->machineType));
     gmemEmitShimConfig(line, command);
     edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;

@@ -7,10 +7,7 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
-
-/* Machines without what either mode needs; a user's -machine can change it. */
-static const char *const gmemCommandMachinesRefused[] = {"isapc", "microvm", "none",
-                                                         "xenfv", "xenpv",   NULL};
+#include "gmemplatform.h"
 
 static gmemBackend *
 gmemFindBackend(gmemCommandLine *line, const char *id)
@@ -102,7 +99,7 @@ gmemCheckMachine(const gmemCommandLine *line, GError **error)
     if (line->machineType == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's command line does not say which machine it is for"));
-    if (g_strv_contains(gmemCommandMachinesRefused, line->machineType))
+    if (gmemPlatformRefusesMachine(line->machineType))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("machine type '%s' cannot have private memory"), line->machineType);
     if (!line->kvm)

@@ -40,6 +40,7 @@
 #include "gmemerror.h"
 #include "gmemfile.h"
 #include "gmemi18n.h"
+#include "gmempreload.h"
 #include "gmemshimprobe.h"
 
 /* Debian 12's C library has no such constant yet; Linux has it since 5.4. */
@@ -172,34 +173,6 @@ gmemProbePipe(int fds[2], GError **error)
     return 0;
 }
 
-/* @value without our own libraries; the entries of others (a sanitizer, jemalloc) stay. */
-static char *
-gmemProbeFilterPreload(const char *value)
-{
-    char *result = g_malloc0(strlen(value) + 1);
-    char *end = result;
-
-    while (*value != '\0') {
-        size_t length = strcspn(value, ": ");
-        const char *base = value + length;
-
-        while (base > value && base[-1] != '/')
-            base--;
-        if (length > 0) {
-            g_autofree char *name = g_strndup(base, (size_t)(value + length - base));
-
-            if (strcmp(name, "libvirt-gmem.so") != 0 && strcmp(name, "qemu-gmem.so") != 0) {
-                if (end != result)
-                    *end++ = ':';
-                end = mempcpy(end, value, length);
-            }
-        }
-        value += length + (value[length] != '\0' ? 1 : 0);
-    }
-    *end = '\0';
-    return result;
-}
-
 /* Whether a security module may treat what we execute in another way than what libvirt does. */
 static bool
 gmemProbeIsConfined(void)
@@ -221,7 +194,8 @@ gmemProbeEnvironment(const char *shim)
     static const char *const passed[] = {"LD_LIBRARY_PATH", "TMPDIR"};
     const char *path = getenv("PATH");
     const char *preload = getenv("LD_PRELOAD");
-    g_autofree char *rest = gmemProbeFilterPreload(preload != NULL ? preload : "");
+    g_autofree char *without = preload != NULL ? gmemPreloadWithout(preload) : NULL;
+    const char *rest = without != NULL ? without : preload != NULL ? preload : "";
     char **envp = g_new0(char *, G_N_ELEMENTS(passed) + 6);
     size_t n = 0;
     size_t i;

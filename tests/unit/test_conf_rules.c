@@ -83,7 +83,7 @@ static const struct {
 } rows[] = {
     [ROW_TYPE] = {"<domain type> other than kvm", BOTH, BOTH, NULL, NULL},
     [ROW_ARCH] = {"<type arch> other than x86_64", BOTH, BOTH, NULL, NULL},
-    [ROW_MACHINE] = {"machine isapc, microvm or none", BOTH, BOTH, NULL, NULL},
+    [ROW_MACHINE] = {"machine isapc, microvm, none, Xen's", BOTH, BOTH, NULL, NULL},
     [ROW_SMM] = {"<smm state='on'/>", OK, BOTH, NULL, NULL},
     [ROW_LOADER] = {"<loader secure='yes'>, feature secure-boot", OK, BOTH, NULL, NULL},
     [ROW_FIRMWARE] = {"firmware that requires SMM", OK, ELSEWHERE, NULL,

@@ -317,7 +317,7 @@ testPreload(void)
              TRUE);
     words = lastWords(nobody());
     g_unsetenv("LD_PRELOAD");
-    assertSays(words, "LD_PRELOAD=/nowhere/first.so:libvirt-gmem.so.0");
+    assertSays(words, "LD_PRELOAD=/nowhere/first.so::libvirt-gmem.so.0");
 }
 
 /* qemu.conf may say that QEMU runs as root; that is uid 0 and nothing more. */

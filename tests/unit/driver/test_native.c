@@ -152,33 +152,6 @@ testWithoutPreloadReplaced(void)
     g_unsetenv("LD_PRELOAD");
 }
 
-static void
-testPreloadWords(void)
-{
-    static const struct {
-        const char *value;
-        const char *expected; /* NULL: none of them is ours */
-    } cases[] = {
-        {"", NULL},
-        {"/lib/asan.so", NULL},
-        {"/x/libvirt-gmem.so.old:/y/notlibvirt-gmem.so", NULL},
-        {"libvirt-gmem.so", ""},
-        {"/x/libvirt-gmem.so", ""},
-        {"./qemu-gmem.so", ""},
-        {"/x/libvirt-gmem.so:/lib/asan.so", "/lib/asan.so"},
-        {"/lib/asan.so:/x/libvirt-gmem.so", "/lib/asan.so"},
-        {"/lib/asan.so /x/libvirt-gmem.so libjemalloc.so", "/lib/asan.so libjemalloc.so"},
-        {"/x/libvirt-gmem.so:/y/libvirt-gmem.so", ""},
-        {"a.so:/x/libvirt-gmem.so::b.so", "a.so::b.so"},
-    };
-
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *got = gmemProcessPreloadWithout(cases[i].value);
-
-        g_assert_cmpstr(got, ==, cases[i].expected);
-    }
-}
-
 int
 main(int argc, char **argv)
 {
@@ -191,6 +164,5 @@ main(int argc, char **argv)
     g_test_add_func("/driver/native/build-refused", testBuildRefused);
     g_test_add_func("/driver/native/without-preload", testWithoutPreload);
     g_test_add_func("/driver/native/without-preload-replaced", testWithoutPreloadReplaced);
-    g_test_add_func("/driver/preload-words", testPreloadWords);
     return g_test_run();
 }

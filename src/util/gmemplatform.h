@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemplatform.h: what another architecture, or a KVM with larger pages, would have otherwise. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* As libvirt and QEMU call it. */
+#define GMEM_PLATFORM_ARCH "x86_64"
+
+/* Bytes. The base page, and guest_memfd's only one (no hugetlb and no THP as of Linux 7.2). */
+#define GMEM_PLATFORM_PAGE 4096
+
+/* Bytes. What huge pages of no stated size have: the smallest that the host's default can be. */
+#define GMEM_PLATFORM_HUGE_PAGE (2 * 1024 * 1024)
+
+/* gmemPlatformRefusesMachine: whether a machine type of that name has not what either mode needs.
+ * NULL is none. */
+static inline bool
+gmemPlatformRefusesMachine(const char *name)
+{
+    static const char *const machines[] = {"isapc", "microvm", "none", "xenfv", "xenpv", NULL};
+
+    return name != NULL && g_strv_contains(machines, name);
+}
+
+/* gmemPlatformSuspendDevice: the device of machine type @name that has suspend-to-memory. */
+static inline const char *
+gmemPlatformSuspendDevice(const char *name)
+{
+    return strstr(name, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM";
+}
