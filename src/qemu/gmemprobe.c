@@ -107,6 +107,7 @@ typedef struct {
     int words[2];  /* its stderr */
     int status[2]; /* gmemProbeFailure, at most two, or end of file at execve */
     bool shim;     /* it gets the shim */
+    bool confined; /* gmemProbeIsConfined() */
     pid_t pid;
     int pidfd;
     bool exited;
@@ -299,7 +300,9 @@ gmemProbeChild(const gmemProbeRun *run,
         gmemProbeChildFail(status, GMEM_PROBE_STEP_USER);
     if (gmemProbeChildDropCapabilities() < 0)
         gmemProbeChildFail(status, GMEM_PROBE_STEP_CAPABILITIES);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    /* AppArmor refuses to a confined process with that bit what libvirt's profiles want for an
+     * emulator: to be executed without a profile. libvirt asks emulators without it, too. */
+    if (!run->confined && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         gmemProbeChildFail(status, GMEM_PROBE_STEP_NO_NEW_PRIVS);
     if (run->shim && access(gmemProbeShim, R_OK) < 0) {
         gmemProbeChildTell(status, GMEM_PROBE_STEP_LAST);
@@ -764,11 +767,12 @@ gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout,
         .status = {-1, -1},
         .pidfd = -1,
         .deadline = gmemProbeDeadline(timeout),
-        .shim = gmemProbeShim != NULL && !gmemProbeIsConfined(),
+        .confined = gmemProbeIsConfined(),
     };
     gmemQEMUCaps *caps;
     int rc;
 
+    run.shim = gmemProbeShim != NULL && !run.confined;
     if (gmemProbeSpawn(&run, user, error) < 0)
         return NULL;
     rc = gmemProbeListen(&run, error);

@@ -48,10 +48,11 @@ void gmemProbeSetShim(const char *path);
  *
  * Spawns `emulator -S -no-user-config -nodefaults -display none -machine none,accel=tcg:kvm -qmp
  * stdio` without privileges (no capabilities, no_new_privs; as root with @user: that user, and no
- * supplementary groups) and talks QMP to it. Of our preloads it has the shim alone, where that was
+ * supplementary groups), and talks QMP to it. Of our preloads it has the shim alone, where that was
  * set and the user may read it, and GMEM_QEMU_CAPS_NO_SHIM is set where the shim does not answer
  * from QEMU. Under a security module that confines this process that is not tried: it may have what
- * we execute run with a scrubbed environment, which it does not when libvirt starts a domain.
+ * we execute run with a scrubbed environment, which it does not when libvirt starts a domain. There
+ * is no no_new_privs then either, with which AppArmor refuses to leave a profile.
  * Whatever it does, it is killed at the end with its process group; as root in a PID namespace of
  * its own with every process it ever made.
  *
