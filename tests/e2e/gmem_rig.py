@@ -220,6 +220,13 @@ def need_root():
     return None
 
 
+def libvirt_version():
+    """Of the daemon, as (major, minor)."""
+    said = subprocess.run([LIBVIRTD, '--version'], stdout=subprocess.PIPE, text=True,
+                          check=False).stdout
+    return tuple(int(part) for part in re.search(r' (\d+)\.(\d+)\.', said).groups())
+
+
 def need_libvirt_9():
     """The reason why a table of what libvirt 9.0 says and does is not to be held against this one, or
     None: later ones have other words, machines and defaults, and flaws of their own."""
