@@ -7,6 +7,8 @@ script below, in an initramfs written here. The kernel has no idea that memory c
 all of it stays as it starts: shared."""
 
 import contextlib
+import glob
+import hashlib
 import os
 import stat
 import sys
@@ -17,12 +19,18 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'
 import gmem_evidence
 from gmem_private import Guest, status
 from gmem_rig import KIB, MIB, PATIENCE, DaemonRig, Skip, Suite, domain, library, need_root, wait_for
+from test_virtiofs import FILESYSTEM, virtiofsd
 
 KERNEL = os.environ.get('GMEM_LINUX', '')
 BUSYBOX = '/bin/busybox'
 OVMF = os.environ.get('GMEM_OVMF', '/usr/share/OVMF')
 CELLS = (112, 80)
-COMMAND_LINE = 'console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable no_timer_check'
+# In the order in which they want each other, for virtiofs; a kernel may have some of them built in.
+MODULES = ('virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci',
+           'fuse', 'virtiofs')
+# The kernel hands on what it does not know itself to the first process as its environment.
+COMMAND_LINE = ('console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable no_timer_check '
+                'virtiofs=%s')
 
 suite = Suite()
 
@@ -41,6 +49,16 @@ echo "gmem-linux: firmware $(test -d /sys/firmware/efi && echo efi || echo bios)
 head -c 4194304 /dev/urandom >/tmp/0
 for i in 1 2 3 4 5 6 7 8; do cat /tmp/0 >/tmp/$i; done
 cmp /tmp/0 /tmp/8 && cmp /tmp/1 /tmp/5 && echo "gmem-linux: memory good"
+if [ -n "$virtiofs" ]; then
+    for module in /modules/*; do insmod $module; done
+    mkdir /share
+    mount -t virtiofs $virtiofs /share
+    echo "gmem-linux: read $(cat /share/question)"
+    echo "gmem-linux: hash $(sha256sum /share/data | cut -c 1-64)"
+    cp /share/data /share/copy
+    echo "written by Linux $(uname -r)" >/share/answer
+    umount /share && echo "gmem-linux: unmounted"
+fi
 echo "gmem-linux: ready"
 read line
 echo "gmem-linux: $line"
@@ -54,6 +72,11 @@ def initramfs(path):
         busybox = file.read()
     entries = [('bin', stat.S_IFDIR | 0o755, b'', 0)]
     entries += [(name, stat.S_IFDIR | 0o755, b'', 0) for name in ('dev', 'proc', 'sys', 'tmp')]
+    entries += [('modules', stat.S_IFDIR | 0o755, b'', 0)]
+    for number, name in enumerate(MODULES):
+        for module in glob.glob(os.path.join(os.path.dirname(KERNEL), 'modules', name + '.ko')):
+            with open(module, 'rb') as file:
+                entries.append(('modules/%d' % number, stat.S_IFREG | 0o644, file.read(), 0))
     entries += [('bin/busybox', stat.S_IFREG | 0o755, busybox, 0),
                 ('init', stat.S_IFREG | 0o755, INIT.encode(), 0),
                 ('dev/console', stat.S_IFCHR | 0o600, b'', os.makedev(5, 1)),
@@ -68,26 +91,56 @@ def initramfs(path):
                 file.write(part + b'\0' * (-len(part) % 4))
 
 
-def linux(rig, name, firmware, **options):
+def linux(rig, name, firmware, devices='', **options):
     """Domain XML that boots it, with its serial port on a socket: both."""
     serial = '/run/%s.serial' % name
     initramfs(rig.outer('/run/initramfs'))
     root = ET.fromstring(domain(
         name, cells=[size * KIB for size in CELLS], vcpus=2,
-        devices="<serial type='unix'><source mode='bind' path='%s'/></serial>" % serial, **options))
+        devices="<serial type='unix'><source mode='bind' path='%s'/></serial>" % serial + devices,
+        **options))
     system = root.find('os')
     system.remove(system.find('boot'))
     if firmware == 'ovmf':
         loader = ET.SubElement(system, 'loader', readonly='yes', type='pflash')
         loader.text = OVMF + '/OVMF_CODE_4M.fd'
         ET.SubElement(system, 'nvram', template=OVMF + '/OVMF_VARS_4M.fd').text = '/run/nvram.fd'
-    for tag, text in (('kernel', KERNEL), ('initrd', '/run/initramfs'), ('cmdline', COMMAND_LINE)):
+    for tag, text in (('kernel', KERNEL), ('initrd', '/run/initramfs'), ('cmdline', COMMAND_LINE % ('share' if devices else ''))):
         ET.SubElement(system, tag).text = text
     return ET.tostring(root, encoding='unicode'), rig.outer(serial)
 
 
+class Share:
+    """A directory of the host's that a guest mounts, reads and writes."""
+
+    path = '/run/share'
+    size = 16 * MIB
+
+    def __init__(self, rig):
+        self.directory = rig.outer(self.path)
+        os.mkdir(self.directory)
+        self.data = os.urandom(self.size)
+        self.put('question', b'Who is there?\n')
+        self.put('data', self.data)
+
+    def put(self, name, content):
+        with open(os.path.join(self.directory, name), 'wb') as file:
+            file.write(content)
+
+    def get(self, name):
+        with open(os.path.join(self.directory, name), 'rb') as file:
+            return file.read()
+
+    def check(self, t, said):
+        for line in ('read Who is there?', 'unmounted',
+                     'hash ' + hashlib.sha256(self.data).hexdigest()):
+            t.has(said, 'gmem-linux: %s\n' % line, 'what it says')
+        t.true(self.get('copy') == self.data, 'the copy differs')
+        t.matches(self.get('answer').decode(), '^written by Linux [0-9.]', 'what it wrote')
+
+
 @contextlib.contextmanager
-def booted(t, machine, firmware, **options):
+def booted(t, machine, firmware, virtiofs=False, **options):
     for path in (KERNEL, BUSYBOX):
         if not os.path.exists(path):
             raise Skip('no %s here' % (path or 'kernel for the guest'))
@@ -95,7 +148,9 @@ def booted(t, machine, firmware, **options):
         raise Skip('no OVMF here')
     with DaemonRig(library()) as rig:
         client = rig.virsh()
-        xml, serial = linux(rig, 'vm', firmware, machine=machine, **options)
+        share = Share(rig) if virtiofs else None
+        xml, serial = linux(rig, 'vm', firmware, machine=machine,
+                            devices=FILESYSTEM % virtiofsd() if virtiofs else '', **options)
         client.define(xml)
         client.virsh('start', '--paused', 'vm')
         emulator = rig.emulator('vm')
@@ -107,6 +162,8 @@ def booted(t, machine, firmware, **options):
         for line in ('cpus 2', 'nodes 2', 'memory good',
                      'firmware ' + ('efi' if firmware == 'ovmf' else 'bios')):
             t.has(said, 'gmem-linux: %s\n' % line, 'what it says')
+        if share:
+            share.check(t, said)
         yield emulator
         guest.socket.sendall(b'goodbye\n')
         guest.until('gmem-linux: goodbye\n', PATIENCE)
@@ -134,6 +191,19 @@ def fully_shared(machine, firmware):
             for backend in found:
                 t.has(backend.link or '', gmem_evidence.LINK, 'descriptor of ' + backend.id)
                 t.true(backend.resident() > 1000, '%s is hardly used' % backend.id)
+
+
+@suite.test('fully shared: Linux mounts what virtiofsd has, reads and writes')
+def _(t):
+    with booted(t, 'q35', 'seabios', virtiofs=True) as emulator:
+        t.equal(len(gmem_evidence.guest_memfds(emulator.pid)), len(CELLS), 'guest_memfds')
+
+
+@suite.test('convertible: Linux mounts what virtiofsd has, reads and writes')
+def _(t):
+    with booted(t, 'q35', 'seabios', virtiofs=True, private=False, launch='sw-protected',
+                backing="<access mode='shared'/>") as emulator:
+        t.equal(status('vm')[0]['process'], emulator.pid, 'the domain')
 
 
 convertible('q35', 'seabios')
