@@ -28,6 +28,12 @@ PAGE = 4096
 EINVAL = -22
 START_PAUSED = 1  # VIR_DOMAIN_START_PAUSED
 
+# The kernel of the rig; older than 6.18 it has no guest_memfd for ordinary VMs, hence none that can be
+# mapped and none that keeps a policy.
+LINUX = tuple(int(number) for number in os.uname().release.split('.')[:2])
+WHY_OLD = ('guest_memfd of Linux %d.%d is for software-protected VMs only and cannot be mapped' % LINUX
+           if LINUX < (6, 18) else None)
+
 # As in the guest's source.
 _ONE = (0x6c62272e, 0x07bb0142, 0xa17b4f93, 0x5e2dc8f1)
 _TWO = (0x1b873593, 0xcc9e2d51, 0x38b34ae5, 0x97d0e6ab)

@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
 # pylint: disable=wrong-import-position
 from gmem_checks import Guest, evidence, shows_private
+from gmem_private import WHY_OLD
 from gmem_rig import KIB, MIB, DaemonRig, EmbedRig, Suite, domain, library, need_root
 
 suite = Suite()
@@ -45,4 +46,4 @@ for each in SHAPES:
     shape(*each)
 
 if __name__ == '__main__':
-    raise SystemExit(suite.run(need_root()))
+    raise SystemExit(suite.run(need_root() or WHY_OLD))
