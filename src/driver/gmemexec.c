@@ -157,10 +157,13 @@ gmemExecAddShim(char *const envp[])
     const char *shim = gmemProcessShimPath();
     const char *value;
     size_t index;
+    int fd;
 
     /* ld.so merely warns about a preload that it cannot load. QEMU would then stop at the carrier
-     * option, which it does not know; this says what really is the matter. */
-    if (access(shim, R_OK) < 0) {
+     * option, which it does not know; this says what really is the matter. Not by access(), which
+     * AppArmor has no say in: QEMU's profile is in force here already. */
+    fd = open(shim, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
         GError *error = NULL;
 
         gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -170,6 +173,7 @@ gmemExecAddShim(char *const envp[])
                      shim, (unsigned int)geteuid(), gmemI18nErrno(errno));
         gmemExecRefuse(error);
     }
+    close(fd);
     value = gmemExecGetPreload(envp, &index);
     /* Behind the others: a sanitizer's run-time library insists on being the first. */
     return gmemExecSetPreload(
