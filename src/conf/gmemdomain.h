@@ -148,22 +148,6 @@ int gmemDomainCheckHardLimit(unsigned long long limit,
                              const char *wish,
                              GError **error);
 
-/* gmemDomainCellId: the number of @def->cells[@i] among libvirt's cells. */
-unsigned long long gmemDomainCellId(const gmemDomainDef *def, size_t i);
-
-/* gmemDomainPageOfCell, gmemDomainPageOfMemory: the size, in KiB, of the huge pages that libvirt
- * takes for a cell (0 where there are no cells) or a memory device; 0 for ordinary pages. The
- * host's default size counts as the smallest that it can be. */
-unsigned long long gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id);
-unsigned long long gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory);
-
-/* gmemDomainMainRam: KiB of RAM that is no memory device, where there are no cells. */
-unsigned long long gmemDomainMainRam(const gmemDomainDef *def);
-
-/* gmemDomainRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0 where a
- * size is unreadable. */
-unsigned long long gmemDomainRam(const gmemDomainDef *def);
-
 /* gmemDomainFormat: puts those of the two elements that the carrier stands for where libvirt's
  * formatting would have them. */
 void gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit);

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "gmemdomain.h"
+#include "gmemdomainmemory.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdomainmemory.c: a domain's memory: sizes, cells, memory devices, huge pages and nodesets. */
+
+#include "gmemdomainmemory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gmemplatform.h"
+
+#define GMEM_DOMAIN_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
+#define GMEM_DOMAIN_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
+
+/* libvirt's units: "b", "bytes", "KB" is 1000 bytes, "K" and "KiB" are 1024; without one, KiB.
+ * Returns KiB, rounded up; 0 for what stock libvirt refuses anyway. */
+static unsigned long long
+gmemDomainScale(const char *number, const char *unit)
+{
+    static const char prefixes[] = "kmgtpe";
+    unsigned long long base = 1024;
+    unsigned long long bytes = 1;
+    const char *prefix;
+    guint64 value;
+
+    if (number == NULL || !g_ascii_string_to_unsigned(number, 10, 0, G_MAXUINT64, &value, NULL))
+        return 0;
+    if (unit == NULL || unit[0] == '\0')
+        unit = "KiB";
+    prefix = strchr(prefixes, g_ascii_tolower(unit[0]));
+    if (prefix == NULL) {
+        if (g_ascii_strcasecmp(unit, "b") != 0 && g_ascii_strcasecmp(unit, "bytes") != 0)
+            return 0;
+        return value / 1024 + (value % 1024 != 0);
+    }
+    if (unit[1] != '\0' && g_ascii_strcasecmp(unit + 1, "iB") != 0) {
+        if (g_ascii_strcasecmp(unit + 1, "B") != 0)
+            return 0;
+        base = 1000;
+    }
+    for (; prefix >= prefixes; prefix--)
+        bytes *= base;
+    if (value > G_MAXUINT64 / bytes)
+        return 0;
+    value *= bytes;
+    return value / 1024 + (value % 1024 != 0);
+}
+
+static unsigned long long
+gmemDomainParseSize(gmemXMLNode *root, const char *path)
+{
+    gmemXMLNode *node = gmemXMLFindFirst(root, path);
+    g_autofree char *unit = gmemXMLAttribute(node, "unit");
+    g_autofree char *number = node != NULL ? gmemXMLContent(node) : NULL;
+
+    return gmemDomainScale(number, unit);
+}
+
+/* A set of nodes, a bit each. */
+typedef struct {
+    guint8 bits[GMEM_DOMAIN_NODES_MAX / 8];
+} gmemDomainNodes;
+
+/* Whole bytes at once: what a nodeset costs must not depend on how wide its ranges are. */
+static void
+gmemDomainAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
+{
+    for (; from <= to && from % 8 != 0; from++)
+        set->bits[from / 8] |= (guint8)(1U << (from % 8));
+    if (from + 7 <= to) {
+        unsigned long bytes = (to + 1 - from) / 8;
+
+        memset(set->bits + from / 8, 0xff, bytes);
+        from += 8 * bytes;
+    }
+    for (; from <= to; from++)
+        set->bits[from / 8] |= (guint8)(1U << (from % 8));
+}
+
+/* Reads "0-3,^2,8" into @set; false where that is not one. */
+static bool
+gmemDomainParseNodes(const char *text, gmemDomainNodes *set)
+{
+    memset(set, 0, sizeof(*set));
+    while (*text != '\0') {
+        bool add = *text != '^';
+        unsigned long from, to;
+        char *end;
+
+        text += !add;
+        if (!g_ascii_isdigit(*text))
+            return false;
+        from = to = strtoul(text, &end, 10);
+        if (*end == '-') {
+            if (!add || !g_ascii_isdigit(end[1]))
+                return false;
+            to = strtoul(end + 1, &end, 10);
+        }
+        if (to >= GMEM_DOMAIN_NODES_MAX || from > to)
+            return false;
+        if (add)
+            gmemDomainAddNodes(set, from, to);
+        else
+            set->bits[from / 8] &= (guint8) ~(1U << (from % 8));
+        while (g_ascii_isspace(*end))
+            end++;
+        if (*end == ',')
+            end++;
+        else if (*end != '\0')
+            return false;
+        while (g_ascii_isspace(*end))
+            end++;
+        text = end;
+    }
+    return true;
+}
+
+/* A nodeset to compare others with. */
+typedef struct {
+    const char *text;
+    bool valid;
+    gmemDomainNodes set;
+} gmemDomainWhole;
+
+static bool
+gmemDomainSameNodes(const char *text, const gmemDomainWhole *whole)
+{
+    gmemDomainNodes set;
+
+    if (text == NULL || whole->text == NULL)
+        return text == whole->text;
+    if (strcmp(text, whole->text) == 0)
+        return true;
+    return whole->valid && gmemDomainParseNodes(text, &set) &&
+           memcmp(&set, &whole->set, sizeof(set)) == 0;
+}
+
+/* libvirt goes by the first <page> that names a cell. */
+static void
+gmemDomainParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long long size)
+{
+    gmemDomainNodes set;
+    size_t i, j;
+
+    if (nodeset == NULL) {
+        if (!pages->restGiven)
+            pages->rest = size;
+        pages->restGiven = true;
+        return;
+    }
+    if (!gmemDomainParseNodes(nodeset, &set))
+        return;
+    for (i = 0; i < sizeof(set.bits); i++) {
+        guint8 fresh = set.bits[i] & (guint8)~pages->given[i];
+
+        for (j = 0; fresh != 0 && j < 8; j++) {
+            if (fresh & (1U << j))
+                pages->ofCell[8 * i + j] = size;
+        }
+        pages->given[i] |= fresh;
+    }
+}
+
+/* Where there is no <page>, <hugepages> itself is one. */
+static void
+gmemDomainParsePages(gmemDomainDef *def, gmemXMLNode *root)
+{
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
+    size_t i;
+
+    def->pages = g_new0(gmemDomainPages, 1);
+    if (nodes[0] == NULL) {
+        def->pages->restGiven = true;
+        def->hugepages = true;
+    }
+    for (i = 0; nodes[i] != NULL; i++) {
+        g_autofree char *number = gmemXMLAttribute(nodes[i], "size");
+        g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
+        g_autofree char *nodeset = gmemXMLAttribute(nodes[i], "nodeset");
+        unsigned long long size = gmemDomainScale(number, unit);
+
+        gmemDomainParsePage(def->pages, nodeset, size);
+        if (size != GMEM_DOMAIN_PAGE_KIB)
+            def->hugepages = true;
+    }
+}
+
+static void
+gmemDomainParseMemoryBacking(gmemDomainDef *def, gmemXMLNode *root)
+{
+    def->sourceType = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/source"), "type");
+    def->accessMode = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/access"), "mode");
+    if (gmemXMLFindFirst(root, "memoryBacking/hugepages") != NULL)
+        gmemDomainParsePages(def, root);
+    def->locked = gmemXMLFindFirst(root, "memoryBacking/locked") != NULL;
+}
+
+static void
+gmemDomainParseCells(gmemDomainDef *def, gmemXMLNode *root)
+{
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "cpu/numa/cell");
+    size_t i;
+
+    while (nodes[def->ncells] != NULL)
+        def->ncells++;
+    def->cells = g_new0(gmemDomainCell, def->ncells);
+    for (i = 0; i < def->ncells; i++) {
+        g_autofree char *number = gmemXMLAttribute(nodes[i], "memory");
+        g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
+
+        def->cells[i].id = gmemXMLAttribute(nodes[i], "id");
+        def->cells[i].size = gmemDomainScale(number, unit);
+        def->cells[i].access = gmemXMLAttribute(nodes[i], "memAccess");
+    }
+}
+
+static void
+gmemDomainParseMemories(gmemDomainDef *def, gmemXMLNode *root)
+{
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "devices/memory");
+    size_t i;
+
+    while (nodes[def->nmemories] != NULL)
+        def->nmemories++;
+    def->memories = g_new0(gmemDomainMemory, def->nmemories);
+    for (i = 0; i < def->nmemories; i++) {
+        gmemXMLNode *node;
+
+        def->memories[i].model = gmemXMLAttribute(nodes[i], "model");
+        def->memories[i].access = gmemXMLAttribute(nodes[i], "access");
+        def->memories[i].size = gmemDomainParseSize(nodes[i], "target/size");
+        def->memories[i].pagesize = gmemDomainParseSize(nodes[i], "source/pagesize");
+        node = gmemXMLFindFirst(nodes[i], "target/node");
+        def->memories[i].node = node != NULL ? gmemXMLContent(node) : NULL;
+        if (def->memories[i].pagesize > GMEM_DOMAIN_PAGE_KIB)
+            def->hugedimms = true;
+    }
+}
+
+/* libvirt's default mode is strict. */
+static char *
+gmemDomainParseNumaMode(gmemXMLNode *node)
+{
+    char *mode = gmemXMLAttribute(node, "mode");
+
+    return mode != NULL ? mode : g_strdup("strict");
+}
+
+/* Not on memory backends, but by the domain's cpuset or as the policy that QEMU inherits, libvirt
+ * puts in force what <memory> of <numatune> says. Whatever a cell wants else needs a policy of its
+ * own. */
+static void
+gmemDomainParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
+{
+    g_autofree gmemXMLNode **memnodes = gmemXMLFind(root, "numatune/memnode");
+    g_autofree gmemXMLNode **nodemasks = gmemXMLFind(root, "devices/memory/source/nodemask");
+    gmemXMLNode *memory = gmemXMLFindFirst(root, "numatune/memory");
+    g_autofree char *text = gmemXMLAttribute(memory, "nodeset");
+    gmemDomainWhole whole = {.text = text};
+    g_autofree char *wholeMode = gmemDomainParseNumaMode(memory);
+    size_t i;
+
+    whole.valid = text != NULL && gmemDomainParseNodes(text, &whole.set);
+    for (i = 0; memnodes[i] != NULL && !def->nodesetsDiffer; i++) {
+        g_autofree char *nodeset = gmemXMLAttribute(memnodes[i], "nodeset");
+        g_autofree char *mode = gmemDomainParseNumaMode(memnodes[i]);
+
+        def->nodesetsDiffer = strcmp(mode, wholeMode) != 0 || !gmemDomainSameNodes(nodeset, &whole);
+    }
+    for (i = 0; nodemasks[i] != NULL && !def->nodesetsDiffer; i++) {
+        g_autofree char *nodeset = gmemXMLContent(nodemasks[i]);
+
+        def->nodesetsDiffer = !gmemDomainSameNodes(nodeset, &whole);
+    }
+}
+
+void
+gmemDomainParseMemory(gmemDomainDef *def)
+{
+    def->memory = gmemDomainParseSize(def->root, "memory");
+    def->currentMemory = gmemDomainParseSize(def->root, "currentMemory");
+    def->hardLimit = gmemDomainParseSize(def->root, "memtune/hard_limit");
+    gmemDomainParseMemoryBacking(def, def->root);
+    gmemDomainParseCells(def, def->root);
+    gmemDomainParseMemories(def, def->root);
+    gmemDomainParseNumatune(def, def->root);
+}
+
+static unsigned long long
+gmemDomainParseId(const char *text, unsigned long long otherwise)
+{
+    guint64 id;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
+        return otherwise;
+    return id;
+}
+
+unsigned long long
+gmemDomainCellId(const gmemDomainDef *def, size_t i)
+{
+    return gmemDomainParseId(def->cells[i].id, i);
+}
+
+unsigned long long
+gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
+{
+    const gmemDomainPages *pages = def->pages;
+    bool given = pages != NULL && id < GMEM_DOMAIN_NODES_MAX &&
+                 (pages->given[id / 8] & (1U << (id % 8))) != 0;
+    unsigned long long size;
+
+    if (!given && (pages == NULL || !pages->restGiven))
+        return 0;
+    size = given ? pages->ofCell[id] : pages->rest;
+    if (size == GMEM_DOMAIN_PAGE_KIB)
+        return 0;
+    return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
+}
+
+unsigned long long
+gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory)
+{
+    if (memory->pagesize == 0)
+        return gmemDomainPageOfCell(def, gmemDomainParseId(memory->node, 0));
+    return memory->pagesize != GMEM_DOMAIN_PAGE_KIB ? memory->pagesize : 0;
+}
+
+unsigned long long
+gmemDomainMainRam(const gmemDomainDef *def)
+{
+    unsigned long long devices = 0;
+    size_t i;
+
+    /* <memory> counts all devices, too. */
+    for (i = 0; i < def->nmemories; i++)
+        devices += def->memories[i].size;
+    return def->memory > devices ? def->memory - devices : 0;
+}
+
+unsigned long long
+gmemDomainRam(const gmemDomainDef *def)
+{
+    unsigned long long sum = def->ncells > 0 ? 0 : gmemDomainMainRam(def);
+    size_t i;
+
+    for (i = 0; i < def->ncells; i++) {
+        if (def->cells[i].size == 0)
+            return 0;
+        sum += def->cells[i].size;
+    }
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0)
+            sum += def->memories[i].size;
+    }
+    return sum;
+}
+
+unsigned long long
+gmemDomainHugeRam(const gmemDomainDef *def)
+{
+    unsigned long long sum = 0;
+    size_t i;
+
+    if (def->ncells == 0 && gmemDomainPageOfCell(def, 0) != 0)
+        sum = gmemDomainMainRam(def);
+    for (i = 0; i < def->ncells; i++) {
+        if (gmemDomainPageOfCell(def, gmemDomainCellId(def, i)) != 0)
+            sum += def->cells[i].size;
+    }
+    for (i = 0; i < def->nmemories; i++) {
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
+            gmemDomainPageOfMemory(def, &def->memories[i]) != 0)
+            sum += def->memories[i].size;
+    }
+    return sum;
+}
