@@ -214,7 +214,7 @@ checkKVM(gmemHost *host)
 /* A file that QEMU, as libvirt runs it, has to open. */
 static void
 checkQEMUUserOpens(gmemHost *host,
-                   const gmemProbeUser *user,
+                   const gmemQEMUUser *user,
                    const char *id,
                    const char *title,
                    const char *path,
@@ -231,7 +231,7 @@ checkQEMUUserOpens(gmemHost *host,
 }
 
 static void
-checkEmulator(gmemHost *host, const gmemProbeUser *user)
+checkEmulator(gmemHost *host, const gmemQEMUUser *user)
 {
     static const char *const title = N_("QEMU: emulator");
     g_autoptr(GError) error = NULL;
@@ -284,9 +284,9 @@ static void
 checkQEMU(gmemHost *host)
 {
     g_autoptr(GError) error = NULL;
-    gmemProbeUser user = {.uid = geteuid(), .gid = getegid()};
+    gmemQEMUUser user = {.uid = geteuid(), .gid = getegid()};
 
-    if (geteuid() == 0 && gmemProbeUserFromConfig(GMEM_QEMU_CONF, &user, &error) < 0) {
+    if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF, &user, &error) < 0) {
         addCheck(host, "qemu-user", _("QEMU: its user"), GMEM_RESULT_WARN,
                  g_strdup(error->message));
         user.uid = user.gid = 0;

@@ -517,7 +517,7 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
     g_autofree char *directory = NULL;
     g_autofree char *config = NULL;
     const gmemCapsTable *table;
-    gmemProbeUser user = {0};
+    gmemQEMUUser user = {0};
     gmemCapsKey before, after;
 
     if (gmemCapsKeyRead(emulator, &before, error) < 0)
@@ -538,7 +538,7 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
         return g_steal_pointer(&caps);
     }
 
-    if (gmemProbeUserFromConfig(config, &user, error) < 0)
+    if (gmemQEMUConfGetUser(config, &user, error) < 0)
         return NULL;
     caps = gmemProbe(emulator, &user, GMEM_PROBE_TIMEOUT_MS, error);
     if (caps == NULL)

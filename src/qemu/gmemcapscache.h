@@ -15,7 +15,7 @@
 /**
  * gmemCapsCacheInit:
  * @directory: where the files go; made (0755) when the first one is written; NULL: memory only
- * @config: libvirt's qemu.conf, which names the user to probe as (see gmemProbeUserFromConfig)
+ * @config: libvirt's qemu.conf, which names the user to probe as (see gmemQEMUConfGetUser)
  *
  * Once per process and directory; a second call with the same arguments does nothing, with others
  * it switches. Thread-safe.

@@ -18,10 +18,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
-#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -38,7 +36,6 @@
 
 #include "config.h"
 #include "gmemerror.h"
-#include "gmemfile.h"
 #include "gmemi18n.h"
 #include "gmempreload.h"
 #include "gmemshimprobe.h"
@@ -54,12 +51,6 @@
 /* How long after SIGKILL a process may take to die before it is left to its fate (it hangs in an
  * uninterruptible system call; nobody could reap it). */
 #define GMEM_PROBE_BURIAL_MS 2000
-
-/* Who runs QEMU where neither qemu.conf nor the build knows a user that exists. */
-#define GMEM_PROBE_NOBODY "nobody"
-
-/* qemu.conf as shipped has 40 KiB. */
-#define GMEM_PROBE_CONFIG_MAX (1024 * 1024)
 
 /* Fits into any pipe (PIPE_BUF), so that writing it never waits for the emulator. */
 static const char gmemProbeCommands[] = "{\"execute\":\"qmp_capabilities\"}\n"
@@ -275,7 +266,7 @@ gmemProbeResetSignals(void)
  * library still knows of. */
 static void
 gmemProbeChild(const gmemProbeRun *run,
-               const gmemProbeUser *user,
+               const gmemQEMUUser *user,
                char *const argv[],
                char *const envp[],
                char *const plain[])
@@ -323,7 +314,7 @@ gmemProbeChild(const gmemProbeRun *run,
 }
 
 static int
-gmemProbeSpawn(gmemProbeRun *run, const gmemProbeUser *user, GError **error)
+gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
 {
     /* -S and machine none: nothing runs, nothing is allocated. TCG first: KVM's device may be out
      * of reach of a user without groups, and the answers do not depend on the accelerator. */
@@ -606,150 +597,6 @@ gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
     return 0;
 }
 
-/* One line of qemu.conf: the value of @key, or NULL. libvirt's format (virconf.c): a name, '=', a
- * string in single, double or three double quotes without escapes, or a number; '#' starts a
- * comment. */
-static char *
-gmemProbeParseLine(const char *line, const char *key)
-{
-    size_t length = strlen(key);
-    const char *end;
-
-    line += strspn(line, " \t");
-    if (strncmp(line, key, length) != 0)
-        return NULL;
-    line += length;
-    line += strspn(line, " \t");
-    if (*line != '=')
-        return NULL;
-    line++;
-    line += strspn(line, " \t");
-    if (g_str_has_prefix(line, "\"\"\"")) {
-        end = strstr(line + 3, "\"\"\"");
-        return end != NULL ? g_strndup(line + 3, (size_t)(end - line - 3)) : NULL;
-    }
-    if (*line == '"' || *line == '\'') {
-        end = strchr(line + 1, *line);
-        return end != NULL ? g_strndup(line + 1, (size_t)(end - line - 1)) : NULL;
-    }
-    length = strspn(line, "0123456789");
-    return length > 0 ? g_strndup(line, length) : NULL;
-}
-
-/* libvirt keeps entries in the order of the file and takes the first one of a name. */
-static char *
-gmemProbeConfigGet(const char *text, const char *key)
-{
-    while (*text != '\0') {
-        const char *end = strchrnul(text, '\n');
-        g_autofree char *line = g_strndup(text, (size_t)(end - text));
-        char *value = gmemProbeParseLine(line, key);
-
-        if (value != NULL)
-            return value;
-        text = *end == '\0' ? end : end + 1;
-    }
-    return NULL;
-}
-
-static char *
-gmemProbeConfigRead(const char *path, GError **error)
-{
-    int why = 0;
-    char *text = path != NULL ? gmemFileLoad(path, GMEM_PROBE_CONFIG_MAX, &why) : NULL;
-
-    if (why == 0)
-        return text != NULL ? text : g_strdup("");
-    gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
-                 gmemFileReason(why));
-    return NULL;
-}
-
-/* As libvirt's virGetUserID: "+N" is a number, anything else a name, and a number where no such
- * name exists. Returns 0 and *@id, or an errno: ENOENT where there is no such user or group. */
-static int
-gmemProbeFindID(const char *name, bool group, unsigned int *id)
-{
-    const char *digits = name[0] == '+' ? name + 1 : name;
-    size_t size = 1024;
-    guint64 number;
-    int rc = ENOENT;
-
-    while (name[0] != '+') {
-        g_autofree char *buffer = g_malloc(size);
-        struct passwd passwd, *foundUser = NULL;
-        struct group entry, *foundGroup = NULL;
-
-        if (group)
-            rc = getgrnam_r(name, &entry, buffer, size, &foundGroup);
-        else
-            rc = getpwnam_r(name, &passwd, buffer, size, &foundUser);
-        if (rc == EINTR)
-            continue;
-        if (rc == ERANGE && size < 1024 * 1024) {
-            size *= 2;
-            continue;
-        }
-        if (foundUser != NULL || foundGroup != NULL) {
-            *id = group ? foundGroup->gr_gid : foundUser->pw_uid;
-            return 0;
-        }
-        break;
-    }
-    /* The largest number means "leave as it is" to setresuid(). */
-    if (g_ascii_isdigit(digits[0]) &&
-        g_ascii_string_to_unsigned(digits, 10, 0, G_MAXUINT32 - 1, &number, NULL)) {
-        *id = (unsigned int)number;
-        return 0;
-    }
-    return ENOENT;
-}
-
-static int
-gmemProbeFindConfigured(const char *path,
-                        const char *configured,
-                        const char *fallback,
-                        bool group,
-                        unsigned int *id,
-                        GError **error)
-{
-    int rc;
-
-    if (configured == NULL) {
-        if (gmemProbeFindID(fallback, group, id) == 0 ||
-            gmemProbeFindID(GMEM_PROBE_NOBODY, group, id) == 0)
-            return 0;
-        /* Debian's group of that user has another name than everywhere else. */
-        *id = 65534;
-        return 0;
-    }
-    rc = gmemProbeFindID(configured, group, id);
-    if (rc == 0)
-        return 0;
-    if (group)
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no group '%s', which '%s' names"),
-                            configured, path);
-    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no user '%s', which '%s' names"),
-                        configured, path);
-}
-
-int
-gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error)
-{
-    g_autofree char *text = gmemProbeConfigRead(path, error);
-    g_autofree char *userName = NULL;
-    g_autofree char *groupName = NULL;
-
-    if (text == NULL)
-        return -1;
-    userName = gmemProbeConfigGet(text, "user");
-    groupName = gmemProbeConfigGet(text, "group");
-    if (gmemProbeFindConfigured(path, userName, GMEM_QEMU_USER, false, &user->uid, error) < 0 ||
-        gmemProbeFindConfigured(path, groupName, GMEM_QEMU_GROUP, true, &user->gid, error) < 0)
-        return -1;
-    return 0;
-}
-
 void
 gmemProbeSetShim(const char *path)
 {
@@ -757,7 +604,7 @@ gmemProbeSetShim(const char *path)
 }
 
 gmemQEMUCaps *
-gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error)
+gmemProbe(const char *emulator, const gmemQEMUUser *user, unsigned int timeout, GError **error)
 {
     g_auto(gmemProbeRun) run = {
         .emulator = emulator,

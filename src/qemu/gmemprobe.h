@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "gmemcapabilities.h"
+#include "gmemqemuconf.h"
 
 /* How long an emulator may take to answer. libvirt has no limit of its own there, and a daemon's
  * worker thread waits meanwhile; a cold QEMU answers in well under a second. */
@@ -13,23 +14,6 @@
 
 /* More than this is not an answer. The schema of QEMU 11.1 has under 1 MiB. */
 #define GMEM_PROBE_OUTPUT_MAX (16 * 1024 * 1024)
-
-typedef struct {
-    uid_t uid; /* who the emulator runs as; ignored unless the caller is root */
-    gid_t gid;
-} gmemProbeUser;
-
-/**
- * gmemProbeUserFromConfig:
- * @path: libvirt's qemu.conf; one that does not exist is as good as an empty one
- * @user: out: the user and group that libvirt would run QEMU as
- * @error: VIR_ERR_INTERNAL_ERROR: a user or group that does not exist, an unreadable file
- *
- * Reads `user` and `group` (names, or numbers as in "+64055") as libvirt does: the first line that
- * sets one counts. Where there is none, the default of the build (GMEM_QEMU_USER, GMEM_QEMU_GROUP);
- * where that does not exist on this host, "nobody", and at last 65534: never root by default.
- */
-int gmemProbeUserFromConfig(const char *path, gmemProbeUser *user, GError **error);
 
 /**
  * gmemProbeSetShim:
@@ -59,4 +43,4 @@ void gmemProbeSetShim(const char *path);
  * Safe in the child between fork and exec of a threaded process: no locks, malloc apart.
  */
 gmemQEMUCaps *
-gmemProbe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error);
+gmemProbe(const char *emulator, const gmemQEMUUser *user, unsigned int timeout, GError **error);

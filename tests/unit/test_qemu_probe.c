@@ -103,7 +103,7 @@ fakesStay(void)
 
 /* A probe, and what must hold after each. */
 static gmemQEMUCaps *
-probe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GError **error)
+probe(const char *emulator, const gmemQEMUUser *user, unsigned int timeout, GError **error)
 {
     size_t before = countDescriptors();
     gmemQEMUCaps *caps = gmemProbe(emulator, user, timeout, error);
@@ -116,10 +116,10 @@ probe(const char *emulator, const gmemProbeUser *user, unsigned int timeout, GEr
     return caps;
 }
 
-static const gmemProbeUser *
+static const gmemQEMUUser *
 nobody(void)
 {
-    static gmemProbeUser user = {65534, 65534};
+    static gmemQEMUUser user = {65534, 65534};
 
     return geteuid() == 0 ? &user : NULL;
 }
@@ -246,7 +246,7 @@ testUnprivilegedHang(void)
 }
 
 static char *
-lastWords(const gmemProbeUser *user)
+lastWords(const gmemQEMUUser *user)
 {
     g_autofree char *path = fakePath("tells");
     g_autoptr(GError) error = NULL;
@@ -324,7 +324,7 @@ testPreload(void)
 static void
 testRoot(void)
 {
-    gmemProbeUser root = {0, 0};
+    gmemQEMUUser root = {0, 0};
     g_autofree char *words = NULL;
     g_autofree char *stays = NULL;
 
@@ -425,17 +425,17 @@ static void
 testConfig(void)
 {
     g_autofree char *path = fakePath("qemu.conf");
-    gmemProbeUser standard = {0, 0};
+    gmemQEMUUser standard = {0, 0};
     size_t i;
 
-    g_assert_cmpint(gmemProbeUserFromConfig(NULL, &standard, NULL), ==, 0);
+    g_assert_cmpint(gmemQEMUConfGetUser(NULL, &standard, NULL), ==, 0);
     g_assert_cmpuint(standard.uid, !=, 0);
     g_assert_cmpuint(standard.gid, !=, 0);
     if (getpwnam(GMEM_QEMU_USER) != NULL)
         g_assert_cmpuint(standard.uid, ==, getpwnam(GMEM_QEMU_USER)->pw_uid);
     for (i = 0; i < G_N_ELEMENTS(configs); i++) {
         const Config *test = &configs[i];
-        gmemProbeUser user = {0, 0};
+        gmemQEMUUser user = {0, 0};
         g_autoptr(GError) error = NULL;
 
         g_unlink(path);
@@ -446,12 +446,12 @@ testConfig(void)
             g_auto(GStrv) parts = g_strsplit(test->message, "$", 2);
             g_autofree char *message = g_strjoinv(path, parts);
 
-            g_assert_cmpint(gmemProbeUserFromConfig(path, &user, &error), ==, -1);
+            g_assert_cmpint(gmemQEMUConfGetUser(path, &user, &error), ==, -1);
             g_assert_cmpstr(error->message, ==, message);
             g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
             continue;
         }
-        g_assert_cmpint(gmemProbeUserFromConfig(path, &user, &error), ==, 0);
+        g_assert_cmpint(gmemQEMUConfGetUser(path, &user, &error), ==, 0);
         g_assert_no_error(error);
         g_assert_cmpuint(user.uid, ==, test->user != NULL ? userNumber(test->user) : standard.uid);
         g_assert_cmpuint(user.gid, ==,
@@ -462,11 +462,11 @@ testConfig(void)
 static void
 assertConfigUnreadable(const char *path, const char *why)
 {
-    gmemProbeUser user;
+    gmemQEMUUser user;
     g_autoptr(GError) error = NULL;
     g_autofree char *message = g_strdup_printf("cannot read '%s': %s", path, why);
 
-    g_assert_cmpint(gmemProbeUserFromConfig(path, &user, &error), ==, -1);
+    g_assert_cmpint(gmemQEMUConfGetUser(path, &user, &error), ==, -1);
     g_assert_cmpstr(error->message, ==, message);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
 }
