@@ -43,6 +43,15 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
 
 /**
+ * gmemDriverCheckDomain:
+ * @flags: virDomainCreateWithFlags's
+ *
+ * What is checked before a client starts a domain that is defined, or that goes on from its managed
+ * save image. Returns 0, or -1 with the error reported.
+ */
+int gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags);
+
+/**
  * gmemDriverStarted:
  * @conn: of the call; asked for before it, as that resets libvirt's last error
  * @result: what the real function gave; below 0: it failed

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdriverdefine.c: the functions that define, create, start, rename and show a domain.
+ *
+ * Each asks whether the call is one of ours, does its part with the stages of conf and qemu, and
+ * calls the real one, as all gmemdriver*.c do. What libvirt is given, and gives back, for a domain
+ * that uses neither element is passed on as the same pointer. */
+
+#include <glib.h>
+
+#include "gmemconnection.h"
+#include "gmemdriver.h"
+#include "gmemfiles.h"
+#include "gmemlog.h"
+#include "gmemreal.h"
+#include "gmemstart.h"
+
+/* What would refuse the domain's start here does not refuse its definition: it may be meant for
+ * another day or host. The log tells. */
+static void
+gmemDefineDone(virDomainPtr domain, const gmemPlan *plan)
+{
+    g_autoptr(GError) error = NULL;
+
+    /* libvirtd has other drivers, whose domains may have the same names. */
+    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+        return;
+    gmemFilesForget(virDomainGetName(domain));
+    if (plan != NULL && gmemStartCheck(virDomainGetConnect(domain), plan, &error) < 0)
+        gmemLog("warning: domain '%s' is defined but could not start now: %s",
+                plan->name != NULL ? plan->name : "", error->message);
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
+
+    if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
+        return NULL;
+    domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
+    gmemDefineDone(domain, plan);
+    return domain;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainDefineXML(virConnectPtr conn, const char *xml)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
+
+    if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
+        (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0 ||
+         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
+        return NULL;
+    domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
+    gmemDefineDone(domain, plan);
+    return domain;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    virDomainPtr domain;
+
+    if (GMEM_DOOR(virDomainCreateXML, conn, flags) &&
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckPlan(conn, plan) < 0))
+        return NULL;
+    domain = gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
+    gmemDriverStarted(conn, domain != NULL ? 0 : -1);
+    return domain;
+}
+
+GMEM_INTERPOSED virDomainPtr
+virDomainCreateXMLWithFiles(
+    virConnectPtr conn, const char *xml, unsigned int nfiles, int *files, unsigned int flags)
+{
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+
+    if (GMEM_DOOR(virDomainCreateXMLWithFiles, conn, flags) &&
+        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
+             0 ||
+         gmemDriverCheckPlan(conn, plan) < 0))
+        return NULL;
+    return gmemReal()->virDomainCreateXMLWithFiles(conn, lowered != NULL ? lowered : xml, nfiles,
+                                                   files, flags);
+}
+
+GMEM_INTERPOSED int
+virDomainCreate(virDomainPtr domain)
+{
+    virConnectPtr conn = gmemConnectionOf(domain);
+
+    if (GMEM_DOOR(virDomainCreate, conn, 0) && gmemDriverCheckDomain(domain, 0) < 0)
+        return -1;
+    return gmemDriverStarted(conn, gmemReal()->virDomainCreate(domain));
+}
+
+GMEM_INTERPOSED int
+virDomainCreateWithFlags(virDomainPtr domain, unsigned int flags)
+{
+    virConnectPtr conn = gmemConnectionOf(domain);
+
+    if (GMEM_DOOR(virDomainCreateWithFlags, conn, flags) &&
+        gmemDriverCheckDomain(domain, flags) < 0)
+        return -1;
+    return gmemDriverStarted(conn, gmemReal()->virDomainCreateWithFlags(domain, flags));
+}
+
+GMEM_INTERPOSED int
+virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainCreateWithFiles, gmemConnectionOf(domain), flags) &&
+        gmemDriverCheckDomain(domain, flags) < 0)
+        return -1;
+    return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
+}
+
+/* libvirt writes the file of the other name anew, without what it has dropped of this one. */
+static int
+gmemDefineCheckRename(virDomainPtr domain)
+{
+    g_autoptr(gmemPlan) held = NULL;
+    GError *error = NULL;
+
+    if (!gmemConnectionIsOurs(gmemConnectionOf(domain)))
+        return 0;
+    if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &held) < 0)
+        return -1;
+    if (gmemFilesCheck(domain, held, &error) == 0)
+        return 0;
+    gmemConnectionReport(virDomainGetConnect(domain), error);
+    return -1;
+}
+
+GMEM_INTERPOSED int
+virDomainRename(virDomainPtr domain, const char *name, unsigned int flags)
+{
+    if (GMEM_DOOR(virDomainRename, gmemConnectionOf(domain), flags) &&
+        gmemDefineCheckRename(domain) < 0)
+        return -1;
+    return gmemReal()->virDomainRename(domain, name, flags);
+}
+
+GMEM_INTERPOSED char *
+virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
+{
+    char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
+
+    if (xml == NULL || !GMEM_DOOR(virDomainGetXMLDesc, virDomainGetConnect(domain), flags))
+        return xml;
+    return gmemDriverRaise(virDomainGetConnect(domain), xml);
+}
