@@ -227,14 +227,6 @@ def libvirt_version():
     return tuple(int(part) for part in re.search(r' (\d+)\.(\d+)\.', said).groups())
 
 
-def need_libvirt_9():
-    """The reason why a table of what libvirt 9.0 says and does is not to be held against this one, or
-    None: later ones have other words, machines and defaults, and flaws of their own."""
-    said = subprocess.run([LIBVIRTD, '--version'], stdout=subprocess.PIPE, text=True,
-                          check=False).stdout.strip()
-    return None if re.search(r' 9\.0\.', said) else 'the table is for libvirt 9.0, not ' + said
-
-
 def need_kvm():
     """Raises Skip where no guest can be run under KVM at all."""
     if not os.path.exists('/dev/kvm'):

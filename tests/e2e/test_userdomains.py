@@ -16,14 +16,17 @@ import xml.etree.ElementTree as ET
 
 import gmem_evidence
 from gmem_checks import OPTION, carrier_values, split_native, without_private
-from gmem_rig import (HERE, KIB, MIB, DaemonRig, LibvirtError, Suite, domain, kvm_extension,
-                      library, need_guest_memfd, need_libvirt_9, need_root)
+from gmem_rig import (HERE, KIB, MIB, DaemonRig, LibvirtError, Skip, Suite, domain, kvm_extension,
+                      library, libvirt_version, need_guest_memfd, need_root)
 
 suite = Suite()
 
 FILES = os.path.join(HERE, 'userdomains')
 IMAGES = '/var/lib/libvirt/images'
 LAUNCH = "<launchSecurity type='sw-protected'/>"
+# The table has the words of libvirt 9.0; by another one's a domain may be refused that has a device which
+# its QEMU was built without, say, as long as stock libvirt refuses it in the same words.
+SAME = libvirt_version() == (9, 0)
 MODES = {'private': 'fully-shared', 'sw-protected': 'convertible'}
 CELL = 64 * KIB  # KiB of each cell and module, or of all RAM, in what is started
 
@@ -74,6 +77,7 @@ def masked(text):
     """Without what libvirt makes up anew at every parsing or differs between two stock daemons."""
     text = re.sub(r'52:54:00(:[0-9a-f]{2}){3}', 'MAC', text)
     text = re.sub(r'(of process |domain-)\d+', r'\1N', text)
+    text = re.sub(r'base=\d{4}-[\dT:-]+', 'base=NOW', text)
     return re.sub(r'(fd"?[=:]"?|set=\d+,fd=)\d+', r'\1N', text)
 
 
@@ -146,7 +150,7 @@ def start(check, form, wanted, xml, plain):
         beside = answer(lambda: stock.create(startable(stock_rig, plain)[0]))
         if beside != 'done':
             for said in beside, answer(lambda: ours.create(adapted)):
-                check.has(said, wanted.partition(': ')[2], 'the message')
+                check.has(said, wanted.partition(': ')[2] if SAME else 'refused: ', 'the message')
             return
         stock.destroy(name)
     ours.create(adapted)
@@ -191,7 +195,8 @@ def private_form(check, form, wanted, plain):
     try:
         refused = answer(lambda: stock.define(plain))
         if refused != 'done':
-            check.has(refused, wanted.partition('host refuses: ')[2] or '?', "stock libvirt's refusal")
+            if SAME:
+                check.has(refused, wanted.partition('host refuses: ')[2] or '?', "stock libvirt's refusal")
             check.equal(answer(lambda: ours.define(xml)), refused, 'the refusal')
             return
         ours.define(xml)
@@ -219,6 +224,8 @@ def private_form(check, form, wanted, plain):
 @suite.test('a cell without memory, which libvirt defines and QEMU refuses, is named by its element')
 def _(check):
     need_guest_memfd()
+    if libvirt_version() >= (12, 0):
+        raise Skip('this libvirt gives such a cell no memory backend')
     ours = Rigs.clients()[1][1]
     check.refused(lambda: ours.create(domain('empty-cell', cells=[CELL, 0])),
                   part="memory backend 'ram-node1' (<cell id='1'>) has a size of 0, which QEMU refuses; "
@@ -253,6 +260,8 @@ def register(path):
     for form in MODES:
         @suite.test('%s: %s' % (name, form))
         def _(check, form=form):
+            if not SAME and (name, form) == ('virt-install-uefi', 'sw-protected'):
+                raise Skip('which firmware fits is chosen by the rules of libvirt 9.0')
             private_form(check, form, TABLE[name][form], plain)
 
 
@@ -260,4 +269,4 @@ for each in PATHS:
     register(each)
 
 if __name__ == '__main__':
-    raise SystemExit(suite.run(need_root() or need_libvirt_9()))
+    raise SystemExit(suite.run(need_root()))
