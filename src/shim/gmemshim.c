@@ -40,8 +40,8 @@
  *
  * There is no way back and no fall-back: where a guest_memfd cannot be had, QEMU's call fails and
  * QEMU gives up by itself (a dimm that is plugged in then only fails its object-add). Where RAM
- * came about in a way that the shim does not see, the guest is not let run: the process ends before
- * the first KVM_RUN.
+ * came about in a way that the shim does not see, refusing to run the guest: the process ends
+ * before the first KVM_RUN.
  *
  * Calls that are not the shim's own cost an atomic load and a comparison, leave errno alone and
  * take no lock, in any thread, in signal handlers and in forked children. QEMU's children do not
@@ -65,8 +65,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
 #include "gmemshimconvertible.h"
@@ -128,9 +126,9 @@ static void
 gmemShimEnter(gmemShimState state)
 {
     atomic_store_explicit(&gmemShimCurrent, (int)state, memory_order_release);
-    gmemShimReport(_("%s: mode %s, %u memory backends, %llu bytes of RAM"),
-                   gmemShimStateNames[state], gmemModeToString(gmemShimConfiguration.mode),
-                   gmemShimConfiguration.backends, gmemShimConfiguration.ram);
+    gmemShimReport("%s: mode %s, %u memory backends, %llu bytes of RAM", gmemShimStateNames[state],
+                   gmemModeToString(gmemShimConfiguration.mode), gmemShimConfiguration.backends,
+                   gmemShimConfiguration.ram);
 }
 
 /* Constant once the shim is armed. */
@@ -164,7 +162,7 @@ gmemShimAnswerProbe(char *const argv[])
     if (getenv(GMEM_SHIM_PROBE_VARIABLE) == NULL || !gmemShimStartIsQEMU(argv))
         return;
     if (!gmemShimProve(reason, sizeof(reason)))
-        gmemShimReport(_("the shim is not in the way: %s"), reason);
+        gmemShimReport("the shim is not in the way: %s", reason);
     else if (write(STDOUT_FILENO, event, strlen(event)) < 0)
         gmemShimReport("write: %m");
 }
@@ -183,14 +181,13 @@ gmemShimStart(int *argc, char ***argv)
     if (!gmemShimStartIsQEMU(*argv))
         return;
 
-    bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
     if (!gmemShimProve(reason, sizeof(reason))) {
-        gmemShimReport(_("the shim is not in the way: %s"), reason);
+        gmemShimReport("the shim is not in the way: %s", reason);
         _exit(EXIT_FAILURE);
     }
     if (gmemShimStartTakePair(argc, argv, &gmemShimConfiguration, reason, sizeof(reason)) !=
         GMEM_SHIM_ARGV_TAKEN) {
-        gmemShimReport(_("option -%s: %s"), GMEM_SHIM_OPTION, reason);
+        gmemShimReport("option -%s: %s", GMEM_SHIM_OPTION, reason);
         _exit(EXIT_FAILURE);
     }
     if (dladdr(gmemShimStateNames, &own) != 0 && own.dli_fname != NULL)
@@ -208,8 +205,8 @@ gmemShimCreateVM(int fd, unsigned long request, void *argument)
     int vm;
 
     if (atomic_load(&gmemShimVM) >= 0) {
-        gmemShimReport(_("QEMU wants a second KVM VM: its memory could not be told from the first "
-                         "one's"));
+        gmemShimReport("QEMU wants a second KVM VM: its memory could not be told from the first "
+                       "one's");
         errno = EBUSY;
         return -1;
     }
@@ -242,7 +239,7 @@ gmemShimVerify(void)
     pthread_mutex_lock(&gmemShimVerifyLock);
     if (gmemShimGet() == GMEM_SHIM_ARMED) {
         if (!gmemShimVerifyMode(reason, sizeof(reason))) {
-            gmemShimReport(_("the guest is not let run: %s"), reason);
+            gmemShimReport("refusing to run the guest: %s", reason);
             /* Not exit(): other threads are running, and not abort(): a core has the guest's RAM.
              */
             _exit(EXIT_FAILURE);

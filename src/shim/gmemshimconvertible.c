@@ -62,7 +62,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimhalves.h"
 #include "gmemshimpublish.h"
@@ -210,8 +209,8 @@ gmemShimSlotAdd(const gmemShimSlot *slot)
         saved = errno;
         gmemShimSlotAttributes(slot, true, false);
         errno = saved;
-        gmemShimReport(_("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
-                         "memory slot with their guest_memfd: %m"),
+        gmemShimReport("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
+                       "memory slot with their guest_memfd: %m",
                        slot->halves->config->id, (unsigned long long)slot->size,
                        (unsigned long long)slot->address);
         errno = saved;
@@ -260,7 +259,7 @@ gmemShimConvertStep(
         runEnd == offset + size)
         return 0;
     if (gmemShimSetAttributes(address, size, isPrivate) < 0) {
-        gmemShimReport(_("%llu bytes at guest address 0x%llx cannot be made %s: %m"),
+        gmemShimReport("%llu bytes at guest address 0x%llx cannot be made %s: %m",
                        (unsigned long long)size, (unsigned long long)address,
                        isPrivate ? "private" : "shared");
         return -1;
@@ -291,13 +290,13 @@ gmemShimConvertibleCreateVM(int fd)
     int saved;
 
     if (vm < 0) {
-        gmemShimReport(_("KVM makes no software-protected VM: %m: this takes a Linux with "
-                         "CONFIG_KVM_SW_PROTECTED_VM, and EPT or NPT"));
+        gmemShimReport("KVM cannot create a software-protected VM: %m: this requires a Linux with "
+                       "CONFIG_KVM_SW_PROTECTED_VM, and EPT or NPT");
         return -1;
     }
     if (real->ioctl(vm, KVM_ENABLE_CAP, &hypercalls) < 0) {
         saved = errno;
-        gmemShimReport(_("KVM does not pass on the hypercall KVM_HC_MAP_GPA_RANGE: %m"));
+        gmemShimReport("KVM does not pass on the hypercall KVM_HC_MAP_GPA_RANGE: %m");
         close(vm);
         errno = saved;
         return -1;
@@ -373,9 +372,9 @@ gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, uns
         slot.offset = region->userspace_addr - (uint64_t)(uintptr_t)slot.halves->base;
 
     if (slot.halves != NULL && (region->flags & KVM_MEM_LOG_DIRTY_PAGES) != 0) {
-        gmemShimReport(_("QEMU wants to log changes of the memory at guest address 0x%llx, which "
-                         "KVM cannot do for a software-protected VM: it cannot be saved or "
-                         "migrated"),
+        gmemShimReport("QEMU wants to log changes of the memory at guest address 0x%llx, which "
+                       "KVM cannot do for a software-protected VM: it cannot be saved or "
+                       "migrated",
                        (unsigned long long)region->guest_phys_addr);
         errno = EOPNOTSUPP;
         return -1;
@@ -440,7 +439,7 @@ gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool i
         return GMEM_SHIM_FAULT_RETRY;
     offset = slot->offset + (start - slot->address);
     if (gmemShimHalvesRun(slot->halves, offset, offset + GMEM_SHIM_PAGE, &runEnd) == isPrivate) {
-        gmemShimReport(_("KVM has no memory for the %s page at guest address 0x%llx"),
+        gmemShimReport("KVM has no memory for the %s page at guest address 0x%llx",
                        isPrivate ? "private" : "shared", (unsigned long long)start);
         return GMEM_SHIM_FAULT_STOP;
     }
@@ -459,7 +458,7 @@ gmemShimConvertibleReset(void)
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     for (size_t i = 0; i < gmemShimSlotCount; i++) {
         if (gmemShimSlotAttributes(&gmemShimSlots[i], !isPrivate, isPrivate) < 0) {
-            gmemShimReport(_("memory cannot be reset: %m"));
+            gmemShimReport("memory cannot be reset: %m");
             /* The guest would find its next boot's memory where KVM does not look for it. */
             _exit(EXIT_FAILURE);
         }
@@ -480,26 +479,26 @@ gmemShimConvertibleVerify(char *reason, size_t reasonSize)
     while (gmemShimHalvesByIndex(made) != NULL)
         made++;
     if (gmemShimConvertibleVM < 0) {
-        snprintf(reason, reasonSize, _("no KVM VM was made"));
+        snprintf(reason, reasonSize, "no KVM VM was made");
         return false;
     }
     if (gmemShimHalvesWanted()) {
         snprintf(reason, reasonSize,
-                 _("the domain's RAM is %u memory backends, but QEMU mapped only %u of them as was "
-                   "expected"),
+                 "the domain's RAM is %u memory backends, but QEMU mapped only %u of them as was "
+                 "expected",
                  gmemShimConvertibleConfig->backends, made);
         return false;
     }
     for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++) {
         if (!halves->used) {
-            snprintf(reason, reasonSize, _("memory backend '%s' is in no memory slot"),
+            snprintf(reason, reasonSize, "memory backend '%s' is in no memory slot",
                      halves->config->id);
             return false;
         }
     }
     lowest = gmemShimSlotByAddress(0);
     if (lowest == NULL) {
-        snprintf(reason, reasonSize, _("the RAM at guest address 0 has no guest_memfd"));
+        snprintf(reason, reasonSize, "the RAM at guest address 0 has no guest_memfd");
         return false;
     }
     return true;

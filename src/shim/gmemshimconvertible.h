@@ -98,7 +98,7 @@ void gmemShimConvertibleReset(void);
 
 /**
  * gmemShimConvertibleVerify:
- * @reason: out: what is wrong; translated
+ * @reason: out: what is wrong
  * @reasonSize: bytes at @reason
  *
  * Returns whether the guest's RAM is what the configuration says: all backends made, each with both

@@ -15,7 +15,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimpublish.h"
 #include "gmemshimreal.h"
@@ -104,7 +103,7 @@ gmemShimHalvesMake(
     }
     if (made.gmem < 0) {
         saved = errno;
-        gmemShimReport(_("memory backend '%s' of %llu bytes gets no guest_memfd: %m"), config->id,
+        gmemShimReport("memory backend '%s' of %llu bytes gets no guest_memfd: %m", config->id,
                        config->size);
         if (made.file >= 0)
             close(made.file);
@@ -160,8 +159,8 @@ gmemShimHalvesFreeShared(gmemShimHalves *halves, uint64_t offset, uint64_t size)
                                 (off_t)offset, (off_t)size);
     }
     if (result < 0 && gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_SHARED))
-        gmemShimReport(_("memory backend '%s': %llu bytes of shared memory are held although they "
-                         "are private now: %m (virt-gmem status counts further failures)"),
+        gmemShimReport("memory backend '%s': %llu bytes of shared memory are held although they "
+                       "are private now: %m (virt-gmem status counts further failures)",
                        halves->config->id, (unsigned long long)size);
 }
 
@@ -171,8 +170,8 @@ gmemShimHalvesFreePrivate(gmemShimHalves *halves, uint64_t offset, uint64_t size
     if (fallocate(halves->gmem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
                   (off_t)size) < 0 &&
         gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_PRIVATE))
-        gmemShimReport(_("memory backend '%s': %llu bytes of private memory are held although they "
-                         "are shared now: %m (virt-gmem status counts further failures)"),
+        gmemShimReport("memory backend '%s': %llu bytes of private memory are held although they "
+                       "are shared now: %m (virt-gmem status counts further failures)",
                        halves->config->id, (unsigned long long)size);
 }
 
@@ -204,8 +203,8 @@ gmemShimHalvesPlace(gmemShimHalves *halves, uint64_t offset, uint64_t size)
     if (why == 0 || !gmemShimHalvesFailed(halves, GMEM_SHIM_HELD_PLACE))
         return;
     errno = why;
-    gmemShimReport(_("memory backend '%s': %llu bytes of private memory are not bound to its host "
-                     "nodes: %m (virt-gmem status counts further failures)"),
+    gmemShimReport("memory backend '%s': %llu bytes of private memory are not bound to its host "
+                   "nodes: %m (virt-gmem status counts further failures)",
                    halves->config->id, (unsigned long long)size);
 }
 

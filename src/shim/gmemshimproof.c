@@ -24,7 +24,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "gmemi18n.h"
 #include "gmemshimreal.h"
 
 /* A request of no driver's, with no data that a sanitizer would look at. */
@@ -160,8 +159,8 @@ gmemShimProofTryOne(gmemShimProofProgram *program, size_t index, void *slot)
     if (dladdr(function, &where) == 0 || where.dli_fname == NULL)
         where.dli_fname = "?";
     snprintf(program->reason, program->reasonSize,
-             _("calls of %s() do not arrive at it, but at '%s': take that out of LD_PRELOAD, or "
-               "have it pass calls on"),
+             "calls of %s() do not arrive at it, but at '%s': take that out of LD_PRELOAD, or "
+             "have it pass calls on",
              gmemShimProofs[index].name, where.dli_fname);
     program->proven = false;
 }
@@ -196,7 +195,7 @@ gmemShimProofCheckNeeds(gmemShimProofProgram *program)
         if (met)
             continue;
         snprintf(program->reason, program->reasonSize,
-                 _("the emulator does not import %s() from the C library"), need);
+                 "the emulator does not import %s() from the C library", need);
         program->proven = false;
     }
 }

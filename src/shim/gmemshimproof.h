@@ -31,7 +31,7 @@ gmemShimProofArrived(const void *argument)
 
 /**
  * gmemShimProve:
- * @reason: out: which function's calls do not arrive, and where they go; translated
+ * @reason: out: which function's calls do not arrive, and where they go
  * @reasonSize: bytes at @reason
  *
  * Calls each function that the shim stands in front of and the program imports, once, through the

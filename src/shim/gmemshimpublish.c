@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gmemi18n.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 #include "gmemshimstatus.h"
@@ -75,7 +74,7 @@ gmemShimPublishMap(size_t size)
         mapping = real->mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapping != MAP_FAILED)
         return mapping;
-    gmemShimReport(_("cannot publish what the domain's memory is: %m"));
+    gmemShimReport("cannot publish what the domain's memory is: %m");
     if (fd >= 0)
         close(fd);
     return NULL;

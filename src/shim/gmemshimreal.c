@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimreport.h"
 
@@ -23,7 +22,7 @@ gmemShimRealFind(const char *name)
     void *function = dlsym(RTLD_NEXT, name);
 
     if (function == NULL) {
-        gmemShimReport(_("cannot find the C library's %s"), name);
+        gmemShimReport("cannot find the C library's %s", name);
         _exit(EXIT_FAILURE);
     }
     return function;

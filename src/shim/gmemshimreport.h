@@ -7,7 +7,7 @@
 
 /**
  * gmemShimReport:
- * @format: printf format of the translated message, without prefix and newline
+ * @format: printf format of the message, without prefix and newline
  *
  * One line, one write(2), on descriptor 2. Keeps errno; %m in @format is the errno of the call.
  */

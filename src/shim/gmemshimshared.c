@@ -39,7 +39,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimlock.h"
 #include "gmemshimpublish.h"
@@ -128,12 +127,12 @@ gmemShimSharedNote(int fd)
     struct stat file;
 
     if (fstat(fd, &file) < 0) {
-        gmemShimReport(_("fstat of a memory backend failed: %m"));
+        gmemShimReport("fstat of a memory backend failed: %m");
         return -1;
     }
     backend = gmemShimSharedEntry(fd);
     if (backend == NULL) {
-        gmemShimReport(_("more than %d memory backends"), GMEM_SHIM_BACKENDS_MAX);
+        gmemShimReport("more than %d memory backends", GMEM_SHIM_BACKENDS_MAX);
         errno = ENFILE;
         return -1;
     }
@@ -154,21 +153,18 @@ gmemShimSharedMissing(int vm, unsigned long long size)
     int flags;
 
     if (real->ioctl(vm, KVM_CHECK_EXTENSION, (void *)KVM_CAP_GUEST_MEMFD) <= 0)
-        return _(
-            "KVM has no guest_memfd (KVM_CAP_GUEST_MEMFD): Linux 6.18 or later is needed, built "
-            "with CONFIG_KVM_GUEST_MEMFD");
+        return "KVM has no guest_memfd (KVM_CAP_GUEST_MEMFD): Linux 6.18 or later is needed, built "
+               "with CONFIG_KVM_GUEST_MEMFD";
     flags = real->ioctl(vm, KVM_CHECK_EXTENSION, (void *)KVM_CAP_GUEST_MEMFD_FLAGS);
     if (flags < 0 || ((unsigned int)flags & GUEST_MEMFD_FLAG_MMAP) == 0)
-        return _(
-            "KVM's guest_memfd cannot be mapped (GUEST_MEMFD_FLAG_MMAP): Linux 6.18 or later is "
-            "needed");
+        return "KVM's guest_memfd cannot be mapped (GUEST_MEMFD_FLAG_MMAP): Linux 6.18 or later is "
+               "needed";
     if (((unsigned int)flags & GUEST_MEMFD_FLAG_INIT_SHARED) == 0)
-        return _(
-            "KVM's guest_memfd cannot be shared from the start (GUEST_MEMFD_FLAG_INIT_SHARED): "
-            "Linux 6.18 or later is needed");
+        return "KVM's guest_memfd cannot be shared from the start (GUEST_MEMFD_FLAG_INIT_SHARED): "
+               "Linux 6.18 or later is needed";
     if (size % (unsigned long long)sysconf(_SC_PAGESIZE) != 0)
-        return _("the size is not a multiple of the page size");
-    return _("KVM offers all that is needed for it");
+        return "the size is not a multiple of the page size";
+    return "KVM offers all that is needed for it";
 }
 
 /* Returns a guest_memfd, close-on-exec, or -1 with errno and a report. */
@@ -179,8 +175,8 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
     int fd;
 
     if (vm < 0) {
-        gmemShimReport(_("a memory backend of %llu bytes cannot be guest_memfd: QEMU has "
-                         "created no KVM VM; it must run with -accel kvm"),
+        gmemShimReport("a memory backend of %llu bytes cannot be guest_memfd: QEMU has "
+                       "created no KVM VM; it must run with -accel kvm",
                        size);
         errno = ENODEV;
         return -1;
@@ -192,8 +188,8 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
         const char *release = uname(&kernel) == 0 ? kernel.release : "?";
 
         errno = saved;
-        gmemShimReport(_("ioctl KVM_CREATE_GUEST_MEMFD of %llu bytes failed: %m: %s (this is "
-                         "Linux %s)"),
+        gmemShimReport("ioctl KVM_CREATE_GUEST_MEMFD of %llu bytes failed: %m: %s (this is "
+                       "Linux %s)",
                        size, missing, release);
         return -1;
     }
@@ -209,11 +205,11 @@ gmemShimSharedReplace(int from, int to, struct stat *file)
     int saved;
 
     if (flags < 0)
-        gmemShimReport(_("fcntl F_GETFD of a memory backend failed: %m"));
+        gmemShimReport("fcntl F_GETFD of a memory backend failed: %m");
     else if (fstat(from, file) < 0)
-        gmemShimReport(_("fstat of a guest_memfd failed: %m"));
+        gmemShimReport("fstat of a guest_memfd failed: %m");
     else if (dup3(from, to, (flags & FD_CLOEXEC) != 0 ? O_CLOEXEC : 0) < 0)
-        gmemShimReport(_("dup3 of a guest_memfd failed: %m"));
+        gmemShimReport("dup3 of a guest_memfd failed: %m");
     else
         result = 0;
 
@@ -289,7 +285,7 @@ gmemShimSharedCreate(const char *name, unsigned int flags)
     int fd;
 
     if ((flags & MFD_HUGETLB) != 0) {
-        gmemShimReport(_("a memory backend asks for hugepages, and guest_memfd has none"));
+        gmemShimReport("a memory backend asks for hugepages, and guest_memfd has none");
         errno = EOPNOTSUPP;
         return -1;
     }
@@ -393,14 +389,14 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
     }
     if (backends != gmemShimSharedConfig.backends || ram != gmemShimSharedConfig.ram) {
         snprintf(reason, reasonSize,
-                 _("the domain's RAM is %u memory backends of %llu bytes in all, but QEMU "
-                   "made %u guest_memfds of %llu bytes"),
+                 "the domain's RAM is %u memory backends of %llu bytes in all, but QEMU "
+                 "made %u guest_memfds of %llu bytes",
                  gmemShimSharedConfig.backends, gmemShimSharedConfig.ram, backends, ram);
         return false;
     }
     if (gmemShimSharedMapsErrno != 0) {
         errno = gmemShimSharedMapsErrno;
-        snprintf(reason, reasonSize, _("cannot see what the guest's RAM is: /proc/self/maps: %m"));
+        snprintf(reason, reasonSize, "cannot see what the guest's RAM is: /proc/self/maps: %m");
         return false;
     }
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
@@ -408,13 +404,13 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
 
         if (atomic_load(&backend->fd) >= 0 && backend->start && !backend->used) {
             snprintf(reason, reasonSize,
-                     _("the guest_memfd of %llu bytes at descriptor %d is in no memory slot"),
+                     "the guest_memfd of %llu bytes at descriptor %d is in no memory slot",
                      backend->size, atomic_load(&backend->fd));
             return false;
         }
     }
     if (!gmemShimSharedLowest) {
-        snprintf(reason, reasonSize, _("the RAM at guest address 0 is no guest_memfd"));
+        snprintf(reason, reasonSize, "the RAM at guest address 0 is not guest_memfd");
         return false;
     }
     return true;

@@ -51,7 +51,7 @@ void gmemShimSharedSlot(const struct kvm_userspace_memory_region *region);
 
 /**
  * gmemShimSharedVerify:
- * @reason: out: what is wrong; translated
+ * @reason: out: what is wrong
  * @reasonSize: bytes at @reason
  *
  * Returns whether the guest's RAM is what the configuration says: as many guest_memfds, of that

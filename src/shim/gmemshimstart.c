@@ -18,7 +18,6 @@
 #include <sys/stat.h>
 
 #include "gmemargv.h"
-#include "gmemi18n.h"
 
 /* What separates the entries of LD_PRELOAD: ld.so(8). */
 #define GMEM_SHIM_PRELOAD_SEPARATORS ": "
@@ -120,16 +119,16 @@ gmemShimStartCompare(char *const argv[],
             continue;
         }
         snprintf(reason, reasonSize,
-                 _("'-%s %.300s' is not what libvirt-gmem gave to the emulator: a wrapper must "
-                   "neither add, change nor reorder options that make memory"),
+                 "'-%s %.300s' is not what libvirt-gmem gave to the emulator: a wrapper must "
+                 "neither add, change nor reorder options that make memory",
                  option.name, option.value != NULL ? option.value : "");
         return false;
     }
     if (found == config->nOptions)
         return true;
     snprintf(reason, reasonSize,
-             _("of %u options that make memory, which libvirt-gmem gave to the emulator, a wrapper "
-               "has left only %u"),
+             "of %u options that make memory, which libvirt-gmem gave to the emulator, a wrapper "
+             "has left only %u",
              config->nOptions, found);
     return false;
 }
@@ -144,11 +143,11 @@ gmemShimStartTakePair(
     if (count == 0)
         return GMEM_SHIM_ARGV_ABSENT;
     if (count > 1) {
-        snprintf(reason, reasonSize, _("it is given %zu times"), count);
+        snprintf(reason, reasonSize, "it is given %zu times", count);
         return GMEM_SHIM_ARGV_REFUSED;
     }
     if (pair.value == NULL) {
-        snprintf(reason, reasonSize, _("it has no value"));
+        snprintf(reason, reasonSize, "it has no value");
         return GMEM_SHIM_ARGV_REFUSED;
     }
     if (!gmemShimConfigParse(pair.value, config, reason, reasonSize))

@@ -33,7 +33,7 @@ bool gmemShimStartHasPair(char *const argv[]);
  * @argc: in and out
  * @argv: in and out: NULL-terminated
  * @config: out: where it was taken
- * @reason: out: where it was refused, why; translated
+ * @reason: out: where it was refused, why
  * @reasonSize: bytes at @reason
  *
  * Takes the option and its value out. The words before it move up and *@argv moves with them, so

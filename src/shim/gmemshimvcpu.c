@@ -31,7 +31,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "gmemi18n.h"
 #include "gmemkvmabi.h"
 #include "gmemshimconvertible.h"
 #include "gmemshimhalves.h"
@@ -144,7 +143,7 @@ gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
         nanosleep(&wait, NULL);
         return true;
     }
-    gmemShimReport(_("the guest accessed 0x%llx as %s memory, where there is none"),
+    gmemShimReport("the guest accessed 0x%llx as %s memory, where there is none",
                    (unsigned long long)vcpu->fault, isPrivate ? "private" : "shared");
     return false;
 }
@@ -202,7 +201,7 @@ gmemShimVcpuInit(void)
 
     if (error != 0) {
         errno = error;
-        gmemShimReport(_("cannot watch the vCPUs' threads: %m"));
+        gmemShimReport("cannot watch the vCPUs' threads: %m");
         return -1;
     }
     return 0;
@@ -221,7 +220,7 @@ gmemShimVcpuMade(int kvm, int fd)
         run = real->mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (run == MAP_FAILED) {
         saved = errno;
-        gmemShimReport(_("cannot watch a vCPU: %m"));
+        gmemShimReport("cannot watch a vCPU: %m");
         free(vcpu);
         errno = saved;
         return -1;

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmemi18n.h"
-
 /* The last key of the configuration, and the digits of each number in its value. */
 #define GMEM_SHIM_CONFIG_ARGV ",argv="
 #define GMEM_SHIM_HASH_DIGITS 16
@@ -202,57 +200,54 @@ gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, siz
     /* What libvirt's XML carries is JSON; libvirt-gmem rewrites it when it starts the emulator. */
     if (*text == '{') {
         snprintf(reason, reasonSize,
-                 _("'%.100s' is what the domain's XML carries, not the shim's configuration: QEMU "
-                   "was not started by libvirt-gmem"),
+                 "'%.100s' is what the domain's XML carries, not the shim's configuration: QEMU "
+                 "was not started by libvirt-gmem",
                  value);
         return false;
     }
     if (!gmemShimConfigSkip(&text, "version=") || !gmemShimConfigNumber(&text, &number)) {
-        snprintf(reason, reasonSize, _("no version in '%.200s'"), value);
+        snprintf(reason, reasonSize, "no version in '%.200s'", value);
         return false;
     }
     if (number != GMEM_SHIM_CONFIG_VERSION) {
-        snprintf(
-            reason, reasonSize,
-            _("version %llu in '%.200s', where this shim knows version %d: are libvirt-gmem.so "
-              "and qemu-gmem.so from the same package?"),
-            number, value, GMEM_SHIM_CONFIG_VERSION);
+        snprintf(reason, reasonSize,
+                 "version %llu in '%.200s', where this shim knows version %d: are libvirt-gmem.so "
+                 "and qemu-gmem.so from the same package?",
+                 number, value, GMEM_SHIM_CONFIG_VERSION);
         return false;
     }
     if (!gmemShimConfigSkip(&text, ",mode=") || !gmemShimConfigMode(&text, &parsed.mode)) {
-        snprintf(reason, reasonSize, _("no mode, or an unknown one, in '%.200s'"), value);
+        snprintf(reason, reasonSize, "no mode, or an unknown one, in '%.200s'", value);
         return false;
     }
     if (!gmemShimConfigSkip(&text, ",backends=") || !gmemShimConfigNumber(&text, &number) ||
         number > GMEM_SHIM_BACKENDS_MAX) {
-        snprintf(reason, reasonSize, _("no number of memory backends from 1 to %d in '%.200s'"),
+        snprintf(reason, reasonSize, "no number of memory backends from 1 to %d in '%.200s'",
                  GMEM_SHIM_BACKENDS_MAX, value);
         return false;
     }
     parsed.backends = (unsigned int)number;
     if (!gmemShimConfigSkip(&text, ",ram=") || !gmemShimConfigNumber(&text, &parsed.ram)) {
-        snprintf(reason, reasonSize, _("no size of RAM in bytes in '%.200s'"), value);
+        snprintf(reason, reasonSize, "no size of RAM in bytes in '%.200s'", value);
         return false;
     }
     if (parsed.mode == GMEM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(&text, &parsed)) {
-        snprintf(
-            reason, reasonSize,
-            _("no start=shared or start=private, or no list of memory backends that make %u of "
-              "%llu bytes, in '%.200s'"),
-            parsed.backends, parsed.ram, value);
+        snprintf(reason, reasonSize,
+                 "no start=shared or start=private, or no list of memory backends that make %u of "
+                 "%llu bytes, in '%.200s'",
+                 parsed.backends, parsed.ram, value);
         gmemShimConfigClear(&parsed);
         return false;
     }
     if (!gmemShimConfigOptions(&text, &parsed)) {
         gmemShimConfigClear(&parsed);
-        snprintf(reason, reasonSize, _("no list of numbers of %d digits behind argv= in '%.200s'"),
+        snprintf(reason, reasonSize, "no list of numbers of %d digits after argv= in '%.200s'",
                  GMEM_SHIM_HASH_DIGITS, value);
         return false;
     }
     if (*text != '\0') {
         gmemShimConfigClear(&parsed);
-        snprintf(reason, reasonSize, _("'%.100s' is left over at the end of '%.200s'"), text,
-                 value);
+        snprintf(reason, reasonSize, "'%.100s' is left over at the end of '%.200s'", text, value);
         return false;
     }
     *config = parsed;

@@ -64,7 +64,7 @@ char *gmemShimConfigFormat(const gmemShimConfig *config);
  * gmemShimConfigParse:
  * @value: the option's value
  * @config: out; free with gmemShimConfigClear()
- * @reason: out: where it is refused, why; translated
+ * @reason: out: where it is refused, why
  * @reasonSize: bytes at @reason
  *
  * Returns whether @value is a configuration that this shim serves.

@@ -119,7 +119,7 @@ def ordinary_memory():
         qmp.file.flush()
         code, said = qemu.ends()
         require(code == 1, code, said)
-        require_in('the guest is not let run: the guest_memfd of 134217728 bytes', said)
+        require_in('refusing to run the guest: the guest_memfd of 134217728 bytes', said)
         require(qemu.serial_text() == '', qemu.serial_text())
 
 
@@ -133,7 +133,7 @@ def wrong_totals(pair_sizes, words):
             qmp.file.flush()
             code, said = qemu.ends()
             require(code == 1, code, said)
-            require_in('the guest is not let run: ' + words, said)
+            require_in('refusing to run the guest: ' + words, said)
             require(qemu.serial_text() == '', 'the guest ran:', qemu.serial_text())
     return test
 
@@ -265,8 +265,8 @@ for name, value, word in [
         ('another version', GOOD.replace('version=1', 'version=2'), 'this shim knows version 1'),
         ('convertible mode', GOOD.replace('fully-shared', 'convertible'),
          'no start=shared or start=private, or no list of memory backends that make 1 of'),
-        ('no list of options', GOOD + ',argv=', 'no list of numbers of 16 digits behind argv='),
-        ('short numbers of options', GOOD + ',argv=12', 'no list of numbers of 16 digits behind argv='),
+        ('no list of options', GOOD + ',argv=', 'no list of numbers of 16 digits after argv='),
+        ('short numbers of options', GOOD + ',argv=12', 'no list of numbers of 16 digits after argv='),
         ('options that are others', GOOD + ',argv=' + '0' * 16,
          "'-object memory-backend-memfd,id=ram0,share=on,size=128M' is not what libvirt-gmem gave"),
         ('options that are missing', GOOD + SEAL + ':' + '0' * 16,

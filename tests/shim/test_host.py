@@ -118,7 +118,7 @@ def refused(scene, reason, pair=None):
         status, out, err = act(scene, pair=pair)
         require(status == 1, status, out, err)
         require_not_in('ran:', out)
-        require_in('qemu-gmem: the guest is not let run: ' + reason, err)
+        require_in('qemu-gmem: refusing to run the guest: ' + reason, err)
         require_not_in('verified', err)
     return test
 
@@ -156,6 +156,6 @@ main([
     ('a backend that the guest does not get: no KVM_RUN',
      refused('run-unused', 'the guest_memfd of 2097152 bytes at descriptor')),
     ('a backend that is not where the guest runs: no KVM_RUN',
-     refused('run-elsewhere', 'the RAM at guest address 0 is no guest_memfd')),
+     refused('run-elsewhere', 'the RAM at guest address 0 is not guest_memfd')),
     ('threads make backends while others use files and fork', threads),
 ])

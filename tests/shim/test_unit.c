@@ -705,10 +705,10 @@ testSharedVerify(void)
     memory[2] = mapBackend(fd[2]);
 
     setSlot(0, 0, ordinary);
-    assertUnverified("the RAM at guest address 0 is no guest_memfd");
+    assertUnverified("the RAM at guest address 0 is not guest_memfd");
     /* What a CPU in system management mode sees does not count. */
     setSlot(0x10000, 0, memory[0]);
-    assertUnverified("the RAM at guest address 0 is no guest_memfd");
+    assertUnverified("the RAM at guest address 0 is not guest_memfd");
     setSlot(0, 0, memory[2]);
     g_assert_true(gmemShimSharedVerify(reason, sizeof(reason)));
     setSlot(0x10000, 0, ordinary);
