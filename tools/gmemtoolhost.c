@@ -136,7 +136,7 @@ checkKVMConvertible(gmemHost *host)
     addCheck(host, "kvm-vm-types", _("KVM: VM type for convertible memory (VM_TYPES)"),
              passOr(type, lacking),
              type ? g_strdup_printf("0x%x", kvm->vmTypes)
-                  : g_strdup_printf(_("0x%x without 0x2; needs Linux 6.8 with "
+                  : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.8 with "
                                       "CONFIG_KVM_SW_PROTECTED_VM"),
                                     kvm->vmTypes));
     addCheck(host, "kvm-memory-attributes", _("KVM: private pages (MEMORY_ATTRIBUTES)"),
@@ -145,10 +145,11 @@ checkKVMConvertible(gmemHost *host)
                         : g_strdup_printf(_("0x%x without 0x8; comes with that VM type"),
                                           kvm->attributes));
     if (kvm->inPlace)
-        addCheck(host, "kvm-in-place-conversion", _("KVM: shared pages apart from private ones"),
-                 lacking,
-                 g_strdup(_("KVM converts pages in place; needs kvm.gmem_in_place_conversion=0 and "
-                            "CONFIG_KVM_VM_MEMORY_ATTRIBUTES")));
+        addCheck(
+            host, "kvm-in-place-conversion", _("KVM: shared pages apart from private ones"),
+            lacking,
+            g_strdup(_("KVM converts pages in place; requires kvm.gmem_in_place_conversion=0 and "
+                       "CONFIG_KVM_VM_MEMORY_ATTRIBUTES")));
     if (kvm->attributesErrno)
         addCheck(host, "kvm-private-pages", _("KVM: a page can be made private"), lacking,
                  g_strdup(g_strerror(kvm->attributesErrno)));
@@ -167,16 +168,16 @@ checkKVMFullyShared(gmemHost *host)
 
     addCheck(host, "kvm-guest-memfd", _("KVM: guest_memfd (GUEST_MEMFD)"),
              passOr(kvm->guestMemfd, lacking),
-             kvm->guestMemfd ? NULL : g_strdup(_("none for ordinary VMs; needs Linux 6.18")));
+             kvm->guestMemfd ? NULL : g_strdup(_("none for ordinary VMs; requires Linux 6.18")));
     addCheck(host, "kvm-guest-memfd-mmap", _("KVM: guest_memfd the host can map (FLAGS, MMAP)"),
              passOr(mmap, lacking),
              mmap ? g_strdup_printf("0x%x", kvm->gmemFlags)
-                  : g_strdup_printf(_("0x%x without 0x1; needs Linux 6.18"), kvm->gmemFlags));
+                  : g_strdup_printf(_("0x%x without 0x1; requires Linux 6.18"), kvm->gmemFlags));
     addCheck(host, "kvm-guest-memfd-init-shared",
              _("KVM: guest_memfd shared from the start (FLAGS, INIT_SHARED)"),
              passOr(shared, lacking),
              shared ? g_strdup_printf("0x%x", kvm->gmemFlags)
-                    : g_strdup_printf(_("0x%x without 0x2; needs Linux 6.18"), kvm->gmemFlags));
+                    : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.18"), kvm->gmemFlags));
     if (kvm->createErrno)
         addCheck(host, "kvm-guest-memfd-create", _("KVM: guest_memfd can be created"), lacking,
                  g_strdup(g_strerror(kvm->createErrno)));
@@ -191,7 +192,7 @@ checkNumaPolicy(gmemHost *host)
         reason = _("cannot be found out here");
     else if (!host->kvm->numaPolicy)
         reason = _("cells bound to different host nodes are refused, one nodeset for the whole "
-                   "domain works; needs a newer Linux (7.2 does)");
+                   "domain works; requires a newer Linux (7.2 does)");
 
     addCheck(host, "numa-policy", _("KVM: NUMA policy of guest_memfd"),
              passOr(!reason, GMEM_RESULT_WARN), g_strdup(reason));
@@ -611,7 +612,7 @@ gmemToolHost(int argc, char **argv)
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (modeName && (asked = gmemModeFromString(modeName)) == GMEM_MODE_NONE) {
-        gmemToolError(_("'%s' is no mode: fully-shared or convertible"), modeName);
+        gmemToolError(_("'%s' is not a mode: fully-shared or convertible"), modeName);
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (emulator) {

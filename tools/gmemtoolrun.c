@@ -617,8 +617,8 @@ gmemToolRun(int argc, char **argv)
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (duration && !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
-        gmemToolError(_("--for takes a number of seconds from 1 to %d, not '%s'"), G_MAXINT / 1000,
-                      duration);
+        gmemToolError(_("--for requires a number of seconds from 1 to %d, not '%s'"),
+                      G_MAXINT / 1000, duration);
         return GMEM_TOOL_EXIT_USAGE;
     }
     options.seconds = (int)seconds;

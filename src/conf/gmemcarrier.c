@@ -188,7 +188,7 @@ gmemCarrierParseChange(gmemCarrier *carrier, gmemJSON *json, GError **error)
         return -1;
     if (path == NULL || value == NULL || (former == NULL && gmemJSONGet(json, "former") != NULL))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("damaged value of '%s': a change needs path and value"),
+                            _("damaged value of '%s': a change requires a path and a value"),
                             GMEM_CARRIER_OPTION);
     gmemCarrierAddChange(carrier, path, value, former);
     return 0;

@@ -56,11 +56,13 @@ gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attribute
         count++;
     if (count > attributes)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            attributes > 0 ? _("element <%s> takes no attribute but 'type'")
-                                           : _("element <%s> takes no attributes"),
+                            attributes > 0
+                                ? _("element <%s> must not have attributes other than 'type'")
+                                : _("element <%s> must not have attributes"),
                             name);
     if (!gmemXMLIsEmpty(node))
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> takes no content"), name);
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not have content"),
+                            name);
     return 0;
 }
 
@@ -195,7 +197,7 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     if (count == 0)
         return 0;
     if (count > 1)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%s' is there more than once"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%s' is given more than once"),
                             GMEM_CARRIER_OPTION);
     if (first != 1 || strcmp(g_ptr_array_index(argv, 1), GMEM_CARRIER_OPTION) != 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,

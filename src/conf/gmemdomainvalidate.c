@@ -28,12 +28,12 @@ gmemDomainValidateLaunchSecurity(const gmemDomainDef *def, const char *wish, GEr
     case GMEM_LAUNCH_SECURITY_S390_PV:
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("%s cannot be used with <launchSecurity type='%s'>, whose guest RAM "
-                              "is no guest_memfd; remove one of the two"),
+                              "is not guest_memfd; remove one of the two"),
                             wish, def->launchSecurityText);
     case GMEM_LAUNCH_SECURITY_UNKNOWN:
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s cannot be used with <launchSecurity type='%s'>, of which nothing "
-                              "is known here; remove one of the two"),
+                            _("%s cannot be used with <launchSecurity type='%s'>, which "
+                              "libvirt-gmem does not know; remove one of the two"),
                             wish, def->launchSecurityText);
     case GMEM_LAUNCH_SECURITY_NONE:
     case GMEM_LAUNCH_SECURITY_SW_PROTECTED:
@@ -51,7 +51,7 @@ gmemDomainValidateType(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->type == NULL || strcmp(def->type, "kvm") == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s needs <domain type='kvm'>, not type '%s': guest_memfd belongs to "
+                        _("%s requires <domain type='kvm'>, not type '%s': guest_memfd belongs to "
                           "KVM"),
                         wish, def->type);
 }
@@ -62,7 +62,7 @@ gmemDomainValidateArch(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->arch == NULL || strcmp(def->arch, GMEM_PLATFORM_ARCH) == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s needs <type arch='%s'>, not architecture '%s'"), wish,
+                        _("%s requires <type arch='%s'>, not architecture '%s'"), wish,
                         GMEM_PLATFORM_ARCH, def->arch);
 }
 
@@ -94,7 +94,7 @@ gmemDomainValidateLoader(const gmemDomainDef *def, const char *wish, GError **er
     if (!def->loaderSecure)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <loader secure='yes'>, which needs SMM; use "
+                        _("%s cannot be used with <loader secure='yes'>, which requires SMM; use "
                           "firmware without secure boot and <loader secure='no'>"),
                         wish);
 }
@@ -106,7 +106,7 @@ gmemDomainValidateFirmware(const gmemDomainDef *def, const char *wish, GError **
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("%s cannot be used with <feature enabled='yes' name='secure-boot'/>, "
-                          "which needs SMM; use enabled='no'"),
+                          "which requires SMM; use enabled='no'"),
                         wish);
 }
 
@@ -116,7 +116,7 @@ gmemDomainValidateIoapic(const gmemDomainDef *def, const char *wish, GError **er
     if (g_strcmp0(def->ioapicDriver, "kvm") != 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <ioapic driver='kvm'/>: it needs a split "
+                        _("%s cannot be used with <ioapic driver='kvm'/>: it requires a split "
                           "interrupt controller; use <ioapic driver='qemu'/>"),
                         wish);
 }
@@ -218,8 +218,8 @@ gmemDomainCheckPages(unsigned long long size,
     if (page == 0 || rounded % page == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with %s of %llu KiB on huge pages of %llu KiB, of "
-                          "which that is no multiple; use %llu KiB or other pages"),
+                        _("%s requires %s (%llu KiB) to be a multiple of its huge page size (%llu "
+                          "KiB); use %llu KiB or other pages"),
                         wish, what, size, page, (rounded / page + 1) * page);
 }
 
@@ -294,7 +294,7 @@ gmemDomainValidateSgxEpc(const gmemDomainDef *def, const char *wish, GError **er
         if (g_strcmp0(def->memories[i].model, "sgx-epc") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("%s cannot be used with <memory model='sgx-epc'>: enclave pages "
-                                  "are no guest_memfd; remove it"),
+                                  "are not guest_memfd; remove it"),
                                 wish);
     }
     return 0;
@@ -306,7 +306,7 @@ gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->vfio == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with %s: its DMA needs pinned shared pages; use an "
+                        _("%s cannot be used with %s: its DMA requires pinned shared pages; use an "
                           "emulated or virtio device"),
                         wish, def->vfio);
 }
@@ -370,11 +370,12 @@ gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GErr
 
     if (def->currentMemory == 0 || def->currentMemory >= total)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <currentMemory> (%llu KiB) below the domain's "
-                          "memory (%llu KiB): no balloon can take private memory back; remove "
-                          "<currentMemory>"),
-                        wish, def->currentMemory, total);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%s cannot be used with <currentMemory> (%llu KiB) below the domain's "
+          "memory (%llu KiB): memory ballooning is not supported for private memory; remove "
+          "<currentMemory>"),
+        wish, def->currentMemory, total);
 }
 
 int

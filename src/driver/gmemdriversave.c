@@ -22,11 +22,10 @@ gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
     if (!gmemDriverIsSpecialFile(image))
         return gmemDriverGetStoredPlan(
             conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
-    gmemErrorSet(
-        &error, VIR_ERR_OPERATION_UNSUPPORTED,
-        _("save image '%s' is no regular file, or is empty, so what memory its guest has cannot be "
-          "compared with the XML that shall take its place"),
-        image);
+    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
+                 _("save image '%s' is not a regular file, or is empty, so the memory of its guest "
+                   "cannot be compared with the XML that is to take its place"),
+                 image);
     gmemConnectionReport(conn, error);
     return -1;
 }

@@ -260,7 +260,7 @@ gmemExecGetImageMode(char *const argv[], gmemMode *mode)
     if (!known)
         gmemLog("whether the guest in '%s' goes on with the kind of memory that it was saved with "
                 "cannot be told: %s",
-                path, fd < 0 ? gmemFileReason(why) : "it is no save image");
+                path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
     if (fd >= 0)
         close(fd);
     return known;

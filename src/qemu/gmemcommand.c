@@ -48,7 +48,7 @@ gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
                             _("cannot read the size of memory backend %s"), backend->name);
     if (ram->size % GMEM_PLATFORM_PAGE != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory backend %s has a size of %llu bytes, which is no multiple "
+                            _("memory backend %s has a size of %llu bytes, which is not a multiple "
                               "of guest_memfd's pages of %d bytes"),
                             backend->name, ram->size, GMEM_PLATFORM_PAGE);
     if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&

@@ -103,8 +103,9 @@ gmemCheckMachine(const gmemCommandLine *line, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("machine type '%s' cannot have private memory"), line->machineType);
     if (!line->kvm)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("guest_memfd is KVM's, and QEMU is not told to use KVM"));
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("guest_memfd requires KVM, which QEMU's command line does not enable"));
     return 0;
 }
 
@@ -137,7 +138,7 @@ gmemCheckSuspend(const gmemCommandLine *line, GError **error)
     if (line->suspend != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("a software-protected VM loses its private memory in suspend-to-"
-                              "memory, which QEMU is told to have: '%s'"),
+                              "memory, which QEMU's command line enables: '%s'"),
                             line->suspend);
     return 0;
 }
@@ -155,14 +156,15 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
     if ((line->irqchip != NULL && strcmp(line->irqchip, "split") != 0) ||
         (line->accelIrqchip != NULL && strcmp(line->accelIrqchip, "split") != 0))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM needs kernel_irqchip=split, not '%s'"),
+                            _("a software-protected VM requires kernel_irqchip=split, not '%s'"),
                             line->irqchip != NULL && strcmp(line->irqchip, "split") != 0
                                 ? line->irqchip
                                 : line->accelIrqchip);
     if (shim && line->irqchip == NULL && line->accelIrqchip == NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM needs kernel_irqchip=split, which is not on "
-                              "QEMU's command line"));
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("a software-protected VM requires kernel_irqchip=split, which is not on "
+              "QEMU's command line"));
     if (line->locked)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -176,13 +178,13 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
             line->restored);
     if (line->vfio != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM cannot have the device '%s': its DMA needs "
-                              "pinned shared pages"),
+                            _("a software-protected VM cannot have the device '%s': its DMA "
+                              "requires pinned shared pages"),
                             line->vfio);
     if (line->smm != NULL && strcmp(line->smm, "off") != 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM has no SMM, and QEMU is told smm=%s"),
-                            line->smm);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("a software-protected VM has no SMM, but QEMU's command line has smm=%s"), line->smm);
     return shim ? gmemCheckSuspend(line, error) : 0;
 }
 

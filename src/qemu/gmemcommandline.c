@@ -105,7 +105,7 @@ gmemReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, GError **er
 {
     if (line->npairs > 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("QEMU's option '%s' is there more than once"), GMEM_CARRIER_OPTION);
+                            _("QEMU's option '%s' is given more than once"), GMEM_CARRIER_OPTION);
     if (option->value == NULL)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("QEMU's option '%s' has no value"),
                             GMEM_CARRIER_OPTION);

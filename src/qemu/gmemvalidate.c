@@ -16,17 +16,19 @@ gmemQEMUValidateNUMA(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     if (!plan->cellNodesetsDiffer)
         return 0;
     if (!kvm->numaPolicyKnown)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cells bound to different host nodes need a kernel that keeps a NUMA "
-                              "policy on guest_memfd, and Linux %s offers no way to find out "
-                              "whether it does"),
-                            kvm->kernel);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("cells bound to different host nodes require a kernel that keeps a NUMA "
+              "policy on guest_memfd, and Linux %s offers no way to find out "
+              "whether it does"),
+            kvm->kernel);
     if (!kvm->numaPolicy)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cells bound to different host nodes need a kernel that keeps a NUMA "
-                              "policy on guest_memfd, and Linux %s does not; one nodeset for the "
-                              "whole domain is possible"),
-                            kvm->kernel);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("cells bound to different host nodes require a kernel that keeps a NUMA "
+              "policy on guest_memfd, and Linux %s does not; one nodeset for the "
+              "whole domain is possible"),
+            kvm->kernel);
     return 0;
 }
 
@@ -78,7 +80,7 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
 {
     if (plan->mode == GMEM_MODE_FULLY_SHARED && !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("<private/> needs memory-backend-memfd, which the emulator '%s' "
+                            _("<private/> requires memory-backend-memfd, which the emulator '%s' "
                               "(version %u.%u.%u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
@@ -118,7 +120,7 @@ gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GErr
             continue;
         if (ram->size % page != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s has a size of %llu bytes, which is no "
+                                _("memory backend %s has a size of %llu bytes, which is not a "
                                   "multiple of its huge pages of %llu bytes"),
                                 ram->name, ram->size, page);
         *huge += ram->size;

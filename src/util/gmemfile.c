@@ -103,5 +103,5 @@ gmemFileLoad(const char *path, size_t max, int *why)
 const char *
 gmemFileReason(int why)
 {
-    return why == GMEM_FILE_NOT_REGULAR ? _("it is no regular file") : gmemI18nErrno(why);
+    return why == GMEM_FILE_NOT_REGULAR ? _("it is not a regular file") : gmemI18nErrno(why);
 }

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* An "errno" of the functions here: what is there is no regular file. */
+/* An "errno" of the functions here: what is there is not a regular file. */
 #define GMEM_FILE_NOT_REGULAR (-1)
 
 /**

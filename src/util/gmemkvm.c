@@ -280,13 +280,13 @@ gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
     if (!kvm->guestMemfd)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no guest_memfd for ordinary virtual machines "
-                              "(KVM_CAP_GUEST_MEMFD = 0): it needs Linux 6.18"),
+                              "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.18"),
                             kvm->kernel);
 
     if ((kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no guest_memfd that the host can map "
-                              "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x): it needs Linux "
+                              "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x): it requires Linux "
                               "6.18"),
                             kvm->kernel, kvm->gmemFlags,
                             (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
@@ -308,7 +308,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = "
-                              "0x%x): it needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+                              "0x%x): it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel, kvm->vmTypes);
 
     if (kvm->createConvertibleErrno)
@@ -318,33 +318,35 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
                             kvm->kernel, gmemI18nErrno(kvm->createConvertibleErrno));
 
     if (kvm->inPlace)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s converts pages in place: it would take the shared "
-                              "pages of a software-protected VM from guest_memfd, too; convertible "
-                              "memory needs KVM's module parameter gmem_in_place_conversion=0 and "
-                              "a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
-                            kvm->kernel);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("KVM of Linux %s converts pages in place: it would take the shared "
+              "pages of a software-protected VM from guest_memfd, too; convertible "
+              "memory requires KVM's module parameter gmem_in_place_conversion=0 and "
+              "a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
+            kvm->kernel);
 
     if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s cannot make pages private "
-                              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it needs Linux 6.8 "
-                              "with CONFIG_KVM_SW_PROTECTED_VM"),
-                            kvm->kernel, kvm->attributes,
-                            (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("KVM of Linux %s cannot make pages private "
+              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it requires Linux 6.8 "
+              "with CONFIG_KVM_SW_PROTECTED_VM"),
+            kvm->kernel, kvm->attributes, (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
 
     if (!kvm->userMemory2)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s cannot bind guest_memfd to a memory slot "
-                              "(KVM_CAP_USER_MEMORY2 = 0): it needs Linux 6.8"),
+                              "(KVM_CAP_USER_MEMORY2 = 0): it requires Linux 6.8"),
                             kvm->kernel);
 
     if (!kvm->convertibleGuestMemfd)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
-                              "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it needs Linux "
-                              "6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
-                            kvm->kernel);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
+              "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it requires Linux "
+              "6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+            kvm->kernel);
 
     if (kvm->attributesErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,

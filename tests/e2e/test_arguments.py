@@ -88,7 +88,7 @@ REFUSED_MACHINE = [
 
 # Of a convertible domain.
 LOCKED = 'a software-protected VM cannot have its memory locked'
-VFIO = 'its DMA needs pinned shared pages'
+VFIO = 'its DMA requires pinned shared pages'
 REFUSED_CONVERTIBLE = [
     (['-overcommit', 'mem-lock=yes'], LOCKED),
     (['-blockdev', "{'driver':'nvme','device':'0000:01:00.0','namespace':1,'node-name':'n'}"], VFIO),
@@ -96,7 +96,7 @@ REFUSED_CONVERTIBLE = [
     (['-drive', 'if=none,id=d,file=nvme://0000:01:00.0/1'], VFIO),
     (['nvme://0000:01:00.0/1'], VFIO),
     (['-drive', 'if=none,id=d,file=/dev/null', '-set', 'drive.d.driver=nvme'], VFIO),
-    (['-machine', 'smm=auto'], 'a software-protected VM has no SMM, and QEMU is told smm=auto'),
+    (['-machine', 'smm=auto'], 'a software-protected VM has no SMM, but QEMU's command line has smm=auto'),
     (['-incoming', 'defer'], "a software-protected VM cannot be restored, which QEMU's option "
      "'-incoming defer' asks for"),
 ]

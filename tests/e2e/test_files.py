@@ -115,7 +115,7 @@ def in_time(call):
 def _(check):
     need_kvm()
     reason = ('converts pages in place: it would take the shared pages of a software-protected VM '
-              "from guest_memfd, too; convertible memory needs KVM's module parameter "
+              "from guest_memfd, too; convertible memory requires KVM's module parameter "
               'gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES')
     with unprivileged(IN_PLACE) as rig:
         standin = stand_in(rig)

@@ -34,7 +34,7 @@ HUGE_MOUNT = '/run/huge%d'      # in the sandbox; the number is the page's KiB
 HUGE_SIZES = (2048, 1048576)
 GOLDEN = os.path.join(SOURCE, 'tests/qemuxml2argvdata')
 
-NO_POLICY = ('cells bound to different host nodes need a kernel that keeps a NUMA policy on '
+NO_POLICY = ('cells bound to different host nodes require a kernel that keeps a NUMA policy on '
              'guest_memfd')
 
 
@@ -295,19 +295,19 @@ def _(check):
                         'backing': '<hugepages>%s</hugepages>' % page(4)}, [19, 25])
 
 
-@suite.test('convertible on huge pages: sizes that are no multiple are refused by cell, size and page')
+@suite.test('convertible on huge pages: sizes that are not multiples are refused by cell, size and page')
 def _(check):
     _, client = rig_and_client()
-    refused = ("unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used with "
-               "%s on huge pages of %d KiB, of which that is no multiple; use %d KiB or other pages")
+    refused = ("unsupported configuration: <launchSecurity type='sw-protected'/> requires %s to be "
+               "a multiple of its huge page size (%d KiB); use %d KiB or other pages")
     for options, what, size, better in (
             ({'cells': [32 * KIB, 33 * KIB], 'backing': '<hugepages/>'},
-             "<cell id='1'> of 33792 KiB", 2048, 34816),
+             "<cell id='1'> (33792 KiB)", 2048, 34816),
             ({'memory': 1536 * KIB, 'backing': '<hugepages>%s</hugepages>' % page(1048576)},
-             'guest RAM of 1572864 KiB', 1048576, 2097152),
+             'guest RAM (1572864 KiB)', 1048576, 2097152),
             ({'cells': [32 * KIB], 'dimm': 66 * KIB,
               'backing': '<hugepages>%s</hugepages>' % page(1048576, '0')},
-             "<cell id='0'> of 32768 KiB", 1048576, 1048576)):
+             "<cell id='0'> (32768 KiB)", 1048576, 1048576)):
         xml = domain('vm', private=False, launch='sw-protected', **options)
         check.refused(lambda xml=xml: client.define(xml), CONFIG_UNSUPPORTED,
                       refused % (what, size, better))

@@ -205,7 +205,7 @@ def object_row(kind, offers):
             for call in (lambda: client.start('vm'), lambda: client.create(convertible(rig, 'brief'))):
                 error = check.refused(call, ERR_CONFIG_UNSUPPORTED)
                 check.matches(error.message, r'^unsupported configuration: KVM of Linux \S+ has no '
-                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\): it needs Linux 6.8 '
+                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\): it requires Linux 6.8 '
                               r'with CONFIG_KVM_SW_PROTECTED_VM$', 'the message')
             check.equal(standin.starts(), [], 'starts')
 
@@ -248,7 +248,7 @@ def _(check):
                    'the pair: %s' % pairs)
         check.equal(start['preload'], ':'.join((FAKE_KVM, SHIM)), 'LD_PRELOAD')
         check.lacks(' '.join(start['argv']), 'confidential-guest-support', 'the arguments')
-        check.has(rig.read(rig.domain_log % 'vm'), '\nqemu-gmem: KVM makes no software-protected VM: ',
+        check.has(rig.read(rig.domain_log % 'vm'), '\nqemu-gmem: KVM cannot create a software-protected VM: ',
                   "the domain's log")
         check.equal(client.state('vm'), 'shut off', 'state')
         check.equal(rig.emulators(), [], 'emulators')
@@ -263,7 +263,7 @@ def refused_host(kind, kvm, flags):
     def _(check):
         need_guest_memfd()
         message = (r'unsupported configuration: KVM of Linux \S+ has no guest_memfd that the host can '
-                   r'map \(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x\): it needs Linux 6\.18$'
+                   r'map \(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x\): it requires Linux 6\.18$'
                    % (flags, 3 & ~flags))
         with fake_host(kind, kvm) as rig:
             standin = StandIn(rig, PROPERTY)
@@ -276,7 +276,7 @@ def refused_host(kind, kvm, flags):
             if kind is DaemonRig:
                 autostart(rig, client)
                 log = rig.domain_log % 'vm'
-                wait_for(lambda: 'it needs Linux 6.18' in rig.read(log), 'the autostart to fail')
+                wait_for(lambda: 'it requires Linux 6.18' in rig.read(log), 'the autostart to fail')
                 check.matches(rig.read(log), '(?m)^libvirt-gmem: ' + message, 'the log')
             check.equal(standin.starts(), [], 'starts')
 

@@ -124,11 +124,11 @@ def bad_emulators(t):
 
 @suite.test('wrong usage: status 64 and what is wrong')
 def usage(t):
-    for args, message in ((('host', '--mode', 'secret'), "'secret' is no mode"),
+    for args, message in ((('host', '--mode', 'secret'), "'secret' is not a mode"),
                           (('host', '--frobnicate'), '--frobnicate'),
                           (('host', 'file'), "unexpected argument 'file'"),
-                          (('hots',), "'hots' is no verb"),
-                          (('help', 'hots'), "'hots' is no verb"),
+                          (('hots',), "'hots' is not a verb"),
+                          (('help', 'hots'), "'hots' is not a verb"),
                           ((), 'Usage: virt-gmem')):
         status, out, err = tools.call(*args)
         t.equal(status, 64, 'exit status of %r' % (args,))
@@ -163,9 +163,9 @@ def no_kvm(t):
 def old_kernels(t):
     rig.need_guest_memfd()
     for faults, name, words in (
-            ('cap=0,flags=0', 'kvm-guest-memfd', 'needs Linux 6.18'),
-            ('flags=0', 'kvm-guest-memfd-mmap', '0x0 without 0x1; needs Linux 6.18'),
-            ('flags=1', 'kvm-guest-memfd-init-shared', '0x1 without 0x2; needs Linux 6.18'),
+            ('cap=0,flags=0', 'kvm-guest-memfd', 'requires Linux 6.18'),
+            ('flags=0', 'kvm-guest-memfd-mmap', '0x0 without 0x1; requires Linux 6.18'),
+            ('flags=1', 'kvm-guest-memfd-init-shared', '0x1 without 0x2; requires Linux 6.18'),
             ('create=1', 'kvm-guest-memfd-create', 'Operation not permitted')):
         status, host = tools.host_json(LD_PRELOAD=tools.FAULTS, GMEM_TEST_FAULTS=faults)
         t.equal(status, 3, 'exit status with ' + faults)

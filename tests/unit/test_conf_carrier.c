@@ -143,12 +143,12 @@ static const struct {
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[1]}",
      "damaged value of '-x-libvirt-gmem': not an object"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\"}]}",
-     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\",\"value\":1}]}",
-     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
      "[{\"path\":\"a\",\"value\":\"b\",\"former\":1}]}",
-     "damaged value of '-x-libvirt-gmem': a change needs path and value"},
+     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
      "[{\"path\":\"a\",\"value\":\"b\",\"later\":\"c\"}]}",
      "unknown key 'later' in value of '-x-libvirt-gmem'"},

@@ -793,9 +793,9 @@ testReadyMade(void)
          "'-x-libvirt-gmem'"},
         {"nonsense", "", NULL},
         {TEST_SHARED_PAIR, "<q:arg value='-x-libvirt-gmem'/><q:arg value='{}'/>",
-         "XML error: option '-x-libvirt-gmem' is there more than once"},
+         "XML error: option '-x-libvirt-gmem' is given more than once"},
         {TEST_SHARED_PAIR, "<q:arg value='--x-libvirt-gmem'/>",
-         "XML error: option '-x-libvirt-gmem' is there more than once"},
+         "XML error: option '-x-libvirt-gmem' is given more than once"},
     };
     size_t i;
 
@@ -976,15 +976,15 @@ testMalformedElements(void)
         bool schema; /* the schema sees it, too */
     } cases[] = {
         {"<memoryBacking><private a='1'/></memoryBacking>",
-         "XML error: element <private> takes no attributes", true},
+         "XML error: element <private> must not have attributes", true},
         {"<memoryBacking xmlns:x='urn:x'><private x:a='1'/></memoryBacking>",
-         "XML error: element <private> takes no attributes", true},
+         "XML error: element <private> must not have attributes", true},
         {"<memoryBacking><private>yes</private></memoryBacking>",
-         "XML error: element <private> takes no content", true},
+         "XML error: element <private> must not have content", true},
         {"<memoryBacking><private><![CDATA[yes]]></private></memoryBacking>",
-         "XML error: element <private> takes no content", true},
+         "XML error: element <private> must not have content", true},
         {"<memoryBacking><private>\n<a/></private></memoryBacking>",
-         "XML error: element <private> takes no content", true},
+         "XML error: element <private> must not have content", true},
         {"<memoryBacking><private/><private/></memoryBacking>",
          "XML error: more than one <private> element", false},
         {"<memoryBacking><private/></memoryBacking><memoryBacking><private/></memoryBacking>",
@@ -1030,11 +1030,11 @@ testMalformedElements(void)
         {TEST_SW "<launchSecurity type='bogus'/>",
          "XML error: more than one <launchSecurity> element", false},
         {"<launchSecurity type='sw-protected' kernelHashes='yes'/>",
-         "XML error: element <launchSecurity> takes no attribute but 'type'", true},
+         "XML error: element <launchSecurity> must not have attributes other than 'type'", true},
         {"<launchSecurity type='sw-protected'><policy>1</policy></launchSecurity>",
-         "XML error: element <launchSecurity> takes no content", true},
+         "XML error: element <launchSecurity> must not have content", true},
         {"<launchSecurity type='sw-protected'>text</launchSecurity>",
-         "XML error: element <launchSecurity> takes no content", true},
+         "XML error: element <launchSecurity> must not have content", true},
     };
     size_t i;
 
@@ -1085,21 +1085,23 @@ static const struct {
     const char *convertible; /* for sw-protected */
 } testRules[] = {
     {"qemu", "<type>hvm</type>", "", "",
-     "<private/> needs <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM",
-     "<launchSecurity type='sw-protected'/> needs <domain type='kvm'>, not type 'qemu': "
+     "<private/> requires <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM",
+     "<launchSecurity type='sw-protected'/> requires <domain type='kvm'>, not type 'qemu': "
      "guest_memfd "
      "belongs to KVM"},
     {"hvf", "<type>hvm</type>", "", "",
-     "<private/> needs <domain type='kvm'>, not type 'hvf': guest_memfd belongs to KVM",
-     "<launchSecurity type='sw-protected'/> needs <domain type='kvm'>, not type 'hvf': guest_memfd "
+     "<private/> requires <domain type='kvm'>, not type 'hvf': guest_memfd belongs to KVM",
+     "<launchSecurity type='sw-protected'/> requires <domain type='kvm'>, not type 'hvf': "
+     "guest_memfd "
      "belongs to KVM"},
     {"kvm", "<type arch='aarch64' machine='virt'>hvm</type>", "", "",
-     "<private/> needs <type arch='x86_64'>, not architecture 'aarch64'",
-     "<launchSecurity type='sw-protected'/> needs <type arch='x86_64'>, not architecture "
+     "<private/> requires <type arch='x86_64'>, not architecture 'aarch64'",
+     "<launchSecurity type='sw-protected'/> requires <type arch='x86_64'>, not architecture "
      "'aarch64'"},
     {"kvm", "<type arch='i686'>hvm</type>", "", "",
-     "<private/> needs <type arch='x86_64'>, not architecture 'i686'",
-     "<launchSecurity type='sw-protected'/> needs <type arch='x86_64'>, not architecture 'i686'"},
+     "<private/> requires <type arch='x86_64'>, not architecture 'i686'",
+     "<launchSecurity type='sw-protected'/> requires <type arch='x86_64'>, not architecture "
+     "'i686'"},
     {"kvm", "<type machine='isapc'>hvm</type>", "", "",
      "<private/> is not available for machine type 'isapc'; use <type machine='q35'> or <type "
      "machine='pc'>",
@@ -1124,20 +1126,20 @@ static const struct {
      "a machine has none; use <smm state='off'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><smm state='off'/></features>", NULL, NULL},
     {"kvm", "<type>hvm</type><loader secure='yes'>/f</loader>", "", "", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with <loader secure='yes'>, which needs "
-     "SMM; use firmware without secure boot and <loader secure='no'>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with <loader secure='yes'>, which "
+     "requires SMM; use firmware without secure boot and <loader secure='no'>"},
     {"kvm", "<type>hvm</type><loader secure='no'>/f</loader>", "", "", NULL, NULL},
     {"kvm", "<type>hvm</type><firmware><feature enabled='yes' name='secure-boot'/></firmware>", "",
      "", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <feature enabled='yes' "
-     "name='secure-boot'/>, which needs SMM; use enabled='no'"},
+     "name='secure-boot'/>, which requires SMM; use enabled='no'"},
     {"kvm",
      "<type>hvm</type><firmware><feature enabled='no' name='secure-boot'/><feature "
      "enabled='yes' name='enrolled-keys'/></firmware>",
      "", "", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<features><ioapic driver='kvm'/></features>", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with <ioapic driver='kvm'/>: it needs a "
-     "split interrupt controller; use <ioapic driver='qemu'/>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with <ioapic driver='kvm'/>: it "
+     "requires a split interrupt controller; use <ioapic driver='qemu'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><ioapic driver='qemu'/></features>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<memoryBacking><source type='file'/></memoryBacking>",
      "<private/> cannot be used with <source type='file'/>: guest_memfd is the source of guest "
@@ -1191,21 +1193,20 @@ static const struct {
      "<memory model='dimm'>"},
     {"kvm", "<type>hvm</type>", "<hostdev mode='subsystem' type='pci'/>", "", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <hostdev type='pci'>: its DMA "
-     "needs "
-     "pinned shared pages; use an emulated or virtio device"},
+     "requires pinned shared pages; use an emulated or virtio device"},
     {"kvm", "<type>hvm</type>", "<hostdev type='usb'/><hostdev type='mdev' model='vfio-pci'/>", "",
      NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <hostdev type='mdev'>: its DMA "
-     "needs pinned shared pages; use an emulated or virtio device"},
+     "requires pinned shared pages; use an emulated or virtio device"},
     {"kvm", "<type>hvm</type>", "<interface type='hostdev'/>", "", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <interface type='hostdev'>: its "
-     "DMA "
-     "needs pinned shared pages; use an emulated or virtio device"},
+     "DMA requires pinned shared pages; use an emulated or virtio device"},
     {"kvm", "<type>hvm</type>", "<hostdev type='usb'/>", "", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='MiB'>1023</currentMemory>", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (1047552 KiB) "
      "below "
-     "the domain's memory (1048576 KiB): no balloon can take private memory back; remove "
+     "the domain's memory (1048576 KiB): memory ballooning is not supported for private memory; "
+     "remove "
      "<currentMemory>"},
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='GiB'>1</currentMemory>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<currentMemory>0</currentMemory>", NULL, NULL},
@@ -1213,7 +1214,8 @@ static const struct {
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='Mb'>1073</currentMemory>", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (1047852 KiB) "
      "below "
-     "the domain's memory (1048576 KiB): no balloon can take private memory back; remove "
+     "the domain's memory (1048576 KiB): memory ballooning is not supported for private memory; "
+     "remove "
      "<currentMemory>"},
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='furlong'>1</currentMemory>", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<currentMemory unit='mile'>1</currentMemory>", NULL, NULL},
@@ -1224,7 +1226,8 @@ static const struct {
     {"kvm", "<type>hvm</type>", "<memory model='dimm'><target><size>1024</size></target></memory>",
      "<currentMemory>2048</currentMemory><cpu><numa><cell memory='2048'/></numa></cpu>", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <currentMemory> (2048 KiB) below "
-     "the domain's memory (3072 KiB): no balloon can take private memory back; remove "
+     "the domain's memory (3072 KiB): memory ballooning is not supported for private memory; "
+     "remove "
      "<currentMemory>"},
     {"kvm", "<type>hvm</type>", "",
      "<memtune><hard_limit unit='bytes'>1073741823</hard_limit></memtune>", NULL, NULL},
@@ -1234,16 +1237,16 @@ static const struct {
      "guest RAM (1048576 KiB): its shared and private halves together can take 2097152 KiB; raise "
      "or remove <hard_limit>"},
     {"kvm", "<type>hvm</type>", "", "<launchSecurity type='sev'/>",
-     "<private/> cannot be used with <launchSecurity type='sev'>, whose guest RAM is no "
+     "<private/> cannot be used with <launchSecurity type='sev'>, whose guest RAM is not "
      "guest_memfd; remove one of the two",
      "-"},
     {"kvm", "<type>hvm</type>", "", "<launchSecurity type='s390-pv'/>",
-     "<private/> cannot be used with <launchSecurity type='s390-pv'>, whose guest RAM is no "
+     "<private/> cannot be used with <launchSecurity type='s390-pv'>, whose guest RAM is not "
      "guest_memfd; remove one of the two",
      "-"},
     {"kvm", "<type>hvm</type>", "", "<launchSecurity type='cca'/>",
-     "<private/> cannot be used with <launchSecurity type='cca'>, of which nothing is known here; "
-     "remove one of the two",
+     "<private/> cannot be used with <launchSecurity type='cca'>, which libvirt-gmem does not "
+     "know; remove one of the two",
      "-"},
 };
 

@@ -196,17 +196,17 @@ typedef struct {
 #define NO_HUGEPAGES                                                                               \
     "cannot be used with <hugepages>: guest_memfd has pages of 4 KiB only; remove <hugepages>"
 #define NO_MULTIPLE(what, size, page, better)                                                      \
-    "cannot be used with " what " of " size " KiB on huge pages of " page                          \
-    " KiB, of which that is no multiple; use " better " KiB or other pages"
+    "requires " what " (" size " KiB) to be a multiple of its huge page size (" page               \
+    " KiB); use " better " KiB or other pages"
 #define NO_MEMFD(what)                                                                             \
     "cannot be used with " what                                                                    \
     ", which requires guest RAM in a memfd, and not in guest_memfd; remove the attribute"
 #define NO_DMA(what)                                                                               \
     "cannot be used with " what                                                                    \
-    ": its DMA needs pinned shared pages; use an emulated or virtio device"
+    ": its DMA requires pinned shared pages; use an emulated or virtio device"
 #define NO_BALLOON(current, memory)                                                                \
     "cannot be used with <currentMemory> (" current " KiB) below the domain's memory (" memory     \
-    " KiB): no balloon can take private memory back; remove <currentMemory>"
+    " KiB): memory ballooning is not supported for private memory; remove <currentMemory>"
 #define NO_LIMIT(limit, ram, both)                                                                 \
     "cannot be used with <hard_limit> (" limit " KiB) below guest RAM (" ram " KiB): its shared "  \
     "and private halves together can take " both " KiB; raise or remove <hard_limit>"
@@ -220,13 +220,13 @@ static const Case cases[] = {
            HVM,
            "",
            "",
-           "needs <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM"),
+           "requires <domain type='kvm'>, not type 'qemu': guest_memfd belongs to KVM"),
     EITHER(ROW_TYPE,
            "xen",
            HVM,
            "",
            "",
-           "needs <domain type='kvm'>, not type 'xen': guest_memfd belongs to KVM"),
+           "requires <domain type='kvm'>, not type 'xen': guest_memfd belongs to KVM"),
     EITHER(ROW_TYPE, "kvm", HVM, "", "", NULL),
 
     EITHER(ROW_ARCH,
@@ -234,13 +234,13 @@ static const Case cases[] = {
            "<type arch='aarch64' machine='virt'>hvm</type>",
            "",
            "",
-           "needs <type arch='x86_64'>, not architecture 'aarch64'"),
+           "requires <type arch='x86_64'>, not architecture 'aarch64'"),
     EITHER(ROW_ARCH,
            "kvm",
            "<type arch='i686'>hvm</type>",
            "",
            "",
-           "needs <type arch='x86_64'>, not architecture 'i686'"),
+           "requires <type arch='x86_64'>, not architecture 'i686'"),
     EITHER(ROW_ARCH, "kvm", "<type arch='x86_64'>hvm</type>", "", "", NULL),
 
     EITHER(ROW_MACHINE, "kvm", "<type machine='isapc'>hvm</type>", "", "", NO_MACHINE("isapc")),
@@ -275,12 +275,13 @@ static const Case cases[] = {
     {ROW_LOADER, SHARED, "kvm", HVM "<loader secure='yes'>/f</loader>", "",
      "<features><smm state='on'/></features>", NULL, "os/loader/@secure", "yes", HOST_UNASKED},
     {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='yes'>/f</loader>", "", "",
-     "cannot be used with <loader secure='yes'>, which needs SMM; use firmware without secure boot "
+     "cannot be used with <loader secure='yes'>, which requires SMM; use firmware without secure "
+     "boot "
      "and <loader secure='no'>",
      NULL, NULL, HOST_UNASKED},
     {ROW_LOADER, CONVERTIBLE, "kvm",
      HVM "<firmware><feature enabled='yes' name='secure-boot'/></firmware>", "", "",
-     "cannot be used with <feature enabled='yes' name='secure-boot'/>, which needs SMM; use "
+     "cannot be used with <feature enabled='yes' name='secure-boot'/>, which requires SMM; use "
      "enabled='no'",
      NULL, NULL, HOST_UNASKED},
     {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='no'>/f</loader>", "", "", NULL, NULL,
@@ -299,7 +300,7 @@ static const Case cases[] = {
             CONVERTIBLE,
             "",
             "<features><ioapic driver='kvm'/></features>",
-            "cannot be used with <ioapic driver='kvm'/>: it needs a split interrupt controller; "
+            "cannot be used with <ioapic driver='kvm'/>: it requires a split interrupt controller; "
             "use <ioapic driver='qemu'/>"),
     ACCEPTED(ROW_IOAPIC, CONVERTIBLE, "", "", "features/ioapic/@driver", "qemu"),
 
@@ -602,10 +603,12 @@ static const Case cases[] = {
         BOUND(mode, numatune, NULL, HOST_POLICY),                                                  \
         BOUND(mode, numatune, (no) ? UNKNOWN_POLICY : NULL, HOST_UNKNOWN)
 #define NO_POLICY                                                                                  \
-    "cells bound to different host nodes need a kernel that keeps a NUMA policy on guest_memfd, "  \
+    "cells bound to different host nodes require a kernel that keeps a NUMA policy on "            \
+    "guest_memfd, "                                                                                \
     "and Linux 6.18.0 does not; one nodeset for the whole domain is possible"
 #define UNKNOWN_POLICY                                                                             \
-    "cells bound to different host nodes need a kernel that keeps a NUMA policy on guest_memfd, "  \
+    "cells bound to different host nodes require a kernel that keeps a NUMA policy on "            \
+    "guest_memfd, "                                                                                \
     "and Linux 6.18.0 offers no way to find out whether it does"
     BOUND_ALL(SHARED, WHOLE("strict", "1"), false),
     BOUND_ALL(SHARED, WHOLE("interleave", "0-1") MEMNODE("0", "interleave", "0,1"), false),
@@ -641,14 +644,15 @@ static const Case cases[] = {
             "",
             "cannot be used with <memory model='virtio-mem'>; use <memory model='dimm'>"),
 
-    EITHER(ROW_SGX_EPC,
-           "kvm",
-           HVM,
-           "<memory model='dimm'/><memory model='sgx-epc'><target><size>2048</size></target>"
-           "</memory>",
-           "",
-           "cannot be used with <memory model='sgx-epc'>: enclave pages are no guest_memfd; remove "
-           "it"),
+    EITHER(
+        ROW_SGX_EPC,
+        "kvm",
+        HVM,
+        "<memory model='dimm'/><memory model='sgx-epc'><target><size>2048</size></target>"
+        "</memory>",
+        "",
+        "cannot be used with <memory model='sgx-epc'>: enclave pages are not guest_memfd; remove "
+        "it"),
     /* A PCI device's memory, like a video card's. */
     EITHER(ROW_SHMEM, "kvm", HVM, "<shmem name='a'/>", "", NULL),
     EITHER(ROW_SHMEM,
@@ -892,7 +896,7 @@ static const Case cases[] = {
 #define SECURITY(type)                                                                             \
     REFUSAL(ROW_OTHER_SECURITY, SHARED, "", "<launchSecurity type='" type "'/>",                   \
             "cannot be used with <launchSecurity type='" type                                      \
-            "'>, whose guest RAM is no guest_memfd; remove one of the two")
+            "'>, whose guest RAM is not guest_memfd; remove one of the two")
     SECURITY("sev"),
     SECURITY("s390-pv"),
     ACCEPTED(ROW_OTHER_SECURITY,

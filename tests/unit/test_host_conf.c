@@ -124,7 +124,7 @@ testOwner(void)
     g_assert_cmpint(g_chmod(path, 0644), ==, 0);
     g_assert_cmpint(chown(path, 65534, 0), ==, 0);
     assertRefused(path, message);
-    assertRefused(directory, "it is no regular file");
+    assertRefused(directory, "it is not a regular file");
 }
 
 static void

@@ -253,19 +253,20 @@ typedef struct {
 static char kernel[] = "6.x";
 
 #define NO_CONVERTIBLE                                                                             \
-    "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): it needs Linux "    \
+    "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): it requires Linux " \
     "6.8 "                                                                                         \
     "with CONFIG_KVM_SW_PROTECTED_VM"
 #define NO_SHARED                                                                                  \
     "KVM of Linux 6.x has no guest_memfd for ordinary virtual machines (KVM_CAP_GUEST_MEMFD = "    \
     "0): "                                                                                         \
-    "it needs Linux 6.18"
+    "it requires Linux 6.18"
 
 static const Host hosts[] = {
     {"linux-6.1",
      {.vmTypes = 0},
      NO_SHARED,
-     "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x0): it needs Linux 6.8 "
+     "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x0): it requires Linux "
+     "6.8 "
      "with CONFIG_KVM_SW_PROTECTED_VM"},
     {"linux-6.12-distribution", {.vmTypes = 1, .userMemory2 = true}, NO_SHARED, NO_CONVERTIBLE},
     {"linux-6.12-sw-protected",
@@ -275,7 +276,7 @@ static const Host hosts[] = {
     {"linux-6.17",
      {.vmTypes = 1, .userMemory2 = true, .guestMemfd = true, .gmemFlags = 1},
      "KVM of Linux 6.x has no guest_memfd that the host can map (KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 "
-     "without 0x2): it needs Linux 6.18",
+     "without 0x2): it requires Linux 6.18",
      NO_CONVERTIBLE},
     {"linux-6.18",
      {.vmTypes = 1, .userMemory2 = true, .guestMemfd = true, .gmemFlags = 3},
@@ -313,7 +314,7 @@ static const Host hosts[] = {
      {.vmTypes = 3, .userMemory2 = true, .convertibleGuestMemfd = true},
      NO_SHARED,
      "KVM of Linux 6.x cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x0 without 0x8): it "
-     "needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
     {"in-place",
      {.vmTypes = 3,
       .userMemory2 = true,
@@ -323,7 +324,8 @@ static const Host hosts[] = {
       .inPlace = true},
      NULL,
      "KVM of Linux 6.x converts pages in place: it would take the shared pages of a "
-     "software-protected VM from guest_memfd, too; convertible memory needs KVM's module parameter "
+     "software-protected VM from guest_memfd, too; convertible memory requires KVM's module "
+     "parameter "
      "gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"},
     {"attributes-refused",
      {.vmTypes = 3,
@@ -338,13 +340,12 @@ static const Host hosts[] = {
      {.vmTypes = 3, .attributes = 8, .convertibleGuestMemfd = true},
      NO_SHARED,
      "KVM of Linux 6.x cannot bind guest_memfd to a memory slot (KVM_CAP_USER_MEMORY2 = 0): it "
-     "needs "
-     "Linux 6.8"},
+     "requires Linux 6.8"},
     {"no-convertible-guest-memfd",
      {.vmTypes = 3, .attributes = 8, .userMemory2 = true},
      NO_SHARED,
      "KVM of Linux 6.x has no guest_memfd for virtual machines of type KVM_X86_SW_PROTECTED_VM "
-     "(KVM_CAP_GUEST_MEMFD = 0): it needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
 };
 
 static void

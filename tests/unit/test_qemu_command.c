@@ -645,22 +645,22 @@ static const Refusal refusals[] = {
     {"suspend-to-memory",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3=0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3=0'",
      {"qemu", SPLIT, KVM, "-global", "ICH9-LPC.disable_s3=0", "-object", RAM("pc.ram", MIB64),
       OPTION, CONVERTIBLE}},
     {"size-of-no-whole-pages",
      CAPS_SHIM,
      BAD,
-     "memory backend 'pc.ram' (<memory>) has a size of 67108865 bytes, which is no multiple of "
+     "memory backend 'pc.ram' (<memory>) has a size of 67108865 bytes, which is not a multiple of "
      "guest_memfd's "
      "pages of 4096 bytes",
      {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "67108865"), OPTION, SHARED}},
     {"cell-of-no-whole-pages",
      CAPS_OBJECT,
      BAD,
-     "memory backend 'ram-node1' (<cell id='1'>) has a size of 1048577 bytes, which is no multiple "
-     "of "
+     "memory backend 'ram-node1' (<cell id='1'>) has a size of 1048577 bytes, which is not a "
+     "multiple of "
      "guest_memfd's pages of 4096 bytes",
      {"qemu", "-machine", "q35,kernel_irqchip=split", KVM, "-object", RAM("ram-node0", "1048576"),
       "-numa", "node,memdev=ram-node0", "-object", RAM("ram-node1", "1048577"), "-numa",
@@ -668,13 +668,15 @@ static const Refusal refusals[] = {
     {"convertible-vfio",
      CAPS_OBJECT,
      BAD,
-     "a software-protected VM cannot have the device 'vfio-pci': its DMA needs pinned shared pages",
+     "a software-protected VM cannot have the device 'vfio-pci': its DMA requires pinned shared "
+     "pages",
      {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-device",
       "{\"driver\":\"vfio-pci\",\"host\":\"0000:06:12.5\",\"id\":\"hostdev0\"}"}},
     {"convertible-user-vfio",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device 'vfio-ccw': its DMA needs pinned shared pages",
+     "a software-protected VM cannot have the device 'vfio-ccw': its DMA requires pinned shared "
+     "pages",
      {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-device",
       "vfio-ccw,sysfsdev=/x"}},
     {"no-pair",
@@ -685,12 +687,12 @@ static const Refusal refusals[] = {
     {"pair-doubled",
      CAPS_SHIM,
      VIR_ERR_XML_ERROR,
-     "QEMU's option '-x-libvirt-gmem' is there more than once",
+     "QEMU's option '-x-libvirt-gmem' is given more than once",
      {HEAD, OPTION, SHARED, OPTION, SHARED}},
     {"pair-doubled-with-two-dashes",
      CAPS_SHIM,
      VIR_ERR_XML_ERROR,
-     "QEMU's option '-x-libvirt-gmem' is there more than once",
+     "QEMU's option '-x-libvirt-gmem' is given more than once",
      {HEAD, OPTION, SHARED, "--x-libvirt-gmem", SHARED}},
     {"pair-without-value",
      CAPS_SHIM,
@@ -720,7 +722,7 @@ static const Refusal refusals[] = {
     {"no-accelerator",
      CAPS_SHIM,
      BAD,
-     "guest_memfd is KVM's, and QEMU is not told to use KVM",
+     "guest_memfd requires KVM, which QEMU's command line does not enable",
      {"qemu", MACHINE, "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
     {"tcg",
      CAPS_SHIM,
@@ -1054,24 +1056,24 @@ static const Refusal refusals[] = {
     {"convertible-irqchip",
      CAPS_OBJECT,
      BAD,
-     "a software-protected VM needs kernel_irqchip=split, not 'on'",
+     "a software-protected VM requires kernel_irqchip=split, not 'on'",
      {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
       "kernel-irqchip=on"}},
     {"convertible-irqchip-by-accel",
      CAPS_OBJECT,
      BAD,
-     "a software-protected VM needs kernel_irqchip=split, not 'off'",
+     "a software-protected VM requires kernel_irqchip=split, not 'off'",
      {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-accel",
       "kvm,kernel-irqchip=off"}},
     {"convertible-irqchip-missing",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM needs kernel_irqchip=split, which is not on QEMU's command line",
+     "a software-protected VM requires kernel_irqchip=split, which is not on QEMU's command line",
      {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
     {"convertible-smm",
      CAPS_OBJECT,
      BAD,
-     "a software-protected VM has no SMM, and QEMU is told smm=on",
+     "a software-protected VM has no SMM, but QEMU's command line has smm=on",
      {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
       "smm=on"}},
     {"convertible-private-off",
@@ -1206,56 +1208,56 @@ static const Refusal refusals[] = {
     {"suspend-two-zeros",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3=00'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3=00'",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=00"}},
     {"suspend-hexadecimal",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'PIIX4_PM.disable_s3=0x0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'PIIX4_PM.disable_s3=0x0'",
      {CONVERTIBLE_HEAD, "-global", "PIIX4_PM.disable_s3=0x0"}},
     {"suspend-negative",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3=-0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3=-0'",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=-0"}},
     {"suspend-word",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3=off'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3=off'",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=off"}},
     {"suspend-space",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3= 0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3= 0'",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3= 0"}},
     {"suspend-nothing",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable_s3='",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable_s3='",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3="}},
     {"suspend-dash",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'ICH9-LPC.disable-s3=0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'ICH9-LPC.disable-s3=0'",
      {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable-s3=0"}},
     {"suspend-long",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'driver=ICH9-LPC,property=disable_s3,value=0'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'driver=ICH9-LPC,property=disable_s3,value=0'",
      {CONVERTIBLE_HEAD, "-global", "driver=ICH9-LPC,property=disable_s3,value=0"}},
     {"suspend-long-order",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU is told to "
-     "have: 'value=0,property=disable_s3,driver=ICH9-LPC'",
+     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
+     "line enables: 'value=0,property=disable_s3,driver=ICH9-LPC'",
      {CONVERTIBLE_HEAD, "-global", "value=0,property=disable_s3,driver=ICH9-LPC"}},
     {"locked-on",
      CAPS_SHIM,
@@ -1296,80 +1298,80 @@ static const Refusal refusals[] = {
     {"vfio-blockdev",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA needs pinned shared "
-     "pages",
+     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
+     "shared pages",
      {CONVERTIBLE_HEAD, "-blockdev", "driver=nvme,device=0000:01:00.0,namespace=1,node-name=x"}},
     {"vfio-blockdev-inner",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA needs pinned shared "
-     "pages",
+     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
+     "shared pages",
      {CONVERTIBLE_HEAD, "-blockdev", "raw,node-name=x,file.driver=nvme"}},
     {"vfio-blockdev-json",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA needs pinned shared "
-     "pages",
+     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
+     "shared pages",
      {CONVERTIBLE_HEAD, "-blockdev", "{'driver':'raw','file':{'driver':'n\\u0076me'}}"}},
     {"vfio-blkio",
      CAPS_SHIM,
      BAD,
      "a software-protected VM cannot have the device '-blockdev virtio-blk-vfio-pci': its DMA "
-     "needs pinned shared pages",
+     "requires pinned shared pages",
      {CONVERTIBLE_HEAD, "-blockdev", "virtio-blk-vfio-pci,node-name=x"}},
     {"vfio-drive",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-drive nvme': its DMA needs pinned shared "
+     "a software-protected VM cannot have the device '-drive nvme': its DMA requires pinned shared "
      "pages",
      {CONVERTIBLE_HEAD, "-drive", "if=none,driver=nvme,device=x"}},
     {"vfio-drive-format",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-drive nvme://0000:01:00.0/1': its DMA needs "
-     "pinned shared pages",
+     "a software-protected VM cannot have the device '-drive nvme://0000:01:00.0/1': its DMA "
+     "requires pinned shared pages",
      {CONVERTIBLE_HEAD, "-drive", "nvme://0000:01:00.0/1,format=raw"}},
     {"vfio-drive-json",
      CAPS_SHIM,
      BAD,
      "a software-protected VM cannot have the device '-drive "
-     "json:{'driver':'raw','file':{'driver':'nvme'}}': its DMA needs pinned shared pages",
+     "json:{'driver':'raw','file':{'driver':'nvme'}}': its DMA requires pinned shared pages",
      {CONVERTIBLE_HEAD, "-drive", "json:{'driver':'raw',,'file':{'driver':'nvme'}}"}},
     {"vfio-drive-json-name",
      CAPS_SHIM,
      BAD,
      "a software-protected VM cannot have the device '-drive "
-     "json:{'file.filename':1,'file':{'filename':'nvme://x/1'}}': its DMA needs pinned shared "
+     "json:{'file.filename':1,'file':{'filename':'nvme://x/1'}}': its DMA requires pinned shared "
      "pages",
      {CONVERTIBLE_HEAD, "-drive",
       "file=json:{'file.filename':1,,'file':{'filename':'nvme://x/1'}}"}},
     {"vfio-hda",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-hda nvme://x/1': its DMA needs pinned "
+     "a software-protected VM cannot have the device '-hda nvme://x/1': its DMA requires pinned "
      "shared pages",
      {CONVERTIBLE_HEAD, "-hda", "nvme://x/1"}},
     {"vfio-set",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-set nvme': its DMA needs pinned shared "
+     "a software-protected VM cannot have the device '-set nvme': its DMA requires pinned shared "
      "pages",
      {CONVERTIBLE_HEAD, "-set", "drive.d.driver=nvme"}},
     {"vfio-positional",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM cannot have the device '-drive nvme://x/1': its DMA needs pinned "
+     "a software-protected VM cannot have the device '-drive nvme://x/1': its DMA requires pinned "
      "shared pages",
      {CONVERTIBLE_HEAD, "nvme://x/1"}},
     {"smm-yes",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM has no SMM, and QEMU is told smm=yes",
+     "a software-protected VM has no SMM, but QEMU's command line has smm=yes",
      {CONVERTIBLE_HEAD, "-machine", "smm=yes"}},
     {"smm-auto",
      CAPS_SHIM,
      BAD,
-     "a software-protected VM has no SMM, and QEMU is told smm=auto",
+     "a software-protected VM has no SMM, but QEMU's command line has smm=auto",
      {CONVERTIBLE_HEAD, "-machine", "smm=auto"}},
     {"incoming",
      CAPS_SHIM,

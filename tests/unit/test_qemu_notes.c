@@ -175,7 +175,8 @@ testPages(void)
         {MEMFD(",\"hugetlb\":true"), 64 << 20, NULL},
         {MEMFD(",\"hugetlb\":false,\"hugetlbsize\":1073741824"), 0, NULL},
         {MEMFD(",\"hugetlb\":true,\"hugetlbsize\":1073741824"), 0,
-         "memory backend 'pc.ram' (<memory>) has a size of 67108864 bytes, which is no multiple of "
+         "memory backend 'pc.ram' (<memory>) has a size of 67108864 bytes, which is not a multiple "
+         "of "
          "its huge "
          "pages of 1073741824 bytes"},
         /* A file of an ordinary file system. */
@@ -234,10 +235,10 @@ testMount(void)
     g_assert_cmpint(gmemQEMUValidatePages(oddCommand, &huge, &error), ==, -1);
     umount(directory);
     g_rmdir(directory);
-    g_assert_cmpstr(
-        error->message, ==,
-        "memory backend 'pc.ram' (<memory>) has a size of 68157440 bytes, which is no multiple of "
-        "its huge pages of 2097152 bytes");
+    g_assert_cmpstr(error->message, ==,
+                    "memory backend 'pc.ram' (<memory>) has a size of 68157440 bytes, which is not "
+                    "a multiple of "
+                    "its huge pages of 2097152 bytes");
 }
 
 int

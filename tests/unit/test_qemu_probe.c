@@ -479,10 +479,10 @@ testConfigUnreadable(void)
     g_autofree char *large = fakePath("large");
     int fd;
 
-    assertConfigUnreadable(directory, "it is no regular file");
-    assertConfigUnreadable("/dev/zero", "it is no regular file");
+    assertConfigUnreadable(directory, "it is not a regular file");
+    assertConfigUnreadable("/dev/zero", "it is not a regular file");
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
-    assertConfigUnreadable(fifo, "it is no regular file");
+    assertConfigUnreadable(fifo, "it is not a regular file");
     fd = open(large, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     g_assert_cmpint(ftruncate(fd, G_MAXINT), ==, 0);
     close(fd);

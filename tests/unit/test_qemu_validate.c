@@ -67,15 +67,14 @@ testModes(void)
     kvm.vmTypes = 1U << KVM_X86_DEFAULT_VM;
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false, NULL);
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false,
-               "KVM of Linux " KERNEL
-               " has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): it "
-               "needs Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM");
+               "KVM of Linux " KERNEL " has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): "
+               "it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM");
     kvm = capableHost();
     kvm.gmemFlags = GUEST_MEMFD_FLAG_MMAP;
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false, NULL);
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false,
                "KVM of Linux " KERNEL " has no guest_memfd that the host can map "
-               "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 without 0x2): it needs Linux 6.18");
+               "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 without 0x2): it requires Linux 6.18");
     assertHost(&none, GMEM_MODE_NONE, true, NULL);
     assertHost(&none, GMEM_MODE_FULLY_SHARED, true, KERNEL);
 }
@@ -89,16 +88,16 @@ testNUMA(void)
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false, NULL);
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false, NULL);
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, true,
-               "cells bound to different host nodes need a kernel that keeps a NUMA policy on "
+               "cells bound to different host nodes require a kernel that keeps a NUMA policy on "
                "guest_memfd, and Linux " KERNEL " does not; one nodeset for the whole domain is "
                "possible");
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, true,
-               "cells bound to different host nodes need a kernel that keeps a NUMA policy on "
+               "cells bound to different host nodes require a kernel that keeps a NUMA policy on "
                "guest_memfd, and Linux " KERNEL " does not; one nodeset for the whole domain is "
                "possible");
     kvm.numaPolicyKnown = false;
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, true,
-               "cells bound to different host nodes need a kernel that keeps a NUMA policy on "
+               "cells bound to different host nodes require a kernel that keeps a NUMA policy on "
                "guest_memfd, and Linux " KERNEL " offers no way to find out whether it does");
 }
 
@@ -130,7 +129,7 @@ testEmulator(void)
     assertEmulator(0, GMEM_MODE_NONE, NULL);
     assertEmulator(
         0, GMEM_MODE_FULLY_SHARED,
-        "<private/> needs memory-backend-memfd, which the emulator '/q' (version 7.2.22) "
+        "<private/> requires memory-backend-memfd, which the emulator '/q' (version 7.2.22) "
         "does not have");
     assertEmulator(FLAG(SW_PROTECTED_VM), GMEM_MODE_CONVERTIBLE, NULL);
     assertEmulator(FLAG(MEMFD), GMEM_MODE_CONVERTIBLE, NULL);

@@ -78,7 +78,7 @@ testBuildLines(void)
                     " -x-libvirt-gmem " CONFIG);
 }
 
-/* A word that is there more than once keeps the spelling of each place. */
+/* A word that is given more than once keeps the spelling of each place. */
 static void
 testBuildAgain(void)
 {
