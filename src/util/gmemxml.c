@@ -567,6 +567,14 @@ gmemXMLIgnoreError(void *data G_GNUC_UNUSED, gmemXMLError *error G_GNUC_UNUSED)
 {
 }
 
+/* Whether libxml2 looks behind the root in any case. From 2.12 on it need not, but has attributes
+ * in a table; before, trying it would take the square of their number. */
+static bool
+gmemXMLIsThorough(void)
+{
+    return g_ascii_strtoull(xmlParserVersion, NULL, 10) < 21200;
+}
+
 /* Whether libxml2 certainly refuses @text, read as libvirt reads it. What it says of it, on stderr
  * in spite of XML_PARSE_NOERROR up to 2.13, has the client's text in it. */
 static bool
@@ -599,7 +607,8 @@ gmemXMLMalformed(const char *text)
 
     /* libxml2 2.15 does not look behind the root once it has met an error that does not end it: a
      * prefix that is not bound, a bad xml:id. */
-    return gmemXMLIsRefused(malformed) ? g_steal_pointer(&malformed) : g_strdup("<malformed");
+    return gmemXMLIsThorough() || gmemXMLIsRefused(malformed) ? g_steal_pointer(&malformed)
+                                                              : g_strdup("<malformed");
 }
 
 gmemXMLNode *

@@ -54,6 +54,14 @@ testRootAttributes(testParts *parts, size_t size)
     testRepeat(parts->root, size, " a%='x'");
 }
 
+/* libvirt refuses it, with what is in front of the fault in it. */
+static void
+testMalformedAttributes(testParts *parts, size_t size)
+{
+    testAttributes(parts, size);
+    g_string_append(parts->commandline, "<");
+}
+
 static void
 testFewAttributes(testParts *parts, size_t size)
 {
@@ -511,6 +519,7 @@ testDisks(testParts *parts, size_t size)
 
 const testShape testShapes[] = {
     {"attributes of one element", testAttributes, FINE},
+    {"attributes, malformed", testMalformedAttributes, TEST_SHAPE_FINE, TEST_SHAPE_REFUSED},
     {"attributes of <domain>", testRootAttributes, FINE},
     {"elements with attributes", testFewAttributes, FINE},
     {"a long value", testLongAttribute, FINE},
