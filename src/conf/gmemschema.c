@@ -8,6 +8,7 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemlibxml.h"
 #include "gmemschemadata.h"
 
 #define GMEM_SCHEMA_NAME "gmem.rng"
@@ -25,14 +26,46 @@ static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *form
     va_end(args);
 }
 
-/* A document of @element alone; NULL where there is no memory for it. */
+/* Of an element that is valid there are two at most. */
+#define GMEM_SCHEMA_ATTRIBUTES_MAX 16
+
+/* @element as the schema has to see it, to be freed with g_free(). Whatever it has too many of
+ * libxml2 would take the square of, so that goes: declarations of namespaces, as nothing that is
+ * valid is in one; and attributes and elements beyond those that make it invalid. */
+static char *
+gmemSchemaReduce(const gmemXMLNode *element)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *content = gmemXMLString(element);
+    g_autofree char *escaped = gmemXMLEscape(content);
+    const gmemXMLNode *child = element->children;
+    gmemXMLAttr attr = {0};
+    size_t n;
+
+    g_string_append_len(text, element->start, element->nameLength + 1);
+    for (n = 0; n < GMEM_SCHEMA_ATTRIBUTES_MAX && gmemXMLNextAttribute(element, &attr); n++) {
+        g_string_append_c(text, ' ');
+        g_string_append_len(text, attr.name, attr.end - attr.name);
+    }
+    g_string_append_c(text, '>');
+    if (child != NULL)
+        g_string_append_printf(text, "<%.*s/>", (int)child->nameLength, child->start + 1);
+    else
+        g_string_append(text, escaped);
+    g_string_append_printf(text, "</%.*s>", (int)element->nameLength, element->start + 1);
+    return g_string_free(text, FALSE);
+}
+
+/* A document of @element alone; NULL where there is no memory for it, or libxml2 refuses it. */
 static xmlDoc *
 gmemSchemaIsolate(const gmemXMLNode *element)
 {
-    g_autofree char *slice = gmemXMLSlice(element);
+    g_autofree char *text = gmemSchemaReduce(element);
+    xmlParserCtxt *ctxt = xmlNewParserCtxt();
+    xmlDoc *doc = gmemLibxmlParse(ctxt, text);
 
-    return xmlReadMemory(slice, (int)strlen(slice), NULL, "UTF-8",
-                         XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
+    xmlFreeParserCtxt(ctxt);
+    return doc;
 }
 
 /* libxml2 sets up its library of data types at first use, without a lock in older versions. */

@@ -14,11 +14,11 @@
 
 #include "gmemxml.h"
 
-#include <libxml/parser.h>
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemlibxml.h"
 #include "gmemxmlencoding.h"
 
 #define GMEM_XML_SPACE " \t\r\n"
@@ -556,17 +556,6 @@ gmemXMLParse(const char *text, GError **error)
     return rc == 0 ? g_steal_pointer(&xml) : NULL;
 }
 
-#if LIBXML_VERSION < 21200
-typedef xmlError gmemXMLError;
-#else
-typedef const xmlError gmemXMLError;
-#endif
-
-static void
-gmemXMLIgnoreError(void *data G_GNUC_UNUSED, gmemXMLError *error G_GNUC_UNUSED)
-{
-}
-
 /* Whether libxml2 looks behind the root in any case. From 2.12 on it need not, but has attributes
  * in a table; before, trying it would take the square of their number. */
 static bool
@@ -575,23 +564,15 @@ gmemXMLIsThorough(void)
     return g_ascii_strtoull(xmlParserVersion, NULL, 10) < 21200;
 }
 
-/* Whether libxml2 certainly refuses @text, read as libvirt reads it. What it says of it, on stderr
- * in spite of XML_PARSE_NOERROR up to 2.13, has the client's text in it. */
+/* Whether libxml2 certainly refuses @text, read as libvirt reads it. */
 static bool
 gmemXMLIsRefused(const char *text)
 {
     xmlParserCtxt *ctxt = xmlNewParserCtxt();
-    const xmlError *last;
-    bool refused;
-    xmlDoc *doc;
+    xmlDoc *doc = gmemLibxmlParse(ctxt, text);
+    const xmlError *last = ctxt != NULL ? xmlCtxtGetLastError(ctxt) : NULL;
+    bool refused = doc == NULL && last != NULL && last->code != XML_ERR_NO_MEMORY;
 
-    if (ctxt == NULL)
-        return false;
-    ctxt->sax->serror = gmemXMLIgnoreError;
-    doc = xmlCtxtReadDoc(ctxt, (const xmlChar *)text, NULL, NULL,
-                         XML_PARSE_NONET | XML_PARSE_NOWARNING | XML_PARSE_NOERROR);
-    last = xmlCtxtGetLastError(ctxt);
-    refused = doc == NULL && last != NULL && last->code != XML_ERR_NO_MEMORY;
     xmlFreeDoc(doc);
     xmlFreeParserCtxt(ctxt);
     return refused;

@@ -1530,6 +1530,21 @@ testRaiseDamaged(void)
     }
 }
 
+/* libxml2, which has the schema, prints what it thinks of an xml:id. */
+static void
+testSilent(void)
+{
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
+        g_test_trap_assert_passed();
+        g_test_trap_assert_stderr_unmatched("*forged*");
+        return;
+    }
+    g_free(gmemLower("<domain type='kvm'><name>a</name><launchSecurity type='sw-protected' "
+                     "xml:id='1&#10;forged'/></domain>",
+                     true, NULL, NULL));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1563,5 +1578,6 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/firmware-fully-shared", testFirmwareFullyShared);
     g_test_add_func("/conf/lower/prefixed-root", testPrefixedRoot);
     g_test_add_func("/conf/lower/raise-damaged", testRaiseDamaged);
+    g_test_add_func("/conf/lower/silent", testSilent);
     return g_test_run();
 }

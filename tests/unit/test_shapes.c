@@ -63,6 +63,23 @@ testMalformedAttributes(testParts *parts, size_t size)
 }
 
 static void
+testSecurityAttributes(testParts *parts, size_t size)
+{
+    g_string_append(parts->body, "<launchSecurity type='sw-protected'");
+    testRepeat(parts->body, size / 2, " a%='x'");
+    testRepeat(parts->body, size / 2, " xmlns:a%='x'");
+    g_string_append(parts->body, "/>");
+}
+
+static void
+testSecurityElements(testParts *parts, size_t size)
+{
+    g_string_append(parts->body, "<launchSecurity type='sw-protected'><x");
+    testRepeat(parts->body, size, " a%='x'");
+    g_string_append(parts->body, "/></launchSecurity>");
+}
+
+static void
 testFewAttributes(testParts *parts, size_t size)
 {
     testRepeat(parts->body, size, "<a b='%' c='x' d='' e='y'/>");
@@ -566,6 +583,9 @@ const testShape testShapes[] = {
     {"features", testFeatures, FINE},
     {"a long number", testLongNumber, FINE},
     {"launch securities", testSecurities, TEST_SHAPE_REFUSED, TEST_SHAPE_EITHER},
+    {"attributes of launch security", testSecurityAttributes, TEST_SHAPE_REFUSED,
+     TEST_SHAPE_REFUSED},
+    {"elements of launch security", testSecurityElements, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
     {"<private/> many times", testPrivates, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
     {"arguments", testArguments, FINE},
     {"a long argument", testLongArgument, FINE},
