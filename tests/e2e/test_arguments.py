@@ -96,7 +96,8 @@ REFUSED_CONVERTIBLE = [
     (['-drive', 'if=none,id=d,file=nvme://0000:01:00.0/1'], VFIO),
     (['nvme://0000:01:00.0/1'], VFIO),
     (['-drive', 'if=none,id=d,file=/dev/null', '-set', 'drive.d.driver=nvme'], VFIO),
-    (['-machine', 'smm=auto'], 'a software-protected VM has no SMM, but QEMU's command line has smm=auto'),
+    (['-machine', 'smm=auto'], "a software-protected VM has no SMM, but QEMU's command line has "
+     'smm=auto'),
     (['-incoming', 'defer'], "a software-protected VM cannot be restored, which QEMU's option "
      "'-incoming defer' asks for"),
 ]

@@ -190,7 +190,8 @@ def running(kind):
     def _(check):
         _, client = rig_and_client()
         for device, message in (
-                (HOSTDEV, "%s cannot be used with <hostdev type='pci'>: its DMA requires pinned shared pages; use an emulated or virtio device'),
+                (HOSTDEV, "%s cannot be used with <hostdev type='pci'>: its DMA requires pinned "
+                          'shared pages; use an emulated or virtio device'),
                 (WATCHDOG, "%s cannot be used with <watchdog action='dump'/>: the host cannot read the "
                            "guest's private pages; use an action without a dump"),
                 (VIRTIO_MEM, "%s cannot be used with <memory model='virtio-mem'>; use <memory "
