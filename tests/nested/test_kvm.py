@@ -230,7 +230,7 @@ def _(check):
     check.equal(said['modes']['fully-shared']['usable'], not WHY_OLD, 'the fully shared mode')
     check.equal(said['modes']['convertible'], {'usable': True, 'reason': None},
                 'the convertible mode')
-    check.equal(answer.returncode, 1 if WHY_OLD else 0, 'exit status')
+    check.equal(answer.returncode, 2 if WHY_OLD else 0, 'exit status')
 
 
 if __name__ == '__main__':
