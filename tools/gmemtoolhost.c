@@ -136,7 +136,7 @@ checkKVMConvertible(gmemHost *host)
     addCheck(host, "kvm-vm-types", _("KVM: VM type for convertible memory (VM_TYPES)"),
              passOr(type, lacking),
              type ? g_strdup_printf("0x%x", kvm->vmTypes)
-                  : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.8 with "
+                  : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.12 with "
                                       "CONFIG_KVM_SW_PROTECTED_VM"),
                                     kvm->vmTypes));
     addCheck(host, "kvm-memory-attributes", _("KVM: private pages (MEMORY_ATTRIBUTES)"),
@@ -155,7 +155,7 @@ checkKVMConvertible(gmemHost *host)
                  g_strdup(g_strerror(kvm->attributesErrno)));
     addCheck(host, "kvm-user-memory2", _("KVM: guest_memfd in memory slots (USER_MEMORY2)"),
              passOr(kvm->userMemory2, lacking),
-             kvm->userMemory2 ? NULL : g_strdup(_("needs Linux 6.8")));
+             kvm->userMemory2 ? NULL : g_strdup(_("needs Linux 6.12")));
 }
 
 static void

@@ -308,7 +308,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = "
-                              "0x%x): it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+                              "0x%x): it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel, kvm->vmTypes);
 
     if (kvm->createConvertibleErrno)
@@ -330,14 +330,14 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("KVM of Linux %s cannot make pages private "
-              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it requires Linux 6.8 "
+              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it requires Linux 6.12 "
               "with CONFIG_KVM_SW_PROTECTED_VM"),
             kvm->kernel, kvm->attributes, (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
 
     if (!kvm->userMemory2)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s cannot bind guest_memfd to a memory slot "
-                              "(KVM_CAP_USER_MEMORY2 = 0): it requires Linux 6.8"),
+                              "(KVM_CAP_USER_MEMORY2 = 0): it requires Linux 6.12"),
                             kvm->kernel);
 
     if (!kvm->convertibleGuestMemfd)
@@ -345,7 +345,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("KVM of Linux %s has no guest_memfd for virtual machines of type "
               "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it requires Linux "
-              "6.8 with CONFIG_KVM_SW_PROTECTED_VM"),
+              "6.12 with CONFIG_KVM_SW_PROTECTED_VM"),
             kvm->kernel);
 
     if (kvm->attributesErrno)

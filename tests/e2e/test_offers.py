@@ -205,7 +205,7 @@ def object_row(kind, offers):
             for call in (lambda: client.start('vm'), lambda: client.create(convertible(rig, 'brief'))):
                 error = check.refused(call, ERR_CONFIG_UNSUPPORTED)
                 check.matches(error.message, r'^unsupported configuration: KVM of Linux \S+ has no '
-                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\): it requires Linux 6.8 '
+                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\): it requires Linux 6.12 '
                               r'with CONFIG_KVM_SW_PROTECTED_VM$', 'the message')
             check.equal(standin.starts(), [], 'starts')
 

@@ -254,7 +254,7 @@ static char kernel[] = "6.x";
 
 #define NO_CONVERTIBLE                                                                             \
     "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): it requires Linux " \
-    "6.8 "                                                                                         \
+    "6.12 "                                                                                        \
     "with CONFIG_KVM_SW_PROTECTED_VM"
 #define NO_SHARED                                                                                  \
     "KVM of Linux 6.x has no guest_memfd for ordinary virtual machines (KVM_CAP_GUEST_MEMFD = "    \
@@ -266,7 +266,7 @@ static const Host hosts[] = {
      {.vmTypes = 0},
      NO_SHARED,
      "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x0): it requires Linux "
-     "6.8 "
+     "6.12 "
      "with CONFIG_KVM_SW_PROTECTED_VM"},
     {"linux-6.12-distribution", {.vmTypes = 1, .userMemory2 = true}, NO_SHARED, NO_CONVERTIBLE},
     {"linux-6.12-sw-protected",
@@ -314,7 +314,7 @@ static const Host hosts[] = {
      {.vmTypes = 3, .userMemory2 = true, .convertibleGuestMemfd = true},
      NO_SHARED,
      "KVM of Linux 6.x cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x0 without 0x8): it "
-     "requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"},
     {"in-place",
      {.vmTypes = 3,
       .userMemory2 = true,
@@ -340,12 +340,12 @@ static const Host hosts[] = {
      {.vmTypes = 3, .attributes = 8, .convertibleGuestMemfd = true},
      NO_SHARED,
      "KVM of Linux 6.x cannot bind guest_memfd to a memory slot (KVM_CAP_USER_MEMORY2 = 0): it "
-     "requires Linux 6.8"},
+     "requires Linux 6.12"},
     {"no-convertible-guest-memfd",
      {.vmTypes = 3, .attributes = 8, .userMemory2 = true},
      NO_SHARED,
      "KVM of Linux 6.x has no guest_memfd for virtual machines of type KVM_X86_SW_PROTECTED_VM "
-     "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"},
 };
 
 static void

@@ -68,7 +68,7 @@ testModes(void)
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false, NULL);
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false,
                "KVM of Linux " KERNEL " has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): "
-               "it requires Linux 6.8 with CONFIG_KVM_SW_PROTECTED_VM");
+               "it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM");
     kvm = capableHost();
     kvm.gmemFlags = GUEST_MEMFD_FLAG_MMAP;
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false, NULL);
