@@ -275,10 +275,10 @@ def nvram(t):
 def usage(t):
     left = tools.Leftovers()
     for args, message in (((), 'no file'), (('a', 'b'), 'more than one file'),
-                          (('--for', '0', 'a'), '--for takes'),
-                          (('--for', '-1', 'a'), '--for takes'), (('--for=-3', 'a'), '--for takes'),
-                          (('--for', '', 'a'), '--for takes'), (('--for', '1s', 'a'), '--for takes'),
-                          (('--for', 'x', 'a'), 'x'), (('--for', '99999999', 'a'), '--for takes'),
+                          (('--for', '0', 'a'), '--for requires'),
+                          (('--for', '-1', 'a'), '--for requires'), (('--for=-3', 'a'), '--for requires'),
+                          (('--for', '', 'a'), '--for requires'), (('--for', '1s', 'a'), '--for requires'),
+                          (('--for', 'x', 'a'), 'x'), (('--for', '99999999', 'a'), '--for requires'),
                           (('--frobnicate', 'a'), '--frobnicate')):
         status, out, err = tools.call('run', *args)
         t.equal(status, 64, 'exit status of %r' % (args,))
