@@ -2,9 +2,9 @@
 /* gmemconf.c: what the administrator has decided for all domains of the host.
  *
  * The file is read before a start, by the daemon: the child between fork and exec is no longer
- * root, and GLib's parser has locks. The child finds what was read behind an atomic pointer. It
- * alone looks there, in memory of its own, so that whoever puts a new reading there can free the
- * old one at once. */
+ * root, and GLib's parser has locks. The child finds what was read behind an atomic pointer. fork()
+ * copies one page after another while other threads run on, so a reading that was replaced may be
+ * what a child has; it stays, and there are as many as root has changed the file. */
 
 #include "gmemconf.h"
 
@@ -67,9 +67,10 @@ gmemConfLoad(const char *path, GError **error)
 }
 
 /* Immutable. */
-typedef struct {
+typedef struct gmemConfReading {
     gmemConf conf;
     char *message; /* why there is none; else NULL */
+    struct gmemConfReading *previous;
 } gmemConfReading;
 
 static gmemConfReading *gmemConfCurrent;
@@ -129,15 +130,18 @@ int
 gmemConfRefresh(const char *path, GError **error)
 {
     gmemConfReading *reading = g_new0(gmemConfReading, 1);
-    gmemConfReading *old;
+    gmemConfReading *current = __atomic_load_n(&gmemConfCurrent, __ATOMIC_ACQUIRE);
     GError *failed = NULL;
 
     if (gmemConfRead(path, &reading->conf, &failed) < 0)
         reading->message = g_strdup(failed->message);
-    old = __atomic_exchange_n(&gmemConfCurrent, reading, __ATOMIC_ACQ_REL);
-    if (old != NULL)
-        g_free(old->message);
-    g_free(old);
+    if (current != NULL && current->conf.startPrivate == reading->conf.startPrivate &&
+        g_strcmp0(current->message, reading->message) == 0) {
+        g_free(reading->message);
+        g_free(reading);
+    } else {
+        reading->previous = __atomic_exchange_n(&gmemConfCurrent, reading, __ATOMIC_ACQ_REL);
+    }
     if (failed == NULL)
         return 0;
     g_propagate_error(error, failed);
