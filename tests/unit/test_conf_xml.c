@@ -22,8 +22,9 @@ testAssertRefused(const char *text, int code)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *malformed = gmemXMLMalformed(text);
+    g_autofree char *printable = g_strescape(text, NULL);
 
-    g_test_message("%.80s", text);
+    g_test_message("%.80s", printable);
     g_assert_null(gmemXMLParse(text, &error));
     g_assert_error(error, GMEM_ERROR, code);
     g_assert_null(testUtilParse(malformed));

@@ -98,11 +98,12 @@ testMalformed(void)
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(tests); i++) {
+        g_autofree char *printable = g_strescape(tests[i].text, NULL);
         g_autofree char *reason = NULL;
 
+        g_test_message("%s", printable);
         g_assert_null(gmemJSONParse(tests[i].text, NULL));
         g_assert_null(gmemJSONParse(tests[i].text, &reason));
-        g_test_message("'%s': %s", tests[i].text, reason);
         g_assert_true(g_str_has_prefix(reason, tests[i].reason));
         g_assert_false(g_str_has_suffix(reason, "\n"));
     }
