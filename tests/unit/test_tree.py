@@ -75,14 +75,16 @@ def check_capabilities():
 
 
 def check_promises():
-    """every test that SECURITY.md names is there"""
-    places = {'e2e-': 'e2e', 'shim-': 'shim', '': 'unit'}
-    held = [line.split('|')[-2] for line in read('SECURITY.md').splitlines() if line.startswith('| ')]
-    names = re.findall(r'`([a-z0-9_-]+)`', ' '.join(held))
-    assert len(names) >= 10, names
+    """every test that SECURITY.md and docs/testing.rst name is there"""
+    places = {'e2e-': 'e2e', 'shim-': 'shim', 'driver-': 'unit/driver', '': 'unit'}
+    rows = [line.split('|')[-2] for line in read('SECURITY.md').splitlines() if line.startswith('| ')]
+    rows += [line[64:] for line in read('docs/testing.rst').splitlines() if '  ``' in line[60:]]
+    names = re.findall(r'`([a-z0-9_-]+)`', ' '.join(rows))
+    assert len(names) >= 40, names
     for name in names:
         prefix = next(prefix for prefix in places if name.startswith(prefix))
-        assert glob.glob('tests/%s/test_%s.*' % (places[prefix], name[len(prefix):])), name
+        pattern = 'tests/%s/**/test_%s.*' % (places[prefix], name[len(prefix):])
+        assert glob.glob(pattern, recursive=True), name
 
 
 def main():
