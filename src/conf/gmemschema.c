@@ -4,6 +4,7 @@
 #include "gmemschema.h"
 
 #include <libxml/relaxng.h>
+#include <libxml/xmlschemastypes.h>
 #include <string.h>
 
 #include "gmemerror.h"
@@ -68,21 +69,26 @@ gmemSchemaIsolate(const gmemXMLNode *element)
     return doc;
 }
 
-/* libxml2 sets up its library of data types at first use, without a lock in older versions. */
+/* libxml2 sets up its libraries of data types at first use, without a lock in older versions, and
+ * libvirt's own threads use them, too. So that is done before there are threads. */
+__attribute__((constructor)) static void
+gmemSchemaInit(void)
+{
+    xmlRelaxNGInitTypes();
+    xmlSchemaInitTypes();
+}
+
 static xmlRelaxNG *
 gmemSchemaLoad(GString *words)
 {
-    static GMutex lock;
-    xmlRelaxNGParserCtxt *parser;
+    xmlRelaxNGParserCtxt *parser =
+        xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
     xmlRelaxNG *schema;
 
-    g_mutex_lock(&lock);
-    parser = xmlRelaxNGNewMemParserCtxt(gmemSchemaData, (int)strlen(gmemSchemaData));
     if (parser != NULL)
         xmlRelaxNGSetParserErrors(parser, gmemSchemaCollect, gmemSchemaCollect, words);
     schema = parser != NULL ? xmlRelaxNGParse(parser) : NULL;
     xmlRelaxNGFreeParserCtxt(parser);
-    g_mutex_unlock(&lock);
     return schema;
 }
 
