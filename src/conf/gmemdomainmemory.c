@@ -14,7 +14,7 @@
 /* libvirt's units: "b", "bytes", "KB" is 1000 bytes, "K" and "KiB" are 1024; without one, KiB.
  * Returns KiB, rounded up; 0 for what stock libvirt refuses anyway. */
 static unsigned long long
-gmemDomainScale(const char *number, const char *unit)
+gmemDomainMemoryScale(const char *number, const char *unit)
 {
     static const char prefixes[] = "kmgtpe";
     unsigned long long base = 1024;
@@ -46,13 +46,13 @@ gmemDomainScale(const char *number, const char *unit)
 }
 
 static unsigned long long
-gmemDomainParseSize(gmemXMLNode *root, const char *path)
+gmemDomainMemoryParseSize(gmemXMLNode *root, const char *path)
 {
     gmemXMLNode *node = gmemXMLFindFirst(root, path);
     g_autofree char *unit = gmemXMLAttribute(node, "unit");
     g_autofree char *number = node != NULL ? gmemXMLContent(node) : NULL;
 
-    return gmemDomainScale(number, unit);
+    return gmemDomainMemoryScale(number, unit);
 }
 
 /* A set of nodes, a bit each. */
@@ -62,7 +62,7 @@ typedef struct {
 
 /* Whole bytes at once: what a nodeset costs must not depend on how wide its ranges are. */
 static void
-gmemDomainAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
+gmemDomainMemoryAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
 {
     for (; from <= to && from % 8 != 0; from++)
         set->bits[from / 8] |= (guint8)(1U << (from % 8));
@@ -78,7 +78,7 @@ gmemDomainAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
 
 /* Reads "0-3,^2,8" into @set; false where that is not one. */
 static bool
-gmemDomainParseNodes(const char *text, gmemDomainNodes *set)
+gmemDomainMemoryParseNodes(const char *text, gmemDomainNodes *set)
 {
     memset(set, 0, sizeof(*set));
     while (*text != '\0') {
@@ -98,7 +98,7 @@ gmemDomainParseNodes(const char *text, gmemDomainNodes *set)
         if (to >= GMEM_DOMAIN_NODES_MAX || from > to)
             return false;
         if (add)
-            gmemDomainAddNodes(set, from, to);
+            gmemDomainMemoryAddNodes(set, from, to);
         else
             set->bits[from / 8] &= (guint8) ~(1U << (from % 8));
         while (g_ascii_isspace(*end))
@@ -122,7 +122,7 @@ typedef struct {
 } gmemDomainWhole;
 
 static bool
-gmemDomainSameNodes(const char *text, const gmemDomainWhole *whole)
+gmemDomainMemorySameNodes(const char *text, const gmemDomainWhole *whole)
 {
     gmemDomainNodes set;
 
@@ -130,13 +130,13 @@ gmemDomainSameNodes(const char *text, const gmemDomainWhole *whole)
         return text == whole->text;
     if (strcmp(text, whole->text) == 0)
         return true;
-    return whole->valid && gmemDomainParseNodes(text, &set) &&
+    return whole->valid && gmemDomainMemoryParseNodes(text, &set) &&
            memcmp(&set, &whole->set, sizeof(set)) == 0;
 }
 
 /* libvirt goes by the first <page> that names a cell. */
 static void
-gmemDomainParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long long size)
+gmemDomainMemoryParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long long size)
 {
     gmemDomainNodes set;
     size_t i, j;
@@ -147,7 +147,7 @@ gmemDomainParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long l
         pages->restGiven = true;
         return;
     }
-    if (!gmemDomainParseNodes(nodeset, &set))
+    if (!gmemDomainMemoryParseNodes(nodeset, &set))
         return;
     for (i = 0; i < sizeof(set.bits); i++) {
         guint8 fresh = set.bits[i] & (guint8)~pages->given[i];
@@ -162,7 +162,7 @@ gmemDomainParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long l
 
 /* Where there is no <page>, <hugepages> itself is one. */
 static void
-gmemDomainParsePages(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
     size_t i;
@@ -176,26 +176,26 @@ gmemDomainParsePages(gmemDomainDef *def, gmemXMLNode *root)
         g_autofree char *number = gmemXMLAttribute(nodes[i], "size");
         g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
         g_autofree char *nodeset = gmemXMLAttribute(nodes[i], "nodeset");
-        unsigned long long size = gmemDomainScale(number, unit);
+        unsigned long long size = gmemDomainMemoryScale(number, unit);
 
-        gmemDomainParsePage(def->pages, nodeset, size);
+        gmemDomainMemoryParsePage(def->pages, nodeset, size);
         if (size != GMEM_DOMAIN_PAGE_KIB)
             def->hugepages = true;
     }
 }
 
 static void
-gmemDomainParseMemoryBacking(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseMemoryBacking(gmemDomainDef *def, gmemXMLNode *root)
 {
     def->sourceType = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/source"), "type");
     def->accessMode = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/access"), "mode");
     if (gmemXMLFindFirst(root, "memoryBacking/hugepages") != NULL)
-        gmemDomainParsePages(def, root);
+        gmemDomainMemoryParsePages(def, root);
     def->locked = gmemXMLFindFirst(root, "memoryBacking/locked") != NULL;
 }
 
 static void
-gmemDomainParseCells(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseCells(gmemDomainDef *def, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "cpu/numa/cell");
     size_t i;
@@ -208,13 +208,13 @@ gmemDomainParseCells(gmemDomainDef *def, gmemXMLNode *root)
         g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
 
         def->cells[i].id = gmemXMLAttribute(nodes[i], "id");
-        def->cells[i].size = gmemDomainScale(number, unit);
+        def->cells[i].size = gmemDomainMemoryScale(number, unit);
         def->cells[i].access = gmemXMLAttribute(nodes[i], "memAccess");
     }
 }
 
 static void
-gmemDomainParseMemories(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseMemories(gmemDomainDef *def, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "devices/memory");
     size_t i;
@@ -227,8 +227,8 @@ gmemDomainParseMemories(gmemDomainDef *def, gmemXMLNode *root)
 
         def->memories[i].model = gmemXMLAttribute(nodes[i], "model");
         def->memories[i].access = gmemXMLAttribute(nodes[i], "access");
-        def->memories[i].size = gmemDomainParseSize(nodes[i], "target/size");
-        def->memories[i].pagesize = gmemDomainParseSize(nodes[i], "source/pagesize");
+        def->memories[i].size = gmemDomainMemoryParseSize(nodes[i], "target/size");
+        def->memories[i].pagesize = gmemDomainMemoryParseSize(nodes[i], "source/pagesize");
         node = gmemXMLFindFirst(nodes[i], "target/node");
         def->memories[i].node = node != NULL ? gmemXMLContent(node) : NULL;
         if (def->memories[i].pagesize > GMEM_DOMAIN_PAGE_KIB)
@@ -238,7 +238,7 @@ gmemDomainParseMemories(gmemDomainDef *def, gmemXMLNode *root)
 
 /* libvirt's default mode is strict. */
 static char *
-gmemDomainParseNumaMode(gmemXMLNode *node)
+gmemDomainMemoryParseNumaMode(gmemXMLNode *node)
 {
     char *mode = gmemXMLAttribute(node, "mode");
 
@@ -249,44 +249,45 @@ gmemDomainParseNumaMode(gmemXMLNode *node)
  * puts in force what <memory> of <numatune> says. Whatever a cell wants else needs a policy of its
  * own. */
 static void
-gmemDomainParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **memnodes = gmemXMLFind(root, "numatune/memnode");
     g_autofree gmemXMLNode **nodemasks = gmemXMLFind(root, "devices/memory/source/nodemask");
     gmemXMLNode *memory = gmemXMLFindFirst(root, "numatune/memory");
     g_autofree char *text = gmemXMLAttribute(memory, "nodeset");
     gmemDomainWhole whole = {.text = text};
-    g_autofree char *wholeMode = gmemDomainParseNumaMode(memory);
+    g_autofree char *wholeMode = gmemDomainMemoryParseNumaMode(memory);
     size_t i;
 
-    whole.valid = text != NULL && gmemDomainParseNodes(text, &whole.set);
+    whole.valid = text != NULL && gmemDomainMemoryParseNodes(text, &whole.set);
     for (i = 0; memnodes[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLAttribute(memnodes[i], "nodeset");
-        g_autofree char *mode = gmemDomainParseNumaMode(memnodes[i]);
+        g_autofree char *mode = gmemDomainMemoryParseNumaMode(memnodes[i]);
 
-        def->nodesetsDiffer = strcmp(mode, wholeMode) != 0 || !gmemDomainSameNodes(nodeset, &whole);
+        def->nodesetsDiffer =
+            strcmp(mode, wholeMode) != 0 || !gmemDomainMemorySameNodes(nodeset, &whole);
     }
     for (i = 0; nodemasks[i] != NULL && !def->nodesetsDiffer; i++) {
         g_autofree char *nodeset = gmemXMLContent(nodemasks[i]);
 
-        def->nodesetsDiffer = !gmemDomainSameNodes(nodeset, &whole);
+        def->nodesetsDiffer = !gmemDomainMemorySameNodes(nodeset, &whole);
     }
 }
 
 void
 gmemDomainParseMemory(gmemDomainDef *def)
 {
-    def->memory = gmemDomainParseSize(def->root, "memory");
-    def->currentMemory = gmemDomainParseSize(def->root, "currentMemory");
-    def->hardLimit = gmemDomainParseSize(def->root, "memtune/hard_limit");
-    gmemDomainParseMemoryBacking(def, def->root);
-    gmemDomainParseCells(def, def->root);
-    gmemDomainParseMemories(def, def->root);
-    gmemDomainParseNumatune(def, def->root);
+    def->memory = gmemDomainMemoryParseSize(def->root, "memory");
+    def->currentMemory = gmemDomainMemoryParseSize(def->root, "currentMemory");
+    def->hardLimit = gmemDomainMemoryParseSize(def->root, "memtune/hard_limit");
+    gmemDomainMemoryParseMemoryBacking(def, def->root);
+    gmemDomainMemoryParseCells(def, def->root);
+    gmemDomainMemoryParseMemories(def, def->root);
+    gmemDomainMemoryParseNumatune(def, def->root);
 }
 
 static unsigned long long
-gmemDomainParseId(const char *text, unsigned long long otherwise)
+gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
 {
     guint64 id;
 
@@ -298,7 +299,7 @@ gmemDomainParseId(const char *text, unsigned long long otherwise)
 unsigned long long
 gmemDomainCellId(const gmemDomainDef *def, size_t i)
 {
-    return gmemDomainParseId(def->cells[i].id, i);
+    return gmemDomainMemoryParseId(def->cells[i].id, i);
 }
 
 unsigned long long
@@ -321,7 +322,7 @@ unsigned long long
 gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory)
 {
     if (memory->pagesize == 0)
-        return gmemDomainPageOfCell(def, gmemDomainParseId(memory->node, 0));
+        return gmemDomainPageOfCell(def, gmemDomainMemoryParseId(memory->node, 0));
     return memory->pagesize != GMEM_DOMAIN_PAGE_KIB ? memory->pagesize : 0;
 }
 

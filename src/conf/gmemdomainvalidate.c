@@ -206,12 +206,12 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
 
 /* @granule: libvirt rounds up to that many KiB by itself. */
 static int
-gmemDomainCheckPages(unsigned long long size,
-                     unsigned long long granule,
-                     unsigned long long page,
-                     const char *wish,
-                     const char *what,
-                     GError **error)
+gmemDomainValidatePages(unsigned long long size,
+                        unsigned long long granule,
+                        unsigned long long page,
+                        const char *wish,
+                        const char *what,
+                        GError **error)
 {
     unsigned long long rounded = (size + granule - 1) / granule * granule;
 
@@ -232,14 +232,14 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
         unsigned long long id = gmemDomainCellId(def, i);
         g_autofree char *what = g_strdup_printf("<cell id='%llu'>", id);
 
-        if (gmemDomainCheckPages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
-                                 gmemDomainPageOfCell(def, id), wish, what, error) < 0)
+        if (gmemDomainValidatePages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
+                                    gmemDomainPageOfCell(def, id), wish, what, error) < 0)
             return -1;
     }
     if (def->ncells > 0)
         return 0;
-    return gmemDomainCheckPages(gmemDomainMainRam(def), GMEM_CELL_GRANULE_KIB,
-                                gmemDomainPageOfCell(def, 0), wish, _("guest RAM"), error);
+    return gmemDomainValidatePages(gmemDomainMainRam(def), GMEM_CELL_GRANULE_KIB,
+                                   gmemDomainPageOfCell(def, 0), wish, _("guest RAM"), error);
 }
 
 static int
@@ -252,8 +252,8 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
         g_autofree char *what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
 
         if (g_strcmp0(memory->model, "dimm") == 0 &&
-            gmemDomainCheckPages(memory->size, GMEM_DIMM_GRANULE_KIB,
-                                 gmemDomainPageOfMemory(def, memory), wish, what, error) < 0)
+            gmemDomainValidatePages(memory->size, GMEM_DIMM_GRANULE_KIB,
+                                    gmemDomainPageOfMemory(def, memory), wish, what, error) < 0)
             return -1;
     }
     return 0;
@@ -349,7 +349,7 @@ gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **erro
 /* What libvirt counts as the domain's memory: all memory devices, too. 0 where a size is
  * unreadable. */
 static unsigned long long
-gmemDomainTotal(const gmemDomainDef *def)
+gmemDomainValidateTotal(const gmemDomainDef *def)
 {
     unsigned long long sum = gmemDomainRam(def);
     size_t i;
@@ -366,7 +366,7 @@ gmemDomainTotal(const gmemDomainDef *def)
 static int
 gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    unsigned long long total = gmemDomainTotal(def);
+    unsigned long long total = gmemDomainValidateTotal(def);
 
     if (def->currentMemory == 0 || def->currentMemory >= total)
         return 0;

@@ -17,7 +17,7 @@
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
  * another day or host. The log tells. */
 static void
-gmemDefineDone(virDomainPtr domain, const gmemPlan *plan)
+gmemDriverDefineDone(virDomainPtr domain, const gmemPlan *plan)
 {
     g_autoptr(GError) error = NULL;
 
@@ -43,7 +43,7 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
          gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
-    gmemDefineDone(domain, plan);
+    gmemDriverDefineDone(domain, plan);
     return domain;
 }
 
@@ -59,7 +59,7 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
          gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
-    gmemDefineDone(domain, plan);
+    gmemDriverDefineDone(domain, plan);
     return domain;
 }
 
@@ -128,7 +128,7 @@ virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, u
 
 /* libvirt writes the file of the other name anew, without what it has dropped of this one. */
 static int
-gmemDefineCheckRename(virDomainPtr domain)
+gmemDriverDefineCheckRename(virDomainPtr domain)
 {
     g_autoptr(gmemPlan) held = NULL;
     GError *error = NULL;
@@ -147,7 +147,7 @@ GMEM_INTERPOSED int
 virDomainRename(virDomainPtr domain, const char *name, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainRename, gmemConnectionOf(domain), flags) &&
-        gmemDefineCheckRename(domain) < 0)
+        gmemDriverDefineCheckRename(domain) < 0)
         return -1;
     return gmemReal()->virDomainRename(domain, name, flags);
 }

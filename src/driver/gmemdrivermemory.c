@@ -19,7 +19,7 @@
 /* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be told
  * whether the domain runs, it may be both. */
 static bool
-gmemMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
+gmemDriverMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
 {
     if ((flags & (VIR_DOMAIN_AFFECT_LIVE | VIR_DOMAIN_AFFECT_CONFIG)) != 0)
         return (flags & what) != 0;
@@ -29,7 +29,7 @@ gmemMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
 /* @flags as gmemDriverGetPlan() has them. Returns 1 where the domain is a convertible one, 0 where
  * it is not, -1 with the error reported. */
 static int
-gmemMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
+gmemDriverMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
@@ -41,14 +41,14 @@ gmemMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
 /* Whether a call with @flags changes a domain that is, or is defined as, a convertible one: 1 or 0;
  * -1 with the error reported. */
 static int
-gmemMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
+gmemDriverMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
 {
     int convertible = 0;
 
-    if (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
-        convertible = gmemMemoryIsConvertible(domain, 0);
-    if (convertible == 0 && gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
-        convertible = gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
+    if (gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
+        convertible = gmemDriverMemoryIsConvertible(domain, 0);
+    if (convertible == 0 && gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
+        convertible = gmemDriverMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
     return convertible;
 }
 
@@ -56,9 +56,9 @@ gmemMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
  * defined
  * (@xmlFlags): 1 or 0; -1 with the error reported. */
 static int
-gmemMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memory)
+gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memory)
 {
-    int convertible = gmemMemoryIsConvertible(domain, xmlFlags);
+    int convertible = gmemDriverMemoryIsConvertible(domain, xmlFlags);
     g_autofree char *xml = NULL;
     g_autoptr(gmemXML) doc = NULL;
     g_autofree char *total = NULL;
@@ -82,17 +82,17 @@ gmemMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memo
 
 /* The configuration of a running domain may have another size. */
 static int
-gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
+gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
     GError *error = NULL;
     int below = 0;
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    if (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
-        below = gmemMemoryIsBelow(domain, 0, memory);
-    if (below == 0 && gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
-        below = gmemMemoryIsBelow(domain, VIR_DOMAIN_XML_INACTIVE, memory);
+    if (gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
+        below = gmemDriverMemoryIsBelow(domain, 0, memory);
+    if (below == 0 && gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG))
+        below = gmemDriverMemoryIsBelow(domain, VIR_DOMAIN_XML_INACTIVE, memory);
     if (below <= 0)
         return below;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
@@ -103,7 +103,7 @@ gmemMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int f
 }
 
 static int
-gmemMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned long long limit)
+gmemDriverMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned long long limit)
 {
     g_autoptr(gmemPlan) plan = NULL;
     GError *error = NULL;
@@ -120,10 +120,10 @@ gmemMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned long l
 
 /* <hard_limit> is part of rules: what libvirt shows of the domain must stay definable. */
 static int
-gmemMemoryCheckParameters(virDomainPtr domain,
-                          virTypedParameterPtr params,
-                          int nparams,
-                          unsigned int flags)
+gmemDriverMemoryCheckParameters(virDomainPtr domain,
+                                virTypedParameterPtr params,
+                                int nparams,
+                                unsigned int flags)
 {
     int i;
 
@@ -135,10 +135,10 @@ gmemMemoryCheckParameters(virDomainPtr domain,
         if (params[i].type != VIR_TYPED_PARAM_ULLONG ||
             strncmp(params[i].field, VIR_DOMAIN_MEMORY_HARD_LIMIT, sizeof(params[i].field)) != 0)
             continue;
-        if ((gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
-             gmemMemoryCheckLimit(domain, 0, limit) < 0) ||
-            (gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
-             gmemMemoryCheckLimit(domain, VIR_DOMAIN_XML_INACTIVE, limit) < 0))
+        if ((gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE) &&
+             gmemDriverMemoryCheckLimit(domain, 0, limit) < 0) ||
+            (gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) &&
+             gmemDriverMemoryCheckLimit(domain, VIR_DOMAIN_XML_INACTIVE, limit) < 0))
             return -1;
     }
     virResetLastError();
@@ -147,7 +147,7 @@ gmemMemoryCheckParameters(virDomainPtr domain,
 
 /* libvirt dumps the guest by itself then. */
 static int
-gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
+gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
 {
     GError *error = NULL;
     int convertible;
@@ -157,7 +157,7 @@ gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int 
         return 0;
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    convertible = gmemMemoryChangesConvertible(domain, flags);
+    convertible = gmemDriverMemoryChangesConvertible(domain, flags);
     if (convertible <= 0)
         return convertible;
     gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
@@ -171,7 +171,7 @@ gmemMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int 
 /* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is none
  * of ours. Returns 0, or -1 with the error reported. */
 static int
-gmemMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
+gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
 {
     g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
     g_autofree char *text = NULL;
@@ -202,23 +202,23 @@ typedef struct {
     bool memory;
     bool update;
     char *access; /* of a memory device: what lowering would say in it; NULL for nothing */
-} gmemMemoryDevice;
+} gmemDriverMemoryDevice;
 
 static void
-gmemMemoryDeviceClear(gmemMemoryDevice *device)
+gmemDriverMemoryDeviceClear(gmemDriverMemoryDevice *device)
 {
     gmemXMLFree(device->xml);
     g_free(device->element);
     g_free(device->name);
     g_free(device->access);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemMemoryDevice, gmemMemoryDeviceClear)
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverMemoryDevice, gmemDriverMemoryDeviceClear)
 
 /* The domain @raised with @device in it. Which one an update is about is libvirt's to find out, and
  * the others do not change, so the new one stands for all of its kind. libvirt adds a memory device
  * to <currentMemory>, too, so what that was says nothing. */
 static char *
-gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device, GError **error)
+gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *device, GError **error)
 {
     g_autoptr(gmemXML) doc = gmemXMLParse(raised, error);
     g_autofree char *path = g_strconcat("devices/", device->name, NULL);
@@ -247,7 +247,7 @@ gmemMemoryWithDevice(const char *raised, const gmemMemoryDevice *device, GError 
 
 /* The access that lowering gave the last memory device of @lowered; NULL where it gave it none. */
 static char *
-gmemMemoryAccess(const char *lowered)
+gmemDriverMemoryAccess(const char *lowered)
 {
     g_autoptr(gmemXML) doc = gmemXMLParse(lowered, NULL);
     g_autofree gmemXMLNode **devices =
@@ -261,7 +261,7 @@ gmemMemoryAccess(const char *lowered)
 
 /* The rules of define and of a start. Returns the lowered XML. */
 static char *
-gmemMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
+gmemDriverMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
 {
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
@@ -281,10 +281,10 @@ gmemMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
 /* The device is not to blame for what is the matter with the domain anyway: the host cannot start
  * it, say. */
 static bool
-gmemMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
+gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
 {
     g_autoptr(GError) anyway = NULL;
-    g_autofree char *lowered = gmemMemoryJudge(conn, raised, &anyway);
+    g_autofree char *lowered = gmemDriverMemoryJudge(conn, raised, &anyway);
 
     return lowered == NULL && strcmp(anyway->message, error->message) == 0;
 }
@@ -292,7 +292,7 @@ gmemMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
 /* Whether the domain that @device would make could be defined, and could be started: a guest that
  * has the device is saved as ever, and could not come back. */
 static int
-gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *device)
+gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMemoryDevice *device)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
     g_autofree char *raised = NULL;
@@ -300,34 +300,34 @@ gmemMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemMemoryDevice *
     g_autofree char *lowered = NULL;
     GError *error = NULL;
 
-    if (gmemMemoryRaise(domain, flags, &raised) < 0)
+    if (gmemDriverMemoryRaise(domain, flags, &raised) < 0)
         return -1;
     if (raised == NULL)
         return 0;
-    with = gmemMemoryWithDevice(raised, device, &error);
+    with = gmemDriverMemoryWithDevice(raised, device, &error);
     if (with != NULL && gmemXMLRoot(device->xml)->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
                      _("a device that is attached to a domain with private memory cannot be in a "
                        "namespace: write <%s> without"),
                      device->name);
     else if (with != NULL)
-        lowered = gmemMemoryJudge(conn, with, &error);
+        lowered = gmemDriverMemoryJudge(conn, with, &error);
     if (error != NULL) {
-        if (!gmemMemoryIsNotNew(conn, raised, error)) {
+        if (!gmemDriverMemoryIsNotNew(conn, raised, error)) {
             gmemConnectionReport(conn, error);
             return -1;
         }
         g_clear_error(&error);
     }
     if (lowered != NULL && device->memory && device->access == NULL)
-        device->access = gmemMemoryAccess(lowered);
+        device->access = gmemDriverMemoryAccess(lowered);
     return 0;
 }
 
 /* A memory backend that is added to a running QEMU goes by QMP, past execve: only the shim, which
  * is inside of QEMU, makes it a guest_memfd. */
 static int
-gmemMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
+gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
     g_autoptr(gmemPlan) plan = NULL;
@@ -350,7 +350,10 @@ gmemMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 /* @device cannot be read, as @error (taken over) says. Malformed XML libvirt refuses in words of
  * its own; what a document type declaration makes of it matters to domains of ours only. */
 static int
-gmemMemoryRefuseUnreadable(virDomainPtr domain, const char *device, char **lowered, GError *error)
+gmemDriverMemoryRefuseUnreadable(virDomainPtr domain,
+                                 const char *device,
+                                 char **lowered,
+                                 GError *error)
 {
     g_autoptr(gmemPlan) running = NULL;
     g_autoptr(gmemPlan) defined = NULL;
@@ -372,10 +375,10 @@ gmemMemoryRefuseUnreadable(virDomainPtr domain, const char *device, char **lower
 /* @lowered: out: the device for libvirt, to be freed with g_free(); NULL where it goes on as it is.
  * As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's. */
 static int
-gmemMemoryCheckDevice(
+gmemDriverMemoryCheckDevice(
     virDomainPtr domain, const char *text, unsigned int flags, bool update, char **lowered)
 {
-    g_auto(gmemMemoryDevice) device = {.update = update};
+    g_auto(gmemDriverMemoryDevice) device = {.update = update};
     g_autoptr(gmemXMLEdit) edit = NULL;
     g_autofree char *own = NULL;
     GError *error = NULL;
@@ -385,16 +388,16 @@ gmemMemoryCheckDevice(
         return 0;
     device.xml = gmemXMLParse(text, &error);
     if (device.xml == NULL)
-        return gmemMemoryRefuseUnreadable(domain, text, lowered, error);
+        return gmemDriverMemoryRefuseUnreadable(domain, text, lowered, error);
     device.element = gmemXMLSlice(gmemXMLRoot(device.xml));
     device.name = gmemXMLName(gmemXMLRoot(device.xml));
     device.memory = strcmp(device.name, "memory") == 0;
-    live = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
-    config = gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
+    live = gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
+    config = gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
     if ((live && device.memory && !update &&
-         gmemMemoryCheckHotplug(domain, gmemXMLRoot(device.xml)) < 0) ||
-        (live && gmemMemoryCheckRules(domain, 0, &device) < 0) ||
-        (config && gmemMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, &device) < 0))
+         gmemDriverMemoryCheckHotplug(domain, gmemXMLRoot(device.xml)) < 0) ||
+        (live && gmemDriverMemoryCheckRules(domain, 0, &device) < 0) ||
+        (config && gmemDriverMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, &device) < 0))
         return -1;
     virResetLastError();
     own = gmemXMLAttribute(gmemXMLRoot(device.xml), "access");
@@ -409,7 +412,7 @@ gmemMemoryCheckDevice(
 /* The size of a domain's memory is part of rules, and libvirt leaves <currentMemory> behind, which
  * a convertible domain must not have below it. */
 static int
-gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
+gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
 {
     g_autofree char *raised = NULL;
     g_autofree char *markup = g_strdup_printf("<memory unit='KiB'>%lu</memory>", memory);
@@ -423,11 +426,11 @@ gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *converti
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    rc = gmemMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
+    rc = gmemDriverMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
     if (rc <= 0)
         return rc;
     *convertible = true;
-    if (gmemMemoryRaise(domain, VIR_DOMAIN_XML_INACTIVE, &raised) < 0)
+    if (gmemDriverMemoryRaise(domain, VIR_DOMAIN_XML_INACTIVE, &raised) < 0)
         return -1;
     doc = raised != NULL ? gmemXMLParse(raised, &error) : NULL;
     if (error != NULL) {
@@ -445,7 +448,7 @@ gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *converti
         gmemXMLEditRemove(edit, node);
     made = gmemXMLEditApply(edit);
     lowered = gmemLower(made, false, NULL, &error);
-    if (lowered != NULL || gmemMemoryIsNotNew(virDomainGetConnect(domain), raised, error)) {
+    if (lowered != NULL || gmemDriverMemoryIsNotNew(virDomainGetConnect(domain), raised, error)) {
         g_clear_error(&error);
         return 0;
     }
@@ -455,7 +458,7 @@ gmemMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *converti
 
 /* @rc: what changing the maximum gave. libvirt does that in configurations only. */
 static int
-gmemMemoryCarryCurrent(virDomainPtr domain, unsigned long memory, bool convertible, int rc)
+gmemDriverMemoryCarryCurrent(virDomainPtr domain, unsigned long memory, bool convertible, int rc)
 {
     if (rc < 0 || !convertible)
         return rc;
@@ -466,7 +469,7 @@ GMEM_INTERPOSED int
 virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 {
     if (GMEM_DOOR(virDomainSetMemory, gmemConnectionOf(domain), 0) &&
-        gmemMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
+        gmemDriverMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return -1;
     return gmemReal()->virDomainSetMemory(domain, memory);
 }
@@ -479,11 +482,11 @@ virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int 
     int rc;
 
     if (GMEM_DOOR(virDomainSetMemoryFlags, gmemConnectionOf(domain), flags) &&
-        (maximum ? gmemMemoryCheckMaximum(domain, memory, &convertible)
-                 : gmemMemoryCheckBalloon(domain, memory, flags)) < 0)
+        (maximum ? gmemDriverMemoryCheckMaximum(domain, memory, &convertible)
+                 : gmemDriverMemoryCheckBalloon(domain, memory, flags)) < 0)
         return -1;
     rc = gmemReal()->virDomainSetMemoryFlags(domain, memory, flags);
-    return gmemMemoryCarryCurrent(domain, memory, convertible, rc);
+    return gmemDriverMemoryCarryCurrent(domain, memory, convertible, rc);
 }
 
 GMEM_INTERPOSED int
@@ -493,10 +496,10 @@ virDomainSetMaxMemory(virDomainPtr domain, unsigned long memory)
     int rc;
 
     if (GMEM_DOOR(virDomainSetMaxMemory, gmemConnectionOf(domain), 0) &&
-        gmemMemoryCheckMaximum(domain, memory, &convertible) < 0)
+        gmemDriverMemoryCheckMaximum(domain, memory, &convertible) < 0)
         return -1;
     rc = gmemReal()->virDomainSetMaxMemory(domain, memory);
-    return gmemMemoryCarryCurrent(domain, memory, convertible, rc);
+    return gmemDriverMemoryCarryCurrent(domain, memory, convertible, rc);
 }
 
 GMEM_INTERPOSED int
@@ -506,7 +509,7 @@ virDomainSetMemoryParameters(virDomainPtr domain,
                              unsigned int flags)
 {
     if (GMEM_DOOR(virDomainSetMemoryParameters, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckParameters(domain, params, nparams, flags) < 0)
+        gmemDriverMemoryCheckParameters(domain, params, nparams, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetMemoryParameters(domain, params, nparams, flags);
 }
@@ -518,7 +521,7 @@ virDomainSetLifecycleAction(virDomainPtr domain,
                             unsigned int flags)
 {
     if (GMEM_DOOR(virDomainSetLifecycleAction, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckLifecycle(domain, action, flags) < 0)
+        gmemDriverMemoryCheckLifecycle(domain, action, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetLifecycleAction(domain, type, action, flags);
 }
@@ -529,7 +532,7 @@ virDomainAttachDevice(virDomainPtr domain, const char *xml)
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
-        gmemMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDevice(domain, lowered != NULL ? lowered : xml);
 }
@@ -540,7 +543,7 @@ virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckDevice(domain, xml, flags, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, xml, flags, false, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainAttachDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
 }
@@ -551,7 +554,7 @@ virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainUpdateDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckDevice(domain, xml, flags, true, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, xml, flags, true, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainUpdateDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
 }
@@ -568,7 +571,7 @@ virDomainBlockCopy(virDomainPtr domain,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainBlockCopy, gmemConnectionOf(domain), flags) &&
-        gmemMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainBlockCopy(domain, disk, lowered != NULL ? lowered : xml, params,
                                           nparams, flags);
@@ -578,7 +581,7 @@ virDomainBlockCopy(virDomainPtr domain,
  * out of the configuration: it is brought up to date before. Returns 0, or -1 with libvirt's
  * error. */
 static int
-gmemMemoryRenewPair(virDomainPtr domain, unsigned int flags)
+gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
 {
     const unsigned int whole = VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE;
     virDomainPtr defined;
@@ -588,7 +591,7 @@ gmemMemoryRenewPair(virDomainPtr domain, unsigned int flags)
     bool current;
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
-        !gmemMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) ||
+        !gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) ||
         virDomainIsPersistent(domain) != 1)
         return 0;
     xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
@@ -619,7 +622,7 @@ GMEM_INTERPOSED int
 virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainDetachDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemMemoryRenewPair(domain, flags) < 0)
+        gmemDriverMemoryRenewPair(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainDetachDeviceFlags(domain, xml, flags);
 }
@@ -628,7 +631,7 @@ GMEM_INTERPOSED int
 virDomainDetachDeviceAlias(virDomainPtr domain, const char *alias, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainDetachDeviceAlias, gmemConnectionOf(domain), flags) &&
-        gmemMemoryRenewPair(domain, flags) < 0)
+        gmemDriverMemoryRenewPair(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainDetachDeviceAlias(domain, alias, flags);
 }

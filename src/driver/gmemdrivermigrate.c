@@ -25,7 +25,7 @@
 
 /* @plan is that of XML for the destination, where there is such XML. */
 static int
-gmemMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
+gmemDriverMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
 {
     g_autoptr(gmemPlan) running = NULL;
 
@@ -39,7 +39,7 @@ gmemMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
 }
 
 static int
-gmemMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
@@ -47,11 +47,11 @@ gmemMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
     if (domain != NULL &&
         gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &plan) < 0)
         return -1;
-    return gmemMigrateCheckSource(domain, xml != NULL, plan);
+    return gmemDriverMigrateCheckSource(domain, xml != NULL, plan);
 }
 
 static int
-gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
+gmemDriverMigrateLowerParams(virDomainPtr domain, gmemParams *params)
 {
     bool replaced = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML) != NULL;
     g_autoptr(gmemPlan) plan = NULL;
@@ -63,13 +63,13 @@ gmemMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0 ||
         gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_PERSIST_XML, NULL) < 0)
         return -1;
-    return gmemMigrateCheckSource(domain, replaced, plan);
+    return gmemDriverMigrateCheckSource(domain, replaced, plan);
 }
 
 /* Offline, a definition moves, and nothing starts. @lowered: as gmemDriverCheckDefinition() has it
  */
 static int
-gmemMigrateCheckArrival(
+gmemDriverMigrateCheckArrival(
     virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *plan, unsigned long flags)
 {
     if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 &&
@@ -80,34 +80,34 @@ gmemMigrateCheckArrival(
 }
 
 static int
-gmemMigrateCheckDestination(virConnectPtr conn,
-                            const char *xml,
-                            unsigned long flags,
-                            char **lowered)
+gmemDriverMigrateCheckDestination(virConnectPtr conn,
+                                  const char *xml,
+                                  unsigned long flags,
+                                  char **lowered)
 {
     g_autoptr(gmemPlan) plan = NULL;
 
     if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
         return -1;
-    return gmemMigrateCheckArrival(conn, xml, lowered, plan, flags);
+    return gmemDriverMigrateCheckArrival(conn, xml, lowered, plan, flags);
 }
 
 static int
-gmemMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsigned int flags)
+gmemDriverMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsigned int flags)
 {
     const char *xml = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML);
     g_autoptr(gmemPlan) plan = NULL;
 
     if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
         return -1;
-    return gmemMigrateCheckArrival(conn, xml, NULL, plan, flags);
+    return gmemDriverMigrateCheckArrival(conn, xml, NULL, plan, flags);
 }
 
 /* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds
  * out only in the middle that the kernel does not tell it of such touches on guest_memfd; by then
  * neither host has all of the guest, and it is lost. */
 static int
-gmemMigrateRefusePostCopy(virDomainPtr domain)
+gmemDriverMigrateRefusePostCopy(virDomainPtr domain)
 {
     g_autoptr(gmemPlan) plan = NULL;
     GError *error = NULL;
@@ -131,7 +131,7 @@ GMEM_INTERPOSED int
 virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainMigrateStartPostCopy, gmemConnectionOf(domain), flags) &&
-        gmemMigrateRefusePostCopy(domain) < 0)
+        gmemDriverMigrateRefusePostCopy(domain) < 0)
         return -1;
     return gmemReal()->virDomainMigrateStartPostCopy(domain, flags);
 }
@@ -150,7 +150,7 @@ virDomainMigratePrepare2(virConnectPtr dconn,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigratePrepare2, dconn, flags) &&
-        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare2(
                                         dconn, cookie, cookielen, uri_in, uri_out, flags, dname,
@@ -168,7 +168,7 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigratePrepareTunnel, dconn, flags) &&
-        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemDriverStarted(
         dconn, gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
@@ -185,7 +185,7 @@ virDomainMigratePerform(virDomainPtr domain,
                         unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
-        gmemMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
                                                bandwidth);
@@ -203,7 +203,7 @@ virDomainMigrateBegin3(virDomainPtr domain,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigrateBegin3, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLower(domain, xmlin, &lowered) < 0)
+        gmemDriverMigrateLower(domain, xmlin, &lowered) < 0)
         return NULL;
     return gmemReal()->virDomainMigrateBegin3(domain, lowered != NULL ? lowered : xmlin, cookieout,
                                               cookieoutlen, flags, dname, bandwidth);
@@ -225,7 +225,7 @@ virDomainMigratePrepare3(virConnectPtr dconn,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigratePrepare3, dconn, flags) &&
-        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare3(
                                         dconn, cookiein, cookieinlen, cookieout, cookieoutlen,
@@ -248,7 +248,7 @@ virDomainMigratePrepareTunnel3(virConnectPtr dconn,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigratePrepareTunnel3, dconn, flags) &&
-        gmemMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
         return -1;
     return gmemDriverStarted(dconn,
                              gmemReal()->virDomainMigratePrepareTunnel3(
@@ -272,7 +272,7 @@ virDomainMigratePerform3(virDomainPtr domain,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigratePerform3, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLower(domain, xmlin, &lowered) < 0)
+        gmemDriverMigrateLower(domain, xmlin, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform3(domain, lowered != NULL ? lowered : xmlin, cookiein,
                                                 cookieinlen, cookieout, cookieoutlen, dconnuri, uri,
@@ -290,7 +290,7 @@ virDomainMigrateBegin3Params(virDomainPtr domain,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigrateBegin3Params, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLowerParams(domain, &ours) < 0)
+        gmemDriverMigrateLowerParams(domain, &ours) < 0)
         return NULL;
     return gmemReal()->virDomainMigrateBegin3Params(domain, ours.list, ours.n, cookieout,
                                                     cookieoutlen, flags);
@@ -310,7 +310,7 @@ virDomainMigratePrepare3Params(virConnectPtr dconn,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigratePrepare3Params, dconn, flags) &&
-        gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
+        gmemDriverMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare3Params(
                                         dconn, ours.list, ours.n, cookiein, cookieinlen, cookieout,
@@ -331,7 +331,7 @@ virDomainMigratePrepareTunnel3Params(virConnectPtr dconn,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigratePrepareTunnel3Params, dconn, flags) &&
-        gmemMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
+        gmemDriverMigrateCheckDestinationParams(dconn, &ours, flags) < 0)
         return -1;
     return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepareTunnel3Params(
                                         dconn, st, ours.list, ours.n, cookiein, cookieinlen,
@@ -352,7 +352,7 @@ virDomainMigratePerform3Params(virDomainPtr domain,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigratePerform3Params, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLowerParams(domain, &ours) < 0)
+        gmemDriverMigrateLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform3Params(domain, dconnuri, ours.list, ours.n, cookiein,
                                                       cookieinlen, cookieout, cookieoutlen, flags);
@@ -367,7 +367,7 @@ virDomainMigrate(virDomainPtr domain,
                  unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrate, gmemConnectionOf(domain), flags) &&
-        gmemMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
 }
@@ -384,7 +384,7 @@ virDomainMigrate2(virDomainPtr domain,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigrate2, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLower(domain, dxml, &lowered) < 0)
+        gmemDriverMigrateLower(domain, dxml, &lowered) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate2(domain, dconn, lowered != NULL ? lowered : dxml, flags,
                                          dname, uri, bandwidth);
@@ -400,7 +400,7 @@ virDomainMigrate3(virDomainPtr domain,
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigrate3, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLowerParams(domain, &ours) < 0)
+        gmemDriverMigrateLowerParams(domain, &ours) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate3(domain, dconn, ours.list, nparams, flags);
 }
@@ -413,7 +413,7 @@ virDomainMigrateToURI(virDomainPtr domain,
                       unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrateToURI, gmemConnectionOf(domain), flags) &&
-        gmemMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI(domain, duri, flags, dname, bandwidth);
 }
@@ -430,7 +430,7 @@ virDomainMigrateToURI2(virDomainPtr domain,
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainMigrateToURI2, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLower(domain, dxml, &lowered) < 0)
+        gmemDriverMigrateLower(domain, dxml, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI2(
         domain, dconnuri, miguri, lowered != NULL ? lowered : dxml, flags, dname, bandwidth);
@@ -446,7 +446,7 @@ virDomainMigrateToURI3(virDomainPtr domain,
     g_auto(gmemParams) ours = {params, (int)nparams, NULL};
 
     if (GMEM_DOOR(virDomainMigrateToURI3, gmemConnectionOf(domain), flags) &&
-        gmemMigrateLowerParams(domain, &ours) < 0)
+        gmemDriverMigrateLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI3(domain, dconnuri, ours.list, nparams, flags);
 }

@@ -14,7 +14,7 @@
 /* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported where
  * that cannot be told. */
 static int
-gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
+gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
     GError *error = NULL;
 
@@ -33,7 +33,7 @@ gmemSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 /* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in.
  */
 static int
-gmemSaveLower(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverSaveLower(virDomainPtr domain, const char *xml, char **lowered)
 {
     g_autoptr(gmemPlan) then = NULL;
     g_autoptr(gmemPlan) now = NULL;
@@ -50,7 +50,7 @@ gmemSaveLower(virDomainPtr domain, const char *xml, char **lowered)
 
 /* The same for XML that goes into the domain's managed save image. */
 static int
-gmemSaveLowerManaged(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverSaveLowerManaged(virDomainPtr domain, const char *xml, char **lowered)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
     g_autoptr(gmemPlan) then = NULL;
@@ -65,11 +65,11 @@ gmemSaveLowerManaged(virDomainPtr domain, const char *xml, char **lowered)
 
 /* @image's own mode must be that of the XML that shall take the place of its own. */
 static int
-gmemSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now)
+gmemDriverSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
 
-    if (gmemSaveGetImagePlan(conn, image, &then) < 0)
+    if (gmemDriverSaveGetImagePlan(conn, image, &then) < 0)
         return -1;
     return gmemDriverRefuseOtherMode(conn, then, now);
 }
@@ -77,7 +77,7 @@ gmemSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now
 /* Checks before a restore of @file with @now in the place of its own XML (@replaced). Where that
  * stays, what it says decides in the child, too: this is for an error with its proper code. */
 static int
-gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPlan *now)
+gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPlan *now)
 {
     g_autoptr(gmemPlan) then = NULL;
     char *xml;
@@ -85,7 +85,8 @@ gmemSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPl
     if (file == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     if (replaced)
-        return gmemSaveCheckReplaced(conn, file, now) < 0 ? -1 : gmemDriverCheckSaved(conn, now);
+        return gmemDriverSaveCheckReplaced(conn, file, now) < 0 ? -1
+                                                                : gmemDriverCheckSaved(conn, now);
     if (gmemDriverIsSpecialFile(file))
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
@@ -114,19 +115,19 @@ virDomainSaveFlags(virDomainPtr domain, const char *to, const char *dxml, unsign
 
     if (GMEM_DOOR(virDomainSaveFlags, gmemConnectionOf(domain), flags) &&
         (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
-         gmemSaveLower(domain, dxml, &lowered) < 0))
+         gmemDriverSaveLower(domain, dxml, &lowered) < 0))
         return -1;
     return gmemReal()->virDomainSaveFlags(domain, to, lowered != NULL ? lowered : dxml, flags);
 }
 
 static int
-gmemSaveLowerParams(virDomainPtr domain, gmemParams *params)
+gmemDriverSaveLowerParams(virDomainPtr domain, gmemParams *params)
 {
     const char *dxml = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML);
     g_autofree char *lowered = NULL;
 
     if (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
-        gmemSaveLower(domain, dxml, &lowered) < 0)
+        gmemDriverSaveLower(domain, dxml, &lowered) < 0)
         return -1;
     return gmemParamsLower(virDomainGetConnect(domain), params, VIR_DOMAIN_SAVE_PARAM_DXML, NULL);
 }
@@ -140,7 +141,7 @@ virDomainSaveParams(virDomainPtr domain,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainSaveParams, gmemConnectionOf(domain), flags) &&
-        gmemSaveLowerParams(domain, &ours) < 0)
+        gmemDriverSaveLowerParams(domain, &ours) < 0)
         return -1;
     return gmemReal()->virDomainSaveParams(domain, ours.list, ours.n, flags);
 }
@@ -158,7 +159,8 @@ virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainRestore(virConnectPtr conn, const char *from)
 {
-    if (GMEM_DOOR(virDomainRestore, conn, 0) && gmemSaveCheckRestore(conn, from, false, NULL) < 0)
+    if (GMEM_DOOR(virDomainRestore, conn, 0) &&
+        gmemDriverSaveCheckRestore(conn, from, false, NULL) < 0)
         return -1;
     return gmemDriverStarted(conn, gmemReal()->virDomainRestore(conn, from));
 }
@@ -171,14 +173,14 @@ virDomainRestoreFlags(virConnectPtr conn, const char *from, const char *dxml, un
 
     if (GMEM_DOOR(virDomainRestoreFlags, conn, flags) &&
         (gmemDriverLower(conn, dxml, false, &lowered, &plan) < 0 ||
-         gmemSaveCheckRestore(conn, from, dxml != NULL, plan) < 0))
+         gmemDriverSaveCheckRestore(conn, from, dxml != NULL, plan) < 0))
         return -1;
     return gmemDriverStarted(conn, gmemReal()->virDomainRestoreFlags(
                                        conn, from, lowered != NULL ? lowered : dxml, flags));
 }
 
 static int
-gmemSaveCheckRestoreParams(virConnectPtr conn, gmemParams *params)
+gmemDriverSaveCheckRestoreParams(virConnectPtr conn, gmemParams *params)
 {
     const char *from = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_FILE);
     bool replaced = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML) != NULL;
@@ -186,7 +188,7 @@ gmemSaveCheckRestoreParams(virConnectPtr conn, gmemParams *params)
 
     if (gmemParamsLower(conn, params, VIR_DOMAIN_SAVE_PARAM_DXML, &plan) < 0)
         return -1;
-    return gmemSaveCheckRestore(conn, from, replaced, plan);
+    return gmemDriverSaveCheckRestore(conn, from, replaced, plan);
 }
 
 GMEM_INTERPOSED int
@@ -198,7 +200,7 @@ virDomainRestoreParams(virConnectPtr conn,
     g_auto(gmemParams) ours = {params, nparams, NULL};
 
     if (GMEM_DOOR(virDomainRestoreParams, conn, flags) &&
-        gmemSaveCheckRestoreParams(conn, &ours) < 0)
+        gmemDriverSaveCheckRestoreParams(conn, &ours) < 0)
         return -1;
     return gmemDriverStarted(conn,
                              gmemReal()->virDomainRestoreParams(conn, ours.list, ours.n, flags));
@@ -226,7 +228,7 @@ virDomainSaveImageDefineXML(virConnectPtr conn,
     if (GMEM_DOOR(virDomainSaveImageDefineXML, conn, flags) &&
         (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
          (file != NULL && dxml != NULL && gmemConnectionIsOurs(conn) &&
-          gmemSaveCheckReplaced(conn, file, now) < 0)))
+          gmemDriverSaveCheckReplaced(conn, file, now) < 0)))
         return -1;
     return gmemReal()->virDomainSaveImageDefineXML(conn, file, lowered != NULL ? lowered : dxml,
                                                    flags);
@@ -250,7 +252,7 @@ virDomainManagedSaveDefineXML(virDomainPtr domain, const char *dxml, unsigned in
     g_autofree char *lowered = NULL;
 
     if (GMEM_DOOR(virDomainManagedSaveDefineXML, conn, flags) && dxml != NULL &&
-        gmemConnectionIsOurs(conn) && gmemSaveLowerManaged(domain, dxml, &lowered) < 0)
+        gmemConnectionIsOurs(conn) && gmemDriverSaveLowerManaged(domain, dxml, &lowered) < 0)
         return -1;
     return gmemReal()->virDomainManagedSaveDefineXML(domain, lowered != NULL ? lowered : dxml,
                                                      flags);

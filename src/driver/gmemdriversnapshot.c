@@ -16,7 +16,7 @@
 /* The file with the memory of an external snapshot; NULL where @snapshot has none. Of several
  * <memory> libvirt takes the first that names a file. */
 static char *
-gmemSnapshotMemoryFile(const gmemXML *snapshot)
+gmemDriverSnapshotMemoryFile(const gmemXML *snapshot)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(gmemXMLRoot(snapshot), "memory");
     char *file = NULL;
@@ -31,10 +31,10 @@ gmemSnapshotMemoryFile(const gmemXML *snapshot)
  * redefined, so what is the matter with it matters only where a domain with private memory is
  * concerned. */
 static int
-gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
+gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
-    g_autofree char *file = gmemSnapshotMemoryFile(snapshot);
+    g_autofree char *file = gmemDriverSnapshotMemoryFile(snapshot);
     g_autoptr(gmemPlan) defined = NULL;
     g_autoptr(gmemPlan) then = NULL;
     GError *error = NULL;
@@ -60,7 +60,7 @@ gmemSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const 
 }
 
 static int
-gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *now)
+gmemDriverSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *now)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
     virDomainSnapshotPtr snapshot = virDomainSnapshotLookupByName(domain, name, 0);
@@ -85,7 +85,10 @@ gmemSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemPlan *n
  * the same mode. Where @xml has no domain, libvirt keeps the one that is there. *@lowered, what
  * libvirt will be given, is replaced where @xml is malformed. */
 static int
-gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, char **lowered, const gmemPlan *now)
+gmemDriverSnapshotCheckRedefine(virDomainPtr domain,
+                                const char *xml,
+                                char **lowered,
+                                const gmemPlan *now)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, &error);
@@ -106,9 +109,9 @@ gmemSnapshotCheckRedefine(virDomainPtr domain, const char *xml, char **lowered, 
         return 0;
     /* White space belongs to it. */
     text = gmemXMLString(name);
-    if (gmemSnapshotCheckFormer(domain, text, now) < 0)
+    if (gmemDriverSnapshotCheckFormer(domain, text, now) < 0)
         return -1;
-    return gmemSnapshotCheckMemoryFile(domain, snapshot, now);
+    return gmemDriverSnapshotCheckMemoryFile(domain, snapshot, now);
 }
 
 GMEM_INTERPOSED virDomainSnapshotPtr
@@ -123,7 +126,7 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
         gmemConnectionIsOurs(conn)) {
         if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
                             &plan) < 0 ||
-            (redefine && gmemSnapshotCheckRedefine(domain, xml, &lowered, plan) < 0))
+            (redefine && gmemDriverSnapshotCheckRedefine(domain, xml, &lowered, plan) < 0))
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
             virDomainIsActive(domain) != 0 &&
@@ -149,7 +152,7 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
 
 /* Whether @snapshot is of a guest with its memory, which goes on when it is reverted to. */
 static bool
-gmemSnapshotHasMemory(const gmemXML *snapshot)
+gmemDriverSnapshotHasMemory(const gmemXML *snapshot)
 {
     static const char *const off[] = {"shutdown", "shutoff", "crashed", "disk-snapshot"};
     gmemXMLNode *node = gmemXMLFindFirst(gmemXMLRoot(snapshot), "state");
@@ -164,7 +167,7 @@ gmemSnapshotHasMemory(const gmemXML *snapshot)
 }
 
 static int
-gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
+gmemDriverSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
 {
     virConnectPtr conn = virDomainSnapshotGetConnect(snapshot);
     virDomainPtr domain = virDomainSnapshotGetDomain(snapshot);
@@ -172,12 +175,12 @@ gmemSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     g_autoptr(gmemPlan) now = NULL;
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
     g_autoptr(gmemXML) doc = xml != NULL ? gmemXMLParse(xml, NULL) : NULL;
-    bool memory = doc == NULL || gmemSnapshotHasMemory(doc);
+    bool memory = doc == NULL || gmemDriverSnapshotHasMemory(doc);
     int active;
 
     if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
         gmemDriverCheckRedefined(domain, then) < 0 ||
-        (memory && doc != NULL && gmemSnapshotCheckMemoryFile(domain, doc, then) < 0))
+        (memory && doc != NULL && gmemDriverSnapshotCheckMemoryFile(domain, doc, then) < 0))
         return -1;
     /* A guest that runs is stopped then, and does not go on in another mode. */
     if (!memory)
@@ -201,7 +204,7 @@ virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
     virConnectPtr conn = snapshot != NULL ? virDomainSnapshotGetConnect(snapshot) : NULL;
 
     if (GMEM_DOOR(virDomainRevertToSnapshot, conn, flags) && gmemConnectionIsOurs(conn) &&
-        gmemSnapshotCheckRevert(snapshot, flags) < 0)
+        gmemDriverSnapshotCheckRevert(snapshot, flags) < 0)
         return -1;
     return gmemDriverStarted(conn, gmemReal()->virDomainRevertToSnapshot(snapshot, flags));
 }

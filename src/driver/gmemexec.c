@@ -234,7 +234,7 @@ gmemExecGetImage(char *const argv[])
     if (gmemArgvFind(argv, "name", &option) == 0 || option.value == NULL)
         return NULL;
     name.text = option.value;
-    while (path == NULL && gmemKeyvalNext(&name, &key, &value) > 0) {
+    while (path == NULL && gmemPropsKeyvalNext(&name, &key, &value) > 0) {
         if (strcmp(key, "guest") == 0)
             path = g_strconcat(gmemExecSaves, "/", value, ".save", NULL);
         g_free(key);

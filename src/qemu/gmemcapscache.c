@@ -59,35 +59,35 @@ typedef struct {
     guint64 size;
     guint64 inode;
     bool binary; /* an ELF image: what it is cannot change without the file's changing */
-} gmemCapsKey;
+} gmemCapsCacheKey;
 
 typedef struct {
-    gmemCapsKey key;
+    gmemCapsCacheKey key;
     gint64 made; /* CLOCK_MONOTONIC, ms */
     gmemQEMUCaps *caps;
-} gmemCapsEntry;
+} gmemCapsCacheEntry;
 
-typedef struct gmemCapsTable {
+typedef struct gmemCapsCacheTable {
     char *directory; /* NULL: memory only */
     char *config;
-    gmemCapsEntry entries[GMEM_CAPS_CACHE_ENTRIES_MAX];
+    gmemCapsCacheEntry entries[GMEM_CAPS_CACHE_ENTRIES_MAX];
     size_t nentries;
-    struct gmemCapsTable *retired; /* swapped out before this one and not yet freed */
-} gmemCapsTable;
+    struct gmemCapsCacheTable *retired; /* swapped out before this one and not yet freed */
+} gmemCapsCacheTable;
 
-static GMutex gmemCapsWriter; /* writers only, never taken by a reader or in a forked child */
-static gmemCapsTable *gmemCapsCurrent;
-static int gmemCapsReaders;
+static GMutex gmemCapsCacheWriter; /* writers only, never taken by a reader or in a forked child */
+static gmemCapsCacheTable *gmemCapsCacheCurrent;
+static int gmemCapsCacheReaders;
 
 /* What writes and reads the files: this build of this library. Set once, before there is a table;
  * empty where it could not be found out, and then there are no files. */
-static char gmemCapsSelf[64];
+static char gmemCapsCacheSelf[64];
 
 static void
-gmemCapsTableFree(gmemCapsTable *table)
+gmemCapsCacheTableFree(gmemCapsCacheTable *table)
 {
     while (table != NULL) {
-        gmemCapsTable *next = table->retired;
+        gmemCapsCacheTable *next = table->retired;
         size_t i;
 
         for (i = 0; i < table->nentries; i++)
@@ -99,33 +99,33 @@ gmemCapsTableFree(gmemCapsTable *table)
     }
 }
 
-static const gmemCapsTable *
-gmemCapsReadBegin(void)
+static const gmemCapsCacheTable *
+gmemCapsCacheReadBegin(void)
 {
-    g_atomic_int_inc(&gmemCapsReaders);
-    return g_atomic_pointer_get(&gmemCapsCurrent);
+    g_atomic_int_inc(&gmemCapsCacheReaders);
+    return g_atomic_pointer_get(&gmemCapsCacheCurrent);
 }
 
 static void
-gmemCapsReadEnd(void)
+gmemCapsCacheReadEnd(void)
 {
-    (void)g_atomic_int_dec_and_test(&gmemCapsReaders);
+    (void)g_atomic_int_dec_and_test(&gmemCapsCacheReaders);
 }
 
-/* With gmemCapsWriter held. */
+/* With gmemCapsCacheWriter held. */
 static void
-gmemCapsSwap(gmemCapsTable *fresh)
+gmemCapsCacheSwap(gmemCapsCacheTable *fresh)
 {
-    fresh->retired = g_atomic_pointer_get(&gmemCapsCurrent);
-    g_atomic_pointer_set(&gmemCapsCurrent, fresh);
-    if (g_atomic_int_get(&gmemCapsReaders) == 0) {
-        gmemCapsTableFree(fresh->retired);
+    fresh->retired = g_atomic_pointer_get(&gmemCapsCacheCurrent);
+    g_atomic_pointer_set(&gmemCapsCacheCurrent, fresh);
+    if (g_atomic_int_get(&gmemCapsCacheReaders) == 0) {
+        gmemCapsCacheTableFree(fresh->retired);
         fresh->retired = NULL;
     }
 }
 
 static gint64
-gmemCapsNow(void)
+gmemCapsCacheNow(void)
 {
     struct timespec now;
 
@@ -134,14 +134,14 @@ gmemCapsNow(void)
 }
 
 static bool
-gmemCapsKeyEqual(const gmemCapsKey *a, const gmemCapsKey *b)
+gmemCapsCacheKeyEqual(const gmemCapsCacheKey *a, const gmemCapsCacheKey *b)
 {
     return a->mtime == b->mtime && a->ctime == b->ctime && a->size == b->size &&
            a->inode == b->inode && a->binary == b->binary;
 }
 
 static bool
-gmemCapsIsELF(const char *path)
+gmemCapsCacheIsELF(const char *path)
 {
     static const char magic[] = {0x7f, 'E', 'L', 'F'};
     char start[sizeof(magic)];
@@ -157,7 +157,7 @@ gmemCapsIsELF(const char *path)
 }
 
 static int
-gmemCapsKeyRead(const char *emulator, gmemCapsKey *key, GError **error)
+gmemCapsCacheKeyRead(const char *emulator, gmemCapsCacheKey *key, GError **error)
 {
     struct stat st;
 
@@ -174,40 +174,43 @@ gmemCapsKeyRead(const char *emulator, gmemCapsKey *key, GError **error)
     key->ctime = (gint64)st.st_ctim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_ctim.tv_nsec;
     key->size = (guint64)st.st_size;
     key->inode = (guint64)st.st_ino;
-    key->binary = gmemCapsIsELF(emulator);
+    key->binary = gmemCapsCacheIsELF(emulator);
     return 0;
 }
 
 static gmemQEMUCaps *
-gmemCapsTableFind(const gmemCapsTable *table, const char *emulator, const gmemCapsKey *key)
+gmemCapsCacheTableFind(const gmemCapsCacheTable *table,
+                       const char *emulator,
+                       const gmemCapsCacheKey *key)
 {
     size_t i;
 
     for (i = 0; table != NULL && i < table->nentries; i++) {
-        const gmemCapsEntry *entry = &table->entries[i];
+        const gmemCapsCacheEntry *entry = &table->entries[i];
 
-        if (strcmp(entry->caps->emulator, emulator) == 0 && gmemCapsKeyEqual(&entry->key, key) &&
-            (key->binary || gmemCapsNow() - entry->made < GMEM_CAPS_CACHE_SCRIPT_MS))
+        if (strcmp(entry->caps->emulator, emulator) == 0 &&
+            gmemCapsCacheKeyEqual(&entry->key, key) &&
+            (key->binary || gmemCapsCacheNow() - entry->made < GMEM_CAPS_CACHE_SCRIPT_MS))
             return gmemQEMUCapsCopy(entry->caps);
     }
     return NULL;
 }
 
 static bool
-gmemCapsMayTrust(const struct stat *st)
+gmemCapsCacheMayTrust(const struct stat *st)
 {
     return (st->st_uid == 0 || st->st_uid == geteuid()) && (st->st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 static int
-gmemCapsOpenDirectory(const char *directory)
+gmemCapsCacheOpenDirectory(const char *directory)
 {
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
 
     if (fd < 0)
         return -1;
-    if (fstat(fd, &st) < 0 || !gmemCapsMayTrust(&st)) {
+    if (fstat(fd, &st) < 0 || !gmemCapsCacheMayTrust(&st)) {
         close(fd);
         return -1;
     }
@@ -215,7 +218,7 @@ gmemCapsOpenDirectory(const char *directory)
 }
 
 static char *
-gmemCapsFileName(const char *emulator)
+gmemCapsCacheFileName(const char *emulator)
 {
     g_autofree char *hash = gmemHashSHA256(emulator, NULL);
 
@@ -223,12 +226,12 @@ gmemCapsFileName(const char *emulator)
 }
 
 static char *
-gmemCapsFileRead(const char *directory, const char *name)
+gmemCapsCacheFileRead(const char *directory, const char *name)
 {
     g_autofree char *text = NULL;
     struct stat st;
     ssize_t got = -1;
-    int dirfd = gmemCapsOpenDirectory(directory);
+    int dirfd = gmemCapsCacheOpenDirectory(directory);
     int fd;
 
     if (dirfd < 0)
@@ -238,7 +241,7 @@ gmemCapsFileRead(const char *directory, const char *name)
     if (fd < 0)
         return NULL;
     text = g_malloc(GMEM_CAPS_CACHE_FILE_MAX + 1);
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gmemCapsMayTrust(&st))
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gmemCapsCacheMayTrust(&st))
         got = read(fd, text, GMEM_CAPS_CACHE_FILE_MAX + 1);
     close(fd);
     if (got <= 0 || got > GMEM_CAPS_CACHE_FILE_MAX || memchr(text, '\0', (size_t)got) != NULL)
@@ -248,7 +251,7 @@ gmemCapsFileRead(const char *directory, const char *name)
 }
 
 static bool
-gmemCapsJSONHas(gmemJSON *json, const char *name, guint64 expected)
+gmemCapsCacheJSONHas(gmemJSON *json, const char *name, guint64 expected)
 {
     unsigned long long value;
 
@@ -256,13 +259,13 @@ gmemCapsJSONHas(gmemJSON *json, const char *name, guint64 expected)
 }
 
 static bool
-gmemCapsJSONIs(gmemJSON *json, const char *name, const char *expected)
+gmemCapsCacheJSONIs(gmemJSON *json, const char *name, const char *expected)
 {
     return g_strcmp0(gmemJSONGetString(json, name), expected) == 0;
 }
 
 static bool
-gmemCapsParseFlags(gmemJSON *array, guint64 *flags)
+gmemCapsCacheParseFlags(gmemJSON *array, guint64 *flags)
 {
     size_t i, j;
 
@@ -283,7 +286,7 @@ gmemCapsParseFlags(gmemJSON *array, guint64 *flags)
 }
 
 static gmemQEMUCaps *
-gmemCapsParse(const char *text, const char *emulator, const gmemCapsKey *key)
+gmemCapsCacheParse(const char *text, const char *emulator, const gmemCapsCacheKey *key)
 {
     g_autoptr(gmemJSON) json = gmemJSONParse(text, NULL);
     g_autoptr(gmemQEMUCaps) caps = g_new0(gmemQEMUCaps, 1);
@@ -291,15 +294,16 @@ gmemCapsParse(const char *text, const char *emulator, const gmemCapsKey *key)
     struct utsname host;
 
     if (json == NULL || gmemJSONHasDuplicates(json) || uname(&host) < 0 ||
-        !gmemCapsJSONHas(json, "format", GMEM_CAPS_CACHE_FORMAT) ||
-        !gmemCapsJSONIs(json, "writer", gmemCapsSelf) ||
-        !gmemCapsJSONIs(json, "kernel", host.release) ||
-        !gmemCapsJSONIs(json, "emulator", emulator) ||
-        !gmemCapsJSONHas(json, "mtime", (guint64)key->mtime) ||
-        !gmemCapsJSONHas(json, "ctime", (guint64)key->ctime) ||
-        !gmemCapsJSONHas(json, "size", key->size) || !gmemCapsJSONHas(json, "inode", key->inode) ||
+        !gmemCapsCacheJSONHas(json, "format", GMEM_CAPS_CACHE_FORMAT) ||
+        !gmemCapsCacheJSONIs(json, "writer", gmemCapsCacheSelf) ||
+        !gmemCapsCacheJSONIs(json, "kernel", host.release) ||
+        !gmemCapsCacheJSONIs(json, "emulator", emulator) ||
+        !gmemCapsCacheJSONHas(json, "mtime", (guint64)key->mtime) ||
+        !gmemCapsCacheJSONHas(json, "ctime", (guint64)key->ctime) ||
+        !gmemCapsCacheJSONHas(json, "size", key->size) ||
+        !gmemCapsCacheJSONHas(json, "inode", key->inode) ||
         !gmemJSONGetSize(json, "version", &version) || version > G_MAXUINT ||
-        !gmemCapsParseFlags(gmemJSONGet(json, "flags"), &caps->flags))
+        !gmemCapsCacheParseFlags(gmemJSONGet(json, "flags"), &caps->flags))
         return NULL;
     caps->emulator = g_strdup(emulator);
     caps->version = (unsigned int)version;
@@ -307,36 +311,36 @@ gmemCapsParse(const char *text, const char *emulator, const gmemCapsKey *key)
 }
 
 static gmemQEMUCaps *
-gmemCapsLoad(const char *directory, const char *emulator, const gmemCapsKey *key)
+gmemCapsCacheLoad(const char *directory, const char *emulator, const gmemCapsCacheKey *key)
 {
     g_autofree char *name = NULL;
     g_autofree char *text = NULL;
 
-    if (directory == NULL || gmemCapsSelf[0] == '\0' || !key->binary)
+    if (directory == NULL || gmemCapsCacheSelf[0] == '\0' || !key->binary)
         return NULL;
-    name = gmemCapsFileName(emulator);
+    name = gmemCapsCacheFileName(emulator);
     if (name == NULL)
         return NULL;
-    text = gmemCapsFileRead(directory, name);
-    return text != NULL ? gmemCapsParse(text, emulator, key) : NULL;
+    text = gmemCapsCacheFileRead(directory, name);
+    return text != NULL ? gmemCapsCacheParse(text, emulator, key) : NULL;
 }
 
 static void
-gmemCapsGenNumber(gmemJSONGen *gen, const char *name, guint64 value)
+gmemCapsCacheGenNumber(gmemJSONGen *gen, const char *name, guint64 value)
 {
     gmemJSONGenString(gen, name);
     gmemJSONGenNumber(gen, value);
 }
 
 static void
-gmemCapsGenString(gmemJSONGen *gen, const char *name, const char *value)
+gmemCapsCacheGenString(gmemJSONGen *gen, const char *name, const char *value)
 {
     gmemJSONGenString(gen, name);
     gmemJSONGenString(gen, value);
 }
 
 static char *
-gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
+gmemCapsCacheFormat(const gmemQEMUCaps *caps, const gmemCapsCacheKey *key)
 {
     g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
     struct utsname host;
@@ -345,15 +349,15 @@ gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
     if (uname(&host) < 0)
         return NULL;
     gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
-    gmemCapsGenNumber(gen, "format", GMEM_CAPS_CACHE_FORMAT);
-    gmemCapsGenString(gen, "writer", gmemCapsSelf);
-    gmemCapsGenString(gen, "kernel", host.release);
-    gmemCapsGenString(gen, "emulator", caps->emulator);
-    gmemCapsGenNumber(gen, "mtime", (guint64)key->mtime);
-    gmemCapsGenNumber(gen, "ctime", (guint64)key->ctime);
-    gmemCapsGenNumber(gen, "size", key->size);
-    gmemCapsGenNumber(gen, "inode", key->inode);
-    gmemCapsGenNumber(gen, "version", caps->version);
+    gmemCapsCacheGenNumber(gen, "format", GMEM_CAPS_CACHE_FORMAT);
+    gmemCapsCacheGenString(gen, "writer", gmemCapsCacheSelf);
+    gmemCapsCacheGenString(gen, "kernel", host.release);
+    gmemCapsCacheGenString(gen, "emulator", caps->emulator);
+    gmemCapsCacheGenNumber(gen, "mtime", (guint64)key->mtime);
+    gmemCapsCacheGenNumber(gen, "ctime", (guint64)key->ctime);
+    gmemCapsCacheGenNumber(gen, "size", key->size);
+    gmemCapsCacheGenNumber(gen, "inode", key->inode);
+    gmemCapsCacheGenNumber(gen, "version", caps->version);
     gmemJSONGenString(gen, "flags");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (i = 0; i < GMEM_QEMU_CAPS_LAST; i++) {
@@ -366,15 +370,15 @@ gmemCapsFormat(const gmemQEMUCaps *caps, const gmemCapsKey *key)
 }
 
 static int
-gmemCapsMakeDirectory(const char *directory)
+gmemCapsCacheMakeDirectory(const char *directory)
 {
-    int fd = gmemCapsOpenDirectory(directory);
+    int fd = gmemCapsCacheOpenDirectory(directory);
 
     if (fd >= 0 || errno != ENOENT)
         return fd;
     if (g_mkdir_with_parents(directory, 0755) < 0)
         return -1;
-    fd = gmemCapsOpenDirectory(directory);
+    fd = gmemCapsCacheOpenDirectory(directory);
     /* QEMU's user reads here, whatever the daemon's umask is. */
     if (fd >= 0 && fchmod(fd, 0755) < 0) {
         close(fd);
@@ -385,7 +389,7 @@ gmemCapsMakeDirectory(const char *directory)
 
 /* A new file is complete, or it is not there: another daemon may look at any time. */
 static int
-gmemCapsFileWrite(int dirfd, const char *name, const char *text)
+gmemCapsCacheFileWrite(int dirfd, const char *name, const char *text)
 {
     g_autofree char *temporary = g_strdup_printf(".%s.%ld", name, (long)syscall(SYS_gettid));
     size_t length = strlen(text);
@@ -409,35 +413,35 @@ gmemCapsFileWrite(int dirfd, const char *name, const char *text)
 
 /* That a result could not be stored costs the next start a probe, no more. */
 static void
-gmemCapsStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsKey *key)
+gmemCapsCacheStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsCacheKey *key)
 {
     g_autofree char *name = NULL;
     g_autofree char *text = NULL;
     int dirfd;
 
-    if (directory == NULL || gmemCapsSelf[0] == '\0' || !key->binary)
+    if (directory == NULL || gmemCapsCacheSelf[0] == '\0' || !key->binary)
         return;
-    name = gmemCapsFileName(caps->emulator);
-    text = gmemCapsFormat(caps, key);
+    name = gmemCapsCacheFileName(caps->emulator);
+    text = gmemCapsCacheFormat(caps, key);
     if (name == NULL || text == NULL)
         return;
-    dirfd = gmemCapsMakeDirectory(directory);
+    dirfd = gmemCapsCacheMakeDirectory(directory);
     if (dirfd < 0) {
         g_info("cannot use the cache directory %s", directory);
         return;
     }
-    if (gmemCapsFileWrite(dirfd, name, text) < 0)
+    if (gmemCapsCacheFileWrite(dirfd, name, text) < 0)
         g_info("cannot write to the cache directory %s: %s", directory, gmemI18nErrno(errno));
     close(dirfd);
 }
 
 static void
-gmemCapsTableAppend(gmemCapsTable *table,
-                    const gmemQEMUCaps *caps,
-                    const gmemCapsKey *key,
-                    gint64 made)
+gmemCapsCacheTableAppend(gmemCapsCacheTable *table,
+                         const gmemQEMUCaps *caps,
+                         const gmemCapsCacheKey *key,
+                         gint64 made)
 {
-    gmemCapsEntry *entry = &table->entries[table->nentries++];
+    gmemCapsCacheEntry *entry = &table->entries[table->nentries++];
 
     entry->key = *key;
     entry->made = made;
@@ -446,68 +450,68 @@ gmemCapsTableAppend(gmemCapsTable *table,
 
 /* Into memory, unless the cache was switched to another directory meanwhile. */
 static void
-gmemCapsRemember(const char *directory,
-                 const char *config,
-                 const gmemQEMUCaps *caps,
-                 const gmemCapsKey *key)
+gmemCapsCacheRemember(const char *directory,
+                      const char *config,
+                      const gmemQEMUCaps *caps,
+                      const gmemCapsCacheKey *key)
 {
-    gmemCapsTable *fresh = g_new0(gmemCapsTable, 1);
-    const gmemCapsTable *old;
+    gmemCapsCacheTable *fresh = g_new0(gmemCapsCacheTable, 1);
+    const gmemCapsCacheTable *old;
     size_t i, first;
 
     fresh->directory = g_strdup(directory);
     fresh->config = g_strdup(config);
-    g_mutex_lock(&gmemCapsWriter);
-    old = g_atomic_pointer_get(&gmemCapsCurrent);
+    g_mutex_lock(&gmemCapsCacheWriter);
+    old = g_atomic_pointer_get(&gmemCapsCacheCurrent);
     if (old != NULL &&
         (g_strcmp0(old->directory, directory) != 0 || g_strcmp0(old->config, config) != 0)) {
-        g_mutex_unlock(&gmemCapsWriter);
-        gmemCapsTableFree(fresh);
+        g_mutex_unlock(&gmemCapsCacheWriter);
+        gmemCapsCacheTableFree(fresh);
         return;
     }
     first = old != NULL && old->nentries == GMEM_CAPS_CACHE_ENTRIES_MAX ? 1 : 0;
     for (i = first; old != NULL && i < old->nentries; i++) {
-        const gmemCapsEntry *entry = &old->entries[i];
+        const gmemCapsCacheEntry *entry = &old->entries[i];
 
         if (strcmp(entry->caps->emulator, caps->emulator) != 0)
-            gmemCapsTableAppend(fresh, entry->caps, &entry->key, entry->made);
+            gmemCapsCacheTableAppend(fresh, entry->caps, &entry->key, entry->made);
     }
-    gmemCapsTableAppend(fresh, caps, key, gmemCapsNow());
-    gmemCapsSwap(fresh);
-    g_mutex_unlock(&gmemCapsWriter);
+    gmemCapsCacheTableAppend(fresh, caps, key, gmemCapsCacheNow());
+    gmemCapsCacheSwap(fresh);
+    g_mutex_unlock(&gmemCapsCacheWriter);
 }
 
-/* With gmemCapsWriter held, and never in the child: dladdr() takes the loader's lock. */
+/* With gmemCapsCacheWriter held, and never in the child: dladdr() takes the loader's lock. */
 static void
-gmemCapsFindSelf(void)
+gmemCapsCacheFindSelf(void)
 {
     Dl_info self;
     struct stat st;
 
-    if (gmemCapsSelf[0] != '\0' || dladdr(&gmemCapsCurrent, &self) == 0 ||
+    if (gmemCapsCacheSelf[0] != '\0' || dladdr(&gmemCapsCacheCurrent, &self) == 0 ||
         stat(self.dli_fname, &st) < 0)
         return;
-    g_snprintf(gmemCapsSelf, sizeof(gmemCapsSelf), PACKAGE_VERSION " %lld.%09ld",
+    g_snprintf(gmemCapsCacheSelf, sizeof(gmemCapsCacheSelf), PACKAGE_VERSION " %lld.%09ld",
                (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
 }
 
 void
 gmemCapsCacheInit(const char *directory, const char *config)
 {
-    const gmemCapsTable *old;
-    gmemCapsTable *fresh;
+    const gmemCapsCacheTable *old;
+    gmemCapsCacheTable *fresh;
 
-    g_mutex_lock(&gmemCapsWriter);
-    gmemCapsFindSelf();
-    old = g_atomic_pointer_get(&gmemCapsCurrent);
+    g_mutex_lock(&gmemCapsCacheWriter);
+    gmemCapsCacheFindSelf();
+    old = g_atomic_pointer_get(&gmemCapsCacheCurrent);
     if (old == NULL || g_strcmp0(old->directory, directory) != 0 ||
         g_strcmp0(old->config, config) != 0) {
-        fresh = g_new0(gmemCapsTable, 1);
+        fresh = g_new0(gmemCapsCacheTable, 1);
         fresh->directory = g_strdup(directory);
         fresh->config = g_strdup(config);
-        gmemCapsSwap(fresh);
+        gmemCapsCacheSwap(fresh);
     }
-    g_mutex_unlock(&gmemCapsWriter);
+    g_mutex_unlock(&gmemCapsCacheWriter);
 }
 
 gmemQEMUCaps *
@@ -516,25 +520,25 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autofree char *directory = NULL;
     g_autofree char *config = NULL;
-    const gmemCapsTable *table;
+    const gmemCapsCacheTable *table;
     gmemQEMUUser user = {0};
-    gmemCapsKey before, after;
+    gmemCapsCacheKey before, after;
 
-    if (gmemCapsKeyRead(emulator, &before, error) < 0)
+    if (gmemCapsCacheKeyRead(emulator, &before, error) < 0)
         return NULL;
-    table = gmemCapsReadBegin();
-    caps = gmemCapsTableFind(table, emulator, &before);
+    table = gmemCapsCacheReadBegin();
+    caps = gmemCapsCacheTableFind(table, emulator, &before);
     if (table != NULL) {
         directory = g_strdup(table->directory);
         config = g_strdup(table->config);
     }
-    gmemCapsReadEnd();
+    gmemCapsCacheReadEnd();
     if (caps != NULL)
         return g_steal_pointer(&caps);
 
-    caps = gmemCapsLoad(directory, emulator, &before);
+    caps = gmemCapsCacheLoad(directory, emulator, &before);
     if (caps != NULL) {
-        gmemCapsRemember(directory, config, caps, &before);
+        gmemCapsCacheRemember(directory, config, caps, &before);
         return g_steal_pointer(&caps);
     }
 
@@ -546,9 +550,10 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
     /* Replaced while it was asked: the answer is either one's, so it is used once and not kept. Nor
      * is it where the shim did not get there: that is not the emulator's doing alone. */
     if (!gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) &&
-        gmemCapsKeyRead(emulator, &after, NULL) == 0 && gmemCapsKeyEqual(&before, &after)) {
-        gmemCapsStore(directory, caps, &after);
-        gmemCapsRemember(directory, config, caps, &after);
+        gmemCapsCacheKeyRead(emulator, &after, NULL) == 0 &&
+        gmemCapsCacheKeyEqual(&before, &after)) {
+        gmemCapsCacheStore(directory, caps, &after);
+        gmemCapsCacheRemember(directory, config, caps, &after);
     }
     return g_steal_pointer(&caps);
 }
@@ -556,15 +561,15 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
 gmemQEMUCaps *
 gmemCapsCacheLookupInChild(const char *emulator, GError **error)
 {
-    const gmemCapsTable *table = g_atomic_pointer_get(&gmemCapsCurrent);
+    const gmemCapsCacheTable *table = g_atomic_pointer_get(&gmemCapsCacheCurrent);
     gmemQEMUCaps *caps;
-    gmemCapsKey key;
+    gmemCapsCacheKey key;
 
-    if (gmemCapsKeyRead(emulator, &key, error) < 0)
+    if (gmemCapsCacheKeyRead(emulator, &key, error) < 0)
         return NULL;
-    caps = gmemCapsTableFind(table, emulator, &key);
+    caps = gmemCapsCacheTableFind(table, emulator, &key);
     if (caps == NULL && table != NULL)
-        caps = gmemCapsLoad(table->directory, emulator, &key);
+        caps = gmemCapsCacheLoad(table->directory, emulator, &key);
     if (caps == NULL)
         caps = gmemProbe(emulator, NULL, GMEM_PROBE_TIMEOUT_MS, error);
     return caps;

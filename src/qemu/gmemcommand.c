@@ -23,7 +23,7 @@
 
 /* How @backend is bound to host nodes, in a form that can be compared. */
 static char *
-gmemBackendBinding(const gmemBackend *backend)
+gmemCommandBackendBinding(const gmemBackend *backend)
 {
     g_autofree char *policy = gmemPropsGet(&backend->props, "policy");
     g_autofree char *nodes = gmemPropsGetList(&backend->props, "host-nodes");
@@ -32,7 +32,7 @@ gmemBackendBinding(const gmemBackend *backend)
 }
 
 static int
-gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
+gmemCommandSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
 {
     gmemCommandRam *ram = &command->ram[command->nbackends];
     g_autofree char *size = gmemPropsGet(&backend->props, "size");
@@ -63,7 +63,7 @@ gmemSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **error)
 }
 
 static int
-gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
+gmemCommandSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 {
     g_autofree char *first = NULL;
     size_t i;
@@ -75,9 +75,9 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 
         if (backend->use != GMEM_USE_RAM)
             continue;
-        if (gmemSumUpOne(backend, command, error) < 0)
+        if (gmemCommandSumUpOne(backend, command, error) < 0)
             return -1;
-        binding = gmemBackendBinding(backend);
+        binding = gmemCommandBackendBinding(backend);
         if (first != NULL && strcmp(first, binding) != 0)
             command->nodesetsDiffer = true;
         gmemCommandLineReplace(&first, g_steal_pointer(&binding));
@@ -90,7 +90,7 @@ gmemSumUp(const gmemCommandLine *line, gmemCommand *command, GError **error)
 
 /* The value of @backend as edited so far. */
 static const char *
-gmemBackendText(const gmemBackend *backend, char *const *edits)
+gmemCommandBackendText(const gmemBackend *backend, char *const *edits)
 {
     return edits[backend->index] != NULL ? edits[backend->index] : backend->props.keyval.text;
 }
@@ -98,7 +98,7 @@ gmemBackendText(const gmemBackend *backend, char *const *edits)
 /* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
  * @on: how that is said in JSON; @edits: a word for each of argv, NULL where it stays. */
 static int
-gmemEditProperty(
+gmemCommandEditProperty(
     const gmemCommandLine *line, const char *property, const char *on, char **edits, GError **error)
 {
     size_t i;
@@ -106,7 +106,7 @@ gmemEditProperty(
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
         int present = gmemPropsGetBool(&backend->props, property);
-        const char *text = gmemBackendText(backend, edits);
+        const char *text = gmemCommandBackendText(backend, edits);
         const char *brace = strrchr(text, '}');
         char *edited;
 
@@ -128,7 +128,7 @@ gmemEditProperty(
 
 /* Whether libvirt preallocates @backend because of what lowering wrote. NVDIMMs it always does. */
 static bool
-gmemPreallocIsLowered(const gmemBackend *backend)
+gmemCommandPreallocIsLowered(const gmemBackend *backend)
 {
     return backend->use == GMEM_USE_RAM ||
            (backend->use == GMEM_USE_FILE && g_str_has_prefix(backend->user, "virtio-pmem"));
@@ -138,7 +138,7 @@ gmemPreallocIsLowered(const gmemBackend *backend)
  * convertible mode RAM would be held twice then. Lowering tells by a change of its own to
  * <allocation mode='immediate'> that it was not the user who wrote that. */
 static void
-gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char **edits)
+gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char **edits)
 {
     static const char on[] = "\"prealloc\":true";
     bool unwanted = false;
@@ -150,11 +150,11 @@ gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char *
     }
     for (i = 0; unwanted && i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
-        const char *text = gmemBackendText(backend, edits);
+        const char *text = gmemCommandBackendText(backend, edits);
         const char *at = strstr(text, on);
 
         /* Spelled in another way it is not libvirt's, but a user's own argument, and so a wish. */
-        if (!gmemPreallocIsLowered(backend) || backend->props.json == NULL || at == NULL)
+        if (!gmemCommandPreallocIsLowered(backend) || backend->props.json == NULL || at == NULL)
             continue;
         gmemCommandLineReplace(
             &edits[backend->index],
@@ -166,11 +166,11 @@ gmemEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char *
  * nothing where @option is NULL; where it is true, right behind it. That place is where libvirt
  * puts launch security objects: behind its devices, before the user's arguments. */
 static char **
-gmemAssemble(const gmemCommandLine *line,
-             char *const *edits,
-             bool keepPair,
-             const char *option,
-             const char *value)
+gmemCommandAssemble(const gmemCommandLine *line,
+                    char *const *edits,
+                    bool keepPair,
+                    const char *option,
+                    const char *value)
 {
     char **argv = g_new0(char *, line->argc + 3);
     size_t n = 0;
@@ -190,7 +190,7 @@ gmemAssemble(const gmemCommandLine *line,
 }
 
 static void
-gmemFreeEdits(char **edits, size_t n)
+gmemCommandFreeEdits(char **edits, size_t n)
 {
     size_t i;
 
@@ -201,47 +201,47 @@ gmemFreeEdits(char **edits, size_t n)
 
 /* First row: a QEMU that has the object type. */
 static int
-gmemEmitObject(const gmemCommandLine *line,
-               const gmemQEMUCaps *caps,
-               char **edits,
-               gmemCommand *command,
-               GError **error)
+gmemCommandEmitObject(const gmemCommandLine *line,
+                      const gmemQEMUCaps *caps,
+                      char **edits,
+                      gmemCommand *command,
+                      GError **error)
 {
     bool split = line->irqchip != NULL || line->accelIrqchip != NULL;
 
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_BACKEND_PRIVATE) &&
-        gmemEditProperty(line, "private", "true", edits, error) < 0)
+        gmemCommandEditProperty(line, "private", "true", edits, error) < 0)
         return -1;
     edits[line->machine] =
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
                         split ? "" : ",kernel_irqchip=split", GMEM_LAUNCH_OBJECT);
     command->emulatorObject = g_strdup("sw-protected-vm");
     command->argv =
-        gmemAssemble(line, edits, false, "-object",
-                     "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
+        gmemCommandAssemble(line, edits, false, "-object",
+                            "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
     return 0;
 }
 
 /* Second row: a QEMU that has the property. */
 static int
-gmemEmitProperty(const gmemCommandLine *line,
-                 const char *property,
-                 const char *on,
-                 char **edits,
-                 gmemCommand *command,
-                 GError **error)
+gmemCommandEmitProperty(const gmemCommandLine *line,
+                        const char *property,
+                        const char *on,
+                        char **edits,
+                        gmemCommand *command,
+                        GError **error)
 {
-    if (gmemEditProperty(line, property, on, edits, error) < 0)
+    if (gmemCommandEditProperty(line, property, on, edits, error) < 0)
         return -1;
     command->emulatorObject = g_strdup(property);
-    command->argv = gmemAssemble(line, edits, false, NULL, NULL);
+    command->argv = gmemCommandAssemble(line, edits, false, NULL, NULL);
     return 0;
 }
 
 /* What the shim reads in the place of the carrier. Mode convertible lists the memory backends, too:
  * QEMU makes them in the order of its command line. */
 static void
-gmemEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
+gmemCommandEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
 {
     gmemShimConfig *config = &command->shimConfig;
     size_t i;
@@ -266,47 +266,48 @@ gmemEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
 
 /* Third row. */
 static void
-gmemEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
+gmemCommandEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
 {
     g_autofree char *suspend = NULL;
 
     if (command->mode == GMEM_MODE_CONVERTIBLE)
         suspend = g_strdup_printf("%s.disable_s3=1", gmemPlatformSuspendDevice(line->machineType));
-    gmemEmitShimConfig(line, command);
+    gmemCommandEmitShimConfig(line, command);
     edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
-    command->argv = gmemAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
+    command->argv =
+        gmemCommandAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
 }
 
 static int
-gmemEmit(const gmemCommandLine *line,
-         const gmemCarrier *carrier,
-         const gmemQEMUCaps *caps,
-         char **edits,
-         gmemCommand *command,
-         GError **error)
+gmemCommandEmit(const gmemCommandLine *line,
+                const gmemCarrier *carrier,
+                const gmemQEMUCaps *caps,
+                char **edits,
+                gmemCommand *command,
+                GError **error)
 {
     if (command->mode == GMEM_MODE_CONVERTIBLE) {
         bool object = gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
 
         if (gmemCommandCheckConvertible(line, !object, error) < 0)
             return -1;
-        gmemEditPrealloc(line, carrier, edits);
+        gmemCommandEditPrealloc(line, carrier, edits);
         if (object)
-            return gmemEmitObject(line, caps, edits, command, error);
+            return gmemCommandEmitObject(line, caps, edits, command, error);
     } else {
         if (gmemCommandCheckFullyShared(line, error) < 0)
             return -1;
         if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD))
-            return gmemEmitProperty(
+            return gmemCommandEmitProperty(
                 line, "guest-memfd",
                 gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM) ? "\"on\"" : "true",
                 edits, command, error);
         if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD))
-            return gmemEmitProperty(line, "x-guest-memfd", "true", edits, command, error);
+            return gmemCommandEmitProperty(line, "x-guest-memfd", "true", edits, command, error);
     }
-    gmemEmitShim(line, edits, command);
+    gmemCommandEmitShim(line, edits, command);
     return 0;
 }
 
@@ -357,12 +358,13 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     if (command->mode == GMEM_MODE_NONE) {
         rc = gmemCommandCheckHardware(&line, error);
         command->emulatorObject = g_strdup("none");
-        command->argv = gmemAssemble(&line, edits, false, NULL, NULL);
-    } else if (gmemCommandCheckBackends(&line, error) < 0 || gmemSumUp(&line, command, error) < 0 ||
-               gmemEmit(&line, carrier, caps, edits, command, error) < 0) {
+        command->argv = gmemCommandAssemble(&line, edits, false, NULL, NULL);
+    } else if (gmemCommandCheckBackends(&line, error) < 0 ||
+               gmemCommandSumUp(&line, command, error) < 0 ||
+               gmemCommandEmit(&line, carrier, caps, edits, command, error) < 0) {
         rc = -1;
     }
-    gmemFreeEdits(edits, line.argc);
+    gmemCommandFreeEdits(edits, line.argc);
     return rc == 0 ? g_steal_pointer(&command) : NULL;
 }
 

@@ -10,7 +10,7 @@
 #include "gmemplatform.h"
 
 static gmemBackend *
-gmemFindBackend(gmemCommandLine *line, const char *id)
+gmemCommandCheckFindBackend(gmemCommandLine *line, const char *id)
 {
     size_t i;
 
@@ -22,19 +22,19 @@ gmemFindBackend(gmemCommandLine *line, const char *id)
 }
 
 static int
-gmemCheckReferences(gmemCommandLine *line, GError **error)
+gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
 {
     bool main = false;
     size_t i;
 
     for (i = 0; i < line->nbackends; i++) {
-        if (gmemFindBackend(line, line->backends[i].id) != &line->backends[i])
+        if (gmemCommandCheckFindBackend(line, line->backends[i].id) != &line->backends[i])
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("there are two memory backends %s"), line->backends[i].name);
     }
     for (i = 0; i < line->nreferences; i++) {
         const gmemReference *reference = &line->references[i];
-        gmemBackend *backend = gmemFindBackend(line, reference->id);
+        gmemBackend *backend = gmemCommandCheckFindBackend(line, reference->id);
 
         if (backend == NULL)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -57,7 +57,7 @@ gmemCheckReferences(gmemCommandLine *line, GError **error)
 }
 
 static int
-gmemCheckUses(const gmemCommandLine *line, GError **error)
+gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
 {
     size_t i;
 
@@ -91,7 +91,7 @@ gmemCheckUses(const gmemCommandLine *line, GError **error)
 }
 
 static int
-gmemCheckMachine(const gmemCommandLine *line, GError **error)
+gmemCommandCheckMachine(const gmemCommandLine *line, GError **error)
 {
     if (line->machine == 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -112,9 +112,9 @@ gmemCheckMachine(const gmemCommandLine *line, GError **error)
 int
 gmemCommandCheckBackends(gmemCommandLine *line, GError **error)
 {
-    if (gmemCheckMachine(line, error) < 0 || gmemCheckReferences(line, error) < 0)
+    if (gmemCommandCheckMachine(line, error) < 0 || gmemCommandCheckReferences(line, error) < 0)
         return -1;
-    return gmemCheckUses(line, error);
+    return gmemCommandCheckUses(line, error);
 }
 
 /* A pair that asks for nothing: <private/> beside sev-snp or tdx. Beside anything else it would be
@@ -133,7 +133,7 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
 /* The shim tells a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
  * suspend-to-memory is the same to it: memory would be lost. */
 static int
-gmemCheckSuspend(const gmemCommandLine *line, GError **error)
+gmemCommandCheckSuspend(const gmemCommandLine *line, GError **error)
 {
     if (line->suspend != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -185,7 +185,7 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("a software-protected VM has no SMM, but QEMU's command line has smm=%s"), line->smm);
-    return shim ? gmemCheckSuspend(line, error) : 0;
+    return shim ? gmemCommandCheckSuspend(line, error) : 0;
 }
 
 /* QEMU's own property ignores hugetlb ("TODO: add huge page support" in its series) and insists on

@@ -17,19 +17,19 @@
 #include "gmemi18n.h"
 
 /* They set up RAM or the accelerator in ways that the checks would not see. */
-static const char *const gmemCommandRefused[] = {
+static const char *const gmemCommandLineRefused[] = {
     "mem-path",   "mem-prealloc", "readconfig", "preconfig",  "no-kvm",
     "enable-hax", "xen-domid",    "xen-attach", "xen-create", NULL,
 };
 
 /* Groups of -set of whose options nothing is judged here, or what -set changes is looked at. */
-static const char *const gmemCommandSetGroups[] = {
+static const char *const gmemCommandLineSetGroups[] = {
     "chardev", "device", "drive",  "fsdev", "mon",    "net", "netdev", "nic",
     "rtc",     "spice",  "tpmdev", "trace", "virtfs", "vnc", NULL,
 };
 
 /* Properties of devices that name a memory backend. */
-static const char *const gmemCommandMemoryKeys[] = {
+static const char *const gmemCommandLineMemoryKeys[] = {
     "memdev", "volatile-memdev", "persistent-memdev", "lsa", "pmrdev", NULL,
 };
 
@@ -44,7 +44,7 @@ static const char *const gmemCommandMemoryKeys[] = {
 #define GMEM_COMMAND_PART_MAX 63
 
 /* Launch objects whose RAM is guest_memfd anyway; <private/> changes nothing there. */
-static const char *const gmemCommandHardwareObjects[] = {"sev-snp-guest", "tdx-guest", NULL};
+static const char *const gmemCommandLineHardwareObjects[] = {"sev-snp-guest", "tdx-guest", NULL};
 
 void
 gmemCommandLineClear(gmemCommandLine *line)
@@ -91,7 +91,7 @@ gmemCommandLineReplace(char **member, char *value)
 }
 
 static int
-gmemRefuseOption(const gmemArgvOption *option, GError **error)
+gmemCommandLineRefuseOption(const gmemArgvOption *option, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("QEMU's option '-%s%s%s' could change what the RAM of a domain with "
@@ -101,7 +101,7 @@ gmemRefuseOption(const gmemArgvOption *option, GError **error)
 }
 
 static int
-gmemReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     if (line->npairs > 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
@@ -117,7 +117,7 @@ gmemReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, GError **er
 
 /* Takes @id and @user over. */
 static void
-gmemAddReference(gmemCommandLine *line, char *id, char *user, gmemUse use)
+gmemCommandLineAddReference(gmemCommandLine *line, char *id, char *user, gmemUse use)
 {
     gmemReference *reference;
 
@@ -129,7 +129,7 @@ gmemAddReference(gmemCommandLine *line, char *id, char *user, gmemUse use)
 }
 
 static int
-gmemRefuseAccel(const char *accel, GError **error)
+gmemCommandLineRefuseAccel(const char *accel, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("guest_memfd is KVM's, and QEMU would use the accelerator '%s'"), accel);
@@ -137,7 +137,7 @@ gmemRefuseAccel(const char *accel, GError **error)
 
 /* The user's -machine comes after libvirt's, and replaces what that has said. */
 static void
-gmemReadMemoryBackend(gmemCommandLine *line, char *id)
+gmemCommandLineReadMemoryBackend(gmemCommandLine *line, char *id)
 {
     g_free(line->replaced);
     line->replaced = line->memoryBackend;
@@ -146,7 +146,7 @@ gmemReadMemoryBackend(gmemCommandLine *line, char *id)
 
 /* Where each member of the line is that is what the machine's key says. */
 static char **
-gmemMachineMember(gmemCommandLine *line, const char *key)
+gmemCommandLineMachineMember(gmemCommandLine *line, const char *key)
 {
     if (strcmp(key, "type") == 0)
         return &line->machineType;
@@ -162,7 +162,7 @@ gmemMachineMember(gmemCommandLine *line, const char *key)
 /* Keys may be written with '_' or '-' for the same thing (QEMU 6.2 and later turn one into the
  * other; before, these keys had one spelling each). */
 static int
-gmemReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     g_auto(gmemProps) props = {0};
     char *name, *text;
@@ -171,20 +171,20 @@ gmemReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **er
         return -1;
     if (line->machine == 0)
         line->machine = option->index + 1;
-    while (gmemKeyvalNext(&props.keyval, &name, &text) > 0) {
+    while (gmemPropsKeyvalNext(&props.keyval, &name, &text) > 0) {
         g_autofree char *key = g_strdelimit(name, "_", '-');
         g_autofree char *value = text;
-        char **member = gmemMachineMember(line, key);
+        char **member = gmemCommandLineMachineMember(line, key);
 
         if (member != NULL)
             gmemCommandLineReplace(member, g_steal_pointer(&value));
         else if (strcmp(key, "memory-backend") == 0)
-            gmemReadMemoryBackend(line, g_steal_pointer(&value));
+            gmemCommandLineReadMemoryBackend(line, g_steal_pointer(&value));
         else if (g_str_has_suffix(key, ".memdev"))
-            gmemAddReference(line, g_steal_pointer(&value), g_strdup_printf("-machine %s", key),
-                             GMEM_USE_OTHER);
+            gmemCommandLineAddReference(line, g_steal_pointer(&value),
+                                        g_strdup_printf("-machine %s", key), GMEM_USE_OTHER);
         else if (strcmp(key, "accel") == 0 && strcmp(value, "kvm") != 0)
-            return gmemRefuseAccel(value, error);
+            return gmemCommandLineRefuseAccel(value, error);
         else if (strcmp(key, "accel") == 0)
             line->kvm = true;
     }
@@ -192,7 +192,7 @@ gmemReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **er
 }
 
 static int
-gmemReadAccel(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadAccel(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     g_auto(gmemProps) props = {0};
     g_autofree char *accel = NULL;
@@ -201,14 +201,14 @@ gmemReadAccel(gmemCommandLine *line, const gmemArgvOption *option, GError **erro
         return -1;
     accel = gmemPropsGet(&props, "accel");
     if (g_strcmp0(accel, "kvm") != 0)
-        return gmemRefuseAccel(accel != NULL ? accel : option->value, error);
+        return gmemCommandLineRefuseAccel(accel != NULL ? accel : option->value, error);
     line->kvm = true;
     gmemCommandLineReplace(&line->accelIrqchip, gmemPropsGet(&props, "kernel-irqchip"));
     return 0;
 }
 
 static int
-gmemReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     g_auto(gmemProps) props = {0};
     g_autofree char *type = NULL;
@@ -228,13 +228,14 @@ gmemReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GError **error
                             option->value);
     memdev = gmemPropsGet(&props, "memdev");
     if (memdev != NULL)
-        gmemAddReference(line, memdev, g_strdup_printf("-numa %s", option->value), GMEM_USE_RAM);
+        gmemCommandLineAddReference(line, memdev, g_strdup_printf("-numa %s", option->value),
+                                    GMEM_USE_RAM);
     return 0;
 }
 
 /* Devices, objects and network backends whose other half maps guest memory. */
 static void
-gmemReadShared(gmemCommandLine *line, const char *option, const char *driver)
+gmemCommandLineReadShared(gmemCommandLine *line, const char *option, const char *driver)
 {
     if (line->sharedOnly == NULL && driver != NULL &&
         (g_str_has_prefix(driver, "vhost-user") || g_str_has_prefix(driver, "vhost-vdpa") ||
@@ -243,7 +244,7 @@ gmemReadShared(gmemCommandLine *line, const char *option, const char *driver)
 }
 
 static int
-gmemReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     bool json = strcmp(option->name, "netdev") == 0;
     g_auto(gmemProps) props = {0};
@@ -253,14 +254,14 @@ gmemReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, GError **err
                       error) < 0)
         return -1;
     type = gmemPropsGet(&props, "type");
-    gmemReadShared(line, option->name, type);
+    gmemCommandLineReadShared(line, option->name, type);
     return 0;
 }
 
 /* Whether @value, of a key that says what a disk is, has QEMU drive an NVMe controller or a virtio
  * device by VFIO: a driver, or the name of an image. */
 static bool
-gmemDiskIsVFIO(const char *value)
+gmemCommandLineDiskIsVFIO(const char *value)
 {
     static const char *const drivers[] = {"nvme", "virtio-blk-vfio-pci", NULL};
     static const char *const keys[] = {"driver", "filename", NULL};
@@ -274,7 +275,7 @@ gmemDiskIsVFIO(const char *value)
         return false;
     props.json = gmemJSONParseQEMU(value + strlen("json:"));
     for (i = 0; props.json != NULL && !found && keys[i] != NULL; i++) {
-        g_autofree char *disk = gmemPropsFind(&props, keys[i], gmemDiskIsVFIO);
+        g_autofree char *disk = gmemPropsFind(&props, keys[i], gmemCommandLineDiskIsVFIO);
 
         found = disk != NULL;
     }
@@ -282,14 +283,14 @@ gmemDiskIsVFIO(const char *value)
 }
 
 static void
-gmemReadDisk(gmemCommandLine *line, const char *option, const char *disk)
+gmemCommandLineReadDisk(gmemCommandLine *line, const char *option, const char *disk)
 {
-    if (line->vfio == NULL && disk != NULL && gmemDiskIsVFIO(disk))
+    if (line->vfio == NULL && disk != NULL && gmemCommandLineDiskIsVFIO(disk))
         line->vfio = g_strdup_printf("-%s %s", option, disk);
 }
 
 static int
-gmemReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     static const char *const keys[] = {"driver", "format", "file", "filename", NULL};
     bool drive = strcmp(option->name, "drive") == 0;
@@ -301,9 +302,9 @@ gmemReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **e
                       drive ? "file" : "driver", error) < 0)
         return -1;
     for (i = 0; keys[i] != NULL; i++) {
-        g_autofree char *disk = gmemPropsFind(&props, keys[i], gmemDiskIsVFIO);
+        g_autofree char *disk = gmemPropsFind(&props, keys[i], gmemCommandLineDiskIsVFIO);
 
-        gmemReadDisk(line, option->name, disk);
+        gmemCommandLineReadDisk(line, option->name, disk);
     }
     node = gmemPropsGet(&props, "node-name");
     if (g_strcmp0(node, GMEM_FIRMWARE_NODE) == 0)
@@ -312,14 +313,16 @@ gmemReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **e
 }
 
 static int
-gmemReadBIOS(gmemCommandLine *line, const gmemArgvOption *option, GError **error G_GNUC_UNUSED)
+gmemCommandLineReadBIOS(gmemCommandLine *line,
+                        const gmemArgvOption *option,
+                        GError **error G_GNUC_UNUSED)
 {
     gmemCommandLineReplace(&line->firmware, g_strdup(option->value));
     return 0;
 }
 
 static gmemUse
-gmemDeviceUse(const char *driver, const char *key)
+gmemCommandLineDeviceUse(const char *driver, const char *key)
 {
     if (strcmp(key, "memdev") != 0)
         return GMEM_USE_OTHER;
@@ -332,7 +335,7 @@ gmemDeviceUse(const char *driver, const char *key)
 
 /* See gmemDomainParseMemfdUsers() in gmemdomain.c. */
 static void
-gmemReadMemfdUser(gmemCommandLine *line, const gmemProps *props, const char *driver)
+gmemCommandLineReadMemfdUser(gmemCommandLine *line, const gmemProps *props, const char *driver)
 {
     g_autofree char *iommufd = gmemPropsGet(props, "iommufd");
 
@@ -345,7 +348,7 @@ gmemReadMemfdUser(gmemCommandLine *line, const gmemProps *props, const char *dri
 }
 
 static int
-gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     g_auto(gmemProps) props = {0};
     g_autofree char *driver = NULL;
@@ -359,25 +362,26 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     id = gmemPropsGet(&props, "id");
     if (driver == NULL)
         return 0;
-    gmemReadShared(line, option->name, driver);
-    gmemReadMemfdUser(line, &props, driver);
+    gmemCommandLineReadShared(line, option->name, driver);
+    gmemCommandLineReadMemfdUser(line, &props, driver);
     if (line->vfio == NULL && g_str_has_prefix(driver, "vfio-"))
         line->vfio = g_strdup(driver);
     if (g_str_has_prefix(driver, "virtio-mem"))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("memory device '%s' is of type %s, which cannot be private"),
                             id != NULL ? id : "", driver);
-    for (i = 0; gmemCommandMemoryKeys[i] != NULL; i++) {
-        const char *key = gmemCommandMemoryKeys[i];
+    for (i = 0; gmemCommandLineMemoryKeys[i] != NULL; i++) {
+        const char *key = gmemCommandLineMemoryKeys[i];
         char *memdev = gmemPropsGet(&props, key);
 
         if (memdev == NULL)
             continue;
         memory = true;
-        gmemAddReference(line, memdev, g_strdup_printf("%s '%s'", driver, id != NULL ? id : ""),
-                         gmemDeviceUse(driver, key));
+        gmemCommandLineAddReference(line, memdev,
+                                    g_strdup_printf("%s '%s'", driver, id != NULL ? id : ""),
+                                    gmemCommandLineDeviceUse(driver, key));
     }
-    if (!memory && gmemDeviceUse(driver, "memdev") != GMEM_USE_OTHER)
+    if (!memory && gmemCommandLineDeviceUse(driver, "memdev") != GMEM_USE_OTHER)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("memory device '%s' of type %s has no memory backend"),
                             id != NULL ? id : "", driver);
@@ -386,7 +390,7 @@ gmemReadDevice(gmemCommandLine *line, const gmemArgvOption *option, GError **err
 
 /* Takes all but @error over. */
 static char *
-gmemBackendName(const char *id)
+gmemCommandLineBackendName(const char *id)
 {
     static const char cell[] = "ram-node";
 
@@ -400,7 +404,7 @@ gmemBackendName(const char *id)
 }
 
 static int
-gmemAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
+gmemCommandLineAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
 {
     line->backends = g_renew(gmemBackend, line->backends, line->nbackends + 1);
     line->backends[line->nbackends++] = *backend;
@@ -411,7 +415,7 @@ gmemAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the id '%s' of a memory backend is not an identifier of QEMU's"),
                             backend->id);
-    line->backends[line->nbackends - 1].name = gmemBackendName(backend->id);
+    line->backends[line->nbackends - 1].name = gmemCommandLineBackendName(backend->id);
     if (line->nbackends > GMEM_COMMAND_BACKENDS_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's command line has more than %d memory backends"),
@@ -420,7 +424,7 @@ gmemAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
 }
 
 static int
-gmemReadObject(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadObject(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     g_auto(gmemProps) props = {0};
     g_autofree char *type = NULL;
@@ -431,10 +435,10 @@ gmemReadObject(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         return -1;
     type = gmemPropsGet(&props, "qom-type");
     id = gmemPropsGet(&props, "id");
-    gmemReadShared(line, option->name, type);
+    gmemCommandLineReadShared(line, option->name, type);
     if (g_strcmp0(id, GMEM_LAUNCH_OBJECT) == 0)
         line->launchObject = true;
-    if (type != NULL && g_strv_contains(gmemCommandHardwareObjects, type))
+    if (type != NULL && g_strv_contains(gmemCommandLineHardwareObjects, type))
         gmemCommandLineReplace(&line->hardwareObject, g_strdup(id));
     if (type == NULL || !g_str_has_prefix(type, "memory-backend-"))
         return 0;
@@ -443,13 +447,13 @@ gmemReadObject(gmemCommandLine *line, const gmemArgvOption *option, GError **err
     backend.index = option->index + 1;
     backend.props = props;
     props.json = NULL;
-    return gmemAddBackend(line, &backend, error);
+    return gmemCommandLineAddBackend(line, &backend, error);
 }
 
 /* What is in *@text before @end, which *@text is moved behind; to be freed with g_free(). NULL: one
  * of @ends comes first, or it is too short or too long for QEMU. */
 static char *
-gmemTakePart(const char **text, char end, const char *ends)
+gmemCommandLineTakePart(const char **text, char end, const char *ends)
 {
     size_t length = strcspn(*text, ends);
     char *part;
@@ -463,29 +467,29 @@ gmemTakePart(const char **text, char end, const char *ends)
 
 /* -set group.id.key=value: another key for an option that came before, in key=value notation. */
 static int
-gmemReadSet(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadSet(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     static const char *const judged[] = {"driver", "id", NULL};
     const char *value = option->value != NULL ? option->value : "";
-    g_autofree char *group = gmemTakePart(&value, '.', ".");
-    g_autofree char *id = group != NULL ? gmemTakePart(&value, '.', ".") : NULL;
-    g_autofree char *key = id != NULL ? gmemTakePart(&value, '=', "=") : NULL;
+    g_autofree char *group = gmemCommandLineTakePart(&value, '.', ".");
+    g_autofree char *id = group != NULL ? gmemCommandLineTakePart(&value, '.', ".") : NULL;
+    g_autofree char *key = id != NULL ? gmemCommandLineTakePart(&value, '=', "=") : NULL;
 
-    if (key == NULL || !g_strv_contains(gmemCommandSetGroups, group))
-        return gmemRefuseOption(option, error);
+    if (key == NULL || !g_strv_contains(gmemCommandLineSetGroups, group))
+        return gmemCommandLineRefuseOption(option, error);
     if (strcmp(group, "device") == 0 &&
-        (g_strv_contains(judged, key) || g_strv_contains(gmemCommandMemoryKeys, key)))
-        return gmemRefuseOption(option, error);
+        (g_strv_contains(judged, key) || g_strv_contains(gmemCommandLineMemoryKeys, key)))
+        return gmemCommandLineRefuseOption(option, error);
     if ((g_str_has_prefix(group, "net") || strcmp(group, "nic") == 0) && strcmp(key, "type") == 0)
-        return gmemRefuseOption(option, error);
+        return gmemCommandLineRefuseOption(option, error);
     if (strcmp(group, "drive") == 0)
-        gmemReadDisk(line, option->name, value);
+        gmemCommandLineReadDisk(line, option->name, value);
     return 0;
 }
 
 /* A number other than zero, as QEMU reads one. */
 static bool
-gmemIsNonZero(const char *value)
+gmemCommandLineIsNonZero(const char *value)
 {
     char *end = NULL;
 
@@ -495,11 +499,11 @@ gmemIsNonZero(const char *value)
 /* -global driver.property=value or driver=,property=,value=. libvirt writes what
  * <pm><suspend-to-mem enabled='…'/> says as DRIVER.disable_s3=0 or 1. */
 static int
-gmemReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     const char *text = option->value != NULL ? option->value : "";
-    g_autofree char *driver = gmemTakePart(&text, '.', ".=");
-    g_autofree char *property = driver != NULL ? gmemTakePart(&text, '=', "=") : NULL;
+    g_autofree char *driver = gmemCommandLineTakePart(&text, '.', ".=");
+    g_autofree char *property = driver != NULL ? gmemCommandLineTakePart(&text, '=', "=") : NULL;
     g_autofree char *value = property != NULL ? g_strdup(text) : NULL;
     g_auto(gmemProps) props = {0};
 
@@ -512,12 +516,12 @@ gmemReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         value = gmemPropsGet(&props, "value");
     }
     if (driver == NULL || property == NULL || value == NULL)
-        return gmemRefuseOption(option, error);
+        return gmemCommandLineRefuseOption(option, error);
     g_strdelimit(property, "_", '-');
     if (g_str_has_prefix(driver, "memory-backend") || strcmp(property, "kernel-irqchip") == 0 ||
-        g_strv_contains(gmemCommandMemoryKeys, property))
-        return gmemRefuseOption(option, error);
-    if (strcmp(property, "disable-s3") == 0 && !gmemIsNonZero(value))
+        g_strv_contains(gmemCommandLineMemoryKeys, property))
+        return gmemCommandLineRefuseOption(option, error);
+    if (strcmp(property, "disable-s3") == 0 && !gmemCommandLineIsNonZero(value))
         gmemCommandLineReplace(&line->suspend, g_strdup(option->value));
     return 0;
 }
@@ -525,7 +529,7 @@ gmemReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, GError **err
 /* -overcommit, and -realtime, which QEMU had before it and where locking is what it does unless it
  * is told otherwise. */
 static int
-gmemReadLock(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadLock(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     static const char *const words[] = {"off", "no", "false", "n", NULL};
     bool old = strcmp(option->name, "realtime") == 0;
@@ -543,7 +547,7 @@ gmemReadLock(gmemCommandLine *line, const gmemArgvOption *option, GError **error
 }
 
 static int
-gmemReadKVM(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadKVM(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     (void)option;
     (void)error;
@@ -552,15 +556,15 @@ gmemReadKVM(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 }
 
 static int
-gmemReadImage(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadImage(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     (void)error;
-    gmemReadDisk(line, option->name, option->value);
+    gmemCommandLineReadDisk(line, option->name, option->value);
     return 0;
 }
 
 static int
-gmemReadRestored(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadRestored(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     (void)error;
     gmemCommandLineReplace(
@@ -570,45 +574,45 @@ gmemReadRestored(gmemCommandLine *line, const gmemArgvOption *option, GError **e
 }
 
 static int
-gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
+gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     static const struct {
         const char *name;
         int (*read)(gmemCommandLine *line, const gmemArgvOption *option, GError **error);
     } readers[] = {
-        {GMEM_SHIM_OPTION, gmemReadCarrier},
-        {"M", gmemReadMachine},
-        {"accel", gmemReadAccel},
-        {"bios", gmemReadBIOS},
-        {"blockdev", gmemReadBlockdev},
-        {"cdrom", gmemReadImage},
-        {"device", gmemReadDevice},
-        {"drive", gmemReadBlockdev},
-        {"enable-kvm", gmemReadKVM},
-        {"fda", gmemReadImage},
-        {"fdb", gmemReadImage},
-        {"global", gmemReadGlobal},
-        {"hda", gmemReadImage},
-        {"hdb", gmemReadImage},
-        {"hdc", gmemReadImage},
-        {"hdd", gmemReadImage},
-        {"incoming", gmemReadRestored},
-        {"loadvm", gmemReadRestored},
-        {"machine", gmemReadMachine},
-        {"net", gmemReadNetdev},
-        {"netdev", gmemReadNetdev},
-        {"nic", gmemReadNetdev},
-        {"numa", gmemReadNUMA},
-        {"object", gmemReadObject},
-        {"overcommit", gmemReadLock},
-        {"pflash", gmemReadImage},
-        {"realtime", gmemReadLock},
-        {"set", gmemReadSet},
+        {GMEM_SHIM_OPTION, gmemCommandLineReadCarrier},
+        {"M", gmemCommandLineReadMachine},
+        {"accel", gmemCommandLineReadAccel},
+        {"bios", gmemCommandLineReadBIOS},
+        {"blockdev", gmemCommandLineReadBlockdev},
+        {"cdrom", gmemCommandLineReadImage},
+        {"device", gmemCommandLineReadDevice},
+        {"drive", gmemCommandLineReadBlockdev},
+        {"enable-kvm", gmemCommandLineReadKVM},
+        {"fda", gmemCommandLineReadImage},
+        {"fdb", gmemCommandLineReadImage},
+        {"global", gmemCommandLineReadGlobal},
+        {"hda", gmemCommandLineReadImage},
+        {"hdb", gmemCommandLineReadImage},
+        {"hdc", gmemCommandLineReadImage},
+        {"hdd", gmemCommandLineReadImage},
+        {"incoming", gmemCommandLineReadRestored},
+        {"loadvm", gmemCommandLineReadRestored},
+        {"machine", gmemCommandLineReadMachine},
+        {"net", gmemCommandLineReadNetdev},
+        {"netdev", gmemCommandLineReadNetdev},
+        {"nic", gmemCommandLineReadNetdev},
+        {"numa", gmemCommandLineReadNUMA},
+        {"object", gmemCommandLineReadObject},
+        {"overcommit", gmemCommandLineReadLock},
+        {"pflash", gmemCommandLineReadImage},
+        {"realtime", gmemCommandLineReadLock},
+        {"set", gmemCommandLineReadSet},
     };
     size_t i;
 
     if (option->name == NULL) {
-        gmemReadDisk(line, "drive", line->argv[option->index]);
+        gmemCommandLineReadDisk(line, "drive", line->argv[option->index]);
         return 0;
     }
     if (gmemArgvIsAmbiguous(option))
@@ -620,7 +624,9 @@ gmemReadOption(gmemCommandLine *line, const gmemArgvOption *option, GError **err
         if (strcmp(option->name, readers[i].name) == 0)
             return readers[i].read(line, option, error);
     }
-    return g_strv_contains(gmemCommandRefused, option->name) ? gmemRefuseOption(option, error) : 0;
+    return g_strv_contains(gmemCommandLineRefused, option->name)
+               ? gmemCommandLineRefuseOption(option, error)
+               : 0;
 }
 
 int
@@ -633,15 +639,15 @@ gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **error)
     while (argv[line->argc] != NULL)
         line->argc++;
     while (gmemArgvNext(argv, &position, &option)) {
-        if (gmemReadOption(line, &option, error) < 0)
+        if (gmemCommandLineReadOption(line, &option, error) < 0)
             return -1;
     }
     if (line->npairs == 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("QEMU's option '%s' is not there"),
                             GMEM_CARRIER_OPTION);
     if (line->memoryBackend != NULL)
-        gmemAddReference(line, g_strdup(line->memoryBackend), g_strdup("-machine memory-backend"),
-                         GMEM_USE_RAM);
+        gmemCommandLineAddReference(line, g_strdup(line->memoryBackend),
+                                    g_strdup("-machine memory-backend"), GMEM_USE_RAM);
     if (line->nreferences > GMEM_COMMAND_BACKENDS_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's command line uses more than %d memory backends"),

@@ -68,7 +68,7 @@ gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
 }
 
 static bool
-gmemQEMUNeedsShim(const gmemPlan *plan, const gmemQEMUCaps *caps)
+gmemQEMUValidateNeedsShim(const gmemPlan *plan, const gmemQEMUCaps *caps)
 {
     if (plan->mode == GMEM_MODE_CONVERTIBLE)
         return !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
@@ -84,7 +84,7 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
                               "(version %u.%u.%u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
-    if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUNeedsShim(plan, caps))
+    if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUValidateNeedsShim(plan, caps))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, "
@@ -97,7 +97,7 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
 
 /* The page size of what @ram is taken from, in bytes; 0 for ordinary pages. */
 static unsigned long long
-gmemQEMUHugePage(const gmemCommandRam *ram)
+gmemQEMUValidateHugePage(const gmemCommandRam *ram)
 {
     struct statfs fs;
 
@@ -114,7 +114,7 @@ gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GErr
     *huge = 0;
     for (i = 0; i < command->nbackends; i++) {
         const gmemCommandRam *ram = &command->ram[i];
-        unsigned long long page = gmemQEMUHugePage(ram);
+        unsigned long long page = gmemQEMUValidateHugePage(ram);
 
         if (page == 0)
             continue;

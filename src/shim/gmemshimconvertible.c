@@ -79,30 +79,30 @@ typedef struct {
     uint64_t size;
     uint64_t offset; /* in the backend */
     gmemShimHalves *halves;
-} gmemShimSlot;
+} gmemShimConvertibleSlot;
 
 static pthread_mutex_t gmemShimConvertibleLock = PTHREAD_MUTEX_INITIALIZER;
 static const gmemShimConfig *gmemShimConvertibleConfig;
 static int gmemShimConvertibleVM = -1; /* constant once there is one */
-static gmemShimSlot *gmemShimSlots;
-static size_t gmemShimSlotCount;
-static size_t gmemShimSlotRoom;
+static gmemShimConvertibleSlot *gmemShimConvertibleSlots;
+static size_t gmemShimConvertibleSlotCount;
+static size_t gmemShimConvertibleSlotRoom;
 
-static gmemShimSlot *
-gmemShimSlotByNumber(uint32_t number)
+static gmemShimConvertibleSlot *
+gmemShimConvertibleSlotByNumber(uint32_t number)
 {
-    for (size_t i = 0; i < gmemShimSlotCount; i++) {
-        if (gmemShimSlots[i].number == number)
-            return &gmemShimSlots[i];
+    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+        if (gmemShimConvertibleSlots[i].number == number)
+            return &gmemShimConvertibleSlots[i];
     }
     return NULL;
 }
 
-static gmemShimSlot *
-gmemShimSlotByAddress(uint64_t address)
+static gmemShimConvertibleSlot *
+gmemShimConvertibleSlotByAddress(uint64_t address)
 {
-    for (size_t i = 0; i < gmemShimSlotCount; i++) {
-        gmemShimSlot *slot = &gmemShimSlots[i];
+    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+        gmemShimConvertibleSlot *slot = &gmemShimConvertibleSlots[i];
 
         if (address >= slot->address && address - slot->address < slot->size)
             return slot;
@@ -112,15 +112,15 @@ gmemShimSlotByAddress(uint64_t address)
 
 /* Whether this memory is in slots already, all of it. */
 static bool
-gmemShimSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
+gmemShimConvertibleSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     const uint64_t end = offset + size;
 
     while (offset < end) {
         uint64_t next = offset;
 
-        for (size_t i = 0; i < gmemShimSlotCount; i++) {
-            const gmemShimSlot *slot = &gmemShimSlots[i];
+        for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+            const gmemShimConvertibleSlot *slot = &gmemShimConvertibleSlots[i];
 
             if (slot->halves == halves && offset >= slot->offset &&
                 offset - slot->offset < slot->size)
@@ -134,7 +134,7 @@ gmemShimSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
 }
 
 static int
-gmemShimSetAttributes(uint64_t address, uint64_t size, bool isPrivate)
+gmemShimConvertibleSetAttributes(uint64_t address, uint64_t size, bool isPrivate)
 {
     struct gmemKVMMemoryAttributes attributes = {
         .address = address,
@@ -148,7 +148,9 @@ gmemShimSetAttributes(uint64_t address, uint64_t size, bool isPrivate)
 
 /* At a slot's addresses, sets the attribute of all memory that is @isPrivate. */
 static int
-gmemShimSlotAttributes(const gmemShimSlot *slot, bool isPrivate, bool attribute)
+gmemShimConvertibleSlotAttributes(const gmemShimConvertibleSlot *slot,
+                                  bool isPrivate,
+                                  bool attribute)
 {
     const uint64_t end = slot->offset + slot->size;
     uint64_t offset = slot->offset;
@@ -157,8 +159,8 @@ gmemShimSlotAttributes(const gmemShimSlot *slot, bool isPrivate, bool attribute)
         uint64_t next;
 
         if (gmemShimHalvesRun(slot->halves, offset, end, &next) == isPrivate &&
-            gmemShimSetAttributes(slot->address + (offset - slot->offset), next - offset,
-                                  attribute) < 0)
+            gmemShimConvertibleSetAttributes(slot->address + (offset - slot->offset), next - offset,
+                                             attribute) < 0)
             return -1;
         offset = next;
     }
@@ -166,20 +168,20 @@ gmemShimSlotAttributes(const gmemShimSlot *slot, bool isPrivate, bool attribute)
 }
 
 static int
-gmemShimSlotRemove(gmemShimSlot *slot)
+gmemShimConvertibleSlotRemove(gmemShimConvertibleSlot *slot)
 {
     struct kvm_userspace_memory_region none = {.slot = slot->number};
-    const gmemShimSlot removed = *slot;
+    const gmemShimConvertibleSlot removed = *slot;
 
     if (gmemShimReal()->ioctl(gmemShimConvertibleVM, KVM_SET_USER_MEMORY_REGION, &none) < 0)
         return -1;
-    *slot = gmemShimSlots[--gmemShimSlotCount];
-    return gmemShimSlotAttributes(&removed, true, false);
+    *slot = gmemShimConvertibleSlots[--gmemShimConvertibleSlotCount];
+    return gmemShimConvertibleSlotAttributes(&removed, true, false);
 }
 
 /* Returns 1 if this memory is in a slot already, and nothing was done. */
 static int
-gmemShimSlotAdd(const gmemShimSlot *slot)
+gmemShimConvertibleSlotAdd(const gmemShimConvertibleSlot *slot)
 {
     struct gmemKVMMemoryRegion2 region = {
         .slot = slot->number,
@@ -192,22 +194,22 @@ gmemShimSlotAdd(const gmemShimSlot *slot)
     };
     int saved;
 
-    if (gmemShimSlotsHave(slot->halves, slot->offset, slot->size))
+    if (gmemShimConvertibleSlotsHave(slot->halves, slot->offset, slot->size))
         return 1;
-    if (gmemShimSlotCount == gmemShimSlotRoom) {
-        const size_t room = 2 * gmemShimSlotRoom + 32;
-        gmemShimSlot *slots = realloc(gmemShimSlots, room * sizeof(*slots));
+    if (gmemShimConvertibleSlotCount == gmemShimConvertibleSlotRoom) {
+        const size_t room = 2 * gmemShimConvertibleSlotRoom + 32;
+        gmemShimConvertibleSlot *slots = realloc(gmemShimConvertibleSlots, room * sizeof(*slots));
 
         if (slots == NULL)
             return -1;
-        gmemShimSlots = slots;
-        gmemShimSlotRoom = room;
+        gmemShimConvertibleSlots = slots;
+        gmemShimConvertibleSlotRoom = room;
     }
-    if (gmemShimSlotAttributes(slot, true, true) < 0 ||
+    if (gmemShimConvertibleSlotAttributes(slot, true, true) < 0 ||
         gmemShimReal()->ioctl(gmemShimConvertibleVM, GMEM_KVM_SET_USER_MEMORY_REGION2, &region) <
             0) {
         saved = errno;
-        gmemShimSlotAttributes(slot, true, false);
+        gmemShimConvertibleSlotAttributes(slot, true, false);
         errno = saved;
         gmemShimReport("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
                        "memory slot with their guest_memfd: %m",
@@ -216,21 +218,21 @@ gmemShimSlotAdd(const gmemShimSlot *slot)
         errno = saved;
         return -1;
     }
-    gmemShimSlots[gmemShimSlotCount++] = *slot;
+    gmemShimConvertibleSlots[gmemShimConvertibleSlotCount++] = *slot;
     slot->halves->used = true;
     return 0;
 }
 
 /* Whether a guest can have all of this converted. */
 static bool
-gmemShimCovered(uint64_t address, uint64_t size)
+gmemShimConvertibleCovered(uint64_t address, uint64_t size)
 {
     const uint64_t end = address + size;
 
     if (size == 0 || end < address || (address | size) % GMEM_SHIM_PAGE != 0)
         return false;
     while (address < end) {
-        const gmemShimSlot *slot = gmemShimSlotByAddress(address);
+        const gmemShimConvertibleSlot *slot = gmemShimConvertibleSlotByAddress(address);
 
         if (slot == NULL)
             return false;
@@ -241,10 +243,10 @@ gmemShimCovered(uint64_t address, uint64_t size)
 
 /* One slot's part of a conversion, or as much of it as goes in one step. */
 static int
-gmemShimConvertStep(
+gmemShimConvertibleConvertStep(
     uint64_t address, uint64_t size, bool isPrivate, uint64_t *done, const gmemShimHalves **counted)
 {
-    const gmemShimSlot *slot = gmemShimSlotByAddress(address);
+    const gmemShimConvertibleSlot *slot = gmemShimConvertibleSlotByAddress(address);
     uint64_t offset, runEnd;
 
     if (slot == NULL)
@@ -258,7 +260,7 @@ gmemShimConvertStep(
     if (gmemShimHalvesRun(slot->halves, offset, offset + size, &runEnd) == isPrivate &&
         runEnd == offset + size)
         return 0;
-    if (gmemShimSetAttributes(address, size, isPrivate) < 0) {
+    if (gmemShimConvertibleSetAttributes(address, size, isPrivate) < 0) {
         gmemShimReport("%llu bytes at guest address 0x%llx cannot be made %s: %m",
                        (unsigned long long)size, (unsigned long long)address,
                        isPrivate ? "private" : "shared");
@@ -356,16 +358,16 @@ gmemShimConvertibleBound(
 int
 gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, unsigned long request)
 {
-    gmemShimSlot slot = {
+    gmemShimConvertibleSlot slot = {
         .number = region->slot,
         .address = region->guest_phys_addr,
         .size = region->memory_size,
     };
-    gmemShimSlot *old;
+    gmemShimConvertibleSlot *old;
     int added;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
-    old = gmemShimSlotByNumber(region->slot);
+    old = gmemShimConvertibleSlotByNumber(region->slot);
     if (region->memory_size > 0)
         slot.halves = gmemShimHalvesAt(region->userspace_addr, region->memory_size);
     if (slot.halves != NULL)
@@ -382,12 +384,14 @@ gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, uns
     if (old != NULL && old->halves == slot.halves && old->offset == slot.offset &&
         old->address == slot.address && old->size == slot.size && region->flags == 0)
         return 0;
-    if (old != NULL && (gmemShimSlotRemove(old) < 0 || region->memory_size == 0))
-        return region->memory_size == 0 && gmemShimSlotByNumber(region->slot) == NULL ? 0 : -1;
+    if (old != NULL && (gmemShimConvertibleSlotRemove(old) < 0 || region->memory_size == 0))
+        return region->memory_size == 0 && gmemShimConvertibleSlotByNumber(region->slot) == NULL
+                   ? 0
+                   : -1;
     if (slot.halves == NULL || (region->flags & KVM_MEM_READONLY) != 0)
         return gmemShimReal()->ioctl(gmemShimConvertibleVM, request, (void *)(uintptr_t)region);
 
-    added = gmemShimSlotAdd(&slot);
+    added = gmemShimConvertibleSlotAdd(&slot);
     if (added > 0)
         return gmemShimReal()->ioctl(gmemShimConvertibleVM, request, (void *)(uintptr_t)region);
     return added;
@@ -400,12 +404,12 @@ gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate)
     int result = 0;
 
     pthread_mutex_lock(&gmemShimConvertibleLock);
-    if (!gmemShimCovered(address, size))
+    if (!gmemShimConvertibleCovered(address, size))
         result = -EINVAL;
     while (result == 0 && size > 0) {
         uint64_t done;
 
-        if (gmemShimConvertStep(address, size, isPrivate, &done, &counted) < 0) {
+        if (gmemShimConvertibleConvertStep(address, size, isPrivate, &done, &counted) < 0) {
             result = -EFAULT;
             break;
         }
@@ -427,13 +431,13 @@ gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool i
 {
     const gmemShimHalves *counted = NULL;
     const uint64_t start = address / GMEM_SHIM_PAGE * GMEM_SHIM_PAGE;
-    const gmemShimSlot *slot;
+    const gmemShimConvertibleSlot *slot;
     uint64_t offset, runEnd, done;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     size = (address + size + GMEM_SHIM_PAGE - 1) / GMEM_SHIM_PAGE * GMEM_SHIM_PAGE - start;
-    slot = gmemShimSlotByAddress(start);
-    if (slot == NULL || !gmemShimCovered(start, size))
+    slot = gmemShimConvertibleSlotByAddress(start);
+    if (slot == NULL || !gmemShimConvertibleCovered(start, size))
         return GMEM_SHIM_FAULT_ABSENT;
     if (!insist)
         return GMEM_SHIM_FAULT_RETRY;
@@ -443,7 +447,7 @@ gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool i
                        isPrivate ? "private" : "shared", (unsigned long long)start);
         return GMEM_SHIM_FAULT_STOP;
     }
-    if (gmemShimConvertStep(start, size, isPrivate, &done, &counted) < 0)
+    if (gmemShimConvertibleConvertStep(start, size, isPrivate, &done, &counted) < 0)
         return GMEM_SHIM_FAULT_STOP;
     gmemShimPublishImplicit();
     return GMEM_SHIM_FAULT_RETRY;
@@ -456,8 +460,9 @@ gmemShimConvertibleReset(void)
     gmemShimHalves *halves;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
-    for (size_t i = 0; i < gmemShimSlotCount; i++) {
-        if (gmemShimSlotAttributes(&gmemShimSlots[i], !isPrivate, isPrivate) < 0) {
+    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+        if (gmemShimConvertibleSlotAttributes(&gmemShimConvertibleSlots[i], !isPrivate, isPrivate) <
+            0) {
             gmemShimReport("memory cannot be reset: %m");
             /* The guest would find its next boot's memory where KVM does not look for it. */
             _exit(EXIT_FAILURE);
@@ -472,7 +477,7 @@ bool
 gmemShimConvertibleVerify(char *reason, size_t reasonSize)
 {
     const gmemShimHalves *halves;
-    const gmemShimSlot *lowest;
+    const gmemShimConvertibleSlot *lowest;
     unsigned int made = 0;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
@@ -496,7 +501,7 @@ gmemShimConvertibleVerify(char *reason, size_t reasonSize)
             return false;
         }
     }
-    lowest = gmemShimSlotByAddress(0);
+    lowest = gmemShimConvertibleSlotByAddress(0);
     if (lowest == NULL) {
         snprintf(reason, reasonSize, "the RAM at guest address 0 has no guest_memfd");
         return false;

@@ -64,7 +64,7 @@ typedef struct {
 
 static pthread_mutex_t gmemShimSharedLock = PTHREAD_MUTEX_INITIALIZER;
 static gmemShimConfig gmemShimSharedConfig;
-static gmemShimBackend gmemShimBackends[GMEM_SHIM_BACKENDS_MAX];
+static gmemShimBackend gmemShimSharedBackends[GMEM_SHIM_BACKENDS_MAX];
 static unsigned int gmemShimSharedMade; /* guest_memfds so far */
 static bool gmemShimSharedLowest;       /* a guest_memfd is at guest address 0 */
 static int gmemShimSharedMapsErrno;     /* why mappings could not be read, else 0 */
@@ -73,8 +73,8 @@ static gmemShimBackend *
 gmemShimSharedByNumber(int fd)
 {
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
-        if (atomic_load(&gmemShimBackends[i].fd) == fd)
-            return &gmemShimBackends[i];
+        if (atomic_load(&gmemShimSharedBackends[i].fd) == fd)
+            return &gmemShimSharedBackends[i];
     }
     return NULL;
 }
@@ -101,8 +101,8 @@ static void
 gmemShimSharedSweep(void)
 {
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
-        if (!gmemShimSharedIsAlive(&gmemShimBackends[i]))
-            atomic_store(&gmemShimBackends[i].fd, -1);
+        if (!gmemShimSharedIsAlive(&gmemShimSharedBackends[i]))
+            atomic_store(&gmemShimSharedBackends[i].fd, -1);
     }
 }
 
@@ -253,7 +253,7 @@ static gmemShimBackend *
 gmemShimSharedByFile(dev_t device, ino_t inode)
 {
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
-        gmemShimBackend *backend = &gmemShimBackends[i];
+        gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->size > 0 && backend->device == device &&
             backend->inode == inode)
@@ -267,7 +267,7 @@ gmemShimSharedInit(const gmemShimConfig *config)
 {
     gmemShimSharedConfig = *config;
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
-        atomic_store(&gmemShimBackends[i].fd, -1);
+        atomic_store(&gmemShimSharedBackends[i].fd, -1);
     return gmemShimPublishInit(config);
 }
 
@@ -380,7 +380,7 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
 
     GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
-        const gmemShimBackend *backend = &gmemShimBackends[i];
+        const gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->start) {
             backends++;
@@ -400,7 +400,7 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
         return false;
     }
     for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
-        const gmemShimBackend *backend = &gmemShimBackends[i];
+        const gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->start && !backend->used) {
             snprintf(reason, reasonSize,

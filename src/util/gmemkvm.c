@@ -39,7 +39,7 @@
 
 /* The kernel sees the policy of @second change when that of @first is set: the file keeps it. */
 static bool
-numaPolicyIsShared(void *first, void *second, size_t size, bool *known)
+gmemKVMNumaPolicyIsShared(void *first, void *second, size_t size, bool *known)
 {
     unsigned long nodes[NODES_MAX / BITS_PER_WORD] = {0};
     unsigned long one[NODES_MAX / BITS_PER_WORD] = {0};
@@ -65,13 +65,13 @@ numaPolicyIsShared(void *first, void *second, size_t size, bool *known)
 }
 
 static void
-probeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
+gmemKVMProbeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
 {
     void *first = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
     void *second = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 
     if (first != MAP_FAILED && second != MAP_FAILED)
-        kvm->numaPolicy = numaPolicyIsShared(first, second, size, &kvm->numaPolicyKnown);
+        kvm->numaPolicy = gmemKVMNumaPolicyIsShared(first, second, size, &kvm->numaPolicyKnown);
 
     if (first != MAP_FAILED)
         munmap(first, size);
@@ -81,7 +81,7 @@ probeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
 
 /* A capability may be there and its use forbidden all the same (seccomp, LSM): so make one. */
 static void
-probeGuestMemfd(gmemKVM *kvm, int vm)
+gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
 {
     size_t size = sysconf(_SC_PAGESIZE);
     struct gmemKVMCreateGuestMemfd create = {.size = size, .flags = FULLY_SHARED_FLAGS};
@@ -97,12 +97,12 @@ probeGuestMemfd(gmemKVM *kvm, int vm)
     /* KVM has no flag to make it with O_CLOEXEC. */
     fcntl(memfd, F_SETFD, FD_CLOEXEC);
 
-    probeNumaPolicy(kvm, memfd, size);
+    gmemKVMProbeNumaPolicy(kvm, memfd, size);
     close(memfd);
 }
 
 static unsigned int
-checkExtension(int fd, long capability)
+gmemKVMCheckExtension(int fd, long capability)
 {
     int answer = ioctl(fd, KVM_CHECK_EXTENSION, capability);
 
@@ -110,7 +110,7 @@ checkExtension(int fd, long capability)
 }
 
 static int
-createVM(int kvmfd, unsigned long type)
+gmemKVMCreateVM(int kvmfd, unsigned long type)
 {
     int vm;
 
@@ -123,7 +123,7 @@ createVM(int kvmfd, unsigned long type)
 
 /* @memory: a page of ours, the shared half. */
 static void
-probeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, size_t size)
+gmemKVMProbeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, size_t size)
 {
     struct gmemKVMMemoryAttributes2 inPlace = {.size = size,
                                                .attributes = KVM_MEMORY_ATTRIBUTE_PRIVATE};
@@ -142,7 +142,7 @@ probeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, size_t si
 }
 
 static void
-probeAttributes(gmemKVM *kvm, int vm)
+gmemKVMProbeAttributes(gmemKVM *kvm, int vm)
 {
     size_t size = sysconf(_SC_PAGESIZE);
     struct gmemKVMCreateGuestMemfd create = {.size = size};
@@ -153,7 +153,7 @@ probeAttributes(gmemKVM *kvm, int vm)
         kvm->attributesErrno = errno;
     } else {
         fcntl(memfd, F_SETFD, FD_CLOEXEC);
-        probeAttributesOf(kvm, vm, memfd, memory, size);
+        gmemKVMProbeAttributesOf(kvm, vm, memfd, memory, size);
     }
     if (memfd >= 0)
         close(memfd);
@@ -162,36 +162,36 @@ probeAttributes(gmemKVM *kvm, int vm)
 }
 
 static void
-probeConvertible(gmemKVM *kvm, int kvmfd)
+gmemKVMProbeConvertible(gmemKVM *kvm, int kvmfd)
 {
     int vm;
 
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return;
-    if ((vm = createVM(kvmfd, KVM_X86_SW_PROTECTED_VM)) < 0) {
+    if ((vm = gmemKVMCreateVM(kvmfd, KVM_X86_SW_PROTECTED_VM)) < 0) {
         kvm->createConvertibleErrno = errno;
         return;
     }
 
-    kvm->attributes = checkExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
-    kvm->convertibleGuestMemfd = checkExtension(vm, KVM_CAP_GUEST_MEMFD);
+    kvm->attributes = gmemKVMCheckExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
+    kvm->convertibleGuestMemfd = gmemKVMCheckExtension(vm, KVM_CAP_GUEST_MEMFD);
     if (kvm->convertibleGuestMemfd)
-        probeAttributes(kvm, vm);
+        gmemKVMProbeAttributes(kvm, vm);
     close(vm);
 }
 
 static void
-probeDefault(gmemKVM *kvm, int vm)
+gmemKVMProbeDefault(gmemKVM *kvm, int vm)
 {
-    kvm->attributes = checkExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
-    kvm->userMemory2 = checkExtension(vm, KVM_CAP_USER_MEMORY2);
-    kvm->guestMemfd = checkExtension(vm, KVM_CAP_GUEST_MEMFD);
-    kvm->gmemFlags = checkExtension(vm, KVM_CAP_GUEST_MEMFD_FLAGS);
-    probeGuestMemfd(kvm, vm);
+    kvm->attributes = gmemKVMCheckExtension(vm, KVM_CAP_MEMORY_ATTRIBUTES);
+    kvm->userMemory2 = gmemKVMCheckExtension(vm, KVM_CAP_USER_MEMORY2);
+    kvm->guestMemfd = gmemKVMCheckExtension(vm, KVM_CAP_GUEST_MEMFD);
+    kvm->gmemFlags = gmemKVMCheckExtension(vm, KVM_CAP_GUEST_MEMFD_FLAGS);
+    gmemKVMProbeGuestMemfd(kvm, vm);
 }
 
 static char *
-openReason(const char *path, int why)
+gmemKVMOpenReason(const char *path, int why)
 {
     if (why == ENOENT || why == ENODEV || why == ENXIO)
         return g_strdup_printf(_("%s cannot be opened: %s; load the module kvm_amd or kvm_intel, "
@@ -206,7 +206,7 @@ openReason(const char *path, int why)
 }
 
 static void
-probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
+gmemKVMProbeDevice(gmemKVM *kvm, const char *path, int kvmfd)
 {
     int version = ioctl(kvmfd, KVM_GET_API_VERSION, 0);
     int vm;
@@ -218,9 +218,9 @@ probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
         return;
     }
 
-    kvm->vmTypes = checkExtension(kvmfd, KVM_CAP_VM_TYPES);
+    kvm->vmTypes = gmemKVMCheckExtension(kvmfd, KVM_CAP_VM_TYPES);
 
-    if ((vm = createVM(kvmfd, KVM_X86_DEFAULT_VM)) < 0) {
+    if ((vm = gmemKVMCreateVM(kvmfd, KVM_X86_DEFAULT_VM)) < 0) {
         kvm->kvmErrno = errno;
         kvm->reason = g_strdup_printf(_("KVM of Linux %s cannot create a virtual machine: %s; see "
                                         "the kernel's log"),
@@ -229,9 +229,9 @@ probeDevice(gmemKVM *kvm, const char *path, int kvmfd)
     }
 
     kvm->available = true;
-    probeDefault(kvm, vm);
+    gmemKVMProbeDefault(kvm, vm);
     close(vm);
-    probeConvertible(kvm, kvmfd);
+    gmemKVMProbeConvertible(kvm, kvmfd);
 }
 
 gmemKVM *
@@ -245,11 +245,11 @@ gmemKVMProbePath(const char *path)
 
     if ((kvmfd = open(path, O_RDWR | O_CLOEXEC)) < 0) {
         kvm->kvmErrno = errno;
-        kvm->reason = openReason(path, kvm->kvmErrno);
+        kvm->reason = gmemKVMOpenReason(path, kvm->kvmErrno);
         return kvm;
     }
 
-    probeDevice(kvm, path, kvmfd);
+    gmemKVMProbeDevice(kvm, path, kvmfd);
     close(kvmfd);
     return kvm;
 }

@@ -39,7 +39,7 @@ gmemPropsIsId(const char *value)
  * letters, digits, '-' and '_', in front of which may be a vendor's "__com.example_") or, but for
  * the first, a number. */
 static bool
-gmemKeyvalIsKey(const char *key, size_t length)
+gmemPropsKeyvalIsKey(const char *key, size_t length)
 {
     const char *end = key + length;
     const char *part = key;
@@ -72,7 +72,7 @@ gmemKeyvalIsKey(const char *key, size_t length)
 
 /* The value at *@text, which is moved behind it and its comma. */
 static char *
-gmemKeyvalValue(const char **text)
+gmemPropsKeyvalValue(const char **text)
 {
     const char *end = *text;
     char *value, *out;
@@ -89,7 +89,7 @@ gmemKeyvalValue(const char **text)
 }
 
 int
-gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value)
+gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value)
 {
     size_t length = strcspn(keyval->text, "=,");
     bool assigned = keyval->text[length] == '=';
@@ -100,18 +100,19 @@ gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value)
     keyval->implied = NULL;
     if (!assigned && implied != NULL && (keyval->opts || length > 0)) {
         *key = g_strdup(implied);
-        *value = keyval->opts ? gmemKeyvalValue(&keyval->text) : g_strndup(keyval->text, length);
+        *value =
+            keyval->opts ? gmemPropsKeyvalValue(&keyval->text) : g_strndup(keyval->text, length);
         if (!keyval->opts)
             keyval->text += length + (keyval->text[length] == ',' ? 1 : 0);
         return 1;
     }
-    if (!keyval->opts && (!assigned || !gmemKeyvalIsKey(keyval->text, length)))
+    if (!keyval->opts && (!assigned || !gmemPropsKeyvalIsKey(keyval->text, length)))
         return -1;
     *key = g_strndup(keyval->text, length);
     keyval->text += length;
     if (assigned) {
         keyval->text++;
-        *value = gmemKeyvalValue(&keyval->text);
+        *value = gmemPropsKeyvalValue(&keyval->text);
         return 1;
     }
     if (*keyval->text == ',')
@@ -124,13 +125,13 @@ gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value)
 
 /* The value of @key that counts; NULL where it is not there. */
 static char *
-gmemKeyvalGet(gmemKeyval keyval, const char *key)
+gmemPropsKeyvalGet(gmemKeyval keyval, const char *key)
 {
     bool first = keyval.opts && strcmp(key, "id") == 0;
     char *found = NULL;
     char *name, *value;
 
-    while (gmemKeyvalNext(&keyval, &name, &value) > 0) {
+    while (gmemPropsKeyvalNext(&keyval, &name, &value) > 0) {
         if (strcmp(name, key) == 0 && (found == NULL || !first)) {
             g_free(found);
             found = g_steal_pointer(&value);
@@ -143,13 +144,13 @@ gmemKeyvalGet(gmemKeyval keyval, const char *key)
 
 /* Whether all of it can be read. */
 static bool
-gmemKeyvalIsValid(gmemKeyval keyval)
+gmemPropsKeyvalIsValid(gmemKeyval keyval)
 {
-    g_autofree char *id = keyval.opts ? gmemKeyvalGet(keyval, "id") : NULL;
+    g_autofree char *id = keyval.opts ? gmemPropsKeyvalGet(keyval, "id") : NULL;
     char *name, *value;
     int rc;
 
-    while ((rc = gmemKeyvalNext(&keyval, &name, &value)) > 0) {
+    while ((rc = gmemPropsKeyvalNext(&keyval, &name, &value)) > 0) {
         g_free(name);
         g_free(value);
     }
@@ -173,7 +174,7 @@ gmemPropsInit(gmemProps *props,
     props->keyval = (gmemKeyval){option->value, implied, opts};
     if (option->value[0] == '{' && json)
         props->json = gmemJSONParseQEMU(option->value);
-    if (option->value[0] == '{' ? props->json == NULL : !gmemKeyvalIsValid(props->keyval))
+    if (option->value[0] == '{' ? props->json == NULL : !gmemPropsKeyvalIsValid(props->keyval))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("cannot read the value of QEMU's option '-%s %s'"), option->name,
                             option->value);
@@ -197,21 +198,21 @@ gmemPropsGet(const gmemProps *props, const char *key)
     gmemJSON *value;
 
     if (props->json == NULL)
-        return gmemKeyvalGet(props->keyval, key);
+        return gmemPropsKeyvalGet(props->keyval, key);
     value = gmemJSONGet(props->json, key);
     return value != NULL ? gmemPropsSpelling(value) : NULL;
 }
 
 /* Both forms of a list in key=value,…: "key=0-3" and "key.0=0,key.1=1". */
 static char *
-gmemKeyvalGetList(gmemKeyval keyval, const char *key)
+gmemPropsKeyvalGetList(gmemKeyval keyval, const char *key)
 {
     char *list = g_malloc0(strlen(keyval.text) + 2);
     const size_t length = strlen(key);
     char *end = list;
     char *name, *value;
 
-    while (gmemKeyvalNext(&keyval, &name, &value) > 0) {
+    while (gmemPropsKeyvalNext(&keyval, &name, &value) > 0) {
         if (strncmp(name, key, length) == 0 && (name[length] == '\0' || name[length] == '.'))
             end = g_stpcpy(g_stpcpy(g_stpcpy(g_stpcpy(end, name), "="), value), ",");
         g_free(name);
@@ -229,7 +230,7 @@ gmemPropsGetList(const gmemProps *props, const char *key)
     gmemJSON *list;
 
     if (props->json == NULL)
-        return gmemKeyvalGetList(props->keyval, key);
+        return gmemPropsKeyvalGetList(props->keyval, key);
     list = gmemJSONGet(props->json, key);
     if (list == NULL)
         return NULL;
@@ -309,7 +310,7 @@ gmemPropsFind(const gmemProps *props, const char *key, bool (*match)(const char 
 
     if (props->json != NULL)
         return gmemPropsFindJSON(props->json, key, match);
-    while (found == NULL && gmemKeyvalNext(&keyval, &name, &value) > 0) {
+    while (found == NULL && gmemPropsKeyvalNext(&keyval, &name, &value) > 0) {
         if ((strcmp(name, key) == 0 || g_str_has_suffix(name, suffix)) && match(value))
             found = g_steal_pointer(&value);
         g_free(name);

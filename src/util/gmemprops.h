@@ -89,10 +89,10 @@ bool gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long lon
 char *gmemPropsFind(const gmemProps *props, const char *key, bool (*match)(const char *value));
 
 /**
- * gmemKeyvalNext:
+ * gmemPropsKeyvalNext:
  * @key, @value: to be freed with g_free(); set where 1 is returned
  *
  * Returns 1, 0 at the end, or -1 where QEMU refuses the rest. A doubled comma is a comma of the
  * value.
  */
-int gmemKeyvalNext(gmemKeyval *keyval, char **key, char **value);
+int gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value);

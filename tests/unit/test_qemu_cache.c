@@ -166,7 +166,7 @@ testMemoryAndDisk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     lookup(fixture);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
     gmemCapsCacheInit(fixture->cache, "/nonexistent/qemu.conf"); /* the same again: no change */
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 1);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 1);
 
     assertOneFile(fixture);
     g_assert_cmpint(lstat(fixture->file, &st), ==, 0);
@@ -176,10 +176,10 @@ testMemoryAndDisk(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpuint(st.st_mode, ==, S_IFDIR | 0755);
 
     forget(fixture->cache);
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 0);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 0);
     lookup(fixture);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 1);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 1);
 }
 
 static void
@@ -511,7 +511,7 @@ testUpgrade(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpint(rename(other, fixture->emulator), ==, 0);
     lookupFlags(fixture->emulator, MEMFD);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 1);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 1);
     forget(fixture->cache);
     lookupFlags(fixture->emulator, MEMFD);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
@@ -532,7 +532,7 @@ testErrorNotKept(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     setReplies(fixture->emulator, "not today\n");
     g_assert_null(gmemCapsCacheLookup(fixture->emulator, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 0);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 0);
     g_assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
     setReplies(fixture->emulator, REPLIES("guest-memfd"));
     lookup(fixture);
@@ -565,15 +565,15 @@ testScript(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     lookupFlags(script, MEMFD | PROPERTY);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
     g_assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, 1);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 1);
     /* For parent and child of one start. */
-    gmemCapsCurrent->entries[0].made = gmemCapsNow();
+    gmemCapsCacheCurrent->entries[0].made = gmemCapsCacheNow();
     g_autoptr(gmemQEMUCaps) child = gmemCapsCacheLookupInChild(script, NULL);
     g_assert_nonnull(child);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
     /* And no longer. */
     setReplies(fixture->emulator, REPLIES("something"));
-    gmemCapsCurrent->entries[0].made -= GMEM_CAPS_CACHE_SCRIPT_MS;
+    gmemCapsCacheCurrent->entries[0].made -= GMEM_CAPS_CACHE_SCRIPT_MS;
     lookupFlags(script, MEMFD);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
     g_assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
@@ -657,26 +657,26 @@ testEviction(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
         lookupFlags(path, MEMFD | PROPERTY);
     }
-    g_assert_cmpuint(gmemCapsCurrent->nentries, ==, GMEM_CAPS_CACHE_ENTRIES_MAX);
-    g_assert_true(g_str_has_suffix(gmemCapsCurrent->entries[0].caps->emulator, "/qemu5"));
-    g_assert_null(gmemCapsCurrent->retired);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, GMEM_CAPS_CACHE_ENTRIES_MAX);
+    g_assert_true(g_str_has_suffix(gmemCapsCacheCurrent->entries[0].caps->emulator, "/qemu5"));
+    g_assert_null(gmemCapsCacheCurrent->retired);
 }
 
 /* A table that a reader may still use stays until the next swap without one. */
 static void
 testRetired(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
-    const gmemCapsTable *held;
+    const gmemCapsCacheTable *held;
 
     lookup(fixture);
-    held = gmemCapsReadBegin();
+    held = gmemCapsCacheReadBegin();
     forget(fixture->cache);
     forget(fixture->cache);
-    g_assert_nonnull(gmemCapsCurrent->retired);
+    g_assert_nonnull(gmemCapsCacheCurrent->retired);
     g_assert_cmpstr(held->entries[0].caps->emulator, ==, fixture->emulator);
-    gmemCapsReadEnd();
+    gmemCapsCacheReadEnd();
     forget(fixture->cache);
-    g_assert_null(gmemCapsCurrent->retired);
+    g_assert_null(gmemCapsCacheCurrent->retired);
 }
 
 typedef struct {
@@ -714,7 +714,7 @@ testThreads(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
         threads[i] = g_thread_new("lookup", lookupManyTimes, &shared);
     for (i = 0; i < G_N_ELEMENTS(threads); i++)
         g_thread_join(threads[i]);
-    g_assert_cmpint(gmemCapsReaders, ==, 0);
+    g_assert_cmpint(gmemCapsCacheReaders, ==, 0);
     for (i = 0; i < G_N_ELEMENTS(shared.emulators); i++)
         g_free((char *)shared.emulators[i]);
 }
@@ -763,7 +763,7 @@ static GMutex testReady;
 static gpointer
 holdLocks(gpointer locked)
 {
-    g_mutex_lock(&gmemCapsWriter);
+    g_mutex_lock(&gmemCapsCacheWriter);
     flockfile(stdout);
     flockfile(stderr);
     g_atomic_int_set((int *)locked, 1);
@@ -771,7 +771,7 @@ holdLocks(gpointer locked)
     g_mutex_unlock(&testReady);
     funlockfile(stderr);
     funlockfile(stdout);
-    g_mutex_unlock(&gmemCapsWriter);
+    g_mutex_unlock(&gmemCapsCacheWriter);
     return NULL;
 }
 
