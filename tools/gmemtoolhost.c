@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 #include "gmemcapabilities.h"
-#include "gmemconf.h"
 #include "gmemerror.h"
+#include "gmemhostconf.h"
 #include "gmemi18n.h"
-#include "gmemplatform.h"
-#include "gmempreload.h"
 #include "gmemjson.h"
 #include "gmemkvm.h"
 #include "gmemplan.h"
+#include "gmemplatform.h"
+#include "gmempreload.h"
 #include "gmemprobe.h"
 #include "gmemvalidate.h"
 
@@ -320,13 +320,13 @@ static void
 checkConf(gmemHost *host)
 {
     g_autoptr(GError) error = NULL;
-    gmemConf conf;
+    gmemHostConf conf;
 
-    if (gmemConfRead(GMEM_CONF_FILE, &conf, &error) < 0)
+    if (gmemHostConfRead(GMEM_HOST_CONF_FILE, &conf, &error) < 0)
         host->confFault = g_strdup(error->message);
     addCheck(host, "gmem-conf", "gmem.conf",
              passOr(!host->confFault, missing(host, GMEM_MODE_CONVERTIBLE)),
-             g_strdup(host->confFault ? host->confFault : GMEM_CONF_FILE));
+             g_strdup(host->confFault ? host->confFault : GMEM_HOST_CONF_FILE));
 }
 
 /* Whether @pid is a daemon that runs QEMU; its name in @name. One in a container, which has a

@@ -35,8 +35,8 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
-#include "gmempreload.h"
 #include "gmemkvm.h"
+#include "gmempreload.h"
 
 /* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
 #define GMEM_ROOT_AS_ROOT "/run/virt-gmem-XXXXXX"

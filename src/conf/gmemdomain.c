@@ -388,12 +388,12 @@ gmemDomainParseBackends(gmemDomainDef *def, gmemXMLNode *root)
     };
     size_t i, j;
 
-    for (i = 0; i < G_N_ELEMENTS(devices) && def->backend == NULL; i++) {
+    for (i = 0; i < G_N_ELEMENTS(devices) && def->sharedOnly == NULL; i++) {
         g_autofree gmemXMLNode **nodes = gmemXMLFind(root, devices[i].path);
 
-        for (j = 0; nodes[j] != NULL && def->backend == NULL; j++) {
+        for (j = 0; nodes[j] != NULL && def->sharedOnly == NULL; j++) {
             if (gmemDomainAttributeIs(nodes[j], devices[i].attribute, devices[i].value))
-                def->backend = g_strdup(devices[i].words);
+                def->sharedOnly = g_strdup(devices[i].words);
         }
     }
 }
@@ -430,13 +430,13 @@ gmemDomainDefFree(gmemDomainDef *def)
     }
     g_free(def->memories);
     g_free(def->vfio);
-    g_free(def->backend);
+    g_free(def->sharedOnly);
     g_free(def->dump);
     g_free(def);
 }
 
 bool
-gmemDomainConcerned(const gmemDomainDef *def)
+gmemDomainHasElements(const gmemDomainDef *def)
 {
     return def->private || def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED;
 }
@@ -453,9 +453,9 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
         gmemDomainParseLaunchSecurity(def, validate, error) < 0 ||
         gmemDomainParseCarrier(def, error) < 0)
         return NULL;
-    if (!gmemDomainConcerned(def) && def->carrier == NULL)
+    if (!gmemDomainHasElements(def) && def->carrier == NULL)
         return g_steal_pointer(&def);
-    if (gmemDomainConcerned(def) && def->carrier != NULL) {
+    if (gmemDomainHasElements(def) && def->carrier != NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%s and option '%s' exclude each other"),
                      def->private ? "<private/>" : "<launchSecurity type='sw-protected'/>",
                      GMEM_CARRIER_OPTION);
@@ -564,7 +564,7 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->cellNodesetsDiffer = def->nodesetsDiffer;
     plan->ram = gmemDomainRam(def);
     plan->hugeRam = gmemDomainHugeRam(def);
-    plan->backend = g_strdup(def->backend);
+    plan->sharedOnly = g_strdup(def->sharedOnly);
     plan->firmware = g_strdup(def->loader);
     return plan;
 }

@@ -101,8 +101,8 @@ typedef struct {
                  * "<watchdog action='dump'/>" */
     char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
     const char *memfdUser; /* the first device that needs RAM to be a memfd, as users write it */
-    char *backend; /* the first device whose other half is a process or hardware that reaches shared
-                    * pages only: "<filesystem> with <driver type='virtiofs'/>" */
+    char *sharedOnly; /* the first device whose other half is a process or hardware that reaches
+                       * shared pages only: "<filesystem> with <driver type='virtiofs'/>" */
     bool nodesetsDiffer;
 } gmemDomainDef;
 
@@ -121,8 +121,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
  */
 gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error);
 
-/* gmemDomainConcerned: whether the domain has one of the elements. */
-bool gmemDomainConcerned(const gmemDomainDef *def);
+/* gmemDomainHasElements: whether the domain has one of the elements. */
+bool gmemDomainHasElements(const gmemDomainDef *def);
 
 /* gmemDomainPostParse: launch security sw-protected implies <private/>; both decide the mode. */
 void gmemDomainPostParse(gmemDomainDef *def);

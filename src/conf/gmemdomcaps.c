@@ -32,7 +32,7 @@ gmemDomCapsIs(gmemXMLNode *root, const char *element, const char *wanted)
 
 /* Whether a domain of the kind that the answer is about could have either mode anywhere. */
 static bool
-gmemDomCapsConcerns(gmemXMLNode *root)
+gmemDomCapsCanHaveElements(gmemXMLNode *root)
 {
     gmemXMLNode *node = gmemXMLFindFirst(root, "machine");
     g_autofree char *machine = node != NULL ? gmemXMLContent(node) : NULL;
@@ -161,7 +161,7 @@ gmemDomCapsEmulator(const char *xml)
     g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
     gmemXMLNode *path;
 
-    if (document == NULL || !gmemDomCapsConcerns(gmemXMLRoot(document)))
+    if (document == NULL || !gmemDomCapsCanHaveElements(gmemXMLRoot(document)))
         return NULL;
     path = gmemXMLFindFirst(gmemXMLRoot(document), "path");
     return path != NULL ? gmemXMLContent(path) : NULL;
@@ -186,7 +186,7 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     if (!gmemXMLIs(root, "domainCapabilities"))
         return g_strdup(xml);
 
-    if (!gmemDomCapsConcerns(root))
+    if (!gmemDomCapsCanHaveElements(root))
         modes = 0;
     for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         if (modes & (1u << mode))

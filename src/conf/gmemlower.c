@@ -691,7 +691,7 @@ gmemLowerElements(gmemLowerDocument *document,
 
         if (def == NULL)
             return -1;
-        if (gmemDomainConcerned(def)) {
+        if (gmemDomainHasElements(def)) {
             pair = gmemLowerDomain(def, edit, gmemLowerPlanOf(document, i, plan), error);
             if (pair == NULL)
                 return -1;
@@ -818,7 +818,7 @@ gmemLowerMayHavePair(const char *xml)
 }
 
 static bool
-gmemLowerTextConcerns(const char *xml)
+gmemLowerTextMayHaveElements(const char *xml)
 {
     /* Names of elements are literal, except in entities. */
     return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
@@ -826,16 +826,16 @@ gmemLowerTextConcerns(const char *xml)
 }
 
 bool
-gmemLowerConcerns(const char *xml)
+gmemLowerMayHaveElements(const char *xml)
 {
     g_autofree char *converted = NULL;
 
-    if (gmemLowerTextConcerns(xml))
+    if (gmemLowerTextMayHaveElements(xml))
         return true;
     if (gmemXMLEncodingIsASCII(xml))
         return false;
     converted = gmemXMLEncodingConvert(xml);
-    return converted == NULL || gmemLowerTextConcerns(converted);
+    return converted == NULL || gmemLowerTextMayHaveElements(converted);
 }
 
 char *
@@ -851,7 +851,7 @@ gmemLowerDomains(
 
     if (plan != NULL)
         *plan = NULL;
-    if (!gmemLowerConcerns(text))
+    if (!gmemLowerMayHaveElements(text))
         return g_strdup(text);
     if (gmemLowerDocumentParse(&document, text, find, &local) < 0) {
         if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
@@ -874,7 +874,7 @@ gmemLowerDomains(
 }
 
 bool
-gmemRaiseConcerns(const char *xml)
+gmemRaiseMayHavePair(const char *xml)
 {
     return strstr(xml, GMEM_CARRIER_OPTION) != NULL;
 }
@@ -888,7 +888,7 @@ gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError *
 
     if (plan != NULL)
         *plan = NULL;
-    if (!gmemRaiseConcerns(text))
+    if (!gmemRaiseMayHavePair(text))
         return g_strdup(text);
     if (gmemLowerDocumentParse(&document, text, find, error) < 0 ||
         gmemRaisePairs(&document, false, &raised, &found, error) < 0)

@@ -9,13 +9,13 @@
 #include "gmemxml.h"
 
 /**
- * gmemLowerConcerns:
+ * gmemLowerMayHaveElements:
  * @xml: domain XML from a client
  *
  * Returns false where @xml certainly has neither of the elements nor the carrier pair: a substring
  * search, the whole cost for a domain that does not use them. True is no promise.
  */
-bool gmemLowerConcerns(const char *xml);
+bool gmemLowerMayHaveElements(const char *xml);
 
 /**
  * gmemLower:
@@ -41,11 +41,11 @@ bool gmemLowerConcerns(const char *xml);
 char *gmemLower(const char *xml, bool validate, gmemPlan **plan, GError **error);
 
 /**
- * gmemRaiseConcerns:
+ * gmemRaiseMayHavePair:
  *
  * Returns false where @xml, as stock libvirt formatted it, certainly has no carrier pair.
  */
-bool gmemRaiseConcerns(const char *xml);
+bool gmemRaiseMayHavePair(const char *xml);
 
 /**
  * gmemRaise:

@@ -10,7 +10,7 @@ gmemPlanFree(gmemPlan *plan)
         return;
     g_free(plan->name);
     g_free(plan->emulator);
-    g_free(plan->backend);
+    g_free(plan->sharedOnly);
     g_free(plan->firmware);
     g_free(plan);
 }

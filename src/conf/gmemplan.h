@@ -17,7 +17,7 @@ typedef struct {
                               * argv: than another), or otherwise: no cpuset can hold it there */
     unsigned long long ram;  /* KiB of guest RAM; 0 where the XML has an unreadable size */
     unsigned long long hugeRam; /* KiB of that which are, or whose shared half is, on huge pages */
-    char *backend;              /* the first device whose other half reaches shared pages only */
+    char *sharedOnly;           /* the first device whose other half reaches shared pages only */
     char *firmware;             /* the image that the XML, or QEMU's command line, names */
 } gmemPlan;
 

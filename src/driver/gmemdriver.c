@@ -31,7 +31,7 @@ gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lower
     *lowered = NULL;
     if (plan != NULL)
         *plan = NULL;
-    if (xml == NULL || !gmemLowerConcerns(xml) || !gmemConnectionIsOurs(conn))
+    if (xml == NULL || !gmemLowerMayHaveElements(xml) || !gmemConnectionIsOurs(conn))
         return 0;
     *lowered = gmemNestedLower(xml, validate, plan, &error);
     if (*lowered != NULL)
@@ -46,7 +46,7 @@ gmemDriverRaise(virConnectPtr conn, char *xml)
     g_autoptr(GError) error = NULL;
     char *raised;
 
-    if (xml == NULL || !gmemRaiseConcerns(xml) || !gmemConnectionIsOurs(conn))
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) || !gmemConnectionIsOurs(conn))
         return xml;
     raised = gmemNestedRaise(xml, NULL, &error);
     if (raised == NULL) {
@@ -122,7 +122,7 @@ gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
     *plan = NULL;
     if (xml == NULL)
         return -1;
-    raised = gmemRaiseConcerns(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
+    raised = gmemRaiseMayHavePair(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
     if (error == NULL)
         return 0;
     gmemConnectionReport(conn, error);

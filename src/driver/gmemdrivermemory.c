@@ -181,7 +181,7 @@ gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
     *raised = NULL;
     if (xml == NULL)
         return -1;
-    if (!gmemRaiseConcerns(xml))
+    if (!gmemRaiseMayHavePair(xml))
         return 0;
     text = gmemRaise(xml, &plan, &error);
     if (text == NULL) {
@@ -597,7 +597,7 @@ gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
     xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     if (xml == NULL)
         return -1;
-    current = !gmemRaiseConcerns(xml) || strstr(xml, "devices/memory[") == NULL;
+    current = !gmemRaiseMayHavePair(xml) || strstr(xml, "devices/memory[") == NULL;
     free(xml);
     if (current)
         return 0;

@@ -39,7 +39,7 @@ virConnectDomainXMLToNative(virConnectPtr conn,
         free(native);
         native = g_steal_pointer(&clean);
     }
-    if (plan == NULL || !gmemNativeConcerns(native))
+    if (plan == NULL || !gmemNativeHasPair(native))
         return native;
     if (gmemStartGetCaps(conn, plan, &caps, &error) < 0) {
         free(native);

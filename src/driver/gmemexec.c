@@ -7,7 +7,7 @@
  * makes safe. That rules out GLib's containers and GError, whose allocator has locks (up to 2.74;
  * gmemerror.h has what is in its place), g_strerror() and message catalogues (gmemi18n.h). Should
  * one be forgotten, the alarm ends the child. What only root can read was read before the fork
- * (gmemconf.h, gmemcapscache.h). A refusal is text on fd 2, the domain's log, which libvirt
+ * (gmemhostconf.h, gmemcapscache.h). A refusal is text on fd 2, the domain's log, which libvirt
  * quotes, and goes back to the call, where there is one (gmemrefusal.h). */
 
 #include <errno.h>
@@ -20,15 +20,15 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "gmemargv.h"
 #include "gmemcapscache.h"
 #include "gmemcarrier.h"
 #include "gmemcommand.h"
-#include "gmemconf.h"
-#include "gmemargv.h"
 #include "gmemerror.h"
 #include "gmemexpect.h"
 #include "gmemfile.h"
 #include "gmemfiles.h"
+#include "gmemhostconf.h"
 #include "gmemi18n.h"
 #include "gmemimage.h"
 #include "gmemkvm.h"
@@ -67,7 +67,7 @@ gmemExecInit(void)
         gmemExecSaves = geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
                                        : g_build_filename(g_get_user_config_dir(), "libvirt",
                                                           "qemu", "save", NULL);
-    if (gmemConfRefresh(GMEM_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
+    if (gmemHostConfRefresh(GMEM_HOST_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
         gmemLog("warning: no domain with <launchSecurity type='sw-protected'/> can be started: %s",
                 error->message);
 }
@@ -325,7 +325,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     g_autoptr(gmemCommand) command = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
     gmemPlan plan = {0};
-    gmemConf conf = {0};
+    gmemHostConf conf = {0};
     unsigned long long huge = 0;
 
     alarm(GMEM_EXEC_TIMEOUT);
@@ -344,7 +344,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         if (gmemExecValidateHost(argv, &plan, kvm, &error) < 0 ||
             gmemQEMUValidateEmulator(&plan, caps, &error) < 0 ||
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||
-            (command->mode == GMEM_MODE_CONVERTIBLE && gmemConfGet(&conf, &error) < 0))
+            (command->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfGet(&conf, &error) < 0))
             gmemExecRefuse(error);
         /* What QEMU makes of it QEMU, or the shim in it, has to say. */
         gmemLog("QEMU is asked for guest RAM of %llu bytes in %zu memory backends as guest_memfd, "
@@ -353,7 +353,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
                 command->emulatorObject);
         plan.ram = command->ramSize / 1024;
         plan.hugeRam = huge / 1024;
-        plan.backend = command->sharedOnly;
+        plan.sharedOnly = command->sharedOnly;
         gmemExecLogNotes(&plan);
     }
     if (command->dumpCore && command->mode != GMEM_MODE_NONE)
@@ -424,7 +424,7 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         envp = gmemExecCleanEnvironment(envp);
     if (gmemExecIsVirtiofsd(path, argv) && !gmemProcessStartsOrdinary())
         gmemExecVirtiofsd(path, argv, envp);
-    if (!gmemCommandConcerns(argv)) {
+    if (!gmemCommandHasPair(argv)) {
         gmemExecCheckExpected(argv, GMEM_MODE_NONE);
         gmemExecCheckFile(argv);
         return gmemReal()->execve(path, argv, envp);

@@ -67,7 +67,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     if (why != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                             gmemFileReason(why));
-    if (text == NULL || !gmemLowerConcerns(text))
+    if (text == NULL || !gmemLowerMayHaveElements(text))
         return 0;
     raised = gmemRaise(text, &stored, NULL);
     if (stored != NULL)

@@ -173,14 +173,14 @@ gmemNativeAppendArgv(GString *text, const gmemNativeWords *words, char *const ar
 }
 
 bool
-gmemNativeConcerns(const char *native)
+gmemNativeHasPair(const char *native)
 {
     g_autoptr(gmemNativeWords) words = NULL;
 
     if (strstr(native, "x-libvirt-gmem") == NULL)
         return false;
     words = gmemNativeSplit(native);
-    return words == NULL || gmemCommandConcerns(gmemNativeArgv(words));
+    return words == NULL || gmemCommandHasPair(gmemNativeArgv(words));
 }
 
 char *

@@ -8,12 +8,12 @@
 #include "gmemcapabilities.h"
 
 /**
- * gmemNativeConcerns:
+ * gmemNativeHasPair:
  * @native: environment and arguments as stock libvirt wrote them for a shell
  *
  * Returns whether the command line has the carrier option, or can't be read at all.
  */
-bool gmemNativeConcerns(const char *native);
+bool gmemNativeHasPair(const char *native);
 
 /**
  * gmemNativeBuild:

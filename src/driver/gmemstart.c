@@ -7,16 +7,16 @@
 #include <stdlib.h>
 
 #include "gmemcapscache.h"
-#include "gmemconf.h"
 #include "gmemdomcaps.h"
 #include "gmemerror.h"
 #include "gmemfiles.h"
+#include "gmemhostconf.h"
 #include "gmemi18n.h"
-#include "gmemplatform.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemnotes.h"
+#include "gmemplatform.h"
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
@@ -61,7 +61,7 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
     g_autoptr(gmemKVM) kvm = NULL;
 
     /* Also because the child finds there what is read here. */
-    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemConfRefresh(GMEM_CONF_FILE, error) < 0)
+    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfRefresh(GMEM_HOST_CONF_FILE, error) < 0)
         return -1;
     if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
         return -1;
@@ -96,7 +96,7 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     if (xml == NULL)
         return -1;
-    if (!gmemRaiseConcerns(xml)) {
+    if (!gmemRaiseMayHavePair(xml)) {
         free(xml);
         if (gmemFilesCheck(domain, NULL, error) < 0)
             return -1;

@@ -40,35 +40,35 @@ static const char *const gmemQEMUCapsBackends[] = {
 typedef struct {
     const char *name;
     gmemJSON *entry;
-} gmemSchemaEntry;
+} gmemQMPSchemaEntry;
 
 /* How a property is switched on in JSON. */
 typedef enum {
-    GMEM_SCHEMA_NONE = 0, /* there is no such switch */
-    GMEM_SCHEMA_BOOL,     /* true */
-    GMEM_SCHEMA_ENUM,     /* "on" */
-} gmemSchemaSwitch;
+    GMEM_QMP_SCHEMA_NONE = 0, /* there is no such switch */
+    GMEM_QMP_SCHEMA_BOOL,     /* true */
+    GMEM_QMP_SCHEMA_ENUM,     /* "on" */
+} gmemQMPSchemaSwitch;
 
 typedef struct {
-    gmemSchemaEntry *entries; /* sorted by name */
+    gmemQMPSchemaEntry *entries; /* sorted by name */
     size_t nentries;
-} gmemSchema;
+} gmemQMPSchema;
 
 static int
-gmemSchemaCompare(const void *a, const void *b)
+gmemQMPSchemaCompare(const void *a, const void *b)
 {
-    return strcmp(((const gmemSchemaEntry *)a)->name, ((const gmemSchemaEntry *)b)->name);
+    return strcmp(((const gmemQMPSchemaEntry *)a)->name, ((const gmemQMPSchemaEntry *)b)->name);
 }
 
 static gmemJSON *
-gmemSchemaFind(const gmemSchema *schema, const char *name, const char *metaType)
+gmemQMPSchemaFind(const gmemQMPSchema *schema, const char *name, const char *metaType)
 {
-    gmemSchemaEntry key = {.name = name};
-    gmemSchemaEntry *found;
+    gmemQMPSchemaEntry key = {.name = name};
+    gmemQMPSchemaEntry *found;
 
     if (name == NULL || schema->nentries == 0)
         return NULL;
-    found = bsearch(&key, schema->entries, schema->nentries, sizeof(key), gmemSchemaCompare);
+    found = bsearch(&key, schema->entries, schema->nentries, sizeof(key), gmemQMPSchemaCompare);
     if (found == NULL || g_strcmp0(gmemJSONGetString(found->entry, "meta-type"), metaType) != 0)
         return NULL;
     return found->entry;
@@ -76,7 +76,7 @@ gmemSchemaFind(const gmemSchema *schema, const char *name, const char *metaType)
 
 /* The object type that object-add takes for @qomType; NULL where QEMU has no such type. */
 static gmemJSON *
-gmemSchemaFindVariant(const gmemSchema *schema, gmemJSON *argument, const char *qomType)
+gmemQMPSchemaFindVariant(const gmemQMPSchema *schema, gmemJSON *argument, const char *qomType)
 {
     gmemJSON *variants = gmemJSONGet(argument, "variants");
     size_t i;
@@ -85,16 +85,16 @@ gmemSchemaFindVariant(const gmemSchema *schema, gmemJSON *argument, const char *
         gmemJSON *variant = gmemJSONItem(variants, i);
 
         if (g_strcmp0(gmemJSONGetString(variant, "case"), qomType) == 0)
-            return gmemSchemaFind(schema, gmemJSONGetString(variant, "type"), "object");
+            return gmemQMPSchemaFind(schema, gmemJSONGetString(variant, "type"), "object");
     }
     return NULL;
 }
 
 /* OnOffAuto and its like: an enumeration that has "on". */
 static bool
-gmemSchemaHasOn(const gmemSchema *schema, const char *type)
+gmemQMPSchemaHasOn(const gmemQMPSchema *schema, const char *type)
 {
-    gmemJSON *values = gmemJSONGet(gmemSchemaFind(schema, type, "enum"), "values");
+    gmemJSON *values = gmemJSONGet(gmemQMPSchemaFind(schema, type, "enum"), "values");
     size_t i;
 
     for (i = 0; i < gmemJSONCount(values); i++) {
@@ -107,8 +107,8 @@ gmemSchemaHasOn(const gmemSchema *schema, const char *type)
 /* The switch @property of @object, as it can be in JSON: a bool, or an enumeration with "on", or an
  * alternate of which one member is a bool. Built-in types keep their names in the schema, all
  * others are numbered. */
-static gmemSchemaSwitch
-gmemSchemaGetSwitch(const gmemSchema *schema, gmemJSON *object, const char *property)
+static gmemQMPSchemaSwitch
+gmemQMPSchemaGetSwitch(const gmemQMPSchema *schema, gmemJSON *object, const char *property)
 {
     gmemJSON *members = gmemJSONGet(object, "members");
     const char *type = NULL;
@@ -119,49 +119,49 @@ gmemSchemaGetSwitch(const gmemSchema *schema, gmemJSON *object, const char *prop
             type = gmemJSONGetString(gmemJSONItem(members, i), "type");
     }
     if (g_strcmp0(type, "bool") == 0)
-        return GMEM_SCHEMA_BOOL;
-    if (gmemSchemaHasOn(schema, type))
-        return GMEM_SCHEMA_ENUM;
-    members = gmemJSONGet(gmemSchemaFind(schema, type, "alternate"), "members");
+        return GMEM_QMP_SCHEMA_BOOL;
+    if (gmemQMPSchemaHasOn(schema, type))
+        return GMEM_QMP_SCHEMA_ENUM;
+    members = gmemJSONGet(gmemQMPSchemaFind(schema, type, "alternate"), "members");
     for (i = 0; i < gmemJSONCount(members); i++) {
         const char *choice = gmemJSONGetString(gmemJSONItem(members, i), "type");
 
         if (g_strcmp0(choice, "bool") == 0)
-            return GMEM_SCHEMA_BOOL;
-        if (gmemSchemaHasOn(schema, choice))
-            return GMEM_SCHEMA_ENUM;
+            return GMEM_QMP_SCHEMA_BOOL;
+        if (gmemQMPSchemaHasOn(schema, choice))
+            return GMEM_QMP_SCHEMA_ENUM;
     }
-    return GMEM_SCHEMA_NONE;
+    return GMEM_QMP_SCHEMA_NONE;
 }
 
 static bool
-gmemSchemaHasBool(const gmemSchema *schema, gmemJSON *object, const char *property)
+gmemQMPSchemaHasBool(const gmemQMPSchema *schema, gmemJSON *object, const char *property)
 {
-    return gmemSchemaGetSwitch(schema, object, property) == GMEM_SCHEMA_BOOL;
+    return gmemQMPSchemaGetSwitch(schema, object, property) == GMEM_QMP_SCHEMA_BOOL;
 }
 
 static guint64
-gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
+gmemQMPSchemaGetFlags(const gmemQMPSchema *schema, gmemJSON *argument)
 {
-    gmemJSON *memfd = gmemSchemaFindVariant(schema, argument, "memory-backend-memfd");
-    gmemSchemaSwitch own = gmemSchemaGetSwitch(schema, memfd, "guest-memfd");
+    gmemJSON *memfd = gmemQMPSchemaFindVariant(schema, argument, "memory-backend-memfd");
+    gmemQMPSchemaSwitch own = gmemQMPSchemaGetSwitch(schema, memfd, "guest-memfd");
     guint64 flags = 0;
     size_t backends = 0;
     size_t halved = 0;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemQEMUCapsBackends); i++) {
-        gmemJSON *backend = gmemSchemaFindVariant(schema, argument, gmemQEMUCapsBackends[i]);
+        gmemJSON *backend = gmemQMPSchemaFindVariant(schema, argument, gmemQEMUCapsBackends[i]);
 
         if (backend == NULL)
             continue;
         backends++;
-        if (gmemSchemaHasBool(schema, backend, "private"))
+        if (gmemQMPSchemaHasBool(schema, backend, "private"))
             halved++;
     }
     /* A tree that has "private" on some backends only would leave the others' RAM ordinary without
      * a word: what it calls sw-protected-vm is nothing to build on. */
-    if (gmemSchemaFindVariant(schema, argument, "sw-protected-vm") != NULL &&
+    if (gmemQMPSchemaFindVariant(schema, argument, "sw-protected-vm") != NULL &&
         (halved == 0 || halved == backends)) {
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;
         if (halved > 0)
@@ -169,11 +169,11 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
     }
     if (memfd != NULL)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD;
-    if (own != GMEM_SCHEMA_NONE)
+    if (own != GMEM_QMP_SCHEMA_NONE)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD;
-    if (own == GMEM_SCHEMA_ENUM)
+    if (own == GMEM_QMP_SCHEMA_ENUM)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM;
-    if (gmemSchemaHasBool(schema, memfd, "x-guest-memfd"))
+    if (gmemQMPSchemaHasBool(schema, memfd, "x-guest-memfd"))
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD;
     return flags;
 }
@@ -181,8 +181,8 @@ gmemSchemaGetFlags(const gmemSchema *schema, gmemJSON *argument)
 static int
 gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
 {
-    g_autofree gmemSchemaEntry *entries = NULL;
-    gmemSchema schema = {0};
+    g_autofree gmemQMPSchemaEntry *entries = NULL;
+    gmemQMPSchema schema = {0};
     gmemJSON *command, *argument;
     size_t i;
 
@@ -190,7 +190,7 @@ gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the emulator '%s' did not answer query-qmp-schema with a list"),
                             caps->emulator);
-    entries = g_new0(gmemSchemaEntry, gmemJSONCount(array) + 1);
+    entries = g_new0(gmemQMPSchemaEntry, gmemJSONCount(array) + 1);
     schema.entries = entries;
     for (i = 0; i < gmemJSONCount(array); i++) {
         const char *name = gmemJSONGetString(gmemJSONItem(array, i), "name");
@@ -204,14 +204,14 @@ gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
         entries[schema.nentries].entry = gmemJSONItem(array, i);
         schema.nentries++;
     }
-    qsort(entries, schema.nentries, sizeof(*entries), gmemSchemaCompare);
+    qsort(entries, schema.nentries, sizeof(*entries), gmemQMPSchemaCompare);
 
-    command = gmemSchemaFind(&schema, "object-add", "command");
+    command = gmemQMPSchemaFind(&schema, "object-add", "command");
     if (command == NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the QMP schema of the emulator '%s' has no command object-add"),
                             caps->emulator);
-    argument = gmemSchemaFind(&schema, gmemJSONGetString(command, "arg-type"), "object");
+    argument = gmemQMPSchemaFind(&schema, gmemJSONGetString(command, "arg-type"), "object");
     if (argument == NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the QMP schema of the emulator '%s' does not describe the argument "
@@ -219,7 +219,7 @@ gmemQEMUCapsReadSchema(gmemQEMUCaps *caps, gmemJSON *array, GError **error)
                             caps->emulator);
     /* Before 6.0 object-add took any properties; then there is nothing to find. */
     if (g_strcmp0(gmemJSONGetString(argument, "tag"), "qom-type") == 0)
-        caps->flags = gmemSchemaGetFlags(&schema, argument);
+        caps->flags = gmemQMPSchemaGetFlags(&schema, argument);
     return 0;
 }
 

@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gmemcommandcheck.h"
 #include "gmemargv.h"
+#include "gmemcommandcheck.h"
 #include "gmemcommandline.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
@@ -332,7 +332,7 @@ gmemCommandFree(gmemCommand *command)
 }
 
 bool
-gmemCommandConcerns(char *const argv[])
+gmemCommandHasPair(char *const argv[])
 {
     gmemArgvOption option;
 

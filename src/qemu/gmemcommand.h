@@ -40,11 +40,11 @@ void gmemCommandFree(gmemCommand *command);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemCommand, gmemCommandFree)
 
 /**
- * gmemCommandConcerns:
+ * gmemCommandHasPair:
  *
  * Returns whether @argv has the carrier option, read as QEMU reads it; no allocation, no lock.
  */
-bool gmemCommandConcerns(char *const argv[]);
+bool gmemCommandHasPair(char *const argv[]);
 
 /**
  * gmemCommandBuild:

@@ -29,8 +29,8 @@ gmemNotesFormat(const gmemPlan *plan)
             g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
                             "a shared and a private half",
                             plan->ram, 2 * plan->ram);
-    if (plan->backend != NULL)
+    if (plan->sharedOnly != NULL)
         notes[n++] =
-            g_strdup_printf("%s reaches only those pages that the guest shares", plan->backend);
+            g_strdup_printf("%s reaches only those pages that the guest shares", plan->sharedOnly);
     return notes;
 }

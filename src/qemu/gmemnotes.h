@@ -8,7 +8,7 @@
 
 /**
  * gmemNotesFormat:
- * @plan: the mode; ram, hugeRam and backend where they are known
+ * @plan: the mode; ram, hugeRam and sharedOnly where they are known
  *
  * For the log, so in English. Returns lines without their ends, NULL-terminated, to be freed with
  * g_strfreev(); often none.

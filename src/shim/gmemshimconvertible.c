@@ -64,8 +64,8 @@
 
 #include "gmemkvmabi.h"
 #include "gmemshimhalves.h"
-#include "gmemshimpublish.h"
 #include "gmemshimlock.h"
+#include "gmemshimpublish.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 

@@ -141,7 +141,7 @@ testFormatPlan(const gmemPlan *plan, char *text, size_t size)
         g_snprintf(text, size, "%s '%s' '%s' %d %llu %llu '%s'", gmemModeToString(plan->mode),
                    plan->name, plan->emulator != NULL ? plan->emulator : "",
                    plan->cellNodesetsDiffer, plan->ram, plan->hugeRam,
-                   plan->backend != NULL ? plan->backend : "");
+                   plan->sharedOnly != NULL ? plan->sharedOnly : "");
 }
 
 /* The carrier's value has been lowered for the shim, for convertible memory or for a property. */

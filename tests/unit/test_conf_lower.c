@@ -432,24 +432,27 @@ testNeither(void)
 static void
 testConcerns(void)
 {
-    g_assert_false(gmemLowerConcerns(""));
-    g_assert_false(gmemLowerConcerns("<domain type='kvm'><name>private</name></domain>"));
-    g_assert_false(gmemLowerConcerns("<?xml version=\"1.0\" encoding=\"UTF-8\"?><domain/>"));
-    g_assert_false(gmemLowerConcerns("\xef\xbb\xbf <?xml version='1.0' encoding = 'iso-8859-15'?>"
-                                     "<domain/>"));
-    g_assert_false(gmemLowerConcerns("<domain><title encoding='UTF-7'/></domain>"));
-    g_assert_true(gmemLowerConcerns("<domain><memoryBacking><private/>"));
-    g_assert_true(gmemLowerConcerns("<domain><launchSecurity"));
-    g_assert_true(gmemLowerConcerns("<arg value='-x-libvirt-gmem'"));
-    g_assert_false(gmemLowerConcerns("<?xml version='1.0' encoding='UTF-7'?><domain/>"));
-    g_assert_true(gmemLowerConcerns("<?xml version='1.0' encoding='UTF-7'?>+ADw-private/+AD4-"));
-    g_assert_true(gmemLowerConcerns("<?xml version='1.0' encoding='no-such'?><domain/>"));
+    g_assert_false(gmemLowerMayHaveElements(""));
+    g_assert_false(gmemLowerMayHaveElements("<domain type='kvm'><name>private</name></domain>"));
+    g_assert_false(gmemLowerMayHaveElements("<?xml version=\"1.0\" encoding=\"UTF-8\"?><domain/>"));
+    g_assert_false(
+        gmemLowerMayHaveElements("\xef\xbb\xbf <?xml version='1.0' encoding = 'iso-8859-15'?>"
+                                 "<domain/>"));
+    g_assert_false(gmemLowerMayHaveElements("<domain><title encoding='UTF-7'/></domain>"));
+    g_assert_true(gmemLowerMayHaveElements("<domain><memoryBacking><private/>"));
+    g_assert_true(gmemLowerMayHaveElements("<domain><launchSecurity"));
+    g_assert_true(gmemLowerMayHaveElements("<arg value='-x-libvirt-gmem'"));
+    g_assert_false(gmemLowerMayHaveElements("<?xml version='1.0' encoding='UTF-7'?><domain/>"));
+    g_assert_true(
+        gmemLowerMayHaveElements("<?xml version='1.0' encoding='UTF-7'?>+ADw-private/+AD4-"));
+    g_assert_true(gmemLowerMayHaveElements("<?xml version='1.0' encoding='no-such'?><domain/>"));
     /* "<?xml?><private/>" in EBCDIC */
-    g_assert_true(gmemLowerConcerns("\x4c\x6f\xa7\x94\x93\x6f\x6e\x4c\x97\x99\x89\xa5\x81"
-                                    "\xa3\x85\x61\x6e"));
-    g_assert_true(gmemLowerConcerns("<!DOCTYPE domain [<!ENTITY a '&#60;&#112;rivate/>'>]>"));
-    g_assert_false(gmemRaiseConcerns("<domain/>"));
-    g_assert_true(gmemRaiseConcerns("<qemu:arg value='-x-libvirt-gmem'/>"));
+    g_assert_true(gmemLowerMayHaveElements("\x4c\x6f\xa7\x94\x93\x6f\x6e\x4c\x97\x99\x89\xa5\x81"
+                                           "\xa3\x85\x61\x6e"));
+    g_assert_true(
+        gmemLowerMayHaveElements("<!DOCTYPE domain [<!ENTITY a '&#60;&#112;rivate/>'>]>"));
+    g_assert_false(gmemRaiseMayHavePair("<domain/>"));
+    g_assert_true(gmemRaiseMayHavePair("<qemu:arg value='-x-libvirt-gmem'/>"));
 }
 
 /* @rest, @before: the domain's <qemu:commandline>s, and how its root starts. */
@@ -943,7 +946,7 @@ testMisplaced(void)
 
         g_test_message("%s", cases[i].commandlines);
         testRefused(text, false, VIR_ERR_XML_ERROR, cases[i].message);
-        if (gmemRaiseConcerns(text)) {
+        if (gmemRaiseMayHavePair(text)) {
             g_assert_null(gmemRaise(text, NULL, &error));
             g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
         }

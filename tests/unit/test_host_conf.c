@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "gmemconf.h"
 #include "gmemerror.h"
+#include "gmemhostconf.h"
 
 typedef struct {
     const char *name;
@@ -55,9 +55,9 @@ static void
 assertRefused(const char *path, const char *message)
 {
     g_autoptr(GError) error = NULL;
-    gmemConf conf = {.startPrivate = true};
+    gmemHostConf conf = {.startPrivate = true};
 
-    g_assert_cmpint(gmemConfRead(path, &conf, &error), ==, -1);
+    g_assert_cmpint(gmemHostConfRead(path, &conf, &error), ==, -1);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
     g_test_message("%s", error->message);
     g_assert_nonnull(strstr(error->message, path));
@@ -80,7 +80,7 @@ testText(gconstpointer data)
     const Case *test = data;
     g_autofree char *path = writeConf(test->text, 0644);
     g_autoptr(GError) error = NULL;
-    gmemConf conf = {0};
+    gmemHostConf conf = {0};
 
     if (!needRoot())
         return;
@@ -88,7 +88,7 @@ testText(gconstpointer data)
         assertRefused(path, test->message);
         return;
     }
-    g_assert_cmpint(gmemConfRead(path, &conf, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfRead(path, &conf, &error), ==, 0);
     g_assert_no_error(error);
     g_assert_cmpint(conf.startPrivate, ==, test->startPrivate);
 }
@@ -99,12 +99,12 @@ testAbsent(void)
     g_autofree char *path = g_build_filename(directory, "none", NULL);
     g_autofree char *below = g_build_filename(directory, "none", "gmem.conf", NULL);
     g_autoptr(GError) error = NULL;
-    gmemConf conf = {.startPrivate = true};
+    gmemHostConf conf = {.startPrivate = true};
 
-    g_assert_cmpint(gmemConfRead(path, &conf, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfRead(path, &conf, &error), ==, 0);
     g_assert_no_error(error);
     g_assert_false(conf.startPrivate);
-    g_assert_cmpint(gmemConfRead(below, &conf, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfRead(below, &conf, &error), ==, 0);
     g_assert_no_error(error);
 }
 

@@ -1449,9 +1449,9 @@ testConcerns(void)
     static const char *const one[] = {"qemu", "-append", OPTION, "--x-libvirt-gmem", NULL};
     static const char *const empty[] = {NULL};
 
-    g_assert_false(gmemCommandConcerns((char *const *)none));
-    g_assert_true(gmemCommandConcerns((char *const *)one));
-    g_assert_false(gmemCommandConcerns((char *const *)empty));
+    g_assert_false(gmemCommandHasPair((char *const *)none));
+    g_assert_true(gmemCommandHasPair((char *const *)one));
+    g_assert_false(gmemCommandHasPair((char *const *)empty));
 }
 
 static void

@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #include "gmemcapscache.h"
-#include "gmemconf.h"
 #include "gmemconnection.h"
+#include "gmemhostconf.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemprocess.h"
@@ -342,7 +342,7 @@ run(const Case *tests, size_t n, size_t count, const char *conf, bool valid)
     pthread_t thread;
     size_t i;
 
-    g_assert_cmpint(gmemConfRefresh(conf, NULL), ==, valid ? 0 : -1);
+    g_assert_cmpint(gmemHostConfRefresh(conf, NULL), ==, valid ? 0 : -1);
     for (i = 0; i < batch.n; i++) {
         batch.children[i].test = &tests[i % n];
         batch.children[i].emulator = g_build_filename(root, tests[i % n].emulator, NULL);

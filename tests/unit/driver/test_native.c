@@ -24,14 +24,14 @@ static const gmemQEMUCaps stockQEMU = {
 static void
 testConcerns(void)
 {
-    g_assert_false(gmemNativeConcerns("LC_ALL=C /bin/qemu -machine q35"));
-    g_assert_true(gmemNativeConcerns("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
-    g_assert_true(gmemNativeConcerns("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
+    g_assert_false(gmemNativeHasPair("LC_ALL=C /bin/qemu -machine q35"));
+    g_assert_true(gmemNativeHasPair("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
+    g_assert_true(gmemNativeHasPair("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
     /* the text as a value of something else */
-    g_assert_false(gmemNativeConcerns("/bin/qemu -append -x-libvirt-gmem"));
-    g_assert_false(gmemNativeConcerns("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
+    g_assert_false(gmemNativeHasPair("/bin/qemu -append -x-libvirt-gmem"));
+    g_assert_false(gmemNativeHasPair("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
     /* what cannot be read is not waved through */
-    g_assert_true(gmemNativeConcerns("/bin/qemu -append 'x-libvirt-gmem"));
+    g_assert_true(gmemNativeHasPair("/bin/qemu -append 'x-libvirt-gmem"));
 }
 
 static void

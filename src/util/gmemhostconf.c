@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconf.c: what the administrator has decided for all domains of the host.
+/* gmemhostconf.c: what the administrator has decided for all domains of the host.
  *
  * The file is read before a start, by the daemon: the child between fork and exec is no longer
  * root, and GLib's parser has locks. The child finds what was read behind an atomic pointer. fork()
  * copies one page after another while other threads run on, so a reading that was replaced may be
  * what a child has; it stays, and there are as many as root has changed the file. */
 
-#include "gmemconf.h"
+#include "gmemhostconf.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,15 +17,15 @@
 #include "gmemfile.h"
 #include "gmemi18n.h"
 
-#define GMEM_CONF_GROUP "convertible"
-#define GMEM_CONF_START "start"
+#define GMEM_HOST_CONF_GROUP "convertible"
+#define GMEM_HOST_CONF_START "start"
 
 /* Some lines are expected; nobody reads megabytes in the daemon's stead. */
-#define GMEM_CONF_SIZE_MAX (64 * 1024)
+#define GMEM_HOST_CONF_SIZE_MAX (64 * 1024)
 
 /* Whoever can write the file decides how domains start. */
 static int
-gmemConfCheckOwner(const char *path, int fd, GError **error)
+gmemHostConfCheckOwner(const char *path, int fd, GError **error)
 {
     struct stat file;
 
@@ -40,7 +40,7 @@ gmemConfCheckOwner(const char *path, int fd, GError **error)
 
 /* The whole file, NUL-terminated; NULL with @error, or without where there is none. */
 static char *
-gmemConfLoad(const char *path, GError **error)
+gmemHostConfLoad(const char *path, GError **error)
 {
     int why;
     int fd = gmemFileOpen(path, &why);
@@ -48,11 +48,11 @@ gmemConfLoad(const char *path, GError **error)
 
     if (fd < 0 && (why == ENOENT || why == ENOTDIR))
         return NULL;
-    if (fd >= 0 && gmemConfCheckOwner(path, fd, error) < 0) {
+    if (fd >= 0 && gmemHostConfCheckOwner(path, fd, error) < 0) {
         close(fd);
         return NULL;
     }
-    text = fd >= 0 ? gmemFileRead(fd, GMEM_CONF_SIZE_MAX, &why) : NULL;
+    text = fd >= 0 ? gmemFileRead(fd, GMEM_HOST_CONF_SIZE_MAX, &why) : NULL;
     if (fd >= 0)
         close(fd);
     if (text == NULL)
@@ -67,16 +67,16 @@ gmemConfLoad(const char *path, GError **error)
 }
 
 /* Immutable. */
-typedef struct gmemConfReading {
-    gmemConf conf;
+typedef struct gmemHostConfReading {
+    gmemHostConf conf;
     char *message; /* why there is none; else NULL */
-    struct gmemConfReading *previous;
-} gmemConfReading;
+    struct gmemHostConfReading *previous;
+} gmemHostConfReading;
 
-static gmemConfReading *gmemConfCurrent;
+static gmemHostConfReading *gmemHostConfCurrent;
 
 static int
-gmemConfParse(const char *path, GKeyFile *file, gmemConf *conf, GError **error)
+gmemHostConfParse(const char *path, GKeyFile *file, gmemHostConf *conf, GError **error)
 {
     g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
     g_auto(GStrv) keys = NULL;
@@ -84,35 +84,35 @@ gmemConfParse(const char *path, GKeyFile *file, gmemConf *conf, GError **error)
     size_t i;
 
     for (i = 0; groups[i] != NULL; i++) {
-        if (strcmp(groups[i], GMEM_CONF_GROUP) != 0)
+        if (strcmp(groups[i], GMEM_HOST_CONF_GROUP) != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("'%s' has the group [%s], which is not known"), path, groups[i]);
     }
-    keys = g_key_file_get_keys(file, GMEM_CONF_GROUP, NULL, NULL);
+    keys = g_key_file_get_keys(file, GMEM_HOST_CONF_GROUP, NULL, NULL);
     for (i = 0; keys != NULL && keys[i] != NULL; i++) {
-        if (strcmp(keys[i], GMEM_CONF_START) != 0)
+        if (strcmp(keys[i], GMEM_HOST_CONF_START) != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("'%s' has the key '%s' in [%s], which is not known"), path,
-                                keys[i], GMEM_CONF_GROUP);
+                                keys[i], GMEM_HOST_CONF_GROUP);
     }
-    start = g_key_file_get_value(file, GMEM_CONF_GROUP, GMEM_CONF_START, NULL);
+    start = g_key_file_get_value(file, GMEM_HOST_CONF_GROUP, GMEM_HOST_CONF_START, NULL);
     if (start != NULL && strcmp(start, "private") != 0 && strcmp(start, "shared") != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("'%s' has %s=%s in [%s]: it can be 'shared' or 'private'"), path,
-                            GMEM_CONF_START, start, GMEM_CONF_GROUP);
+                            GMEM_HOST_CONF_START, start, GMEM_HOST_CONF_GROUP);
     conf->startPrivate = g_strcmp0(start, "private") == 0;
     return 0;
 }
 
 int
-gmemConfRead(const char *path, gmemConf *conf, GError **error)
+gmemHostConfRead(const char *path, gmemHostConf *conf, GError **error)
 {
     g_autoptr(GKeyFile) file = NULL;
     g_autoptr(GError) failed = NULL;
     g_autofree char *text = NULL;
 
     memset(conf, 0, sizeof(*conf));
-    text = gmemConfLoad(path, &failed);
+    text = gmemHostConfLoad(path, &failed);
     if (failed != NULL) {
         g_propagate_error(error, g_steal_pointer(&failed));
         return -1;
@@ -123,24 +123,24 @@ gmemConfRead(const char *path, gmemConf *conf, GError **error)
     if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, &failed))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                             failed->message);
-    return gmemConfParse(path, file, conf, error);
+    return gmemHostConfParse(path, file, conf, error);
 }
 
 int
-gmemConfRefresh(const char *path, GError **error)
+gmemHostConfRefresh(const char *path, GError **error)
 {
-    gmemConfReading *reading = g_new0(gmemConfReading, 1);
-    gmemConfReading *current = __atomic_load_n(&gmemConfCurrent, __ATOMIC_ACQUIRE);
+    gmemHostConfReading *reading = g_new0(gmemHostConfReading, 1);
+    gmemHostConfReading *current = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
     GError *failed = NULL;
 
-    if (gmemConfRead(path, &reading->conf, &failed) < 0)
+    if (gmemHostConfRead(path, &reading->conf, &failed) < 0)
         reading->message = g_strdup(failed->message);
     if (current != NULL && current->conf.startPrivate == reading->conf.startPrivate &&
         g_strcmp0(current->message, reading->message) == 0) {
         g_free(reading->message);
         g_free(reading);
     } else {
-        reading->previous = __atomic_exchange_n(&gmemConfCurrent, reading, __ATOMIC_ACQ_REL);
+        reading->previous = __atomic_exchange_n(&gmemHostConfCurrent, reading, __ATOMIC_ACQ_REL);
     }
     if (failed == NULL)
         return 0;
@@ -149,13 +149,13 @@ gmemConfRefresh(const char *path, GError **error)
 }
 
 int
-gmemConfGet(gmemConf *conf, GError **error)
+gmemHostConfGet(gmemHostConf *conf, GError **error)
 {
-    const gmemConfReading *reading = __atomic_load_n(&gmemConfCurrent, __ATOMIC_ACQUIRE);
+    const gmemHostConfReading *reading = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
 
     if (reading == NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("'%s' has not been read"),
-                            GMEM_CONF_FILE);
+                            GMEM_HOST_CONF_FILE);
     if (reading->message != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", reading->message);
     *conf = reading->conf;
