@@ -23,6 +23,10 @@ ELEMENTS = {
     'convertible': "<launchSecurity type='sw-protected'/>",
 }
 
+# What the child between fork and exec says of with_argument(xml, '-accel', 'tcg'), which none before it
+# looks at.
+ACCELERATOR = '^unsupported configuration: .*accelerator .tcg.'
+
 
 def other_mode(then, now):
     return ('unsupported configuration: the guest was started with %s and cannot go on with %s'
@@ -44,6 +48,12 @@ def private(xml):
     them: deeper in documents that have a domain in them."""
     return re.sub(r'^( *)<currentMemory .*$',
                   r'\g<0>\n\1<memoryBacking>\n\1  <private/>\n\1</memoryBacking>', xml, flags=re.M)
+
+
+def with_argument(xml, *arguments):
+    """The XML with an argument of the user's for QEMU: for each domain in it."""
+    return xml.replace('</domain>', '<commandline xmlns="http://libvirt.org/schemas/domain/qemu/1.0">'
+                       '%s</commandline></domain>' % ''.join("<arg value='%s'/>" % a for a in arguments))
 
 
 def titled(xml, title):

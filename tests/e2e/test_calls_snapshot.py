@@ -4,7 +4,7 @@
 
 import re
 
-from gmem_calls import SERIAL, Pair, convertible, plain, private, titled
+from gmem_calls import ACCELERATOR, SERIAL, Pair, convertible, plain, private, titled, with_argument
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB,
@@ -338,6 +338,20 @@ def snapshots(kind):
         host.call('vm', 'managedSaveRemove', 0)
         revert(host, 'off')
         shows_private(check, host.python.dumpxml('vm'))
+
+    @test('revert to what the child refuses: with its code and text')
+    def _(check):
+        need_guest_memfd()
+        host = pair.ours
+        shown = host.python.dumpxml('vm')
+        for name, flags in (('off', RUNNING), ('off', PAUSED), ('mem', 0), ('mem', FORCE)):
+            xml = dump(host, name, SECURE)
+            create(host, with_argument(xml, '-accel', 'tcg'), REDEFINE)
+            error = check.refused(lambda n=name, f=flags: revert(host, n, f), ERR_CONFIG_UNSUPPORTED)
+            check.matches(error.message, ACCELERATOR, 'revert to %s, flags %d' % (name, flags))
+            check.equal(host.rig.emulators(), [], 'emulators')
+            create(host, xml, REDEFINE)
+        host.python.define(shown)
 
     @test('revert to a snapshot that starts nothing does not ask what the host can do')
     def _(check):

@@ -6,8 +6,8 @@ import os
 import re
 import subprocess
 
-from gmem_calls import (ERR_OPERATION_UNSUPPORTED, convertible, other_mode, plain,
-                        pretend_convertible, titled)
+from gmem_calls import (ACCELERATOR, ERR_OPERATION_UNSUPPORTED, convertible, other_mode, plain,
+                        pretend_convertible, titled, with_argument)
 from gmem_checks import Guest, evidence, shows_private
 from gmem_hosts import Host, connect
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, EmbedRig, Failure, Skip, Suite,
@@ -240,6 +240,23 @@ def _(check):
             '</qemu:commandline></domain>' % OPTION)
         check.refused(lambda f=function, l=flags, x=forged: Hosts.there.private(
             f, None, flags=l, **carried(f, x)), ERR_XML_ERROR)
+    Hosts.stays(check, number)
+
+
+@suite.test('what the child on the destination refuses has its own code and text')
+def _(check):
+    Hosts.need()
+    dump = Hosts.virsh('dumpxml', 'vm', '--migratable', '--security-info')
+    bad = with_argument(dump, '-accel', 'tcg')
+    number = Hosts.here.emulator('vm').pid
+    for function in DESTINATION:
+        flags = LIVE | (TUNNELLED | PEER2PEER if 'Tunnel' in function else 0)
+        error = check.refused(lambda f=function, l=flags: Hosts.there.private(
+            f, None, flags=l, **carried(f, bad)), ERR_CONFIG_UNSUPPORTED)
+        check.matches(error.message, ACCELERATOR, function)
+    for options in (('--live',), ('--live', '--p2p')):
+        error = Hosts.refused(check, (*options, '--xml', Hosts.file(bad)))
+        check.matches(error.message, ACCELERATOR, str(options))
     Hosts.stays(check, number)
 
 
