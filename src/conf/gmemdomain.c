@@ -471,7 +471,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     def->type = gmemXMLAttribute(root, "type");
     gmemDomainParseOs(def, root);
     gmemDomainParseFeatures(def, root);
-    gmemDomainParseMemory(def);
+    gmemDomainMemoryParse(def);
     def->suspendToMem =
         gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
     gmemDomainParseVfio(def, root);
@@ -562,8 +562,8 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->name = g_strdup(def->name);
     plan->emulator = g_strdup(def->emulator);
     plan->cellNodesetsDiffer = def->nodesetsDiffer;
-    plan->ram = gmemDomainRam(def);
-    plan->hugeRam = gmemDomainHugeRam(def);
+    plan->ram = gmemDomainMemoryRam(def);
+    plan->hugeRam = gmemDomainMemoryHugeRam(def);
     plan->sharedOnly = g_strdup(def->sharedOnly);
     plan->firmware = g_strdup(def->loader);
     return plan;

@@ -275,7 +275,7 @@ gmemDomainMemoryParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 }
 
 void
-gmemDomainParseMemory(gmemDomainDef *def)
+gmemDomainMemoryParse(gmemDomainDef *def)
 {
     def->memory = gmemDomainMemoryParseSize(def->root, "memory");
     def->currentMemory = gmemDomainMemoryParseSize(def->root, "currentMemory");
@@ -297,13 +297,13 @@ gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
 }
 
 unsigned long long
-gmemDomainCellId(const gmemDomainDef *def, size_t i)
+gmemDomainMemoryCellId(const gmemDomainDef *def, size_t i)
 {
     return gmemDomainMemoryParseId(def->cells[i].id, i);
 }
 
 unsigned long long
-gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
+gmemDomainMemoryPageOfCell(const gmemDomainDef *def, unsigned long long id)
 {
     const gmemDomainPages *pages = def->pages;
     bool given = pages != NULL && id < GMEM_DOMAIN_NODES_MAX &&
@@ -319,15 +319,15 @@ gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id)
 }
 
 unsigned long long
-gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory)
+gmemDomainMemoryPageOfDevice(const gmemDomainDef *def, const gmemDomainMemory *memory)
 {
     if (memory->pagesize == 0)
-        return gmemDomainPageOfCell(def, gmemDomainMemoryParseId(memory->node, 0));
+        return gmemDomainMemoryPageOfCell(def, gmemDomainMemoryParseId(memory->node, 0));
     return memory->pagesize != GMEM_DOMAIN_PAGE_KIB ? memory->pagesize : 0;
 }
 
 unsigned long long
-gmemDomainMainRam(const gmemDomainDef *def)
+gmemDomainMemoryMainRam(const gmemDomainDef *def)
 {
     unsigned long long devices = 0;
     size_t i;
@@ -339,9 +339,9 @@ gmemDomainMainRam(const gmemDomainDef *def)
 }
 
 unsigned long long
-gmemDomainRam(const gmemDomainDef *def)
+gmemDomainMemoryRam(const gmemDomainDef *def)
 {
-    unsigned long long sum = def->ncells > 0 ? 0 : gmemDomainMainRam(def);
+    unsigned long long sum = def->ncells > 0 ? 0 : gmemDomainMemoryMainRam(def);
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
@@ -357,20 +357,20 @@ gmemDomainRam(const gmemDomainDef *def)
 }
 
 unsigned long long
-gmemDomainHugeRam(const gmemDomainDef *def)
+gmemDomainMemoryHugeRam(const gmemDomainDef *def)
 {
     unsigned long long sum = 0;
     size_t i;
 
-    if (def->ncells == 0 && gmemDomainPageOfCell(def, 0) != 0)
-        sum = gmemDomainMainRam(def);
+    if (def->ncells == 0 && gmemDomainMemoryPageOfCell(def, 0) != 0)
+        sum = gmemDomainMemoryMainRam(def);
     for (i = 0; i < def->ncells; i++) {
-        if (gmemDomainPageOfCell(def, gmemDomainCellId(def, i)) != 0)
+        if (gmemDomainMemoryPageOfCell(def, gmemDomainMemoryCellId(def, i)) != 0)
             sum += def->cells[i].size;
     }
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
-            gmemDomainPageOfMemory(def, &def->memories[i]) != 0)
+            gmemDomainMemoryPageOfDevice(def, &def->memories[i]) != 0)
             sum += def->memories[i].size;
     }
     return sum;

@@ -2,26 +2,27 @@
 /* gmemdomainmemory.h: a domain's memory: sizes, cells, memory devices, huge pages and nodesets. */
 #pragma once
 
-#include "gmemdomain.h"
+#include "gmemdomaindef.h"
 
-/* gmemDomainParseMemory: the part of gmemDomainParseXML() that reads them. */
-void gmemDomainParseMemory(gmemDomainDef *def);
+/* gmemDomainMemoryParse: the part of gmemDomainParseXML() that reads them. */
+void gmemDomainMemoryParse(gmemDomainDef *def);
 
-/* gmemDomainCellId: the number of @def->cells[@i] among libvirt's cells. */
-unsigned long long gmemDomainCellId(const gmemDomainDef *def, size_t i);
+/* gmemDomainMemoryCellId: the number of @def->cells[@i] among libvirt's cells. */
+unsigned long long gmemDomainMemoryCellId(const gmemDomainDef *def, size_t i);
 
-/* gmemDomainPageOfCell, gmemDomainPageOfMemory: the size, in KiB, of the huge pages that libvirt
- * takes for a cell (0 where there are no cells) or a memory device; 0 for ordinary pages. The
- * host's default size counts as the smallest that it can be. */
-unsigned long long gmemDomainPageOfCell(const gmemDomainDef *def, unsigned long long id);
-unsigned long long gmemDomainPageOfMemory(const gmemDomainDef *def, const gmemDomainMemory *memory);
+/* gmemDomainMemoryPageOfCell, gmemDomainMemoryPageOfDevice: the size, in KiB, of the huge pages
+ * that libvirt takes for a cell (0 where there are no cells) or a memory device; 0 for ordinary
+ * pages. The host's default size counts as the smallest that it can be. */
+unsigned long long gmemDomainMemoryPageOfCell(const gmemDomainDef *def, unsigned long long id);
+unsigned long long gmemDomainMemoryPageOfDevice(const gmemDomainDef *def,
+                                                const gmemDomainMemory *memory);
 
-/* gmemDomainMainRam: KiB of RAM that is no memory device, where there are no cells. */
-unsigned long long gmemDomainMainRam(const gmemDomainDef *def);
+/* gmemDomainMemoryMainRam: KiB of RAM that is no memory device, where there are no cells. */
+unsigned long long gmemDomainMemoryMainRam(const gmemDomainDef *def);
 
-/* gmemDomainRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0 where a
- * size is unreadable. */
-unsigned long long gmemDomainRam(const gmemDomainDef *def);
+/* gmemDomainMemoryRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0
+ * where a size is unreadable. */
+unsigned long long gmemDomainMemoryRam(const gmemDomainDef *def);
 
-/* gmemDomainHugeRam: KiB of guest RAM that huge pages are for. */
-unsigned long long gmemDomainHugeRam(const gmemDomainDef *def);
+/* gmemDomainMemoryHugeRam: KiB of guest RAM that huge pages are for. */
+unsigned long long gmemDomainMemoryHugeRam(const gmemDomainDef *def);

@@ -4,6 +4,8 @@
  * One rule, one function; a table says which rule is for which mode. Values that stock libvirt
  * does not know are left to its own error. */
 
+#include "gmemdomainvalidate.h"
+
 #include <string.h>
 
 #include "gmemdomainmemory.h"
@@ -229,17 +231,17 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
-        unsigned long long id = gmemDomainCellId(def, i);
+        unsigned long long id = gmemDomainMemoryCellId(def, i);
         g_autofree char *what = g_strdup_printf("<cell id='%llu'>", id);
 
         if (gmemDomainValidatePages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
-                                    gmemDomainPageOfCell(def, id), wish, what, error) < 0)
+                                    gmemDomainMemoryPageOfCell(def, id), wish, what, error) < 0)
             return -1;
     }
     if (def->ncells > 0)
         return 0;
-    return gmemDomainValidatePages(gmemDomainMainRam(def), GMEM_CELL_GRANULE_KIB,
-                                   gmemDomainPageOfCell(def, 0), wish, _("guest RAM"), error);
+    return gmemDomainValidatePages(gmemDomainMemoryMainRam(def), GMEM_CELL_GRANULE_KIB,
+                                   gmemDomainMemoryPageOfCell(def, 0), wish, _("guest RAM"), error);
 }
 
 static int
@@ -253,7 +255,8 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
 
         if (g_strcmp0(memory->model, "dimm") == 0 &&
             gmemDomainValidatePages(memory->size, GMEM_DIMM_GRANULE_KIB,
-                                    gmemDomainPageOfMemory(def, memory), wish, what, error) < 0)
+                                    gmemDomainMemoryPageOfDevice(def, memory), wish, what,
+                                    error) < 0)
             return -1;
     }
     return 0;
@@ -351,7 +354,7 @@ gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **erro
 static unsigned long long
 gmemDomainValidateTotal(const gmemDomainDef *def)
 {
-    unsigned long long sum = gmemDomainRam(def);
+    unsigned long long sum = gmemDomainMemoryRam(def);
     size_t i;
 
     if (def->ncells == 0)
@@ -379,10 +382,10 @@ gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GErr
 }
 
 int
-gmemDomainCheckHardLimit(unsigned long long limit,
-                         unsigned long long ram,
-                         const char *wish,
-                         GError **error)
+gmemDomainValidateLimit(unsigned long long limit,
+                        unsigned long long ram,
+                        const char *wish,
+                        GError **error)
 {
     if (limit == 0 || limit >= ram)
         return 0;
@@ -396,7 +399,7 @@ gmemDomainCheckHardLimit(unsigned long long limit,
 static int
 gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    return gmemDomainCheckHardLimit(def->hardLimit, gmemDomainRam(def), wish, error);
+    return gmemDomainValidateLimit(def->hardLimit, gmemDomainMemoryRam(def), wish, error);
 }
 
 /* In the order of the table in docs/formatdomain.rst; a domain that breaks several gets the first

@@ -14,6 +14,7 @@
 
 #include "gmemcarrier.h"
 #include "gmemdomain.h"
+#include "gmemdomainvalidate.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemxml.h"

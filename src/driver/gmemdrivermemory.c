@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gmemconnection.h"
-#include "gmemdomain.h"
+#include "gmemdomainvalidate.h"
 #include "gmemdriver.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
@@ -111,8 +111,8 @@ gmemDriverMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned 
     if (gmemDriverGetPlan(domain, xmlFlags, &plan) < 0)
         return -1;
     if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE ||
-        gmemDomainCheckHardLimit(limit, plan->ram, "<launchSecurity type='sw-protected'/>",
-                                 &error) == 0)
+        gmemDomainValidateLimit(limit, plan->ram, "<launchSecurity type='sw-protected'/>",
+                                &error) == 0)
         return 0;
     gmemConnectionReport(virDomainGetConnect(domain), error);
     return -1;

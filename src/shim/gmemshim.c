@@ -161,7 +161,7 @@ gmemShimAnswerProbe(char *const argv[])
 
     if (getenv(GMEM_SHIM_PROBE_VARIABLE) == NULL || !gmemShimStartIsQEMU(argv))
         return;
-    if (!gmemShimProve(reason, sizeof(reason)))
+    if (!gmemShimProofRun(reason, sizeof(reason)))
         gmemShimReport("the shim is not in the way: %s", reason);
     else if (write(STDOUT_FILENO, event, strlen(event)) < 0)
         gmemShimReport("write: %m");
@@ -181,7 +181,7 @@ gmemShimStart(int *argc, char ***argv)
     if (!gmemShimStartIsQEMU(*argv))
         return;
 
-    if (!gmemShimProve(reason, sizeof(reason))) {
+    if (!gmemShimProofRun(reason, sizeof(reason))) {
         gmemShimReport("the shim is not in the way: %s", reason);
         _exit(EXIT_FAILURE);
     }

@@ -267,7 +267,8 @@ gmemShimConvertibleConvertStep(
         return -1;
     }
     gmemShimHalvesConvert(slot->halves, offset, size, isPrivate);
-    gmemShimPublishBackend(slot->halves, isPrivate, *counted != slot->halves);
+    gmemShimPublishBackend(slot->halves->config->id, slot->halves->privateSize, isPrivate,
+                           *counted != slot->halves);
     *counted = slot->halves;
     return 0;
 }

@@ -5,12 +5,12 @@
 #include <pthread.h>
 
 static inline void
-gmemShimUnlock(pthread_mutex_t **lock)
+gmemShimLockRelease(pthread_mutex_t **lock)
 {
     pthread_mutex_unlock(*lock);
 }
 
 /* Once in a function. @lock: the address of a mutex. */
 #define GMEM_SHIM_LOCKED(lock)                                                                     \
-    __attribute__((cleanup(gmemShimUnlock))) pthread_mutex_t *locked = (lock);                     \
+    __attribute__((cleanup(gmemShimLockRelease))) pthread_mutex_t *locked = (lock);                \
     pthread_mutex_lock(locked)

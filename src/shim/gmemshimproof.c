@@ -229,7 +229,7 @@ gmemShimProofNote(void)
 }
 
 bool
-gmemShimProve(char *reason, size_t reasonSize)
+gmemShimProofRun(char *reason, size_t reasonSize)
 {
     gmemShimProofProgram program = {.reason = reason, .reasonSize = reasonSize};
     const int saved = errno;

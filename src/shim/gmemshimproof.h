@@ -30,7 +30,7 @@ gmemShimProofArrived(const void *argument)
 }
 
 /**
- * gmemShimProve:
+ * gmemShimProofRun:
  * @reason: out: which function's calls do not arrive, and where they go
  * @reasonSize: bytes at @reason
  *
@@ -38,4 +38,4 @@ gmemShimProofArrived(const void *argument)
  * program's own relocations. While the process has one thread, before its main. Returns whether
  * all of these calls arrived, and the program imports what it makes memory with.
  */
-bool gmemShimProve(char *reason, size_t reasonSize);
+bool gmemShimProofRun(char *reason, size_t reasonSize);

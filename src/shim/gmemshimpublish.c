@@ -45,17 +45,21 @@ gmemShimPublishEnd(void)
     gmemShimPublishAdd(&gmemShimPublished->sequence);
 }
 
+static void
+gmemShimPublishSizes(gmemShimStatusBackend *backend, uint64_t privateBytes)
+{
+    const uint64_t size = backend->privateBytes + backend->sharedBytes;
+
+    gmemShimPublishStore(&backend->privateBytes, privateBytes);
+    gmemShimPublishStore(&backend->sharedBytes, size - privateBytes);
+}
+
 static gmemShimStatusBackend *
-gmemShimPublishSizes(const gmemShimHalves *halves)
+gmemShimPublishFind(const char *id)
 {
     for (uint32_t i = 0; i < gmemShimPublished->backends; i++) {
-        gmemShimStatusBackend *backend = &gmemShimPublished->backend[i];
-
-        if (strcmp(backend->id, halves->config->id) != 0)
-            continue;
-        gmemShimPublishStore(&backend->privateBytes, halves->privateSize);
-        gmemShimPublishStore(&backend->sharedBytes, halves->size - halves->privateSize);
-        return backend;
+        if (strcmp(gmemShimPublished->backend[i].id, id) == 0)
+            return &gmemShimPublished->backend[i];
     }
     return NULL;
 }
@@ -124,13 +128,15 @@ gmemShimPublishHeld(void)
 }
 
 void
-gmemShimPublishBackend(const gmemShimHalves *halves, bool isPrivate, bool count)
+gmemShimPublishBackend(const char *id, uint64_t privateBytes, bool isPrivate, bool count)
 {
-    gmemShimStatusBackend *backend;
+    gmemShimStatusBackend *backend = gmemShimPublishFind(id);
 
+    if (backend == NULL)
+        return;
     gmemShimPublishBegin();
-    backend = gmemShimPublishSizes(halves);
-    if (backend != NULL && count)
+    gmemShimPublishSizes(backend, privateBytes);
+    if (count)
         gmemShimPublishAdd(isPrivate ? &backend->toPrivate : &backend->toShared);
     gmemShimPublishEnd();
 }
@@ -156,11 +162,14 @@ gmemShimPublishImplicit(void)
 void
 gmemShimPublishReset(void)
 {
-    const gmemShimHalves *halves;
-
     gmemShimPublishBegin();
-    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++)
-        gmemShimPublishSizes(halves);
+    for (uint32_t i = 0; i < gmemShimPublished->backends; i++) {
+        gmemShimStatusBackend *backend = &gmemShimPublished->backend[i];
+
+        gmemShimPublishSizes(backend, gmemShimPublished->startPrivate
+                                          ? backend->privateBytes + backend->sharedBytes
+                                          : 0);
+    }
     gmemShimPublishAdd(&gmemShimPublished->resets);
     gmemShimPublishEnd();
 }

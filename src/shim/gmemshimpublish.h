@@ -3,9 +3,9 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "gmemshimconfig.h"
-#include "gmemshimhalves.h"
 
 /* gmemShimPublishInit: makes the file. Returns 0, or reports the reason and returns -1. */
 int gmemShimPublishInit(const gmemShimConfig *config);
@@ -18,9 +18,9 @@ void gmemShimPublishVerified(void);
 /* gmemShimPublishHeld: memory could not be given back, or bound, after a conversion. */
 void gmemShimPublishHeld(void);
 
-/* gmemShimPublishBackend: something of @halves has been made private, or shared; @count: for the
- * first time in this conversion. */
-void gmemShimPublishBackend(const gmemShimHalves *halves, bool isPrivate, bool count);
+/* gmemShimPublishBackend: something of the RAM backend @id has been made private, or shared;
+ * @privateBytes of it are private now; @count: for the first time in this conversion. */
+void gmemShimPublishBackend(const char *id, uint64_t privateBytes, bool isPrivate, bool count);
 
 /* gmemShimPublishHypercall: the guest has asked for a conversion; @served or refused. */
 void gmemShimPublishHypercall(bool served);

@@ -87,9 +87,88 @@ def check_promises():
         assert glob.glob(pattern, recursive=True), name
 
 
+# What of the project a directory's files may include, beside its own; docs/design.rst says why.
+LAYERS = {
+    'util': (),
+    'conf': ('util',),
+    'qemu': ('util', 'conf/gmemplan', 'conf/gmemcarrier'),
+    'driver': ('util', 'conf', 'qemu'),
+    'shim': ('util/gmemargv', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemshim'),
+}
+
+
+def rooms():
+    """Each file of src without its ending, and what it includes of the others."""
+    paths = {os.path.basename(path): path for path in files('src')}
+    assert len(paths) >= FILES, paths
+    included = {}
+    for path in paths.values():
+        room = os.path.splitext(path)[0]
+        names = re.findall(r'^#include "(gmem\w+\.h)"', read(path), re.MULTILINE)
+        included.setdefault(room, set()).update(
+            os.path.splitext(paths[name])[0] for name in names if name in paths)
+    return {room: others - {room} for room, others in included.items()}
+
+
+def check_layers():
+    """a layer includes those below it only"""
+    for room, others in rooms().items():
+        layer = room.split('/')[1]
+        for other in others if layer in LAYERS else ():
+            allowed = ('src/%s/' % layer,) + tuple('src/' + below for below in LAYERS[layer])
+            assert other.startswith(allowed), '%s includes %s' % (room, other)
+
+
+def check_circles():
+    """no two files need each other, whichever way around"""
+    included = rooms()
+    while included:
+        leaves = [room for room, others in included.items() if not others & set(included)]
+        assert leaves, 'among these is a circle: %s' % sorted(included)
+        for room in leaves:
+            del included[room]
+
+
+# Names that do not begin with that of their file: they are that of what the file is about.
+PREFIXES = {
+    'gmemcapabilities': ('gmemqemucaps',),
+    'gmemdomain': ('gmemdomain', 'gmemlaunchsecurity'),
+    'gmemlower': ('gmemlower', 'gmemraise'),
+    'gmemvalidate': ('gmemqemuvalidate',),
+}
+
+
+def definitions(text):
+    """The names of the functions that a file defines, without those that stand in front of others."""
+    return re.findall(r'^(?!GMEM_INTERPOSED|GMEM_SHIM_EXPORT)\w[\w *]*\n(\w+)\([^;]*?\)\n\{', text, re.MULTILINE)
+
+
+def check_names():
+    """functions and tables are named after their file, so each is found by its name"""
+    found = 0
+    others = []
+    for path in files('src'):
+        text = read(path)
+        room = os.path.splitext(os.path.basename(path))[0]
+        tables = re.findall(r'^static [^\n(;=]*?\b(\w+)(?:\[[^;=]*\])?(?: =|;)', text, re.MULTILINE)
+        for name in definitions(text) + tables if room.startswith('gmem') else ():
+            found += 1
+            if not name.lower().startswith(PREFIXES.get(room, (room,))):
+                others.append('%s: %s' % (path, name))
+    assert not others, others
+    assert found >= 500, found
+
+
+def check_yajl():
+    """the JSON library is known to one file"""
+    users = [path for path in files('src', 'tools', 'tests') if re.search(r'\byajl[_/]', read(path))]
+    assert users == ['src/util/gmemjson.c'], users
+
+
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises)
+    tests = (check_format, check_messages, check_capabilities, check_promises, check_layers,
+             check_circles, check_names, check_yajl)
     failed = 0
     print('1..%d' % len(tests))
     for number, test in enumerate(tests, 1):

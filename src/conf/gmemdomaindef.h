@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdomaindef.h: what is read of a domain, as the stages in gmemdomain*.h hand it on. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "gmemcarrier.h"
+#include "gmemmode.h"
+#include "gmemxml.h"
+
+/* <launchSecurity type='…'> */
+typedef enum {
+    GMEM_LAUNCH_SECURITY_NONE = 0,
+    GMEM_LAUNCH_SECURITY_SW_PROTECTED,
+    GMEM_LAUNCH_SECURITY_SEV,
+    GMEM_LAUNCH_SECURITY_SEV_SNP,
+    GMEM_LAUNCH_SECURITY_S390_PV,
+    GMEM_LAUNCH_SECURITY_TDX,
+    GMEM_LAUNCH_SECURITY_UNKNOWN, /* for stock libvirt to judge */
+    GMEM_LAUNCH_SECURITY_LAST
+} gmemLaunchSecurity;
+
+/* A <cell> of <cpu><numa>; or a memory device. Sizes in KiB, 0 where unreadable. */
+typedef struct {
+    char *id; /* as written; where it is not, libvirt counts */
+    unsigned long long size;
+    char *access; /* memAccess or access; NULL where absent, like all strings here */
+} gmemDomainCell;
+
+typedef struct {
+    char *model;
+    unsigned long long size;
+    unsigned long long pagesize; /* 0: none given */
+    char *node;                  /* the cell that it belongs to */
+    char *access;
+} gmemDomainMemory;
+
+/* As many as libvirt has for a set of nodes. */
+#define GMEM_DOMAIN_NODES_MAX 16384
+
+/* What <hugepages> says. Sizes in KiB; 0: the host's default size. */
+typedef struct {
+    unsigned long long ofCell[GMEM_DOMAIN_NODES_MAX];
+    guint8 given[GMEM_DOMAIN_NODES_MAX / 8]; /* cells that a <page> names, a bit each */
+    unsigned long long rest;                 /* of all other cells */
+    bool restGiven;
+} gmemDomainPages;
+
+/* Strings and nodes are NULL where the XML has no such thing. Nodes belong to the document. */
+typedef struct {
+    gmemXMLNode *root; /* the <domain>; its document outlives the definition */
+
+    /* The two elements and the carrier pair. */
+    bool private;
+    gmemXMLNode *privateNode;
+    gmemLaunchSecurity launchSecurity;
+    char *launchSecurityText;
+    gmemXMLNode *launchSecurityNode;
+    gmemCarrier *carrier;
+    char *carrierText;
+    gmemXMLNode *pair[2];
+    gmemXMLNode *commandline; /* the first <qemu:commandline> */
+
+    gmemMode mode; /* PostParse; from the carrier where there is one */
+
+    /* What else matters. */
+    char *name;
+    char *type;
+    char *arch;
+    char *machine;
+    char *emulator;
+    char *loader; /* the path in <loader> */
+    bool loaderSecure;
+    bool secureBoot; /* firmware auto-selection asks for it */
+    bool smm;        /* on; <smm/> without state is on, too */
+    char *ioapicDriver;
+    char *sourceType;
+    char *accessMode;
+    gmemDomainPages *pages; /* NULL: no <hugepages> */
+    bool hugepages;         /* some page is larger than 4 KiB, or of the host's default size */
+    bool hugedimms;         /* some memory device asks for such pages itself */
+    bool locked;
+    gmemDomainCell *cells;
+    size_t ncells;
+    gmemDomainMemory *memories;
+    size_t nmemories;
+    unsigned long long memory;        /* KiB: <memory>; 0 where absent or unreadable, as the next */
+    unsigned long long currentMemory; /* KiB */
+    unsigned long long hardLimit;     /* KiB */
+    bool suspendToMem;                /* asked for */
+    char *dump; /* what has libvirt dump the guest's memory by itself: "<on_crash>…</on_crash>" or
+                 * "<watchdog action='dump'/>" */
+    char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
+    const char *memfdUser; /* the first device that needs RAM to be a memfd, as users write it */
+    char *sharedOnly; /* the first device whose other half is a process or hardware that reaches
+                       * shared pages only: "<filesystem> with <driver type='virtiofs'/>" */
+    bool nodesetsDiffer;
+} gmemDomainDef;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemdomainvalidate.h: the rules that a domain's XML alone decides. */
+#pragma once
+
+#include <glib.h>
+
+#include "gmemdomaindef.h"
+
+/**
+ * gmemDomainValidate:
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED, naming the element in the way and what would make it work
+ *
+ * All rules that XML alone decides.
+ */
+int gmemDomainValidate(const gmemDomainDef *def, GError **error);
+
+/**
+ * gmemDomainValidateLimit:
+ * @limit, @ram: <hard_limit> and guest RAM of a convertible domain, in KiB; a @limit of 0 is none
+ * @wish: the element to name
+ * @error: as gmemDomainValidate()
+ *
+ * The rule about them, for who changes the limit of a domain without a document.
+ */
+int gmemDomainValidateLimit(unsigned long long limit,
+                            unsigned long long ram,
+                            const char *wish,
+                            GError **error);
