@@ -4,7 +4,7 @@
 
 usage: sudo tests/record-argv.py BUILD [NAME …]
 
-For each NAME.xml (default: all) the domain is lowered by BUILD/tests/unit/gmem-lower and started on an
+For each NAME.xml (default: all) the domain is lowered by BUILD/tests/unit/conf/gmem-lower and started on an
 embedded driver without our library. The emulator is a script that answers libvirt's questions through
 the real QEMU, writes down the arguments of the domain itself, and ends; so NAME.stock.args is what
 QEMU would have been started with, but for what differs from run to run: domain ids and descriptors.
@@ -111,7 +111,7 @@ def record(rig, client, lower, name):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    lower = os.path.join(sys.argv[1], 'tests/unit/gmem-lower')
+    lower = os.path.join(sys.argv[1], 'tests/unit/conf/gmem-lower')
     names = sys.argv[2:] or [os.path.basename(path)[:-len('.xml')]
                              for path in sorted(glob.glob(os.path.join(DATA, '*.xml')))]
     if not shutil.which(lower):

@@ -9,7 +9,7 @@
  * GLib's, which ends the process where there is none; nothing recurses.
  *
  * The reader is more lenient than libxml2, never stricter: what libxml2 takes must come out the
- * same, and the rest is refused by libvirt. test_conf_xml.c and fuzz_xml.c hold the two together.
+ * same, and the rest is refused by libvirt. test_xml.c and fuzz_xml.c hold the two together.
  */
 
 #include "gmemxml.h"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """How QEMU's own JSON and key=value,... are read, held against the QEMU that is installed: the table of
-tests/unit/test_props.c, and texts made of it by chance. Each is given to a QEMU without a machine, whose
+tests/unit/util/test_props.c, and texts made of it by chance. Each is given to a QEMU without a machine, whose
 error says what it has read, or that it could not."""
 
 import os
@@ -14,7 +14,7 @@ from gmem_rig import Suite
 
 suite = Suite()
 
-PROPS = os.environ['GMEM_BUILD'] + '/tests/unit/test_props'
+PROPS = os.environ['GMEM_BUILD'] + '/tests/unit/util/test_props'
 QEMU = ['qemu-system-x86_64', '-machine', 'none', '-nodefaults', '-display', 'none', '-S']
 REFUSED = None
 MISSING = b'(missing)'

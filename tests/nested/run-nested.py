@@ -35,7 +35,7 @@ MACHINES = {
         {},
         [
             Program('kvm', [PYTHON, '{source}/tests/nested/test_kvm.py'], 5),
-            Program('unit-kvm', ['{build}/tests/unit/test_kvm', '--tap'], 5),
+            Program('unit-kvm', ['{build}/tests/unit/util/test_kvm', '--tap'], 5),
             Program('domain', [PYTHON, '{source}/tests/nested/test_domain.py'], 20),
         ]),
     'numa': (

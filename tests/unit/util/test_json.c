@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_json.c: what is read as JSON and what of it, and the text that is written. QEMU's own
- * dialect is in ../test_props.c. */
+ * dialect is in test_props.c. */
 
 #include "config.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_argv.c: gmemargv.c beside QEMU's own idea of its options. */
+/* test_argv.c: gmemargv.c beside QEMU's own idea of its options. */
 
 #include "config.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_rules.c: the table in docs/formatdomain.rst of what is refused, cell by cell.
+/* test_domainvalidate.c: the table in docs/formatdomain.rst of what is refused, cell by cell.
  *
  * Rows are those of the table; /rules/documented holds its cells against the verdicts here, and
  * /rules/rules these against the rules, so that a new rule has its row and its cases. Each has a
@@ -10,11 +10,11 @@
 
 #include "config.h"
 
-#include "../../src/conf/gmemdomainvalidate.c"
+#include "../../../src/conf/gmemdomainvalidate.c"
 
 #include "gmemlower.h"
 #include "gmemvalidate.h"
-#include "test_conf_util.h"
+#include "../test_conf_util.h"
 
 #define SW "<launchSecurity type='sw-protected'/>"
 #define HVM "<type>hvm</type>"
@@ -117,7 +117,7 @@ static const struct {
     [ROW_SUSPEND] = {"<suspend-to-mem enabled='yes'/>", OK, BOTH, NULL, NULL},
     [ROW_OWN_DUMP] = {"<on_crash>, <watchdog>: with a dump", OK, BOTH, NULL, NULL},
     [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
-                            "tests/unit/test_conf_lower.c: more than one <launchSecurity>"},
+                            "tests/unit/conf/test_lower.c: more than one <launchSecurity>"},
     /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
     [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_notes.c: what goes to the log, from the XML and from the command line of a domain; and
+/* test_notes.c: what goes to the log, from the XML and from the command line of a domain; and
  * sizes against the huge pages that a command line really gets. */
 
 #include "config.h"

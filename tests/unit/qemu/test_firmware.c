@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_firmware.c: which firmware images cannot run without SMM, by their descriptors. */
+/* test_firmware.c: which firmware images cannot run without SMM, by their descriptors. */
 
 #include <glib.h>
 #include <glib/gstdio.h>

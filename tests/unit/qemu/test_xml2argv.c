@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_xml2argv.c: golden command lines, one for each cell of {row of "What QEMU offers" ×
- * mode × shape of the memory backends} that is allowed. Of each there are, in ../qemuxml2argvdata:
+/* test_xml2argv.c: golden command lines, one for each cell of {row of "What QEMU offers" ×
+ * mode × shape of the memory backends} that is allowed. Of each there are, in
+ * ../../qemuxml2argvdata:
  *
  *   NAME.xml         the domain as its user writes it
- *   NAME.stock.args  what real libvirt makes of it once lowered (by ../record-argv.py)
+ *   NAME.stock.args  what real libvirt makes of it once lowered (by ../../record-argv.py)
  *   NAME.args        what QEMU is started with
  *
  * GMEM_TEST_REGENERATE_OUTPUT=1 in the environment rewrites NAME.args. */
@@ -144,7 +145,7 @@ readArgs(const char *name, const char *suffix)
     return argv;
 }
 
-/* As ../record-argv.py writes them: one option a line, with its value. */
+/* As ../../record-argv.py writes them: one option a line, with its value. */
 static char *
 formatArgs(char *const *argv)
 {

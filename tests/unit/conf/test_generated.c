@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_generated.c: what must always hold of lowering and raising, on generated domains, on
+/* test_generated.c: what must always hold of lowering and raising, on generated domains, on
  * very large ones, and on damaged XML.
  *
  * Everything is seeded: g_test's --seed repeats a run. The judge is plain libxml2
@@ -10,7 +10,7 @@
 #include "gmemcarrier.h"
 #include "gmemerror.h"
 #include "gmemlower.h"
-#include "test_conf_util.h"
+#include "../test_conf_util.h"
 
 #define TEST_DOMAINS 600
 #define TEST_MUTATIONS 20000

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_lower.c: lowering and raising of hand-written domains, and every refusal. */
+/* test_lower.c: lowering and raising of hand-written domains, and every refusal. */
 
 #include <string.h>
 
 #include "gmemcarrier.h"
 #include "gmemerror.h"
 #include "gmemlower.h"
-#include "test_conf_util.h"
+#include "../test_conf_util.h"
 
 #define TEST_SW "<launchSecurity type='sw-protected'/>"
 #define TEST_PRIVATE "<memoryBacking><private/></memoryBacking>"

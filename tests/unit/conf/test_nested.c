@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_nested.c: domains inside of snapshots and checkpoints. */
+/* test_nested.c: domains inside of snapshots and checkpoints. */
 
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemlower.h"
 #include "gmemnested.h"
-#include "test_conf_util.h"
+#include "../test_conf_util.h"
 
 #define QEMU_NS " xmlns:qemu='" TEST_QEMU "'"
 #define OPTION "-x-libvirt-gmem"

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_conf_stock.py: lowering and raising against what stock libvirt really makes of the XML.
+"""test_stock.py: lowering and raising against what stock libvirt really makes of the XML.
 
 Each domain is defined twice on stock qemu:///embed, without libvirt-gmem: once lowered, once with
 the elements taken out by hand. The first dump, raised, must be the second dump with the elements
 written into their places, byte for byte. Without the library loaded, lowered XML is just XML.
 
-usage: test_conf_stock.py GMEM-XML
+usage: test_stock.py GMEM-XML
 """
 
 import os

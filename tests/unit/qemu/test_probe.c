@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_probe.c: asking the real QEMU, and emulators that misbehave in every way we could think
- * of
- * (../fake-emulators). None of them may outlive the question, cost a descriptor or leave a zombie.
- */
+/* test_probe.c: asking the real QEMU, and emulators that misbehave in every way we could think
+ * of (../../fake-emulators). None of them may outlive the question, cost a descriptor or leave a
+ * zombie. */
 
 #include "config.h"
 

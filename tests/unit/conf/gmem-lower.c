@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmem-lower.c: reads domain XML on stdin and prints what stock libvirt is given; a tool of
- * ../record-argv.py. */
+ * ../../record-argv.py. */
 
 #include "config.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_cache.c: what is kept about emulators, what is believed, and what the forked child
+/* test_capscache.c: what is kept about emulators, what is believed, and what the forked child
  * finds while other threads of its parent hold locks. The emulator is
- * ../fake-emulators/fake-emulator.c, which counts how often it is asked.
+ * ../../fake-emulators/fake-emulator.c, which counts how often it is asked.
  *
  * The source is included: a lock that is private to it has to be held at a fork. */
 
 #include "config.h"
 
-#include "../../src/qemu/gmemcapscache.c"
+#include "../../../src/qemu/gmemcapscache.c"
 
 #include <glib/gstdio.h>
 #include <grp.h>

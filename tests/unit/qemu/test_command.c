@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_command.c: properties of the command line that golden files do not show: options in
+/* test_command.c: properties of the command line that golden files do not show: options in
  * both notations, options that override each other, and each refusal with its code and message.
- * What real libvirt writes is in ../qemuxml2argvdata. */
+ * What real libvirt writes is in ../../qemuxml2argvdata. */
 
 #include "config.h"
 

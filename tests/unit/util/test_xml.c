@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_xml.c: XML that is changed as text; and read as libxml2 reads it. */
+/* test_xml.c: XML that is changed as text; and read as libxml2 reads it. */
 
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemxml.h"
-#include "test_conf_util.h"
-#include "test_xml_agree.h"
+#include "../test_conf_util.h"
+#include "../test_xml_agree.h"
 
 static gmemXML *
 testParse(const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_props.c: QEMU's dialects of JSON and of key=value,… as a table.
  *
- * With --list, prints the table, for ../e2e/test_dialect.py, which asks a real QEMU; with --read
+ * With --list, prints the table, for ../../e2e/test_dialect.py, which asks a real QEMU; with --read
  * NOTATION, reads texts from standard input, each ended by a NUL, and prints how each is read. */
 
 #include "config.h"

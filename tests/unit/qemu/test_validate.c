@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qemu_validate.c: hosts and emulators on which a domain may not start, and those on which it
+/* test_validate.c: hosts and emulators on which a domain may not start, and those on which it
  * may. What KVM lacks is worded in gmemkvm.c and tested with it. */
 
 #include "config.h"

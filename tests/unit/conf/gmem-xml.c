@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-xml.c: lowers and raises domain XML from stdin, for test_conf_stock.py. */
+/* gmem-xml.c: lowers and raises domain XML from stdin, for test_stock.py. */
 
 #include <stdio.h>
 #include <string.h>

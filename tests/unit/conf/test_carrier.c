@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf_carrier.c: the value of the carrier pair, and the names of modes. */
+/* test_carrier.c: the value of the carrier pair, and the names of modes. */
 
 #include <string.h>
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_start.c: what the shim takes from QEMU's command line and from LD_PRELOAD. */
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gmemshimreport.h"
+#include "gmemshimstart.h"
+
+#define GOOD "version=1,mode=fully-shared,backends=1,ram=4096"
+
+static void
+testArgv(void)
+{
+    static const struct {
+        const char *before;
+        gmemShimArgvResult result;
+        const char *after; /* or what the reason says */
+    } cases[] = {
+        {"qemu -S", GMEM_SHIM_ARGV_ABSENT, "qemu -S"},
+        {"qemu", GMEM_SHIM_ARGV_ABSENT, "qemu"},
+        {"qemu -S -x-libvirt-gmem " GOOD " -m 1", GMEM_SHIM_ARGV_TAKEN, "qemu -S -m 1"},
+        {"qemu -x-libvirt-gmem " GOOD, GMEM_SHIM_ARGV_TAKEN, "qemu"},
+        {"qemu --x-libvirt-gmem " GOOD " disk", GMEM_SHIM_ARGV_TAKEN, "qemu disk"},
+        {"qemu -S -x-libvirt-gmem " GOOD, GMEM_SHIM_ARGV_TAKEN, "qemu -S"},
+        {"qemu -append -x-libvirt-gmem", GMEM_SHIM_ARGV_ABSENT, "qemu -append -x-libvirt-gmem"},
+        {"qemu -append -x-libvirt-gmem -x-libvirt-gmem " GOOD, GMEM_SHIM_ARGV_TAKEN,
+         "qemu -append -x-libvirt-gmem"},
+        {"qemu -name x-libvirt-gmem -S", GMEM_SHIM_ARGV_ABSENT, "qemu -name x-libvirt-gmem -S"},
+        {"qemu -x-libvirt-gmemm " GOOD, GMEM_SHIM_ARGV_ABSENT, "qemu -x-libvirt-gmemm " GOOD},
+        {"qemu -x-libvirt-gmem", GMEM_SHIM_ARGV_REFUSED, "it has no value"},
+        {"qemu -x-libvirt-gmem -S", GMEM_SHIM_ARGV_REFUSED, "no version in '-S'"},
+        {"qemu -x-libvirt-gmem " GOOD " -x-libvirt-gmem " GOOD, GMEM_SHIM_ARGV_REFUSED,
+         "it is given 2 times"},
+        {"qemu -x-libvirt-gmem " GOOD " -S -x-libvirt-gmem", GMEM_SHIM_ARGV_REFUSED,
+         "it is given 2 times"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_auto(GStrv) words = g_strsplit(cases[i].before, " ", -1);
+        const guint count = g_strv_length(words);
+        /* As on a process's stack: the environment stands right behind argv. */
+        g_autofree char **stack = g_new0(char *, count + 3);
+        char environment[] = "HOME=/";
+        char reason[GMEM_SHIM_REPORT_MAX] = "";
+        gmemShimConfig config;
+        char **argv = stack;
+        int argc = (int)count;
+
+        memcpy(stack, words, count * sizeof(*words));
+        stack[count + 1] = environment;
+        g_test_message("%s", cases[i].before);
+
+        g_assert_cmpint(gmemShimStartHasPair(argv), ==, cases[i].result != GMEM_SHIM_ARGV_ABSENT);
+        g_assert_cmpint(gmemShimStartTakePair(&argc, &argv, &config, reason, sizeof(reason)), ==,
+                        cases[i].result);
+        if (cases[i].result == GMEM_SHIM_ARGV_REFUSED) {
+            g_assert_nonnull(strstr(reason, cases[i].after));
+            g_assert_true(argv == stack);
+            g_assert_cmpint(argc, ==, count);
+        } else {
+            g_autofree char *after = g_strjoinv(" ", argv);
+
+            g_assert_cmpstr(after, ==, cases[i].after);
+            g_assert_cmpint(argc, ==, g_strv_length(argv));
+        }
+        g_assert_null(argv[argc]);
+        g_assert_true(argv[argc + 1] == environment);
+    }
+}
+
+/* execve() allows it. */
+static void
+testArgvEmpty(void)
+{
+    char *argv[] = {NULL};
+
+    g_assert_false(gmemShimStartHasPair(argv));
+}
+
+static void
+testPreload(void)
+{
+    g_autofree char *directory = g_dir_make_tmp("gmem-shim-XXXXXX", NULL);
+    g_autofree char *own = g_build_filename(directory, "qemu-gmem.so", NULL);
+    g_autofree char *other = g_build_filename(directory, "other", "qemu-gmem.so", NULL);
+    g_autofree char *link = g_build_filename(directory, "link.so", NULL);
+    g_autofree char *crooked = g_strdup_printf("%s/./qemu-gmem.so", directory);
+    g_autofree char *colons = g_strdup_printf("LD_PRELOAD=/a.so:%s:/b.so", own);
+    g_autofree char *spaces = g_strdup_printf("LD_PRELOAD=%s /a.so /b.so", own);
+    g_autofree char *last = g_strdup_printf("LD_PRELOAD=/a.so %s", own);
+    g_autofree char *twice = g_strdup_printf("LD_PRELOAD=%s:/a.so:%s", own, own);
+    g_autofree char *alone = g_strdup_printf("LD_PRELOAD=%s", own);
+    g_autofree char *empties = g_strdup_printf("LD_PRELOAD=:%s::", own);
+    g_autofree char *linked = g_strdup_printf("LD_PRELOAD=%s:/a.so", link);
+    g_autofree char *spelled = g_strdup_printf("LD_PRELOAD=%s:/a.so", crooked);
+    g_autofree char *namesake = g_strdup_printf("LD_PRELOAD=%s", other);
+    g_autofree char *longer = g_strdup_printf("LD_PRELOAD=%s.1:/a.so", own);
+    g_autofree char *huge = g_strnfill(8192, 'x');
+    g_autofree char *endless = g_strdup_printf("LD_PRELOAD=/%s:%s", huge, own);
+    g_autofree char *endlessAfter = g_strdup_printf("LD_PRELOAD=/%s", huge);
+    const struct {
+        const char *before;
+        const char *after; /* NULL: the variable is gone */
+    } cases[] = {
+        {colons, "LD_PRELOAD=/a.so:/b.so"},
+        {spaces, "LD_PRELOAD=/a.so /b.so"},
+        {last, "LD_PRELOAD=/a.so"},
+        {twice, "LD_PRELOAD=/a.so"},
+        {alone, NULL},
+        {empties, NULL},
+        {linked, "LD_PRELOAD=/a.so"},
+        {spelled, "LD_PRELOAD=/a.so"},
+        {namesake, namesake},
+        {longer, longer},
+        {endless, endlessAfter},
+        {"LD_PRELOAD=qemu-gmem.so:libasan.so.8", "LD_PRELOAD=libasan.so.8"},
+        {"LD_PRELOAD=libasan.so.8", "LD_PRELOAD=libasan.so.8"},
+        {"LD_PRELOAD=", NULL},
+        {"LD_PRELOADX=qemu-gmem.so", "LD_PRELOADX=qemu-gmem.so"},
+    };
+
+    g_assert_true(g_file_set_contents(own, "", 0, NULL));
+    g_assert_cmpint(symlink(own, link), ==, 0);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *variable = g_strdup(cases[i].before);
+        char home[] = "HOME=/root";
+        char path[] = "PATH=/bin";
+        char *environment[] = {home, variable, path, NULL};
+
+        g_test_message("%.200s", cases[i].before);
+        gmemShimStartDropPreload(environment, own);
+        g_assert_cmpstr(environment[0], ==, "HOME=/root");
+        if (cases[i].after == NULL) {
+            g_assert_cmpstr(environment[1], ==, "PATH=/bin");
+            g_assert_null(environment[2]);
+        } else {
+            g_assert_cmpstr(environment[1], ==, cases[i].after);
+            g_assert_cmpstr(environment[2], ==, "PATH=/bin");
+            g_assert_null(environment[3]);
+        }
+    }
+
+    g_assert_cmpint(unlink(link), ==, 0);
+    g_assert_cmpint(unlink(own), ==, 0);
+    g_assert_cmpint(rmdir(directory), ==, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/shim/argv", testArgv);
+    g_test_add_func("/shim/argv/empty", testArgvEmpty);
+    g_test_add_func("/shim/preload", testPreload);
+    return g_test_run();
+}
