@@ -4,9 +4,12 @@
 administrator sees in ps, in smaps and in the memory cgroup."""
 
 import contextlib
+import ctypes
+import mmap
 import os
 import re
 import struct
+import tempfile
 
 from gmem_checks import Guest
 from gmem_evidence import PAGE, mappings
@@ -23,6 +26,7 @@ PAUSED = 1          # VIR_DOMAIN_START_PAUSED
 # Linux: include/uapi/linux/kernel-page-flags.h.
 SWAPBACKED, UNEVICTABLE = 14, 18
 
+COMPACT = '/proc/sys/vm/compact_memory'
 CGROUPS = (('/sys/fs/cgroup/memory', 'memory.usage_in_bytes'), ('/sys/fs/cgroup', 'memory.current'))
 
 
@@ -67,9 +71,13 @@ def status(pid, field):
         return KIB * int(re.search(r'^%s:\s*(\d+) kB' % field, file.read(), re.M).group(1))
 
 
+def guest_ram(pid):
+    return next(m for m in mappings(pid) if m.size == RAM and 'w' in m.perms and m.inode)
+
+
 def page_flags(pid):
     """The kernel's flags of a page in the middle of guest RAM."""
-    ram = next(m for m in mappings(pid) if m.size == RAM and 'w' in m.perms and m.inode)
+    ram = guest_ram(pid)
     with open('/proc/%d/pagemap' % pid, 'rb') as file:
         file.seek((ram.start + RAM // 2) // PAGE * 8)
         entry = struct.unpack('=Q', file.read(8))[0]
@@ -99,6 +107,50 @@ def _(check):
         flags = page_flags(emulator.pid)
         check.true(not flags >> UNEVICTABLE & 1, 'a memfd is unevictable: %#x' % flags)
         check.true(flags >> SWAPBACKED & 1, 'a memfd is not swap-backed: %#x' % flags)
+
+
+def frames(pid, start, size):
+    """{address: physical page} of the pages of a range that are in memory."""
+    with open('/proc/%d/pagemap' % pid, 'rb') as file:
+        file.seek(start // PAGE * 8)
+        entries = struct.unpack('=%dQ' % (size // PAGE), file.read(size // PAGE * 8))
+    return {start + number * PAGE: entry & (1 << 55) - 1
+            for number, entry in enumerate(entries) if entry >> 63}
+
+
+def compacted(pid, start):
+    """Has the kernel compact all memory: how many pages of that guest RAM have moved, of how many, and
+    how many of a memfd of our own."""
+    with tempfile.TemporaryFile(dir='/dev/shm') as file:
+        file.truncate(RAM)
+        with mmap.mmap(file.fileno(), RAM) as own:
+            for offset in range(0, RAM, PAGE):
+                own[offset] = 1
+            ranges = (pid, start), (os.getpid(), ctypes.addressof(ctypes.c_char.from_buffer(own)))
+            before = [frames(*each, RAM) for each in ranges]
+            with open(COMPACT, 'w', encoding='ascii') as trigger:
+                trigger.write('1')
+            after = [frames(*each, RAM) for each in ranges]
+    moved = [sum(new.get(at) != frame for at, frame in old.items())
+             for old, new in zip(before, after)]
+    return moved[0], len(before[0]), moved[1]
+
+
+@suite.test('pages of guest_memfd stay where they are when the kernel compacts memory')
+def _(check):
+    with running('private') as emulator:
+        start = guest_ram(emulator.pid).start
+        for _ in range(10):
+            try:
+                ours, count, others = compacted(emulator.pid, start)
+            except OSError as error:
+                raise Skip('memory cannot be compacted here: %s' % error) from error
+            check.true(count * PAGE >= WRITTEN // 2, 'QEMU has %d pages only' % count)
+            check.equal(ours, 0, 'pages of guest RAM that moved')
+            if others:
+                print('# %d pages of a memfd moved' % others)
+                return
+    raise Skip('compaction moved nothing at all')
 
 
 @contextlib.contextmanager

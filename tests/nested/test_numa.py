@@ -8,6 +8,7 @@ own mapping, and of a mapping of our own of the same guest_memfd."""
 import collections
 import contextlib
 import ctypes
+import mmap
 import os
 import sys
 
@@ -19,18 +20,22 @@ from gmem_private import WHY_OLD, Running, daemon, middle
 from gmem_rig import KIB, MIB, DaemonRig, Suite, domain, library, need_root
 
 SYS_MOVE_PAGES = 279
+MPOL_MF_MOVE_ALL = 4
 PAGE = gmem_evidence.PAGE
 
 suite = Suite()
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def nodes_of(pid, addresses):
-    """The node of each page of process @pid (0: this one), or a negative errno."""
+def nodes_of(pid, addresses, move=None):
+    """The node of each page of process @pid (0: this one), or a negative errno. @move: a node where
+    they shall go before."""
     count = len(addresses)
     pages = (ctypes.c_void_p * count)(*addresses)
+    nodes = None if move is None else (ctypes.c_int * count)(*[move] * count)
     status = (ctypes.c_int * count)(*[-1000] * count)
-    if _libc.syscall(SYS_MOVE_PAGES, pid, ctypes.c_ulong(count), pages, None, status, 0) < 0:
+    if _libc.syscall(SYS_MOVE_PAGES, pid, ctypes.c_ulong(count), pages, nodes, status,
+                     MPOL_MF_MOVE_ALL if nodes else 0) < 0:
         error = ctypes.get_errno()
         raise OSError(error, 'move_pages: ' + os.strerror(error))
     return list(status)
@@ -123,6 +128,25 @@ def _(check):
                    '%d of %d neighbours are on one node' % (same, len(pairs)))
         count = collections.Counter(placed.values())
         check.true(abs(count[0] - count[1]) * 50 < len(placed), 'pages by node: %r' % count)
+
+
+@suite.test('pages of guest_memfd go to no other node, those of a memfd do')
+def _(check):
+    with running(check, [24], tune("<memory mode='strict' nodeset='0'/>")) as (pid, found), \
+            mmap.mmap(-1, 64 * PAGE) as own:
+        own[:] = b'x' * len(own)
+        pages = range(0, len(own), PAGE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(own))
+        for node in (0, 1):
+            check.equal(set(nodes_of(0, [address + o for o in pages], move=node)), {node},
+                        'nodes of ordinary pages that were told to go to %d' % node)
+        start = found[0].mapping.start + 8 * MIB
+        before = nodes_of(pid, [start + o for o in pages])
+        check.equal(set(before), {0}, 'nodes of guest RAM')
+        said = nodes_of(pid, [start + o for o in pages], move=1)
+        print('# move_pages says %s' % sorted(set(said)))
+        check.true(all(each < 0 for each in said), 'move_pages says %r' % said)
+        check.equal(nodes_of(pid, [start + o for o in pages]), before, 'nodes of guest RAM after it')
 
 
 def convertible(name, numatune, wanted):
