@@ -128,16 +128,20 @@ gmemXMLReadReference(const char *p, gunichar *c)
 {
     static const struct {
         const char *name;
+        size_t length;
         char c;
-    } entities[] = {{"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"apos;", '\''}, {"quot;", '"'}};
+    } entities[] = {
+        {"quot;", 5, '"'}, {"amp;", 4, '&'}, {"lt;", 3, '<'}, {"gt;", 3, '>'}, {"apos;", 5, '\''},
+    };
     size_t i;
 
     if (p[1] == '#')
         return gmemXMLReadNumber(p + 2, c);
     for (i = 0; i < G_N_ELEMENTS(entities); i++) {
+        if (strncmp(p + 1, entities[i].name, entities[i].length) != 0)
+            continue;
         *c = (gunichar)entities[i].c;
-        if (gmemXMLStartsWith(p + 1, entities[i].name))
-            return p + 1 + strlen(entities[i].name);
+        return p + 1 + entities[i].length;
     }
     return NULL;
 }
@@ -438,6 +442,8 @@ gmemXMLSkipAside(const char *p)
     static const char *const kinds[][2] = {{"<!--", "-->"}, {"<?", "?>"}, {"<![CDATA[", "]]>"}};
     size_t i;
 
+    if (p[1] != '!' && p[1] != '?')
+        return p;
     for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
         const char *end;
 
@@ -658,41 +664,47 @@ gmemXMLIsNs(const gmemXMLNode *node, const char *href, const char *name)
     return node->ns != NULL && gmemXMLIsAnyNs(node, name) && strcmp(node->ns->href, href) == 0;
 }
 
-/* One level at a time: the nodes found for a path's beginning are replaced by their children. */
+/* Writes the elements that @path leads to from @parent, @limit at most, to @found, where that is
+ * not NULL; returns how many. As deep as @path, not as the document. */
+static size_t
+gmemXMLCollect(gmemXMLNode *parent, const char *path, gmemXMLNode **found, size_t limit)
+{
+    size_t length = strcspn(path, "/");
+    gmemXMLNode *child;
+    size_t n = 0;
+
+    for (child = parent->children; child != NULL && n < limit; child = child->next) {
+        if (child->ns != NULL || child->nameLength != length ||
+            memcmp(child->start + 1, path, length) != 0)
+            continue;
+        if (path[length] == '/')
+            n += gmemXMLCollect(child, path + length + 1, found != NULL ? found + n : NULL,
+                                limit - n);
+        else if (found != NULL)
+            found[n++] = child;
+        else
+            n++;
+    }
+    return n;
+}
+
 gmemXMLNode **
 gmemXMLFind(gmemXMLNode *root, const char *path)
 {
-    g_auto(GStrv) names = g_strsplit(path, "/", -1);
-    g_autoptr(GPtrArray) nodes = g_ptr_array_new();
-    size_t level;
-    guint i;
+    size_t n = gmemXMLCollect(root, path, NULL, G_MAXSIZE);
+    gmemXMLNode **nodes = g_new0(gmemXMLNode *, n + 1);
 
-    g_ptr_array_add(nodes, root);
-    for (level = 0; names[level] != NULL; level++) {
-        GPtrArray *below = g_ptr_array_new();
-
-        for (i = 0; i < nodes->len; i++) {
-            gmemXMLNode *parent = g_ptr_array_index(nodes, i);
-            gmemXMLNode *child;
-
-            for (child = parent->children; child != NULL; child = child->next) {
-                if (gmemXMLIs(child, names[level]))
-                    g_ptr_array_add(below, child);
-            }
-        }
-        g_ptr_array_unref(nodes);
-        nodes = below;
-    }
-    g_ptr_array_add(nodes, NULL);
-    return (gmemXMLNode **)g_ptr_array_free(g_steal_pointer(&nodes), FALSE);
+    gmemXMLCollect(root, path, nodes, n);
+    return nodes;
 }
 
 gmemXMLNode *
 gmemXMLFindFirst(gmemXMLNode *root, const char *path)
 {
-    g_autofree gmemXMLNode **nodes = gmemXMLFind(root, path);
+    gmemXMLNode *node = NULL;
 
-    return nodes[0];
+    gmemXMLCollect(root, path, &node, 1);
+    return node;
 }
 
 bool
