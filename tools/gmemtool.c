@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,7 +102,42 @@ gmemToolError(const char *format, ...)
     va_start(args, format);
     message = g_strdup_vprintf(format, args);
     va_end(args);
+    fputs(gmemToolPaint(stderr, GMEM_TOOL_RED), stderr);
     fprintf(stderr, _("error: %s\n"), message);
+    fputs(gmemToolPaint(stderr, GMEM_TOOL_PLAIN), stderr);
+}
+
+const char *
+gmemToolPaint(FILE *out, gmemToolColour colour)
+{
+    static const char *const codes[] = {
+        [GMEM_TOOL_PLAIN] = "\033[0m",
+        [GMEM_TOOL_GREEN] = "\033[32m",
+        [GMEM_TOOL_YELLOW] = "\033[33m",
+        [GMEM_TOOL_RED] = "\033[31m",
+    };
+    const char *no = g_getenv("NO_COLOR");
+
+    return (no && no[0]) || !isatty(fileno(out)) ? "" : codes[colour];
+}
+
+char *
+gmemToolRead(const char *path)
+{
+    const char *name = strcmp(path, "-") == 0 ? "/dev/stdin" : path;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    gsize length;
+
+    if (!g_file_get_contents(name, &text, &length, &error)) {
+        gmemToolError("%s", error->message);
+        return NULL;
+    }
+    if (strlen(text) != length) {
+        gmemToolError(_("'%s' is not a text: it has a byte 0"), path);
+        return NULL;
+    }
+    return g_steal_pointer(&text);
 }
 
 bool

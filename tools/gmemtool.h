@@ -3,7 +3,9 @@
 #pragma once
 
 #include <glib.h>
+#include <libvirt/libvirt.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 /* Exit statuses, as docs/manpages/virt-gmem.rst lists them. */
@@ -57,6 +59,28 @@ char *gmemToolUserName(uid_t uid);
 /* gmemToolError: prints "error: " and the message, with a newline, on standard error. */
 void gmemToolError(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+typedef enum {
+    GMEM_TOOL_PLAIN = 0,
+    GMEM_TOOL_GREEN,
+    GMEM_TOOL_YELLOW,
+    GMEM_TOOL_RED,
+} gmemToolColour;
+
+/* gmemToolPaint: what switches a terminal on @out to that colour, as virt-host-validate does; ""
+ * where
+ * @out is no terminal, or NO_COLOR in the environment has a value. GMEM_TOOL_PLAIN ends a colour.
+ */
+const char *gmemToolPaint(FILE *out, gmemToolColour colour);
+
+/**
+ * gmemToolRead:
+ * @path: a file, or "-": standard input
+ *
+ * Returns its text, to be freed with g_free(), or NULL having printed why not. A text with a NUL in
+ * it is refused.
+ */
+char *gmemToolRead(const char *path);
+
 /**
  * gmemToolParse:
  * @entries: the verb's options
@@ -76,16 +100,34 @@ bool gmemToolParse(const GOptionEntry *entries,
  * gmemToolXMLPrepare:
  * @text: a domain's XML, perhaps dumped from a running one
  * @emulator: what its <emulator> is to be; NULL: as it is
+ * @notes: where it is said what was left out
  * @kvm: out: whether the domain is to run by KVM
  * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be left
  * out
  *
- * Returns the XML without what requires a daemon, having said on standard output what that is;
+ * Returns the XML without what requires a daemon, having said on @notes what that is;
  * @text itself where it cannot be parsed. Free with g_free().
  */
-char *gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error);
+char *
+gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kvm, GError **error);
+
+/**
+ * gmemToolPrintArgv:
+ * @conn: libvirt's embedded driver, with libvirt-gmem.so in front of it
+ * @xml: a domain
+ * @diff: beside what libvirt would make of it without the two elements
+ *
+ * Prints the command line that QEMU would get, an option a line. Returns 0, or -1 having printed
+ * what is wrong.
+ */
+int gmemToolPrintArgv(virConnectPtr conn, const char *xml, bool diff);
 
 /* The verbs; argv[0] is the verb. They return the exit status. */
+int gmemToolArgv(int argc, char **argv);
+int gmemToolEmulator(int argc, char **argv);
 int gmemToolHost(int argc, char **argv);
+int gmemToolLower(int argc, char **argv);
+int gmemToolRaise(int argc, char **argv);
 int gmemToolRun(int argc, char **argv);
 int gmemToolStatus(int argc, char **argv);
+int gmemToolValidate(int argc, char **argv);

@@ -48,6 +48,13 @@ static const char *const resultNames[] = {
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(resultNames) == GMEM_RESULT_LAST);
 
+static const gmemToolColour resultColours[] = {
+    [GMEM_RESULT_PASS] = GMEM_TOOL_GREEN,
+    [GMEM_RESULT_WARN] = GMEM_TOOL_YELLOW,
+    [GMEM_RESULT_FAIL] = GMEM_TOOL_RED,
+};
+G_STATIC_ASSERT(G_N_ELEMENTS(resultColours) == GMEM_RESULT_LAST);
+
 typedef struct {
     const char *id; /* for --json; part of the interface */
     const char *title;
@@ -457,8 +464,9 @@ printText(const gmemHost *host)
     for (guint i = 0; i < host->checks->len; i++) {
         const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
 
-        printf("%s%*s : %s", check->title, (int)(width - g_utf8_strlen(check->title, -1)), "",
-               resultNames[check->result]);
+        printf("%s%*s : %s%s%s", check->title, (int)(width - g_utf8_strlen(check->title, -1)), "",
+               gmemToolPaint(stdout, resultColours[check->result]), resultNames[check->result],
+               gmemToolPaint(stdout, GMEM_TOOL_PLAIN));
         if (check->detail)
             printf(" (%s)", check->detail);
         printf("\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolrun.c: `virt-gmem run`: a domain from an XML file, without a daemon, and nothing left of
- * it.
+/* gmemtoolrun.c: `virt-gmem run`, a domain from an XML file, without a daemon, and nothing left of
+ * it; and `virt-gmem argv`, which only has libvirt write the command line.
  *
  * Two processes. The first makes a temporary root and starts this program again with
  * libvirt-gmem.so preloaded, so that there it stands in front of libvirt: the worker, in which
@@ -50,6 +50,8 @@ typedef struct {
     char *emulator;
     int seconds; /* 0: for ever */
     char *root;  /* the worker's: set by the keeper */
+    bool argv;   /* the command line is printed, and nothing is run */
+    bool diff;   /* beside stock libvirt's */
 } gmemRunOptions;
 
 typedef struct {
@@ -197,7 +199,8 @@ readXML(const gmemRunOptions *options, GError **error)
     bool kvm;
 
     if (!g_file_get_contents(options->file, &text, NULL, error) ||
-        !(xml = gmemToolXMLPrepare(text, options->emulator, &kvm, error)) ||
+        !(xml = gmemToolXMLPrepare(text, options->emulator, options->argv ? stderr : stdout, &kvm,
+                                   error)) ||
         (kvm && checkKVM(error) < 0))
         return NULL;
     return g_steal_pointer(&xml);
@@ -247,6 +250,8 @@ startDomain(gmemRun *run)
         return failLibvirt(_("the embedded driver does not start"));
     if (caught)
         return -1;
+    if (run->options->argv)
+        return gmemToolPrintArgv(run->conn, xml, run->options->diff);
 
     if (!(run->domain = virDomainDefineXML(run->conn, xml)))
         return failLibvirt(run->options->file);
@@ -338,7 +343,7 @@ work(const gmemRunOptions *options, const gmemToolFiles *files)
         result = failLibvirt(_("libvirt does not start"));
     else
         result = startDomain(&run);
-    if (result == 0)
+    if (result == 0 && !options->argv)
         result = waitForEnd(&run);
     if (stopDomain(&run) < 0)
         result = -1;
@@ -386,7 +391,7 @@ findObstacle(const gmemToolFiles *files)
 
 /* Neither cgroups nor namespaces nor labels: libvirt would need systemd and a security driver. */
 static int
-writeConfig(const char *root, const gmemToolFiles *files, GError **error)
+writeConfig(const char *root, const gmemToolFiles *files, bool quiet, GError **error)
 {
     g_autofree char *directory = g_build_filename(root, "etc", NULL);
     g_autofree char *path = g_build_filename(directory, "qemu.conf", NULL);
@@ -397,7 +402,7 @@ writeConfig(const char *root, const gmemToolFiles *files, GError **error)
     bool change = geteuid() == 0 && !obstacle;
     g_autofree char *text = NULL;
 
-    if (obstacle)
+    if (obstacle && !quiet)
         printf(_("QEMU runs as root: %s\n"), obstacle);
     text = g_strdup_printf("user = \"%s\"\ngroup = \"%s\"\nnamespaces = []\n"
                            "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
@@ -413,7 +418,7 @@ writeConfig(const char *root, const gmemToolFiles *files, GError **error)
 }
 
 static char *
-makeRoot(const gmemToolFiles *files)
+makeRoot(const gmemToolFiles *files, bool quiet)
 {
     g_autofree char *root = g_strdup(geteuid() == 0 ? GMEM_ROOT_AS_ROOT : GMEM_ROOT_ELSE);
     g_autoptr(GError) error = NULL;
@@ -423,7 +428,7 @@ makeRoot(const gmemToolFiles *files)
         gmemToolError("%s: %s", root, g_strerror(errno));
         return NULL;
     }
-    if (writeConfig(root, files, &error) < 0) {
+    if (writeConfig(root, files, quiet, &error) < 0) {
         gmemToolError("%s", error->message);
         removeRoot(root);
         return NULL;
@@ -556,7 +561,7 @@ keep(const gmemToolFiles *files, int argc, char **argv)
     /* As for the worker: a reader of our output that was killed must not keep us from cleaning up.
      */
     signal(SIGPIPE, SIG_IGN);
-    if (!(root = makeRoot(files)))
+    if (!(root = makeRoot(files, strcmp(argv[0], "argv") == 0)))
         return GMEM_TOOL_EXIT_FAILED;
 
     if ((pid = startWorker(files, root, argc, argv)) < 0) {
@@ -589,6 +594,44 @@ gmemRunOptionsClear(gmemRunOptions *options)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemRunOptions, gmemRunOptionsClear)
 
+/* The one file; false having printed what is wrong. */
+static bool
+takeFile(gmemRunOptions *options, int argc, char **argv)
+{
+    if (argc != 2)
+        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+    else
+        options->file = g_strdup(argv[1]);
+    return argc == 2;
+}
+
+int
+gmemToolArgv(int argc, char **argv)
+{
+    g_auto(gmemRunOptions) options = {.argv = true};
+    g_autoptr(gmemToolFiles) files = gmemToolFilesFind();
+    g_auto(GStrv) all = g_strdupv(argv);
+    int allCount = argc;
+    gboolean diff = FALSE;
+    const GOptionEntry entries[] = {
+        {"diff", 'd', 0, G_OPTION_ARG_NONE, &diff,
+         N_("mark what differs from the same domain without the two elements"), NULL},
+        {"emulator", 'e', 0, G_OPTION_ARG_FILENAME, &options.emulator,
+         N_("use this QEMU binary, whatever the XML says"), N_("PATH")},
+        {"root", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_FILENAME, &options.root, NULL, NULL},
+        {NULL, 0, 0, 0, NULL, NULL, NULL},
+    };
+
+    if (!gmemToolParse(entries, &argc, &argv, _("FILE.xml"),
+                       _("Prints the command line that QEMU would get for a domain, without "
+                         "running it.")))
+        return GMEM_TOOL_EXIT_USAGE;
+    if (!takeFile(&options, argc, argv))
+        return GMEM_TOOL_EXIT_USAGE;
+    options.diff = diff;
+    return options.root ? work(&options, files) : keep(files, allCount, all);
+}
+
 int
 gmemToolRun(int argc, char **argv)
 {
@@ -612,17 +655,14 @@ gmemToolRun(int argc, char **argv)
                        _("Runs a domain by libvirt's embedded driver until Ctrl-C, until the guest "
                          "ends, or for a time,\nand leaves nothing behind.")))
         return GMEM_TOOL_EXIT_USAGE;
-    if (argc != 2) {
-        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+    if (!takeFile(&options, argc, argv))
         return GMEM_TOOL_EXIT_USAGE;
-    }
     if (duration && !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
         gmemToolError(_("--for requires a number of seconds from 1 to %d, not '%s'"),
                       G_MAXINT / 1000, duration);
         return GMEM_TOOL_EXIT_USAGE;
     }
     options.seconds = (int)seconds;
-    options.file = g_strdup(argv[1]);
 
     return options.root ? work(&options, files) : keep(files, allCount, all);
 }

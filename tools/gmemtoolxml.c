@@ -115,7 +115,7 @@ checkDisk(gmemXMLNode *disk, GError **error)
 
 /* Returns 1 where what is in @node is to be looked at, too, 0 where not, -1 with @error. */
 static int
-leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, GError **error)
+leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
 {
     g_autofree char *what = NULL;
 
@@ -127,7 +127,7 @@ leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, GError **error)
             what = leftOut[i].describe(node);
     }
     if (what) {
-        printf(_("left out, as it requires a daemon: %s\n"), what);
+        fprintf(notes, _("left out, as it requires a daemon: %s\n"), what);
         gmemXMLEditRemove(edit, node);
         return 0;
     }
@@ -136,12 +136,12 @@ leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, GError **error)
 
 /* No recursion: nothing limits how deep a file nests. */
 static int
-leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, GError **error)
+leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes, GError **error)
 {
     gmemXMLNode *node = root->children;
 
     while (node) {
-        int descend = leaveOutNode(edit, node, error);
+        int descend = leaveOutNode(edit, node, notes, error);
 
         if (descend < 0)
             return -1;
@@ -157,13 +157,13 @@ leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, GError **error)
 }
 
 static void
-leaveOutId(gmemXMLEdit *edit, gmemXMLNode *root)
+leaveOutId(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes)
 {
     g_autofree char *id = gmemXMLAttribute(root, "id");
 
     if (!id)
         return;
-    printf(_("left out, as it requires a daemon: the id '%s' of a running domain\n"), id);
+    fprintf(notes, _("left out, as it requires a daemon: the id '%s' of a running domain\n"), id);
     gmemXMLEditSetAttribute(edit, root, "id", NULL);
 }
 
@@ -186,7 +186,7 @@ setEmulator(gmemXMLEdit *edit, gmemXMLNode *root, const char *emulator)
 }
 
 char *
-gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **error)
+gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kvm, GError **error)
 {
     g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
     g_autoptr(gmemXMLEdit) edit = NULL;
@@ -200,8 +200,8 @@ gmemToolXMLPrepare(const char *text, const char *emulator, bool *kvm, GError **e
     root = gmemXMLRoot(xml);
     *kvm = attributeIs(root, "type", "kvm");
     edit = gmemXMLEditNew(xml);
-    leaveOutId(edit, root);
-    if (leaveOut(edit, root, error) < 0)
+    leaveOutId(edit, root, notes);
+    if (leaveOut(edit, root, notes, error) < 0)
         return NULL;
     if (emulator)
         setEmulator(edit, root, emulator);

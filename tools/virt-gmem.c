@@ -17,8 +17,13 @@ static const struct {
     const char *summary;
 } verbs[] = {
     {"host", gmemToolHost, N_("say what this host can do, and what is missing")},
+    {"emulator", gmemToolEmulator, N_("say what a QEMU binary offers for guest_memfd")},
+    {"validate", gmemToolValidate, N_("check a domain's XML against all rules")},
+    {"lower", gmemToolLower, N_("print what libvirt is given for a domain's XML")},
+    {"raise", gmemToolRaise, N_("print what a user sees of XML that libvirt stores")},
+    {"argv", gmemToolArgv, N_("print the command line that QEMU would get")},
     {"run", gmemToolRun, N_("run a domain from an XML file, without a daemon")},
-    {"status", gmemToolStatus, N_("say how much of running domains' memory is private")},
+    {"status", gmemToolStatus, N_("show the memory of running domains, and who has it")},
 };
 
 static void

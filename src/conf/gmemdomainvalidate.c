@@ -403,39 +403,116 @@ gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError *
 }
 
 /* In the order of the table in docs/formatdomain.rst; a domain that breaks several gets the first
- * one's error. */
+ * one's error. Where a rule looks: gmemDomainValidateFind(). */
 static const struct {
     bool convertible;
     bool fullyShared;
     gmemDomainRule rule;
+    const char *where;
 } gmemDomainRules[] = {
-    {true, true, gmemDomainValidateType},        {true, true, gmemDomainValidateArch},
-    {true, true, gmemDomainValidateMachine},     {true, false, gmemDomainValidateSmm},
-    {true, false, gmemDomainValidateLoader},     {true, false, gmemDomainValidateFirmware},
-    {true, false, gmemDomainValidateIoapic},     {false, true, gmemDomainValidateSource},
-    {false, true, gmemDomainValidateAccess},     {false, true, gmemDomainValidateCells},
-    {false, true, gmemDomainValidateDimmAccess}, {false, true, gmemDomainValidateHugepages},
-    {false, true, gmemDomainValidateDimmPages},  {true, false, gmemDomainValidateCellPages},
-    {true, false, gmemDomainValidateDimmSizes},  {true, false, gmemDomainValidateLocked},
-    {true, true, gmemDomainValidateVirtioMem},   {true, true, gmemDomainValidateSgxEpc},
-    {true, false, gmemDomainValidateVfio},       {true, false, gmemDomainValidateCurrentMemory},
-    {true, false, gmemDomainValidateHardLimit},  {true, false, gmemDomainValidateSuspend},
-    {true, false, gmemDomainValidateDump},       {false, true, gmemDomainValidateMemfdUser},
+    {true, true, gmemDomainValidateType, ""},
+    {true, true, gmemDomainValidateArch, "os/type"},
+    {true, true, gmemDomainValidateMachine, "os/type"},
+    {true, false, gmemDomainValidateSmm, "features/smm"},
+    {true, false, gmemDomainValidateLoader, "os/loader"},
+    {true, false, gmemDomainValidateFirmware, "os/firmware/feature@name=secure-boot"},
+    {true, false, gmemDomainValidateIoapic, "features/ioapic"},
+    {false, true, gmemDomainValidateSource, "memoryBacking/source"},
+    {false, true, gmemDomainValidateAccess, "memoryBacking/access"},
+    {false, true, gmemDomainValidateCells, "cpu/numa/cell@memAccess=private"},
+    {false, true, gmemDomainValidateDimmAccess, "devices/memory@access=private"},
+    {false, true, gmemDomainValidateHugepages, "memoryBacking/hugepages"},
+    {false, true, gmemDomainValidateDimmPages, "devices/memory/source/pagesize"},
+    {true, false, gmemDomainValidateCellPages, "cpu/numa/cell|memory"},
+    {true, false, gmemDomainValidateDimmSizes, "devices/memory@model=dimm"},
+    {true, false, gmemDomainValidateLocked, "memoryBacking/locked"},
+    {true, true, gmemDomainValidateVirtioMem, "devices/memory@model=virtio-mem"},
+    {true, true, gmemDomainValidateSgxEpc, "devices/memory@model=sgx-epc"},
+    {true, false, gmemDomainValidateVfio,
+     "devices/hostdev@type=pci|devices/hostdev@type=mdev|devices/interface@type=hostdev|"
+     "devices/disk@type=nvme"},
+    {true, false, gmemDomainValidateCurrentMemory, "currentMemory"},
+    {true, false, gmemDomainValidateHardLimit, "memtune/hard_limit"},
+    {true, false, gmemDomainValidateSuspend, "pm/suspend-to-mem"},
+    {true, false, gmemDomainValidateDump, "on_crash|devices/watchdog@action=dump|devices/watchdog"},
+    {false, true, gmemDomainValidateMemfdUser,
+     "devices/video/model@blob=on|devices/hostdev/driver@iommufd=yes|devices/video"},
 };
+
+/* The first element at @path, with that attribute if the path has one behind a "@". */
+static const gmemXMLNode *
+gmemDomainValidateFindAt(const gmemDomainDef *def, const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit_set(path, "@=", 3);
+    g_autofree gmemXMLNode **found = gmemXMLFind(def->root, parts[0]);
+    size_t i;
+
+    for (i = 0; found[i] != NULL; i++) {
+        g_autofree char *value = parts[1] != NULL ? gmemXMLAttribute(found[i], parts[1]) : NULL;
+
+        if (parts[1] == NULL || g_strcmp0(value, parts[2]) == 0)
+            return found[i];
+    }
+    return NULL;
+}
+
+/* Paths have "|" between them, and the first that is there counts; where none is, it is the element
+ * that asks for private memory. */
+static const gmemXMLNode *
+gmemDomainValidateFind(const gmemDomainDef *def, const char *where)
+{
+    g_auto(GStrv) paths = g_strsplit(where, "|", -1);
+    const gmemXMLNode *fault = where[0] == '\0' ? def->root : NULL;
+    size_t i;
+
+    for (i = 0; fault == NULL && paths[i] != NULL; i++)
+        fault = gmemDomainValidateFindAt(def, paths[i]);
+    if (fault == NULL)
+        fault = def->launchSecurityNode != NULL ? def->launchSecurityNode : def->privateNode;
+    return fault != NULL ? fault : def->root;
+}
+
+static const char *
+gmemDomainValidateWish(const gmemDomainDef *def)
+{
+    return def->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SW_PROTECTED : "<private/>";
+}
+
+static int
+gmemDomainValidateRuleAt(const gmemDomainDef *def, size_t i, GError **error)
+{
+    bool holds = (gmemDomainRules[i].convertible && def->mode == GMEM_MODE_CONVERTIBLE) ||
+                 (gmemDomainRules[i].fullyShared && def->mode == GMEM_MODE_FULLY_SHARED);
+
+    return holds ? gmemDomainRules[i].rule(def, gmemDomainValidateWish(def), error) : 0;
+}
 
 int
 gmemDomainValidate(const gmemDomainDef *def, GError **error)
 {
-    const char *wish = def->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SW_PROTECTED : "<private/>";
     size_t i;
 
-    if (gmemDomainValidateLaunchSecurity(def, wish, error) < 0)
+    if (gmemDomainValidateLaunchSecurity(def, gmemDomainValidateWish(def), error) < 0)
         return -1;
     for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
-        if (((gmemDomainRules[i].convertible && def->mode == GMEM_MODE_CONVERTIBLE) ||
-             (gmemDomainRules[i].fullyShared && def->mode == GMEM_MODE_FULLY_SHARED)) &&
-            gmemDomainRules[i].rule(def, wish, error) < 0)
+        if (gmemDomainValidateRuleAt(def, i, error) < 0)
             return -1;
     }
     return 0;
+}
+
+void
+gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report, void *opaque)
+{
+    g_autoptr(GError) first = NULL;
+    size_t i;
+
+    if (gmemDomainValidateLaunchSecurity(def, gmemDomainValidateWish(def), &first) < 0)
+        report(gmemDomainValidateFind(def, "launchSecurity"), first, opaque);
+    for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
+        g_autoptr(GError) error = NULL;
+
+        if (gmemDomainValidateRuleAt(def, i, &error) < 0)
+            report(gmemDomainValidateFind(def, gmemDomainRules[i].where), error, opaque);
+    }
 }

@@ -14,6 +14,15 @@
  */
 int gmemDomainValidate(const gmemDomainDef *def, GError **error);
 
+/* gmemDomainValidateReport: @node: the element in the way, of the definition's document; where
+ * several are in the way of one rule, the first of them. */
+typedef void gmemDomainValidateReport(const gmemXMLNode *node, const GError *error, void *opaque);
+
+/* gmemDomainValidateAll: the same rules, and each that is broken is reported, in the order in which
+ * gmemDomainValidate() has them. */
+void
+gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report, void *opaque);
+
 /**
  * gmemDomainValidateLimit:
  * @limit, @ram: <hard_limit> and guest RAM of a convertible domain, in KiB; a @limit of 0 is none

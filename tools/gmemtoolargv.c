@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolargv.c: the command line that QEMU would get, beside stock libvirt's.
+ *
+ * This process has libvirt-gmem.so in front of libvirt (gmemtoolrun.c). What stock libvirt says is
+ * found behind it: libvirt's own function, looked up in libvirt's own file. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <dlfcn.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmempreload.h"
+#include "gmemxml.h"
+
+#define GMEM_LIBVIRT_FILE "libvirt.so.0"
+#define GMEM_NATIVE_FORMAT "qemu-argv"
+
+typedef char *
+gmemToNative(virConnectPtr conn, const char *format, const char *xml, unsigned int flags);
+
+/* A word as a shell has to see it. */
+static char *
+quote(const char *word)
+{
+    static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "-_=+:,./@%";
+
+    return word[0] && strspn(word, safe) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
+}
+
+/* A variable, the emulator, or an option with its value, each as one line. */
+static GPtrArray *
+toLines(const char *native, GError **error)
+{
+    g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
+    g_auto(GStrv) words = NULL;
+
+    if (!g_shell_parse_argv(native, NULL, &words, error))
+        return NULL;
+    for (char **word = words; *word; word++) {
+        g_autofree char *quoted = NULL;
+
+        /* libvirt shows that of its own process; a start takes it out. */
+        if (g_str_has_prefix(*word, "LD_PRELOAD=") &&
+            strstr(*word, gmemPreloadName(GMEM_PRELOAD_LIBRARY)))
+            continue;
+        quoted = quote(*word);
+
+        if ((*word)[0] == '-' && word[1] && word[1][0] != '-') {
+            g_autofree char *value = quote(*++word);
+
+            g_ptr_array_add(lines, g_strconcat(quoted, " ", value, NULL));
+        } else {
+            g_ptr_array_add(lines, g_steal_pointer(&quoted));
+        }
+    }
+    return g_steal_pointer(&lines);
+}
+
+static bool
+has(const GPtrArray *lines, const char *line)
+{
+    for (guint i = 0; i < lines->len; i++) {
+        if (strcmp(lines->pdata[i], line) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+printMarked(char mark, gmemToolColour colour, const char *line)
+{
+    printf("%s%c %s%s\n", gmemToolPaint(stdout, colour), mark, line,
+           gmemToolPaint(stdout, GMEM_TOOL_PLAIN));
+}
+
+/* Lines that both have stand in the order of the new ones, and what went before what came. */
+static void
+printDifference(const GPtrArray *old, const GPtrArray *new)
+{
+    guint i = 0;
+
+    for (guint j = 0; j <= new->len; j++) {
+        bool common = j < new->len &&has(old, new->pdata[j]);
+
+        for (; i < old->len && (!has(new, old->pdata[i]) || common || j == new->len); i++) {
+            if (common && strcmp(old->pdata[i], new->pdata[j]) == 0)
+                break;
+            if (!has(new, old->pdata[i]))
+                printMarked('-', GMEM_TOOL_RED, old->pdata[i]);
+        }
+        if (j < new->len)
+            printMarked(common ? ' ' : '+', common ? GMEM_TOOL_PLAIN : GMEM_TOOL_GREEN,
+                        new->pdata[j]);
+        if (common)
+            i++;
+    }
+}
+
+/* libvirt makes up a UUID where there is none, for each command line another. */
+static char *
+withUUID(const char *xml)
+{
+    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
+    g_autoptr(gmemXMLEdit) edit = document ? gmemXMLEditNew(document) : NULL;
+    g_autofree char *uuid = g_uuid_string_random();
+    g_autofree char *markup = g_strdup_printf("<uuid>%s</uuid>", uuid);
+
+    if (!document || gmemXMLFindFirst(gmemXMLRoot(document), "uuid"))
+        return g_strdup(xml);
+    gmemXMLEditPrepend(edit, gmemXMLRoot(document), markup);
+    return gmemXMLEditApply(edit);
+}
+
+/* The domain without the two elements; @xml has been understood by the library before. */
+static char *
+withoutElements(const char *xml)
+{
+    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
+    g_autoptr(gmemXMLEdit) edit = document ? gmemXMLEditNew(document) : NULL;
+    gmemXMLNode *node;
+
+    if (!document)
+        return g_strdup(xml);
+    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "memoryBacking/private")))
+        gmemXMLEditRemove(edit, node);
+    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "launchSecurity"))) {
+        g_autofree char *type = gmemXMLAttribute(node, "type");
+
+        if (g_strcmp0(type, "sw-protected") == 0)
+            gmemXMLEditRemove(edit, node);
+    }
+    return gmemXMLEditApply(edit);
+}
+
+static GPtrArray *
+ask(gmemToNative *toNative, virConnectPtr conn, const char *xml)
+{
+    char *native = toNative ? toNative(conn, GMEM_NATIVE_FORMAT, xml, 0) : NULL;
+    g_autoptr(GError) error = NULL;
+    GPtrArray *lines = native ? toLines(native, &error) : NULL;
+
+    if (!native)
+        gmemToolError("%s", virGetLastErrorMessage());
+    else if (!lines)
+        gmemToolError("%s", error->message);
+    free(native);
+    return lines;
+}
+
+/* The lines of stock libvirt. */
+static GPtrArray *
+askStock(virConnectPtr conn, const char *xml)
+{
+    g_autofree char *plain = withoutElements(xml);
+    void *libvirt = dlopen(GMEM_LIBVIRT_FILE, RTLD_LAZY | RTLD_NOLOAD);
+    gmemToNative *toNative;
+    GPtrArray *lines;
+
+    if (!libvirt) {
+        gmemToolError("%s", dlerror());
+        return NULL;
+    }
+    *(void **)&toNative = dlsym(libvirt, "virConnectDomainXMLToNative");
+    lines = ask(toNative, conn, plain);
+    dlclose(libvirt);
+    return lines;
+}
+
+int
+gmemToolPrintArgv(virConnectPtr conn, const char *xml, bool diff)
+{
+    g_autofree char *whole = withUUID(xml);
+    g_autoptr(GPtrArray) new = ask(virConnectDomainXMLToNative, conn, whole);
+    g_autoptr(GPtrArray) old = NULL;
+
+    if (!new || (diff && !(old = askStock(conn, whole))))
+        return -1;
+    if (diff)
+        printDifference(old, new);
+    for (guint i = 0; !diff && i < new->len; i++)
+        printf("%s%s\n", (char *)new->pdata[i], i + 1 < new->len ? " \\" : "");
+    return 0;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolfile.c: `virt-gmem validate`, `lower`, `raise`: what the XML alone decides, without a
+ * daemon. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <libxml/parser.h>
+#include <string.h>
+
+#include "gmemdomain.h"
+#include "gmemdomainvalidate.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemlibxml.h"
+#include "gmemlower.h"
+
+typedef struct {
+    const char *file;
+    const char *text; /* that nodes stand in */
+    unsigned int count;
+} gmemFindings;
+
+/* As compilers print it, so that editors jump there. A column counts characters. */
+static void
+printFinding(gmemFindings *findings, long line, long column, const char *message)
+{
+    g_autofree char *oneLine = g_strdelimit(g_strdup(message), "\n", ' ');
+
+    findings->count++;
+    printf("%s:%ld:%ld: %s%s%s: %s\n", findings->file, line, column,
+           gmemToolPaint(stdout, GMEM_TOOL_RED), _("error"), gmemToolPaint(stdout, GMEM_TOOL_PLAIN),
+           oneLine);
+}
+
+static void
+report(const gmemXMLNode *node, const GError *error, void *opaque)
+{
+    gmemFindings *findings = opaque;
+    const char *start = findings->text;
+    long line = 1;
+
+    for (const char *p = findings->text; p < node->start; p++) {
+        if (*p == '\n') {
+            line++;
+            start = p + 1;
+        }
+    }
+    printFinding(findings, line, 1 + g_utf8_strlen(start, node->start - start), error->message);
+}
+
+/* Returns whether @text is well formed, by libxml2, which knows where it is not. */
+static bool
+checkWellFormed(const char *text, gmemFindings *findings)
+{
+    xmlParserCtxt *ctxt = xmlNewParserCtxt();
+    xmlDoc *doc = gmemLibxmlParse(ctxt, text);
+
+    if (!doc && ctxt) {
+        const xmlError *error = xmlCtxtGetLastError(ctxt);
+        g_autofree char *message = g_strdup(error && error->message ? error->message : "?");
+
+        printFinding(findings, error ? error->line : 1, error ? MAX(error->int2, 1) : 1,
+                     g_strchomp(message));
+    }
+    xmlFreeParserCtxt(ctxt);
+    if (!doc)
+        return false;
+    xmlFreeDoc(doc);
+    return true;
+}
+
+/* Prints what is wrong with the domain at @root, and returns the mode that it asks for. */
+static gmemMode
+checkDomain(gmemXMLNode *root, gmemFindings *findings, bool *ours)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemDomainDef) def = NULL;
+    const gmemXMLNode *element;
+
+    *ours = true;
+    if (!gmemXMLIs(root, "domain")) {
+        gmemErrorSet(&error, VIR_ERR_XML_ERROR, _("the root element is not <domain>"));
+    } else if ((def = gmemDomainParseXML(root, true, &error))) {
+        gmemDomainPostParse(def);
+        gmemDomainValidateAll(def, report, findings);
+        *ours = gmemDomainHasElements(def) || def->carrier;
+    }
+    if (error) {
+        if (!(element = gmemXMLFindFirst(root, "memoryBacking/private")))
+            element = gmemXMLFindFirst(root, "launchSecurity");
+        report(element ? element : root, error, findings);
+    }
+    return def ? def->mode : GMEM_MODE_NONE;
+}
+
+static int
+validate(const char *path, const char *text)
+{
+    gmemFindings findings = {.file = path};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemXML) xml = NULL;
+    gmemMode mode;
+    bool ours;
+
+    if (!checkWellFormed(text, &findings))
+        return GMEM_TOOL_EXIT_FAILED;
+    if (!(xml = gmemXMLParse(text, &error))) {
+        printFinding(&findings, 1, 1, error->message);
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    findings.text = gmemXMLText(xml);
+    mode = checkDomain(gmemXMLRoot(xml), &findings, &ours);
+    if (findings.count > 0)
+        return GMEM_TOOL_EXIT_FAILED;
+    if (mode != GMEM_MODE_NONE)
+        printf(_("%s: valid, %s memory\n"), path, gmemModeToString(mode));
+    else
+        printf(ours ? _("%s: valid, memory is private by its launch security\n")
+                    : _("%s: asks for no private memory\n"),
+               path);
+    return 0;
+}
+
+/* Returns the one argument, or NULL having printed what is wrong. */
+static const char *
+parseFile(int argc, char **argv, const char *summary)
+{
+    static const GOptionEntry none[] = {{NULL, 0, 0, 0, NULL, NULL, NULL}};
+
+    if (!gmemToolParse(none, &argc, &argv, _("FILE.xml"), summary))
+        return NULL;
+    if (argc != 2) {
+        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+        return NULL;
+    }
+    return argv[1];
+}
+
+int
+gmemToolValidate(int argc, char **argv)
+{
+    const char *path =
+        parseFile(argc, argv,
+                  _("Checks a domain's XML against all rules for private memory, and "
+                    "names each that it breaks,\nwith line and column. What host "
+                    "and QEMU decide, 'virt-gmem host' knows."));
+    g_autofree char *text = NULL;
+
+    if (!path)
+        return GMEM_TOOL_EXIT_USAGE;
+    return (text = gmemToolRead(path)) ? validate(path, text) : GMEM_TOOL_EXIT_FAILED;
+}
+
+/* Of a text that is malformed the library makes another, for libvirt to refuse; here nobody does.
+ */
+static int
+convert(const char *path, bool raise)
+{
+    g_autofree char *text = gmemToolRead(path);
+    g_autofree char *result = NULL;
+    g_autofree char *message = NULL;
+    g_autoptr(GError) error = NULL;
+    gmemFindings findings = {.file = path};
+
+    if (!text)
+        return GMEM_TOOL_EXIT_FAILED;
+    if (!checkWellFormed(text, &findings))
+        return GMEM_TOOL_EXIT_FAILED;
+    result = raise ? gmemRaise(text, NULL, &error) : gmemLower(text, false, NULL, &error);
+    if (!result) {
+        message = gmemErrorFormat(error);
+        gmemToolError("%s", message);
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    return fputs(result, stdout) == EOF ? GMEM_TOOL_EXIT_FAILED : 0;
+}
+
+int
+gmemToolLower(int argc, char **argv)
+{
+    const char *path =
+        parseFile(argc, argv,
+                  _("Prints the XML that libvirt is given, and stores, for a domain's XML.\n"
+                    "FILE.xml may be \"-\", standard input."));
+
+    return path ? convert(path, false) : GMEM_TOOL_EXIT_USAGE;
+}
+
+int
+gmemToolRaise(int argc, char **argv)
+{
+    const char *path =
+        parseFile(argc, argv,
+                  _("Prints what a user sees of a domain's XML that libvirt stores.\n"
+                    "FILE.xml may be \"-\", standard input."));
+
+    return path ? convert(path, true) : GMEM_TOOL_EXIT_USAGE;
+}
