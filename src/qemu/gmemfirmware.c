@@ -14,6 +14,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gmemfile.h"
@@ -45,6 +46,18 @@ gmemFirmwareHasFeature(gmemJSON *descriptor, const char *feature)
             return true;
     }
     return false;
+}
+
+/* Distributions and users have images under several names: links, other spellings of a path. */
+static bool
+gmemFirmwareIsSame(const char *image, const char *path)
+{
+    struct stat one, other;
+
+    if (image == NULL || strcmp(image, path) == 0)
+        return image != NULL;
+    return stat(image, &one) == 0 && stat(path, &other) == 0 && one.st_dev == other.st_dev &&
+           one.st_ino == other.st_ino;
 }
 
 /* Whether one of the first @n @directories has a file of that name. */
@@ -81,7 +94,7 @@ gmemFirmwareCount(
             continue;
         text = gmemFileLoad(file, GMEM_FIRMWARE_SIZE_MAX, &why);
         descriptor = text != NULL ? gmemJSONParse(text, NULL) : NULL;
-        if (descriptor == NULL || g_strcmp0(gmemFirmwareExecutable(descriptor), path) != 0)
+        if (descriptor == NULL || !gmemFirmwareIsSame(gmemFirmwareExecutable(descriptor), path))
             continue;
         *all += 1;
         if (gmemFirmwareHasFeature(descriptor, "requires-smm"))

@@ -8,9 +8,10 @@
  * gmemFirmwareRequiresSMM:
  * @path: a firmware image, as domain XML or QEMU's command line names it
  *
- * Whether the descriptors that the host has for @path all list the feature "requires-smm". Such an
- * image does not get beyond its first instructions where there is no system management mode. An
- * image without a descriptor, or with one that cannot be read, counts as one that does not.
+ * Whether the descriptors that the host has for that file, by whatever name, all list the feature
+ * "requires-smm". Such an image does not get beyond its first instructions where there is no system
+ * management mode. An image without a descriptor, or with one that cannot be read, counts as one
+ * that does not.
  *
  * Facts: QEMU's docs/interop/firmware.json (members, directories and their order).
  *

@@ -17,9 +17,11 @@ suite = Suite()
 PLAIN = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 NO_SECURE_BOOT = "<firmware><feature enabled='no' name='secure-boot'/></firmware>"
 SMM = '/usr/share/OVMF/OVMF_CODE_4M.ms.fd'
+# The same file by names that no descriptor has.
+NAMES = ('/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd', '/usr/share//qemu/../OVMF/OVMF_CODE_4M.ms.fd')
 REFUSED = ("unsupported configuration: the firmware '%s' requires SMM, which is not available with "
            "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, or <os "
-           "firmware='efi'> without <loader>" % SMM)
+           "firmware='efi'> without <loader>")
 
 
 class Shared:
@@ -84,12 +86,13 @@ def _(check):
 @suite.test('firmware that requires SMM: defined with a warning, and refused at start')
 def _(check):
     rig, client = rig_and_client()
-    loader = ("<loader readonly='yes' type='pflash'>%s</loader><nvram template='%s'>/run/nvram.fd"
-              "</nvram>" % (SMM, SMM.replace('CODE', 'VARS')))
-    client.define(protected('smm', loader=loader, efi=False))
-    check.has(rig.read(rig.log), "domain 'smm' is defined but could not start now: the firmware '%s' "
-              'requires SMM' % SMM, 'the log')
-    check.refused(lambda: client.start('smm'), ERR_CONFIG_UNSUPPORTED, REFUSED)
+    for path in NAMES + (SMM,):
+        loader = ("<loader readonly='yes' type='pflash'>%s</loader><nvram template='%s'>/run/nvram.fd"
+                  "</nvram>" % (path, SMM.replace('CODE', 'VARS')))
+        client.define(protected('smm', loader=loader, efi=False))
+        check.has(rig.read(rig.log), "domain 'smm' is defined but could not start now: the firmware "
+                  "'%s' requires SMM" % path, 'the log')
+        check.refused(lambda: client.start('smm'), ERR_CONFIG_UNSUPPORTED, REFUSED % path)
 
 
 @suite.test('firmware that requires SMM: refused at an autostart, too')

@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "gmemfirmware.h"
 
@@ -88,6 +89,31 @@ testMemory(Fixture *fixture, const void *data G_GNUC_UNUSED)
     g_assert_true(requires(fixture, FLASH));
 }
 
+/* Debian's OVMF_CODE_4M.snakeoil.fd is a link to what two descriptors have under other names. */
+static void
+testOtherNames(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    const char *directory = fixture->directories[1];
+    g_autofree char *image = g_build_filename(directory, "CODE.fd", NULL);
+    g_autofree char *copy = g_build_filename(directory, "COPY.fd", NULL);
+    g_autofree char *symbolic = g_build_filename(directory, "SYMBOLIC.fd", NULL);
+    g_autofree char *hard = g_build_filename(directory, "HARD.fd", NULL);
+    g_autofree char *spelled = g_strconcat(directory, "//.//CODE.fd", NULL);
+    g_autofree char *smm = flash(symbolic, "\"requires-smm\"");
+
+    descriptor(directory, "CODE.fd", "code");
+    descriptor(directory, "COPY.fd", "code");
+    descriptor(directory, "50.json", smm);
+    g_assert_false(requires(fixture, image));
+    g_assert_cmpint(symlink("CODE.fd", symbolic), ==, 0);
+    g_assert_cmpint(link(image, hard), ==, 0);
+    g_assert_true(requires(fixture, symbolic));
+    g_assert_true(requires(fixture, image));
+    g_assert_true(requires(fixture, hard));
+    g_assert_true(requires(fixture, spelled));
+    g_assert_false(requires(fixture, copy));
+}
+
 /* One descriptor by which the image runs without SMM is enough. */
 static void
 testSeveral(Fixture *fixture, const void *data G_GNUC_UNUSED)
@@ -159,6 +185,7 @@ main(int argc, char **argv)
     g_test_add("/qemu/firmware/" name, Fixture, NULL, setUp, function, tearDown)
     TEST("flash", testFlash);
     TEST("memory", testMemory);
+    TEST("other-names", testOtherNames);
     TEST("several", testSeveral);
     TEST("masked", testMasked);
     TEST("damaged", testDamaged);
