@@ -417,15 +417,11 @@ gmemDomainDefFree(gmemDomainDef *def)
     g_free(def->ioapicDriver);
     g_free(def->sourceType);
     g_free(def->accessMode);
-    g_free(def->pages);
-    for (i = 0; i < def->ncells; i++) {
-        g_free(def->cells[i].id);
+    for (i = 0; i < def->ncells; i++)
         g_free(def->cells[i].access);
-    }
     g_free(def->cells);
     for (i = 0; i < def->nmemories; i++) {
         g_free(def->memories[i].model);
-        g_free(def->memories[i].node);
         g_free(def->memories[i].access);
     }
     g_free(def->memories);

@@ -23,29 +23,19 @@ typedef enum {
 
 /* A <cell> of <cpu><numa>; or a memory device. Sizes in KiB, 0 where unreadable. */
 typedef struct {
-    char *id; /* as written; where it is not, libvirt counts */
+    unsigned long long id; /* where it is not given, libvirt counts */
     unsigned long long size;
-    char *access; /* memAccess or access; NULL where absent, like all strings here */
+    unsigned long long page; /* the size of its huge pages; 0: ordinary ones */
+    char *access;            /* memAccess or access; NULL where absent, like all strings here */
 } gmemDomainCell;
 
 typedef struct {
     char *model;
     unsigned long long size;
-    unsigned long long pagesize; /* 0: none given */
-    char *node;                  /* the cell that it belongs to */
+    unsigned long long pagesize; /* that it asks for itself; 0: none */
+    unsigned long long page;     /* as a cell's: its own, or those of the cell that it belongs to */
     char *access;
 } gmemDomainMemory;
-
-/* As many as libvirt has for a set of nodes. */
-#define GMEM_DOMAIN_NODES_MAX 16384
-
-/* What <hugepages> says. Sizes in KiB; 0: the host's default size. */
-typedef struct {
-    unsigned long long ofCell[GMEM_DOMAIN_NODES_MAX];
-    guint8 given[GMEM_DOMAIN_NODES_MAX / 8]; /* cells that a <page> names, a bit each */
-    unsigned long long rest;                 /* of all other cells */
-    bool restGiven;
-} gmemDomainPages;
 
 /* Strings and nodes are NULL where the XML has no such thing. Nodes belong to the document. */
 typedef struct {
@@ -77,14 +67,14 @@ typedef struct {
     char *ioapicDriver;
     char *sourceType;
     char *accessMode;
-    gmemDomainPages *pages; /* NULL: no <hugepages> */
-    bool hugepages;         /* some page is larger than 4 KiB, or of the host's default size */
-    bool hugedimms;         /* some memory device asks for such pages itself */
+    bool hugepages; /* some page is larger than 4 KiB, or of the host's default size */
+    bool hugedimms; /* some memory device asks for such pages itself */
     bool locked;
     gmemDomainCell *cells;
     size_t ncells;
     gmemDomainMemory *memories;
     size_t nmemories;
+    unsigned long long page;          /* KiB: as a cell's, where there are none */
     unsigned long long memory;        /* KiB: <memory>; 0 where absent or unreadable, as the next */
     unsigned long long currentMemory; /* KiB */
     unsigned long long hardLimit;     /* KiB */

@@ -8,6 +8,9 @@
 
 #include "gmemplatform.h"
 
+/* As many as libvirt has for a set of nodes. */
+#define GMEM_DOMAIN_NODES_MAX 16384
+
 #define GMEM_DOMAIN_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
 #define GMEM_DOMAIN_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
 
@@ -114,6 +117,15 @@ gmemDomainMemoryParseNodes(const char *text, gmemDomainNodes *set)
     return true;
 }
 
+/* What <hugepages> says. Sizes in KiB; 0: the host's default size. Only while a domain is read, as
+ * its size does not depend on the domain's. */
+typedef struct {
+    unsigned long long ofCell[GMEM_DOMAIN_NODES_MAX];
+    guint8 given[GMEM_DOMAIN_NODES_MAX / 8]; /* cells that a <page> names, a bit each */
+    unsigned long long rest;                 /* of all other cells */
+    bool restGiven;
+} gmemDomainPages;
+
 /* A nodeset to compare others with. */
 typedef struct {
     const char *text;
@@ -160,16 +172,20 @@ gmemDomainMemoryParsePage(gmemDomainPages *pages, const char *nodeset, unsigned 
     }
 }
 
-/* Where there is no <page>, <hugepages> itself is one. */
-static void
+/* Where there is no <page>, <hugepages> itself is one. Returns NULL where that is not there
+ * either; free with g_free(). */
+static gmemDomainPages *
 gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "memoryBacking/hugepages/page");
+    gmemDomainPages *pages;
     size_t i;
 
-    def->pages = g_new0(gmemDomainPages, 1);
+    if (gmemXMLFindFirst(root, "memoryBacking/hugepages") == NULL)
+        return NULL;
+    pages = g_new0(gmemDomainPages, 1);
     if (nodes[0] == NULL) {
-        def->pages->restGiven = true;
+        pages->restGiven = true;
         def->hugepages = true;
     }
     for (i = 0; nodes[i] != NULL; i++) {
@@ -178,24 +194,51 @@ gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
         g_autofree char *nodeset = gmemXMLAttribute(nodes[i], "nodeset");
         unsigned long long size = gmemDomainMemoryScale(number, unit);
 
-        gmemDomainMemoryParsePage(def->pages, nodeset, size);
+        gmemDomainMemoryParsePage(pages, nodeset, size);
         if (size != GMEM_DOMAIN_PAGE_KIB)
             def->hugepages = true;
     }
+    return pages;
+}
+
+/* The huge pages of a cell, in KiB; 0: ordinary ones. The host's default size counts as the
+ * smallest that it can be. */
+static unsigned long long
+gmemDomainMemoryPageOf(const gmemDomainPages *pages, unsigned long long cell)
+{
+    bool given = pages != NULL && cell < GMEM_DOMAIN_NODES_MAX &&
+                 (pages->given[cell / 8] & (1U << (cell % 8))) != 0;
+    unsigned long long size;
+
+    if (!given && (pages == NULL || !pages->restGiven))
+        return 0;
+    size = given ? pages->ofCell[cell] : pages->rest;
+    if (size == GMEM_DOMAIN_PAGE_KIB)
+        return 0;
+    return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
+}
+
+/* The number of a cell as @text has it; @otherwise where that is none. */
+static unsigned long long
+gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
+{
+    guint64 id;
+
+    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
+        return otherwise;
+    return id;
 }
 
 static void
-gmemDomainMemoryParseMemoryBacking(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseBacking(gmemDomainDef *def, gmemXMLNode *root)
 {
     def->sourceType = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/source"), "type");
     def->accessMode = gmemXMLAttribute(gmemXMLFindFirst(root, "memoryBacking/access"), "mode");
-    if (gmemXMLFindFirst(root, "memoryBacking/hugepages") != NULL)
-        gmemDomainMemoryParsePages(def, root);
     def->locked = gmemXMLFindFirst(root, "memoryBacking/locked") != NULL;
 }
 
 static void
-gmemDomainMemoryParseCells(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseCells(gmemDomainDef *def, const gmemDomainPages *pages, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "cpu/numa/cell");
     size_t i;
@@ -204,17 +247,19 @@ gmemDomainMemoryParseCells(gmemDomainDef *def, gmemXMLNode *root)
         def->ncells++;
     def->cells = g_new0(gmemDomainCell, def->ncells);
     for (i = 0; i < def->ncells; i++) {
+        g_autofree char *id = gmemXMLAttribute(nodes[i], "id");
         g_autofree char *number = gmemXMLAttribute(nodes[i], "memory");
         g_autofree char *unit = gmemXMLAttribute(nodes[i], "unit");
 
-        def->cells[i].id = gmemXMLAttribute(nodes[i], "id");
+        def->cells[i].id = gmemDomainMemoryParseId(id, i);
+        def->cells[i].page = gmemDomainMemoryPageOf(pages, def->cells[i].id);
         def->cells[i].size = gmemDomainMemoryScale(number, unit);
         def->cells[i].access = gmemXMLAttribute(nodes[i], "memAccess");
     }
 }
 
 static void
-gmemDomainMemoryParseMemories(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainMemoryParseDevices(gmemDomainDef *def, const gmemDomainPages *pages, gmemXMLNode *root)
 {
     g_autofree gmemXMLNode **nodes = gmemXMLFind(root, "devices/memory");
     size_t i;
@@ -223,15 +268,19 @@ gmemDomainMemoryParseMemories(gmemDomainDef *def, gmemXMLNode *root)
         def->nmemories++;
     def->memories = g_new0(gmemDomainMemory, def->nmemories);
     for (i = 0; i < def->nmemories; i++) {
-        gmemXMLNode *node;
+        gmemDomainMemory *memory = &def->memories[i];
+        gmemXMLNode *node = gmemXMLFindFirst(nodes[i], "target/node");
+        g_autofree char *cell = node != NULL ? gmemXMLContent(node) : NULL;
 
-        def->memories[i].model = gmemXMLAttribute(nodes[i], "model");
-        def->memories[i].access = gmemXMLAttribute(nodes[i], "access");
-        def->memories[i].size = gmemDomainMemoryParseSize(nodes[i], "target/size");
-        def->memories[i].pagesize = gmemDomainMemoryParseSize(nodes[i], "source/pagesize");
-        node = gmemXMLFindFirst(nodes[i], "target/node");
-        def->memories[i].node = node != NULL ? gmemXMLContent(node) : NULL;
-        if (def->memories[i].pagesize > GMEM_DOMAIN_PAGE_KIB)
+        memory->model = gmemXMLAttribute(nodes[i], "model");
+        memory->access = gmemXMLAttribute(nodes[i], "access");
+        memory->size = gmemDomainMemoryParseSize(nodes[i], "target/size");
+        memory->pagesize = gmemDomainMemoryParseSize(nodes[i], "source/pagesize");
+        if (memory->pagesize == 0)
+            memory->page = gmemDomainMemoryPageOf(pages, gmemDomainMemoryParseId(cell, 0));
+        else if (memory->pagesize != GMEM_DOMAIN_PAGE_KIB)
+            memory->page = memory->pagesize;
+        if (memory->pagesize > GMEM_DOMAIN_PAGE_KIB)
             def->hugedimms = true;
     }
 }
@@ -277,53 +326,16 @@ gmemDomainMemoryParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 void
 gmemDomainMemoryParse(gmemDomainDef *def)
 {
+    g_autofree gmemDomainPages *pages = gmemDomainMemoryParsePages(def, def->root);
+
+    def->page = gmemDomainMemoryPageOf(pages, 0);
     def->memory = gmemDomainMemoryParseSize(def->root, "memory");
     def->currentMemory = gmemDomainMemoryParseSize(def->root, "currentMemory");
     def->hardLimit = gmemDomainMemoryParseSize(def->root, "memtune/hard_limit");
-    gmemDomainMemoryParseMemoryBacking(def, def->root);
-    gmemDomainMemoryParseCells(def, def->root);
-    gmemDomainMemoryParseMemories(def, def->root);
+    gmemDomainMemoryParseBacking(def, def->root);
+    gmemDomainMemoryParseCells(def, pages, def->root);
+    gmemDomainMemoryParseDevices(def, pages, def->root);
     gmemDomainMemoryParseNumatune(def, def->root);
-}
-
-static unsigned long long
-gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
-{
-    guint64 id;
-
-    if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, &id, NULL))
-        return otherwise;
-    return id;
-}
-
-unsigned long long
-gmemDomainMemoryCellId(const gmemDomainDef *def, size_t i)
-{
-    return gmemDomainMemoryParseId(def->cells[i].id, i);
-}
-
-unsigned long long
-gmemDomainMemoryPageOfCell(const gmemDomainDef *def, unsigned long long id)
-{
-    const gmemDomainPages *pages = def->pages;
-    bool given = pages != NULL && id < GMEM_DOMAIN_NODES_MAX &&
-                 (pages->given[id / 8] & (1U << (id % 8))) != 0;
-    unsigned long long size;
-
-    if (!given && (pages == NULL || !pages->restGiven))
-        return 0;
-    size = given ? pages->ofCell[id] : pages->rest;
-    if (size == GMEM_DOMAIN_PAGE_KIB)
-        return 0;
-    return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
-}
-
-unsigned long long
-gmemDomainMemoryPageOfDevice(const gmemDomainDef *def, const gmemDomainMemory *memory)
-{
-    if (memory->pagesize == 0)
-        return gmemDomainMemoryPageOfCell(def, gmemDomainMemoryParseId(memory->node, 0));
-    return memory->pagesize != GMEM_DOMAIN_PAGE_KIB ? memory->pagesize : 0;
 }
 
 unsigned long long
@@ -362,15 +374,14 @@ gmemDomainMemoryHugeRam(const gmemDomainDef *def)
     unsigned long long sum = 0;
     size_t i;
 
-    if (def->ncells == 0 && gmemDomainMemoryPageOfCell(def, 0) != 0)
+    if (def->ncells == 0 && def->page != 0)
         sum = gmemDomainMemoryMainRam(def);
     for (i = 0; i < def->ncells; i++) {
-        if (gmemDomainMemoryPageOfCell(def, gmemDomainMemoryCellId(def, i)) != 0)
+        if (def->cells[i].page != 0)
             sum += def->cells[i].size;
     }
     for (i = 0; i < def->nmemories; i++) {
-        if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
-            gmemDomainMemoryPageOfDevice(def, &def->memories[i]) != 0)
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 && def->memories[i].page != 0)
             sum += def->memories[i].size;
     }
     return sum;

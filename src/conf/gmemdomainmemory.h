@@ -7,16 +7,6 @@
 /* gmemDomainMemoryParse: the part of gmemDomainParseXML() that reads them. */
 void gmemDomainMemoryParse(gmemDomainDef *def);
 
-/* gmemDomainMemoryCellId: the number of @def->cells[@i] among libvirt's cells. */
-unsigned long long gmemDomainMemoryCellId(const gmemDomainDef *def, size_t i);
-
-/* gmemDomainMemoryPageOfCell, gmemDomainMemoryPageOfDevice: the size, in KiB, of the huge pages
- * that libvirt takes for a cell (0 where there are no cells) or a memory device; 0 for ordinary
- * pages. The host's default size counts as the smallest that it can be. */
-unsigned long long gmemDomainMemoryPageOfCell(const gmemDomainDef *def, unsigned long long id);
-unsigned long long gmemDomainMemoryPageOfDevice(const gmemDomainDef *def,
-                                                const gmemDomainMemory *memory);
-
 /* gmemDomainMemoryMainRam: KiB of RAM that is no memory device, where there are no cells. */
 unsigned long long gmemDomainMemoryMainRam(const gmemDomainDef *def);
 

@@ -231,17 +231,17 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
-        unsigned long long id = gmemDomainMemoryCellId(def, i);
-        g_autofree char *what = g_strdup_printf("<cell id='%llu'>", id);
+        const gmemDomainCell *cell = &def->cells[i];
+        g_autofree char *what = g_strdup_printf("<cell id='%llu'>", cell->id);
 
-        if (gmemDomainValidatePages(def->cells[i].size, GMEM_CELL_GRANULE_KIB,
-                                    gmemDomainMemoryPageOfCell(def, id), wish, what, error) < 0)
+        if (gmemDomainValidatePages(cell->size, GMEM_CELL_GRANULE_KIB, cell->page, wish, what,
+                                    error) < 0)
             return -1;
     }
     if (def->ncells > 0)
         return 0;
-    return gmemDomainValidatePages(gmemDomainMemoryMainRam(def), GMEM_CELL_GRANULE_KIB,
-                                   gmemDomainMemoryPageOfCell(def, 0), wish, _("guest RAM"), error);
+    return gmemDomainValidatePages(gmemDomainMemoryMainRam(def), GMEM_CELL_GRANULE_KIB, def->page,
+                                   wish, _("guest RAM"), error);
 }
 
 static int
@@ -254,8 +254,7 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
         g_autofree char *what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
 
         if (g_strcmp0(memory->model, "dimm") == 0 &&
-            gmemDomainValidatePages(memory->size, GMEM_DIMM_GRANULE_KIB,
-                                    gmemDomainMemoryPageOfDevice(def, memory), wish, what,
+            gmemDomainValidatePages(memory->size, GMEM_DIMM_GRANULE_KIB, memory->page, wish, what,
                                     error) < 0)
             return -1;
     }

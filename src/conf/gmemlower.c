@@ -419,21 +419,6 @@ gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
     return true;
 }
 
-/* Whether @domain is what lowering, which gave it the pair @carrierText, wanted to make. */
-static int
-gmemLowerVerifyDomain(gmemXMLNode *domain, const char *carrierText, GError **error)
-{
-    g_autoptr(GError) local = NULL;
-    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(domain, false, &local);
-
-    if (def != NULL && g_strcmp0(def->carrierText, carrierText) == 0 &&
-        gmemLowerHolds(def, def->carrier))
-        return 0;
-    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                        _("the domain's XML cannot be rewritten for libvirt: %s"),
-                        local != NULL ? local->message : _("a change did not take effect"));
-}
-
 /* @def has one of the elements. Returns the value of the pair, to be freed with g_free(). @plan may
  * be NULL. */
 static char *
@@ -614,11 +599,12 @@ gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }
 
-/* What becomes of a document: its domains, as find() gives them, and of each the value of its pair
- * once it is lowered, NULL where it is none of ours. */
+/* What becomes of a document: its domains, as find() gives them, each as it was read, and the value
+ * of its pair once it is lowered, NULL where it is none of ours. */
 typedef struct {
     gmemXML *xml;
     gmemXMLNode **domains;
+    GPtrArray *defs; /* of gmemDomainDef, one for each of @domains */
     GPtrArray *pairs;
 } gmemLowerDocument;
 
@@ -626,22 +612,35 @@ static void
 gmemLowerDocumentClear(gmemLowerDocument *document)
 {
     g_clear_pointer(&document->pairs, g_ptr_array_unref);
+    g_clear_pointer(&document->defs, g_ptr_array_unref);
     g_clear_pointer(&document->domains, g_free);
     g_clear_pointer(&document->xml, gmemXMLFree);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLowerDocument, gmemLowerDocumentClear)
 
+/* All that is read of @text is read here, once. */
 static int
 gmemLowerDocumentParse(gmemLowerDocument *document,
                        const char *text,
                        gmemLowerFind find,
+                       bool validate,
                        GError **error)
 {
+    size_t i;
+
     document->xml = gmemXMLParse(text, error);
     if (document->xml == NULL)
         return -1;
     document->domains = find(document->xml);
+    document->defs = g_ptr_array_new_with_free_func((GDestroyNotify)gmemDomainDefFree);
     document->pairs = g_ptr_array_new_with_free_func(g_free);
+    for (i = 0; document->domains[i] != NULL; i++) {
+        gmemDomainDef *def = gmemDomainParseXML(document->domains[i], validate, error);
+
+        if (def == NULL)
+            return -1;
+        g_ptr_array_add(document->defs, def);
+    }
     return 0;
 }
 
@@ -652,23 +651,31 @@ gmemLowerPlanOf(const gmemLowerDocument *document, size_t i, gmemPlan **plan)
     return i == 0 && gmemXMLIsAnyNs(document->domains[0], "domain") ? plan : NULL;
 }
 
-/* The second look: at what libvirt will be given, @made. */
+/* The second look: at what libvirt will be given, @text. */
 static int
-gmemLowerVerify(const gmemLowerDocument *document, const gmemLowerDocument *made, GError **error)
+gmemLowerVerify(const gmemLowerDocument *document,
+                const char *text,
+                gmemLowerFind find,
+                gmemLowerDocument *made,
+                GError **error)
 {
-    size_t i;
+    g_autoptr(GError) local = NULL;
+    bool holds = gmemLowerDocumentParse(made, text, find, false, &local) == 0 &&
+                 made->defs->len == document->defs->len;
+    guint i;
 
-    for (i = 0; document->domains[i] != NULL && made->domains[i] != NULL; i++) {
+    for (i = 0; holds && i < document->defs->len; i++) {
+        const gmemDomainDef *def = g_ptr_array_index(made->defs, i);
         const char *pair = g_ptr_array_index(document->pairs, i);
 
-        if (pair != NULL && gmemLowerVerifyDomain(made->domains[i], pair, error) < 0)
-            return -1;
+        holds = pair == NULL ||
+                (g_strcmp0(def->carrierText, pair) == 0 && gmemLowerHolds(def, def->carrier));
     }
-    if (document->domains[i] == NULL && made->domains[i] == NULL)
+    if (holds)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
-                        _("the domain's XML cannot be rewritten for libvirt: another number of "
-                          "domains came out"));
+    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                        _("the domain's XML cannot be rewritten for libvirt: %s"),
+                        local != NULL ? local->message : _("a change did not take effect"));
 }
 
 /* Lowers the domains that have the elements. @made: out: the result as it was parsed again; not
@@ -676,7 +683,6 @@ gmemLowerVerify(const gmemLowerDocument *document, const gmemLowerDocument *made
 static int
 gmemLowerElements(gmemLowerDocument *document,
                   gmemLowerFind find,
-                  bool validate,
                   gmemLowerDocument *made,
                   gmemPlan **plan,
                   GError **error)
@@ -684,14 +690,12 @@ gmemLowerElements(gmemLowerDocument *document,
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
     g_autofree char *text = NULL;
     bool concerned = false;
-    size_t i;
+    guint i;
 
-    for (i = 0; document->domains[i] != NULL; i++) {
-        g_autoptr(gmemDomainDef) def = gmemDomainParseXML(document->domains[i], validate, error);
+    for (i = 0; i < document->defs->len; i++) {
+        gmemDomainDef *def = g_ptr_array_index(document->defs, i);
         char *pair = NULL;
 
-        if (def == NULL)
-            return -1;
         if (gmemDomainHasElements(def)) {
             pair = gmemLowerDomain(def, edit, gmemLowerPlanOf(document, i, plan), error);
             if (pair == NULL)
@@ -703,28 +707,23 @@ gmemLowerElements(gmemLowerDocument *document,
     if (!concerned)
         return 0;
     text = gmemXMLEditApply(edit);
-    if (gmemLowerDocumentParse(made, text, find, error) < 0)
-        return -1;
-    return gmemLowerVerify(document, made, error);
+    return gmemLowerVerify(document, text, find, made, error);
 }
 
 /* Raises the domains that have a pair. *@text is out: the result, NULL where none has one. Returns
  * -1 with @error. */
 static int
-gmemRaisePairs(
-    gmemLowerDocument *document, bool validate, char **text, gmemPlan **plan, GError **error)
+gmemRaisePairs(gmemLowerDocument *document, char **text, gmemPlan **plan, GError **error)
 {
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
     bool concerned = false;
-    size_t i;
+    guint i;
 
     *text = NULL;
-    for (i = 0; document->domains[i] != NULL; i++) {
-        g_autoptr(gmemDomainDef) def = gmemDomainParseXML(document->domains[i], validate, error);
+    for (i = 0; i < document->defs->len; i++) {
+        gmemDomainDef *def = g_ptr_array_index(document->defs, i);
         gmemPlan **its = gmemLowerPlanOf(document, i, plan);
 
-        if (def == NULL)
-            return -1;
         if (def->carrier == NULL)
             continue;
         concerned = true;
@@ -741,15 +740,11 @@ gmemRaisePairs(
 
 /* A pair that a client wrote must be the one that its elements would have given: then the domain is
  * what this library once made, otherwise anything. @pair is that one (NULL: none); *@changed
- * whether @domain has another. */
+ * whether the domain has another. */
 static int
-gmemLowerCheckReady(gmemXMLNode *domain, const char *pair, bool *changed, GError **error)
+gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, GError **error)
 {
-    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(domain, false, error);
-
     *changed = pair != NULL;
-    if (def == NULL)
-        return -1;
     if (def->carrier == NULL)
         return 0;
     if (pair == NULL || !gmemLowerIsReady(def, pair))
@@ -777,17 +772,17 @@ gmemLowerReady(const char *text,
     g_auto(gmemLowerDocument) elements = {0};
     g_auto(gmemLowerDocument) made = {0};
     bool any = false;
-    size_t i;
+    guint i;
 
-    if (gmemLowerDocumentParse(&elements, raised, find, error) < 0 ||
-        gmemLowerElements(&elements, find, false, &made, plan, error) < 0)
+    if (gmemLowerDocumentParse(&elements, raised, find, false, error) < 0 ||
+        gmemLowerElements(&elements, find, &made, plan, error) < 0)
         return NULL;
-    for (i = 0; document->domains[i] != NULL && elements.domains[i] != NULL; i++) {
+    for (i = 0; i < document->defs->len && i < elements.defs->len; i++) {
         g_autofree char *slice = NULL;
         bool changed;
 
-        if (gmemLowerCheckReady(document->domains[i], g_ptr_array_index(elements.pairs, i),
-                                &changed, error) < 0)
+        if (gmemLowerCheckReady(g_ptr_array_index(document->defs, i),
+                                g_ptr_array_index(elements.pairs, i), &changed, error) < 0)
             return NULL;
         if (!changed)
             continue;
@@ -854,18 +849,18 @@ gmemLowerDomains(
         *plan = NULL;
     if (!gmemLowerMayHaveElements(text))
         return g_strdup(text);
-    if (gmemLowerDocumentParse(&document, text, find, &local) < 0) {
+    if (gmemLowerDocumentParse(&document, text, find, validate, &local) < 0) {
         if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
             return gmemXMLMalformed(text);
         g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
-    if (gmemRaisePairs(&document, validate, &raised, NULL, error) < 0)
+    if (gmemRaisePairs(&document, &raised, NULL, error) < 0)
         return NULL;
     if (raised != NULL) {
         lowered = gmemLowerReady(text, &document, raised, find, &found, error);
     } else {
-        if (gmemLowerElements(&document, find, validate, &made, &found, error) < 0)
+        if (gmemLowerElements(&document, find, &made, &found, error) < 0)
             return NULL;
         lowered = g_strdup(made.xml != NULL ? gmemXMLText(made.xml) : text);
     }
@@ -891,8 +886,8 @@ gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError *
         *plan = NULL;
     if (!gmemRaiseMayHavePair(text))
         return g_strdup(text);
-    if (gmemLowerDocumentParse(&document, text, find, error) < 0 ||
-        gmemRaisePairs(&document, false, &raised, &found, error) < 0)
+    if (gmemLowerDocumentParse(&document, text, find, false, error) < 0 ||
+        gmemRaisePairs(&document, &raised, &found, error) < 0)
         return NULL;
     if (plan != NULL)
         *plan = g_steal_pointer(&found);
