@@ -6,6 +6,7 @@
 #                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
 #   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
 #   sudo make check-nested    what needs another kernel, on an emulated machine that has it
+#   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
 # tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds.
@@ -15,8 +16,14 @@ MATRIX ?= trixie sid
 SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
+FUZZ = $(BUILD)-fuzz
+SECONDS ?= 15
 
-.PHONY: all demo check check-matrix check-nested bench deps-build deps-demo deps-check deps-matrix \
+# What looks for mistakes by itself runs on Debian 12 alone: the code is the same on all releases, and
+# what the tools of each find is not.
+PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
+
+.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz deps-build deps-demo deps-check deps-matrix \
     deps-nested clean
 
 all: $(BUILD)/build.ninja
@@ -40,13 +47,23 @@ demo: deps-demo
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/demo.py $(BUILD)
 
-# The second tree has the unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer.
+# The second tree has the unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer, the
+# third, by clang, the fuzzers.
 check: deps-check
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory all BUILD=$(SANITIZED) \
 	    SETUP_ARGS="$(SETUP_ARGS) -Db_sanitize=address,undefined -Db_lundef=false"
-	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit \
+	@$(if $(PROOF),$(MAKE) --no-print-directory fuzzers)
+	@$(PYTHON) tests/run-tests.py $(BUILD) $(SANITIZED):unit $(if $(PROOF),$(FUZZ):fuzz) \
 	    --matrix $(BUILD)/matrix $(strip $(MATRIX))
+
+fuzzers:
+	@CC=clang $(MAKE) --no-print-directory $(FUZZ)/build.ninja BUILD=$(FUZZ) \
+	    SETUP_ARGS="$(SETUP_ARGS) -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false"
+	@meson compile -C $(FUZZ) fuzzers
+
+fuzz: deps-check fuzzers
+	@GMEM_FUZZ_SECONDS=$(SECONDS) $(PYTHON) tests/run-tests.py $(FUZZ):fuzz
 
 deps-matrix:
 	@./tools/install-deps matrix
@@ -76,4 +93,4 @@ bench: deps-check
 	meson test -C $(BUILD) --benchmark --verbose
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED)
+	rm -rf $(BUILD) $(SANITIZED) $(FUZZ)

@@ -207,7 +207,9 @@ gmemPropsGet(const gmemProps *props, const char *key)
 static char *
 gmemPropsKeyvalGetList(gmemKeyval keyval, const char *key)
 {
-    char *list = g_malloc0(strlen(keyval.text) + 2);
+    const size_t implied = keyval.implied != NULL ? strlen(keyval.implied) : 0;
+    /* A word "," becomes "=on,"; the first one has the implied key in front. */
+    char *list = g_malloc0(4 * (strlen(keyval.text) + 1) + implied + 1);
     const size_t length = strlen(key);
     char *end = list;
     char *name, *value;

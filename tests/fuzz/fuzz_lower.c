@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fuzz_lower.c: libFuzzer harness for lowering and raising: no input may crash, leak, or lose the
- * wish that libvirt's parser sees in it. */
+ * wish that libvirt's parser sees in it; and what was lowered is the same after a round trip. */
 
 #include <libxml/parser.h>
 #include <libxml/xpath.h>
-#include <stdint.h>
 #include <string.h>
 
-#include "gmemcarrier.h"
+#include "fuzz.h"
 #include "gmemlower.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Whether @expression (XPath, from the root element <domain>) is true of @text. */
 static bool
@@ -36,6 +33,28 @@ fuzzEval(const char *text, const char *expression)
     return result;
 }
 
+/* @lowered: what gmemLower() made of a domain with a @plan. */
+static void
+fuzzRoundTrip(const char *lowered, const gmemPlan *plan)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemPlan) raisedPlan = NULL;
+    g_autoptr(gmemPlan) loweredPlan = NULL;
+    g_autofree char *raised = gmemRaise(lowered, &raisedPlan, &error);
+    g_autofree char *again = NULL;
+    g_autofree char *raisedAgain = NULL;
+
+    g_assert_no_error(error);
+    g_assert_nonnull(raisedPlan);
+    g_assert_cmpint(raisedPlan->mode, ==, plan->mode);
+    again = gmemLower(raised, false, &loweredPlan, &error);
+    g_assert_no_error(error);
+    fuzzAssertPlansEqual(loweredPlan, plan);
+    raisedAgain = gmemRaise(again, NULL, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(raisedAgain, ==, raised);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -44,22 +63,24 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree char *text = g_strndup((const char *)data, size);
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(gmemPlan) raisedPlan = NULL;
-    g_autofree char *lowered = gmemLower(text, size % 2 != 0, &plan, NULL);
-    g_autofree char *raised = gmemRaise(text, &raisedPlan, NULL);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GError) raiseError = NULL;
+    g_autofree char *lowered = gmemLower(text, size % 2 != 0, &plan, &error);
+    g_autofree char *raised = gmemRaise(text, &raisedPlan, &raiseError);
 
-    gmemCarrierFree(gmemCarrierParse(text, NULL));
-    if (lowered != NULL && plan == NULL && strcmp(lowered, text) != 0 &&
-        fuzzEval(lowered, "true()"))
-        abort();
-    if (raised != NULL && raisedPlan == NULL && strcmp(raised, text) != 0)
-        abort();
-    if (lowered != NULL && fuzzEval(lowered, wish))
-        abort();
+    FUZZ_ASSERT_EITHER(lowered, error);
+    FUZZ_ASSERT_EITHER(raised, raiseError);
+    if (lowered != NULL && plan == NULL && strcmp(lowered, text) != 0)
+        g_assert_false(fuzzEval(lowered, "true()"));
+    if (raised != NULL && raisedPlan == NULL)
+        g_assert_cmpstr(raised, ==, text);
+    if (lowered != NULL)
+        g_assert_false(fuzzEval(lowered, wish));
     if (lowered != NULL && plan != NULL) {
         g_autofree char *again = gmemLower(lowered, false, NULL, NULL);
 
-        if (g_strcmp0(again, lowered) != 0)
-            abort();
+        g_assert_cmpstr(again, ==, lowered);
+        fuzzRoundTrip(lowered, plan);
     }
     return 0;
 }

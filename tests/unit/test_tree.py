@@ -80,8 +80,8 @@ def check_promises():
     rows += [line[64:] for line in read('docs/testing.rst').splitlines() if '  ``' in line[60:]]
     names = re.findall(r'`([a-z0-9_-]+)`', ' '.join(rows))
     assert len(names) >= 40, names
-    there = {re.sub(r'tests/(unit/)?|test_|\.\w+$', '', path).replace('/', '-').replace('_', '-')
-             for path in glob.glob('tests/**/test_*.*', recursive=True)}
+    there = {re.sub(r'tests/(unit/|fuzz/)?|test_|\.\w+$', '', path).replace('/', '-').replace('_', '-')
+             for kind in ('test', 'fuzz') for path in glob.glob('tests/**/%s_*.*' % kind, recursive=True)}
     for name in names:
         assert name.replace('_', '-') in there, name
 

@@ -383,6 +383,20 @@ testValues(void)
     }
 }
 
+/* A list is longer than the text that it is read of where booleans have no value there. */
+static void
+testListGrows(void)
+{
+    static const char value[] = "h,h,h,h,h,h,h,h,h,noh";
+    const gmemArgvOption option = {"accel", value, 1, 2};
+    g_auto(gmemProps) props = {0};
+    g_autofree char *list = NULL;
+
+    g_assert_cmpint(gmemPropsInit(&props, &option, GMEM_PROPS_OPTS, "h", NULL), ==, 0);
+    list = gmemPropsGetList(&props, "h");
+    g_assert_cmpstr(list, ==, "h=h,h=on,h=on,h=on,h=on,h=on,h=on,h=on,h=on,h=off,");
+}
+
 static bool
 isNVMe(const char *value)
 {
@@ -506,6 +520,7 @@ main(int argc, char **argv)
     g_test_add_func("/props/bytes", testBytes);
     g_test_add_func("/props/depth", testDepth);
     g_test_add_func("/props/values", testValues);
+    g_test_add_func("/props/list-grows", testListGrows);
     g_test_add_func("/props/find", testFind);
     g_test_add_func("/props/errors", testErrors);
     return g_test_run();

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* fuzz_argv.c: libFuzzer harness for command lines: whatever libvirt, a user or a hook wrote, it is
+ * refused in so many words, or becomes one that says of guest memory what it should.
+ *
+ * Input: a byte of what QEMU offers (a bit a flag), then a word a line. */
+
+#include <string.h>
+
+#include "fuzz.h"
+#include "gmemargv.h"
+#include "gmemcommand.h"
+
+/* The words of @argv that are not in the pair, which is where it was. */
+static void
+fuzzAssertRestKept(char *const *argv, char *const *was)
+{
+    gmemArgvOption pair;
+
+    g_assert_cmpint(gmemArgvFind(was, GMEM_SHIM_OPTION, &pair), ==, 1);
+    for (size_t i = 0, j = 0; was[j] != NULL; i++, j++) {
+        if (j == pair.index)
+            j += pair.count;
+        g_assert_cmpstr(argv[i], ==, was[j]);
+        if (was[j] == NULL)
+            break;
+    }
+}
+
+static void
+fuzzAssertShim(gmemCommand *command)
+{
+    gmemShimConfig config = {0};
+    gmemArgvOption pair;
+    char reason[256];
+
+    g_assert_cmpint(gmemArgvFind(command->argv, GMEM_SHIM_OPTION, &pair), ==, 1);
+    g_assert_true(gmemShimConfigParse(pair.value, &config, reason, sizeof(reason)));
+    g_assert_cmpint(config.mode, ==, command->mode);
+    g_assert_cmpuint(config.backends, ==, command->nbackends);
+    g_assert_cmpuint(config.ram, ==, command->ramSize);
+    gmemShimConfigClear(&config);
+}
+
+static void
+fuzzAssertBuilt(gmemCommand *command, char *const *was, bool startPrivate)
+{
+    unsigned long long sum = 0;
+    gmemArgvOption pair;
+    size_t i;
+
+    for (i = 0; i < command->nbackends; i++)
+        sum += command->ram[i].size;
+    g_assert_cmpuint(sum, ==, command->ramSize);
+    if (command->mode == GMEM_MODE_NONE) {
+        g_assert_false(command->shim);
+        fuzzAssertRestKept(command->argv, was);
+        return;
+    }
+    g_assert_cmpuint(command->nbackends, >, 0);
+    gmemCommandSeal(command, startPrivate);
+    if (command->shim)
+        fuzzAssertShim(command);
+    else
+        g_assert_cmpint(gmemArgvFind(command->argv, GMEM_SHIM_OPTION, &pair), ==, 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char emulator[] = "/usr/bin/qemu-system-x86_64";
+    gmemQEMUCaps caps = {.emulator = emulator, .version = 7002000};
+    g_autofree char *text = NULL;
+    g_auto(GStrv) argv = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemCommand) command = NULL;
+
+    if (size == 0)
+        return 0;
+    caps.flags = data[0] & ((1U << GMEM_QEMU_CAPS_LAST) - 1);
+    text = g_strndup((const char *)data + 1, size - 1);
+    argv = g_strsplit(text, "\n", -1);
+    if (argv[0] == NULL)
+        return 0;
+    command = gmemCommandBuild(argv, &caps, &error);
+    FUZZ_ASSERT_EITHER(command, error);
+    if (command != NULL)
+        fuzzAssertBuilt(command, argv, (data[0] & 0x80) != 0);
+    return 0;
+}
