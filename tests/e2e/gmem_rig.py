@@ -12,7 +12,6 @@ From outside, the processes are looked at under the pids that the outer /proc sh
 
 import contextlib
 import ctypes
-import difflib
 import fcntl
 import glob
 import itertools
@@ -27,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 import uuid
 import xml.sax.saxutils
 
@@ -35,6 +33,10 @@ PYTHON = '/usr/bin/python3'
 LIBVIRTD = '/usr/sbin/libvirtd'
 QEMU = '/usr/bin/qemu-system-x86_64'
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+
+import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
+from gmem_tap import Failure, Skip, difference  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 SOURCE = os.environ.get('GMEM_SOURCE', os.path.dirname(os.path.dirname(HERE)))
 BUILD = os.environ.get('GMEM_BUILD', os.path.join(SOURCE, 'build'))
@@ -42,6 +44,7 @@ LIBRARY = os.path.join(BUILD, 'src/driver/libvirt-gmem.so')
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
 VHOST_USER = os.path.join(BUILD, 'src/vhostuser/vhost-user-gmem.so')
 GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
+CLIENT = os.path.join(HERE, 'gmem_client.py')
 GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # a page's KiB, what of it
 
@@ -80,58 +83,11 @@ log_outputs = "3:stderr"
 
 
 # ---------------------------------------------------------------------------------------------
-# TAP
+# Checks
 
 
-class Skip(Exception):
-    """The test cannot be made here; the text says why."""
-
-
-class Failure(Exception):
-    """A check did not hold."""
-
-
-def difference(wanted, got):
-    """The places where they differ: lines of text, words of one line, members of a list."""
-    def parts(value):
-        if isinstance(value, str):
-            return value.splitlines() if '\n' in value else value.split(' ')
-        if isinstance(value, dict):
-            return ['%s: %r' % item for item in sorted(value.items())]
-        return [str(v) for v in value] if isinstance(value, (list, tuple)) else [repr(value)]
-    return '\n'.join(difflib.unified_diff(parts(wanted), parts(got), 'wanted', 'got', '', '', 1, ''))
-
-
-class Checks:
-    """What a test uses to say what must hold; counts, so that no test passes having checked nothing."""
-
-    def __init__(self):
-        self.count = 0
-
-    def true(self, condition, message):
-        self.count += 1
-        if not condition:
-            raise Failure(message)
-
-    def equal(self, got, wanted, what):
-        self.count += 1
-        if got != wanted:
-            raise Failure('%s differs\n%s' % (what, difference(wanted, got)))
-
-    def has(self, text, part, what):
-        self.count += 1
-        if part not in text:
-            raise Failure('%s lacks %r:\n%s' % (what, part, text))
-
-    def lacks(self, text, part, what):
-        self.count += 1
-        if part in text:
-            raise Failure('%s has %r:\n%s' % (what, part, text))
-
-    def matches(self, text, pattern, what):
-        self.count += 1
-        if not re.search(pattern, text):
-            raise Failure('%s does not match %r:\n%s' % (what, pattern, text))
+class Checks(gmem_tap.Checks):
+    """With what is to be said of errors of libvirt's."""
 
     def refused(self, call, code=None, message=None, part=None):
         """call() must raise LibvirtError; returns it."""
@@ -149,50 +105,13 @@ class Checks:
         raise Failure('was not refused')
 
 
-class Suite:
-    """Collects tests and runs them in order, each a line of TAP."""
+class Suite(gmem_tap.Suite):
+    """Leaves no sandbox behind."""
 
-    def __init__(self):
-        self.tests = []
+    checks = Checks
 
-    def test(self, name):
-        def register(function):
-            self.tests.append((name, function))
-            return function
-        return register
-
-    def run(self, skip=None):
-        """Runs all; @skip: a reason that holds for every one of them. Returns the exit status."""
-        # Whoever is stopped puts back first what it changed: meson's way to end what takes too long.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        wanted = sys.argv[1:]
-        tests = [t for t in self.tests if not wanted or any(w in t[0] for w in wanted)]
-        failed = 0
-        with contextlib.ExitStack() as leftovers:
-            leftovers.callback(close_all)
-            print('1..%d' % len(tests), flush=True)
-            for number, (name, function) in enumerate(tests, 1):
-                begin = time.monotonic()
-                try:
-                    if skip:
-                        raise Skip(skip)
-                    checks = Checks()
-                    function(checks)
-                    if not checks.count:
-                        raise Failure('the test checked nothing')
-                    line, diagnostics = 'ok %d - %s' % (number, name), ''
-                except Skip as reason:
-                    line, diagnostics = 'ok %d - %s # SKIP %s' % (number, name, reason), ''
-                except Exception as error:  # pylint: disable=broad-except
-                    failed += 1
-                    line = 'not ok %d - %s' % (number, name)
-                    diagnostics = str(error) if isinstance(error, Failure) else repr(error)
-                    diagnostics += '\n' + ''.join(traceback.format_tb(error.__traceback__)[1:])
-                for text in diagnostics.strip().splitlines()[:200]:
-                    print('# ' + text[:500])
-                print(line)
-                print('# %.1f s' % (time.monotonic() - begin), flush=True)
-        return 1 if failed else 0
+    def at_end(self):
+        close_all()
 
 
 def wait_for(probe, what, timeout=PATIENCE):
@@ -621,10 +540,10 @@ class PythonClient:
         # A copy, because @wrapper may make another user of it, who need not see this tree.
         script = '/run/client.py'
         if not os.path.exists(sandbox.outer(script)):
-            shutil.copyfile(__file__, sandbox.outer(script))
+            shutil.copyfile(CLIENT, sandbox.outer(script))
             os.chmod(sandbox.outer(script), 0o644)
         self.process = sandbox.popen(
-            [*wrapper, PYTHON, '-I', script, '--client', uri],
+            [*wrapper, PYTHON, '-I', script, uri],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
             encoding='utf-8', errors='surrogateescape',
             env=environment or sandbox.environment(preload))
@@ -708,72 +627,6 @@ class PythonClient:
         self.process.stdout.close()
         self.log.close()
         return status
-
-
-def _client(uri):
-    """The other side of PythonClient."""
-    import libvirt
-    import threading
-    libvirt.virEventRegisterDefaultImpl()  # the embedded driver does not open without
-
-    def events():
-        while True:
-            libvirt.virEventRunDefaultImpl()
-    threading.Thread(target=events, daemon=True).start()
-    out = os.fdopen(os.dup(1), 'w', encoding='utf-8', errors='surrogateescape')
-    os.dup2(2, 1)
-    libvirt.registerErrorHandler(lambda *_: None, None)
-
-    def plain(value):
-        if isinstance(value, libvirt.virDomain):
-            return {'name': value.name(), 'uuid': value.UUIDString(), 'id': value.ID()}
-        if isinstance(value, (libvirt.virDomainSnapshot, libvirt.virDomainCheckpoint)):
-            return {'name': value.getName()}
-        if isinstance(value, bytes):
-            return value.hex()
-        return value
-
-    def answer(call):
-        try:
-            reply = {'result': plain(call())}
-        except libvirt.libvirtError as error:
-            reply = {'error': {'message': error.get_error_message(),
-                               'code': error.get_error_code(),
-                               'domain': error.get_error_domain()}}
-        except Exception:  # pylint: disable=broad-except
-            reply = {'trouble': traceback.format_exc()}
-        out.write(json.dumps(reply) + '\n')
-        out.flush()
-
-    connection = None
-
-    def connect():
-        nonlocal connection
-        connection = libvirt.open(uri)
-
-    answer(connect)
-    extra = {'listDomainNames': lambda: [d.name() for d in connection.listAllDomains()]}
-    if connection is None:
-        return
-    for line in sys.stdin:
-        name, method, arguments = json.loads(line)
-
-        def call(name=name, method=method, arguments=arguments):
-            if name is None and method in extra:
-                return extra[method]()
-            def inner(value):
-                if isinstance(value, list) and value[1:2] in (['snapshot'], ['checkpoint']):
-                    outer = connection.lookupByName(value[0])
-                    return getattr(outer, value[1] + 'LookupByName')(value[2])
-                if isinstance(value, dict) and 'open' in value:
-                    return libvirt.open(value['open'])
-                return value
-            target = connection
-            if name is not None:
-                target = connection.lookupByName(name) if isinstance(name, str) else inner(name)
-            return getattr(target, method)(*map(inner, arguments))
-        answer(call)
-    connection.close()
 
 
 class VirshClient:
@@ -1055,5 +908,3 @@ def domain_uuid(name):
 if __name__ == '__main__':
     if sys.argv[1] == '--first':
         _first(sys.argv[2])
-    elif sys.argv[1] == '--client':
-        _client(sys.argv[2])

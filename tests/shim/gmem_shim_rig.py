@@ -16,7 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
+from gmem_tap import Skip  # noqa: E402  pylint: disable=wrong-import-position
 
 QEMU = os.environ.get('GMEM_TEST_QEMU', '/usr/bin/qemu-system-x86_64')
 BUILD = os.path.abspath(sys.argv[1])
@@ -32,10 +36,6 @@ MIB = 1024 * 1024
 
 # Nothing here measures time; this only says when to give up, on the slowest machine.
 PATIENCE = 300
-
-
-class Skip(Exception):
-    pass
 
 
 def config(sizes):
@@ -91,21 +91,7 @@ def require_kvm():
 
 def main(tests):
     """Runs the functions; TAP."""
-    print('1..%d' % len(tests))
-    failed = 0
-    for number, (name, function) in enumerate(tests, 1):
-        try:
-            function()
-            print('ok %d %s' % (number, name))
-        except Skip as reason:
-            print('ok %d %s # SKIP %s' % (number, name, reason))
-        except Exception:  # a test that breaks is a test that fails
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print('# %s' % line)
-            print('not ok %d %s' % (number, name))
-        sys.stdout.flush()
-    sys.exit(1 if failed else 0)
+    sys.exit(gmem_tap.run(tests))
 
 
 class Mapping:

@@ -14,7 +14,10 @@ import glob
 import inspect
 import os
 import sys
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
+
+import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
 
 VIRT_MANAGER = '/usr/share/virt-manager'
 PRIVATE = [
@@ -27,10 +30,6 @@ PRIVATE = [
 SECURITY = ["    <launchSecurity supported='yes'>", "      <enum name='sectype'>",
             '        <value>sw-protected</value>', '      </enum>', '    </launchSecurity>']
 NO_SECURITY = ["    <launchSecurity supported='no'/>"]
-
-
-class Skip(Exception):
-    """The test cannot be made here; the text says why."""
 
 
 def read(path):
@@ -86,12 +85,12 @@ class VirtManager:
 
     def __init__(self):
         if not os.path.isdir(VIRT_MANAGER):
-            raise Skip('%s is not there (Debian package virtinst)' % VIRT_MANAGER)
+            raise gmem_tap.Skip('%s is not there (Debian package virtinst)' % VIRT_MANAGER)
         sys.path.insert(0, VIRT_MANAGER)
         try:
             from virtinst import DomainCapabilities  # pylint: disable=import-outside-toplevel
         except ImportError as error:
-            raise Skip('virt-manager cannot be imported: %s' % error) from None
+            raise gmem_tap.Skip('virt-manager cannot be imported: %s' % error) from None
         self.parse = lambda text: DomainCapabilities(None, parsexml=text)
 
     @staticmethod
@@ -130,7 +129,7 @@ class Nova:
         try:
             from nova.virt.libvirt import config  # pylint: disable=import-outside-toplevel
         except ImportError as error:
-            raise Skip('Nova cannot be imported (package python3-nova): %s' % error) from None
+            raise gmem_tap.Skip('Nova cannot be imported (package python3-nova): %s' % error) from None
         self.config = config
 
     def parse(self, text):
@@ -161,8 +160,8 @@ def collect(paths, stocks):
                        ('Nova', Nova)):
         try:
             client = make()
-        except Skip as reason:
-            tests.append(('%s # SKIP %s' % (name, reason), None))
+        except gmem_tap.Skip as reason:
+            tests.append((name, functools.partial(skip, reason)))
             continue
         for path in paths:
             tests.append(('%s: %s' % (name, os.path.basename(path)),
@@ -170,27 +169,20 @@ def collect(paths, stocks):
     return tests
 
 
+def skip(reason):
+    raise reason
+
+
+def check_enough(raised, stocks):
+    assert len(raised) >= 40 and len(stocks) >= 12, (len(raised), len(stocks))
+
+
 def main():
     paths = sorted(glob.glob(os.path.join(sys.argv[1], '*.xml')))
     raised = [path for path in paths if not os.path.basename(path).startswith('libvirt-')]
     stocks = {read(path) for path in set(paths) - set(raised)}
-    tests = collect(raised, stocks)
-    failed = 0
-    print('1..%d' % (len(tests) + 1))
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            if test:
-                test()
-            print('ok %d - %s' % (number, name))
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print('# ' + line)
-            print('not ok %d - %s' % (number, name))
-    enough = len(raised) >= 40 and len(stocks) >= 12
-    print('%s %d - %d raised answers, %d stock ones'
-          % ('ok' if enough else 'not ok', len(tests) + 1, len(raised), len(stocks)))
-    return 1 if failed or not enough else 0
+    return gmem_tap.run(collect(raised, stocks) + [
+        ('there are answers', functools.partial(check_enough, raised, stocks))])
 
 
 if __name__ == '__main__':

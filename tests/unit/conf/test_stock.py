@@ -9,12 +9,17 @@ written into their places, byte for byte. Without the library loaded, lowered XM
 usage: test_stock.py GMEM-XML
 """
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
+
+import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
 
 QEMU_NS = "http://libvirt.org/schemas/domain/qemu/1.0"
 PRIVATE = "<private/>"
@@ -179,31 +184,24 @@ def check(stock, tool, xml, validate):
 
 
 def main(tool):
-    print("1..%d" % len(DOMAINS))
-    try:
-        import libvirt  # noqa: F401
-    except ImportError:
-        for number, (name, _) in enumerate(DOMAINS, 1):
-            print("ok %d - %s # SKIP python3-libvirt is not installed" % (number, name))
-        return 0
-    failures = 0
+    tests = []
     # Short: sockets below it have paths of 108 bytes at most.
     root = tempfile.mkdtemp(prefix="gx", dir="/tmp")
-    try:
-        stock = Stock(root + "/r")
-        for number, (name, xml) in enumerate(DOMAINS, 1):
-            try:
-                check(stock, tool, xml, name not in NO_SCHEMA)
-                print("ok %d - %s" % (number, name))
-            except Exception as error:  # pylint: disable=broad-except
-                failures += 1
-                for line in str(error).split("\n"):
-                    print("# " + line)
-                print("not ok %d - %s" % (number, name))
-            sys.stdout.flush()
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-    return 1 if failures else 0
+
+    @functools.lru_cache(maxsize=None)
+    def stock():
+        return Stock(root + "/r")
+
+    def define(name, xml):
+        try:
+            import libvirt  # noqa: F401
+        except ImportError:
+            raise gmem_tap.Skip("python3-libvirt is not installed") from None
+        check(stock(), tool, xml, name not in NO_SCHEMA)
+
+    for name, xml in DOMAINS:
+        tests.append((name, functools.partial(define, name, xml)))
+    return gmem_tap.run(tests, lambda: shutil.rmtree(root, ignore_errors=True))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,17 @@
 usage: test_argv_properties.py DIRECTORY
 """
 
+import functools
 import glob
 import json
 import os
 import re
 import shlex
 import sys
-import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../..'))
+
+import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
 
 OPTION = '-x-libvirt-gmem'
 # Waking up from suspend-to-memory is a reset to the shim: by whether the machine is a q35.
@@ -257,23 +261,16 @@ def check(directory, name):
     check_result(stock, ours, row, mode)
 
 
+def check_enough(names):
+    assert len(names) >= PAIRS, names
+
+
 def main():
     directory = sys.argv[1]
     names = sorted(os.path.basename(path)[:-len('.stock.args')]
                    for path in glob.glob(os.path.join(directory, '*.stock.args')))
-    failed = 0
-    print('1..%d' % (len(names) + 1))
-    print('%s 1 - there are pairs' % ('ok' if len(names) >= PAIRS else 'not ok'))
-    for number, name in enumerate(names, 2):
-        try:
-            check(directory, name)
-            print('ok %d - %s' % (number, name))
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print('# ' + line)
-            print('not ok %d - %s' % (number, name))
-    return 1 if failed or len(names) < PAIRS else 0
+    return gmem_tap.run([('there are pairs', functools.partial(check_enough, names))] +
+                        [(name, functools.partial(check, directory, name)) for name in names])
 
 
 if __name__ == '__main__':
