@@ -33,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     plan.mode = carrier->mode;
     plan.name = text;
-    plan.backend = text;
+    plan.sharedOnly = text;
     plan.firmware = text;
     plan.ram = size;
     plan.hugeRam = size / 2;
