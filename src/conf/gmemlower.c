@@ -710,16 +710,16 @@ gmemLowerElements(gmemLowerDocument *document,
     return gmemLowerVerify(document, text, find, made, error);
 }
 
-/* Raises the domains that have a pair. *@text is out: the result, NULL where none has one. Returns
- * -1 with @error. */
+/* Raises the domains that have a pair. *@patch is out: what changes, NULL where none has one.
+ * Returns -1 with @error. */
 static int
-gmemRaisePairs(gmemLowerDocument *document, char **text, gmemPlan **plan, GError **error)
+gmemRaisePairs(gmemLowerDocument *document, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
 {
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
     bool concerned = false;
     guint i;
 
-    *text = NULL;
+    *patch = NULL;
     for (i = 0; i < document->defs->len; i++) {
         gmemDomainDef *def = g_ptr_array_index(document->defs, i);
         gmemPlan **its = gmemLowerPlanOf(document, i, plan);
@@ -734,7 +734,7 @@ gmemRaisePairs(gmemLowerDocument *document, char **text, gmemPlan **plan, GError
             *its = gmemDomainPlan(def);
     }
     if (concerned)
-        *text = gmemXMLEditApply(edit);
+        *patch = gmemXMLEditPatch(edit);
     return 0;
 }
 
@@ -840,6 +840,7 @@ gmemLowerDomains(
 {
     g_auto(gmemLowerDocument) document = {0};
     g_auto(gmemLowerDocument) made = {0};
+    g_autofree gmemXMLPatch *patch = NULL;
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) found = NULL;
     g_autoptr(GError) local = NULL;
@@ -855,9 +856,10 @@ gmemLowerDomains(
         g_propagate_error(error, g_steal_pointer(&local));
         return NULL;
     }
-    if (gmemRaisePairs(&document, &raised, NULL, error) < 0)
+    if (gmemRaisePairs(&document, &patch, NULL, error) < 0)
         return NULL;
-    if (raised != NULL) {
+    if (patch != NULL) {
+        raised = gmemXMLPatchApply(patch, text, strlen(text));
         lowered = gmemLowerReady(text, &document, raised, find, &found, error);
     } else {
         if (gmemLowerElements(&document, find, &made, &found, error) < 0)
@@ -872,26 +874,42 @@ gmemLowerDomains(
 bool
 gmemRaiseMayHavePair(const char *xml)
 {
+    const char *end = g_str_has_prefix(xml, "<domain ") ? strchr(xml, '>') : NULL;
+
+    /* libvirt declares the namespace of its arguments in the first tag, and nowhere else. */
+    if (end != NULL && g_strstr_len(xml, end - xml, " xmlns:") == NULL)
+        return false;
     return strstr(xml, GMEM_CARRIER_OPTION) != NULL;
+}
+
+int
+gmemRaiseFindPatch(
+    const char *text, gmemLowerFind find, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
+{
+    g_auto(gmemLowerDocument) document = {0};
+    g_autoptr(gmemPlan) found = NULL;
+
+    *patch = NULL;
+    if (plan != NULL)
+        *plan = NULL;
+    if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
+        return 0;
+    if (gmemLowerDocumentParse(&document, text, find, false, error) < 0 ||
+        gmemRaisePairs(&document, patch, &found, error) < 0)
+        return -1;
+    if (plan != NULL)
+        *plan = g_steal_pointer(&found);
+    return 0;
 }
 
 char *
 gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error)
 {
-    g_auto(gmemLowerDocument) document = {0};
-    g_autofree char *raised = NULL;
-    g_autoptr(gmemPlan) found = NULL;
+    g_autofree gmemXMLPatch *patch = NULL;
 
-    if (plan != NULL)
-        *plan = NULL;
-    if (!gmemRaiseMayHavePair(text))
-        return g_strdup(text);
-    if (gmemLowerDocumentParse(&document, text, find, false, error) < 0 ||
-        gmemRaisePairs(&document, &raised, &found, error) < 0)
+    if (gmemRaiseFindPatch(text, find, &patch, plan, error) < 0)
         return NULL;
-    if (plan != NULL)
-        *plan = g_steal_pointer(&found);
-    return raised != NULL ? g_steal_pointer(&raised) : g_strdup(text);
+    return patch != NULL ? gmemXMLPatchApply(patch, text, strlen(text)) : g_strdup(text);
 }
 
 /* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the

@@ -70,3 +70,8 @@ gmemXMLNode **gmemLowerFindRoot(const gmemXML *xml);
 char *gmemLowerDomains(
     const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
 char *gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error);
+
+/* gmemRaiseFindPatch: what gmemRaiseDomains() changes, NULL for nothing, to be freed with g_free().
+ * Returns 0, or -1 with @error. */
+int gmemRaiseFindPatch(
+    const char *text, gmemLowerFind find, gmemXMLPatch **patch, gmemPlan **plan, GError **error);

@@ -3,7 +3,10 @@
 
 #include "gmemnested.h"
 
+#include <string.h>
+
 #include "gmemlower.h"
+#include "gmemraised.h"
 
 static bool
 gmemNestedIsContainer(const gmemXMLNode *root)
@@ -43,4 +46,21 @@ char *
 gmemNestedRaise(const char *xml, gmemPlan **plan, GError **error)
 {
     return gmemRaiseDomains(xml, gmemNestedFind, plan, error);
+}
+
+char *
+gmemNestedRaiseAgain(const char *xml, GError **error)
+{
+    char *raised = gmemRaisedApply(xml);
+    g_autofree gmemXMLPatch *patch = NULL;
+
+    if (raised != NULL)
+        return raised;
+    if (gmemRaiseFindPatch(xml, gmemNestedFind, &patch, NULL, error) < 0)
+        return NULL;
+    if (patch == NULL)
+        return g_strdup(xml);
+    raised = gmemXMLPatchApply(patch, xml, strlen(xml));
+    gmemRaisedRemember(xml, g_steal_pointer(&patch));
+    return raised;
 }

@@ -19,3 +19,7 @@ char *gmemNestedLower(const char *xml, bool validate, gmemPlan **plan, GError **
 
 /* gmemNestedRaise: gmemRaise() in the same way. */
 char *gmemNestedRaise(const char *xml, gmemPlan **plan, GError **error);
+
+/* gmemNestedRaiseAgain: the same for a text that libvirt may give often: what it was raised to once
+ * is not found out again (gmemraised.h). */
+char *gmemNestedRaiseAgain(const char *xml, GError **error);

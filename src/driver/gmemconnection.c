@@ -19,11 +19,18 @@
 #include "gmemreal.h"
 #include "gmemrefusal.h"
 
-/* The connections that were opened read-only, by address. An address that is used again has passed
- * one of the functions below before anybody else can know it, so none is ever taken for what it was
- * before; for the same reason nothing has to leave when a connection is closed. */
+/* What is known of a connection. */
+enum {
+    GMEM_CONNECTION_READ_ONLY = 1 << 0,
+    GMEM_CONNECTION_EXAMINED = 1 << 1, /* its URI has been looked at */
+    GMEM_CONNECTION_OURS = 1 << 2,     /* what that said */
+};
+
+/* All connections, by address. An address that is used again has passed one of the functions below
+ * before anybody else can know it, so none is ever taken for what it was before; for the same
+ * reason nothing has to leave when a connection is closed. */
 static GMutex gmemConnectionLock;
-static GHashTable *gmemConnectionReadOnly;
+static GHashTable *gmemConnections;
 
 static virConnectPtr
 gmemConnectionOpened(virConnectPtr conn, bool readOnly)
@@ -31,26 +38,29 @@ gmemConnectionOpened(virConnectPtr conn, bool readOnly)
     if (conn == NULL)
         return NULL;
     g_mutex_lock(&gmemConnectionLock);
-    if (gmemConnectionReadOnly == NULL)
-        gmemConnectionReadOnly = g_hash_table_new(NULL, NULL);
-    if (readOnly)
-        g_hash_table_add(gmemConnectionReadOnly, conn);
-    else
-        g_hash_table_remove(gmemConnectionReadOnly, conn);
+    if (gmemConnections == NULL)
+        gmemConnections = g_hash_table_new(NULL, NULL);
+    g_hash_table_insert(gmemConnections, conn,
+                        GUINT_TO_POINTER(readOnly ? GMEM_CONNECTION_READ_ONLY : 0));
     g_mutex_unlock(&gmemConnectionLock);
     return conn;
 }
 
-static bool
-gmemConnectionIsReadOnly(virConnectPtr conn)
+/* Returns what is known of @conn, which from here on includes @more; 0 where it has not passed any
+ * of the functions below: then nothing is kept of it. */
+static unsigned int
+gmemConnectionKnow(virConnectPtr conn, unsigned int more)
 {
-    bool readOnly;
+    gpointer known = NULL;
 
     g_mutex_lock(&gmemConnectionLock);
-    readOnly =
-        gmemConnectionReadOnly != NULL && g_hash_table_contains(gmemConnectionReadOnly, conn);
+    if (gmemConnections != NULL &&
+        g_hash_table_lookup_extended(gmemConnections, conn, NULL, &known) && more != 0) {
+        known = GUINT_TO_POINTER(GPOINTER_TO_UINT(known) | more);
+        g_hash_table_insert(gmemConnections, conn, known);
+    }
     g_mutex_unlock(&gmemConnectionLock);
-    return readOnly;
+    return GPOINTER_TO_UINT(known);
 }
 
 bool
@@ -62,7 +72,8 @@ gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
     gmemExpectNothing();
     if (writes)
         gmemRefusalForget();
-    return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
+    return conn != NULL &&
+           !(writes && (gmemConnectionKnow(conn, 0) & GMEM_CONNECTION_READ_ONLY) != 0);
 }
 
 GMEM_INTERPOSED virConnectPtr
@@ -136,12 +147,20 @@ gmemConnectionIsLocal(xmlURI *uri)
 bool
 gmemConnectionIsOurs(virConnectPtr conn)
 {
-    char *text = conn != NULL ? virConnectGetURI(conn) : NULL;
-    xmlURI *uri = text != NULL ? xmlParseURI(text) : NULL;
+    unsigned int known = conn != NULL ? gmemConnectionKnow(conn, 0) : 0;
+    char *text;
+    xmlURI *uri;
+    bool ours;
+
+    if (conn == NULL || (known & GMEM_CONNECTION_EXAMINED) != 0)
+        return (known & GMEM_CONNECTION_OURS) != 0;
+    text = virConnectGetURI(conn);
+    uri = text != NULL ? xmlParseURI(text) : NULL;
     /* libvirt itself could parse it, so there is no memory. Nothing is lost where a call counts as
      * ours that is not; a wish is where it is the other way round. */
-    bool ours = conn != NULL && (uri == NULL || gmemConnectionIsLocal(uri));
-
+    ours = uri == NULL || gmemConnectionIsLocal(uri);
+    if (uri != NULL)
+        gmemConnectionKnow(conn, GMEM_CONNECTION_EXAMINED | (ours ? GMEM_CONNECTION_OURS : 0));
     xmlFreeURI(uri);
     free(text);
     return ours;

@@ -51,9 +51,9 @@ gmemConnectionOf(virDomainPtr domain)
  * on. A client of a daemon, virtproxyd, and a daemon that is itself a client of another daemon
  * (migration) must see that daemon's answer unchanged.
  *
- * Asked of the URI as libvirt keeps it, by the parser that libvirt uses. The first such connection
- * of an embedded driver also tells the capabilities cache its directory. Resets the last error of
- * libvirt: call it before the real function, or after one that succeeded.
+ * Asked once of the URI as libvirt keeps it, by the parser that libvirt uses. The first such
+ * connection of an embedded driver also tells the capabilities cache its directory. May reset the
+ * last error of libvirt: call it before the real function, or after one that succeeded.
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
 

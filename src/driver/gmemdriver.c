@@ -48,7 +48,7 @@ gmemDriverRaise(virConnectPtr conn, char *xml)
 
     if (xml == NULL || !gmemRaiseMayHavePair(xml) || !gmemConnectionIsOurs(conn))
         return xml;
-    raised = gmemNestedRaise(xml, NULL, &error);
+    raised = gmemNestedRaiseAgain(xml, &error);
     if (raised == NULL) {
         gmemLog("warning: a domain is shown as it is stored: %s", error->message);
         return xml;

@@ -11,21 +11,22 @@
 #include "gmemdriver.h"
 #include "gmemfiles.h"
 #include "gmemlog.h"
+#include "gmemlower.h"
 #include "gmemreal.h"
 #include "gmemstart.h"
 
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
  * another day or host. The log tells. */
 static void
-gmemDriverDefineDone(virDomainPtr domain, const gmemPlan *plan)
+gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *plan)
 {
     g_autoptr(GError) error = NULL;
 
     /* libvirtd has other drivers, whose domains may have the same names. */
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (domain == NULL || !gmemConnectionIsOurs(conn))
         return;
-    gmemFilesForget(virDomainGetName(domain));
-    if (plan != NULL && gmemStartCheck(virDomainGetConnect(domain), plan, &error) < 0)
+    gmemFilesForget(domain);
+    if (plan != NULL && gmemStartCheck(conn, plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);
 }
@@ -43,7 +44,7 @@ virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
          gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
-    gmemDriverDefineDone(domain, plan);
+    gmemDriverDefineDone(conn, domain, plan);
     return domain;
 }
 
@@ -59,7 +60,7 @@ virDomainDefineXML(virConnectPtr conn, const char *xml)
          gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
-    gmemDriverDefineDone(domain, plan);
+    gmemDriverDefineDone(conn, domain, plan);
     return domain;
 }
 
@@ -156,8 +157,12 @@ GMEM_INTERPOSED char *
 virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
+    virConnectPtr conn;
 
-    if (xml == NULL || !GMEM_DOOR(virDomainGetXMLDesc, virDomainGetConnect(domain), flags))
+    /* Asked first, as virDomainGetConnect() costs more: it formats the UUID for libvirt's log. What
+     * is looked at here is what libvirt has let the client see. */
+    if (xml == NULL || !gmemRaiseMayHavePair(xml))
         return xml;
-    return gmemDriverRaise(virDomainGetConnect(domain), xml);
+    conn = virDomainGetConnect(domain);
+    return GMEM_DOOR(virDomainGetXMLDesc, conn, flags) ? gmemDriverRaise(conn, xml) : xml;
 }

@@ -117,11 +117,12 @@ gmemFilesFindName(const char *name)
 }
 
 void
-gmemFilesForget(const char *name)
+gmemFilesForget(virDomainPtr domain)
 {
+    const char *name = gmemFilesFound != NULL ? virDomainGetName(domain) : NULL;
     gmemFilesEntry *entry;
 
-    while ((entry = gmemFilesFindName(name)) != NULL)
+    while (name != NULL && (entry = gmemFilesFindName(name)) != NULL)
         __atomic_store_n(&entry->forgotten, 1, __ATOMIC_RELEASE);
 }
 

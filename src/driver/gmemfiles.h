@@ -22,9 +22,9 @@
  */
 int gmemFilesCheck(virDomainPtr domain, const gmemPlan *held, GError **error);
 
-/* gmemFilesForget: the domain called @name has been defined by a call. What its file said when the
+/* gmemFilesForget: @domain has been defined by a call. What its file said when the
  * daemon started no longer counts. Thread-safe. */
-void gmemFilesForget(const char *name);
+void gmemFilesForget(virDomainPtr domain);
 
 /* gmemFilesFind: why QEMU must not start with @argv, which asks for no private memory: a file, read
  * when the daemon started, did for that domain; NULL: none did. For the child between fork and

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhash.h: SHA-256 by gnutls. */
+/* gmemhash.h: SHA-256 by gnutls, and SipHash for what is looked up often. */
 #pragma once
 
 #include <glib.h>
+
+#define GMEM_HASH_KEY_SIZE 16
+
+/* A digest of 128 bits. */
+typedef struct {
+    guint64 half[2];
+} gmemHashKeyed;
 
 /**
  * gmemHashSHA256:
@@ -12,3 +19,14 @@
  * Returns 64 lower-case hexadecimal digits, to be freed with g_free(), or NULL.
  */
 char *gmemHashSHA256(const char *text, GError **error);
+
+/**
+ * gmemHashKeyedCompute:
+ * @key: GMEM_HASH_KEY_SIZE bytes, which nobody else knows
+ * @data: @length bytes
+ *
+ * SipHash-2-4 with an output of 128 bits (Aumasson and Bernstein, 2012): who does not know the key
+ * cannot find two texts of the same digest.
+ */
+void
+gmemHashKeyedCompute(const guint8 *key, const void *data, size_t length, gmemHashKeyed *digest);

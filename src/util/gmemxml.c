@@ -1075,25 +1075,109 @@ gmemXMLCompareChanges(const void *left, const void *right)
     return a->sequence < b->sequence ? -1 : 1;
 }
 
-char *
-gmemXMLEditApply(gmemXMLEdit *edit)
+/* One change of a patch: @cut bytes at @at go, and the next @size bytes of the patch's text come.
+ */
+typedef struct {
+    size_t at;
+    size_t cut;
+    size_t size;
+} gmemXMLStep;
+
+/* Behind the steps stands what all of them put in. */
+struct gmemXMLPatch {
+    size_t memory;
+    size_t length; /* of the text that is changed */
+    size_t result; /* of what comes out */
+    size_t n;
+    gmemXMLStep steps[];
+};
+
+/* Leaves only those changes that are not inside of something that goes as a whole, in order.
+ * Returns how many bytes they put in. */
+static size_t
+gmemXMLEditSettle(gmemXMLEdit *edit)
 {
     const char *position = edit->xml->text;
-    GString *text = g_string_new(NULL);
-    guint i;
+    size_t inserted = 0;
+    guint i, n = 0;
 
     g_array_sort(edit->changes, gmemXMLCompareChanges);
     for (i = 0; i < edit->changes->len; i++) {
-        const gmemXMLChange *change = &g_array_index(edit->changes, gmemXMLChange, i);
+        gmemXMLChange change = g_array_index(edit->changes, gmemXMLChange, i);
 
-        /* Inside something that goes as a whole. */
-        if (change->at < position)
+        if (change.at < position) {
+            g_free(change.text);
             continue;
-        g_string_append_len(text, position, change->at - position);
-        if (change->text != NULL)
-            g_string_append(text, change->text);
-        position = change->at + change->length;
+        }
+        position = change.at + change.length;
+        inserted += change.text != NULL ? strlen(change.text) : 0;
+        g_array_index(edit->changes, gmemXMLChange, n++) = change;
     }
-    g_string_append(text, position);
-    return g_string_free(text, FALSE);
+    g_array_set_size(edit->changes, n);
+    return inserted;
+}
+
+gmemXMLPatch *
+gmemXMLEditPatch(gmemXMLEdit *edit)
+{
+    size_t inserted = gmemXMLEditSettle(edit);
+    size_t memory = sizeof(gmemXMLPatch) + edit->changes->len * sizeof(gmemXMLStep) + inserted;
+    gmemXMLPatch *patch = g_malloc(memory);
+    char *text = (char *)&patch->steps[edit->changes->len];
+    guint i;
+
+    patch->memory = memory;
+    patch->length = strlen(edit->xml->text);
+    patch->result = patch->length + inserted;
+    patch->n = edit->changes->len;
+    for (i = 0; i < patch->n; i++) {
+        const gmemXMLChange *change = &g_array_index(edit->changes, gmemXMLChange, i);
+        gmemXMLStep *step = &patch->steps[i];
+
+        step->at = (size_t)(change->at - edit->xml->text);
+        step->cut = change->length;
+        step->size = change->text != NULL ? strlen(change->text) : 0;
+        if (step->size > 0)
+            memcpy(text, change->text, step->size);
+        text += step->size;
+        patch->result -= step->cut;
+    }
+    return patch;
+}
+
+size_t
+gmemXMLPatchSize(const gmemXMLPatch *patch)
+{
+    return patch->memory;
+}
+
+char *
+gmemXMLPatchApply(const gmemXMLPatch *patch, const char *text, size_t length)
+{
+    const char *inserted = (const char *)&patch->steps[patch->n];
+    size_t position = 0;
+    char *result, *p;
+    size_t i;
+
+    if (length != patch->length)
+        return NULL;
+    result = p = g_malloc(patch->result + 1);
+    for (i = 0; i < patch->n; i++) {
+        const gmemXMLStep *step = &patch->steps[i];
+
+        p = (char *)memcpy(p, text + position, step->at - position) + (step->at - position);
+        p = (char *)memcpy(p, inserted, step->size) + step->size;
+        inserted += step->size;
+        position = step->at + step->cut;
+    }
+    memcpy(p, text + position, length - position + 1);
+    return result;
+}
+
+char *
+gmemXMLEditApply(gmemXMLEdit *edit)
+{
+    g_autofree gmemXMLPatch *patch = gmemXMLEditPatch(edit);
+
+    return gmemXMLPatchApply(patch, edit->xml->text, patch->length);
 }

@@ -166,3 +166,17 @@ bool gmemXMLEditEmptied(const gmemXMLNode *node);
 
 /* gmemXMLEditApply: the changed text, to be freed with g_free(). */
 char *gmemXMLEditApply(gmemXMLEdit *edit);
+
+/* The changes by themselves: they need neither the document nor its tree, and can be made again in
+ * a text that is the same to the byte. One piece of memory, to be freed with g_free(). */
+typedef struct gmemXMLPatch gmemXMLPatch;
+
+/* gmemXMLEditPatch: the changes of @edit. */
+gmemXMLPatch *gmemXMLEditPatch(gmemXMLEdit *edit);
+
+/* gmemXMLPatchSize: how many bytes of memory @patch is. */
+size_t gmemXMLPatchSize(const gmemXMLPatch *patch);
+
+/* gmemXMLPatchApply: @text with the changes made, to be freed with g_free(); NULL where it has not
+ * the length of the text that they are of. */
+char *gmemXMLPatchApply(const gmemXMLPatch *patch, const char *text, size_t length);

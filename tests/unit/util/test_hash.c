@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_hash.c: SHA-256 as the standard has it, and as GLib computes it. */
+/* test_hash.c: SHA-256 as the standard has it, and as GLib computes it; SipHash as its authors'
+ * test vectors have it. */
 
 #include "config.h"
 
@@ -41,11 +42,49 @@ testLengths(void)
     }
 }
 
+/* Of the reference implementation: the key is 00 01 … 0f, the text 00 01 … of that length. */
+static void
+testKeyed(void)
+{
+    static const struct {
+        size_t length;
+        guint8 digest[16];
+    } tests[] = {
+        {0,
+         {0xa3, 0x81, 0x7f, 0x04, 0xba, 0x25, 0xa8, 0xe6, 0x6d, 0xf6, 0x72, 0x14, 0xc7, 0x55, 0x02,
+          0x93}},
+        {1,
+         {0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc,
+          0x45}},
+        {2,
+         {0x81, 0x77, 0x22, 0x8d, 0xa4, 0xa4, 0x5d, 0xc7, 0xfc, 0xa3, 0x8b, 0xde, 0xf6, 0x0a, 0xff,
+          0xe4}},
+        {15,
+         {0x54, 0x93, 0xe9, 0x99, 0x33, 0xb0, 0xa8, 0x11, 0x7e, 0x08, 0xec, 0x0f, 0x97, 0xcf, 0xc3,
+          0xd9}},
+    };
+    guint8 text[64];
+    size_t i;
+
+    for (i = 0; i < sizeof(text); i++)
+        text[i] = (guint8)i;
+    for (i = 0; i < G_N_ELEMENTS(tests); i++) {
+        gmemHashKeyed digest;
+        guint64 half[2];
+
+        gmemHashKeyedCompute(text, text, tests[i].length, &digest);
+        half[0] = GUINT64_TO_LE(digest.half[0]);
+        half[1] = GUINT64_TO_LE(digest.half[1]);
+        g_assert_cmpmem(half, sizeof(half), tests[i].digest, sizeof(tests[i].digest));
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hash/known", testKnown);
     g_test_add_func("/hash/lengths", testLengths);
+    g_test_add_func("/hash/keyed", testKeyed);
     return g_test_run();
 }
