@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""bench_rig.py: what the benchmarks measure with: libvirt in four configurations beside each other.
+
+Each is a sandbox of tests/e2e/gmem_rig.py with bench-client in it. Two are of an ordinary domain: stock
+libvirt, and libvirt with the library; two are of the same domain with private memory: stock libvirt
+that is given the lowered XML, which has two more arguments to print, and libvirt with the library that
+is given what a user writes. So the ratio of each pair is what the library costs."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'e2e'))
+
+import gmem_rig as rig  # pylint: disable=wrong-import-position
+
+CLIENT = os.path.join(rig.BUILD, 'tests/bench/bench-client')
+LOWER = os.path.join(rig.BUILD, 'tests/unit/conf/gmem-lower')
+
+STOCK, LOADED, LOWERED, PRIVATE = CONFIGURATIONS = ('stock', 'loaded', 'lowered', 'private')
+
+# So that what memcpy() does is counted as what it is (tests/unit/test_linear.c).
+TUNABLES = ('glibc.cpu.x86_rep_movsb_threshold=0x40000000:'
+            'glibc.cpu.x86_rep_stosb_threshold=0x40000000')
+
+
+def lowered(xml):
+    """What stock libvirt is given for @xml."""
+    return subprocess.run([LOWER], input=xml, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def domain(name, private, cells=1, devices=0, metadata=0):
+    """A domain as users write it. @devices: disks; @metadata: bytes of another program's."""
+    disks = ''.join(
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        "<source file='/var/lib/libvirt/images/%s-%d.qcow2'/>"
+        "<target dev='sd%d' bus='scsi'/></disk>" % (name, i, i) for i in range(devices))
+    body = ''
+    if metadata:
+        text = '<m:note>%s</m:note>' % ('x' * 45)
+        body = "<metadata><m:all xmlns:m='urn:bench'>%s</m:all></metadata>" % (
+            text * (metadata // len(text)))
+    return rig.domain(name, machine='q35', private=private, devices=disks, body=body,
+                      cells=[64 * rig.KIB] * cells if cells > 1 else None, vcpus=cells)
+
+
+class Client:
+    """bench-client in a rig."""
+
+    def __init__(self, home, wrapper=(), preload=(), environment=None):
+        env = home.environment(preload, **(environment or {}))
+        self.home = home
+        self.files = {}
+        self.log = tempfile.TemporaryFile()
+        self.process = home.popen([*wrapper, CLIENT, home.uri], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
+
+    def run(self, piece, calls, xml):
+        """How many nanoseconds each of @calls calls took."""
+        path = self.files.get(xml)
+        if not path:
+            path = self.files[xml] = '/run/bench-%d.xml' % len(self.files)
+            self.home.write(path, xml)
+        self.process.stdin.write('%s %d %s\n' % (piece, calls, path))
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            self.log.seek(0)
+            raise rig.Failure('bench-client ended with status %d:\n%s'
+                              % (self.process.wait(), self.log.read().decode()[-1000:]))
+        return [int(word) for word in line.split()]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+
+
+def of_configuration(configuration, plain, private):
+    """The XML that is given to a configuration, and whether it has the library."""
+    return {STOCK: (plain, False), LOADED: (plain, True), LOWERED: (lowered(private), False),
+            PRIVATE: (private, True)}[configuration]
+
+
+def alternate(rounds, runs):
+    """Calls each of runs, {configuration: function}, in turn, @rounds times: {configuration: all that
+    it gave}. Each round begins with another one, so that none has a place of its own."""
+    names = list(runs)
+    results = {name: [] for name in names}
+    for number in range(rounds):
+        for i in range(len(names)):
+            name = names[(number + i) % len(names)]
+            results[name] += runs[name]()
+    return results
+
+
+def spread(values):
+    """The quartiles' distance from each other, as a part of the median."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return (high - low) / middle
+
+
+class Counts:
+    """What callgrind has counted: for each call of benchMeasured(), {object: instructions}."""
+
+    def __init__(self, path):
+        self.parts = []
+        objects, called = {}, False
+        current = None
+        with open(path, encoding='utf-8', errors='replace') as file:
+            for line in file:
+                if line.startswith('part:'):
+                    self.parts.append({})
+                elif line.startswith(('ob=', 'cob=')):
+                    what, _, name = line.strip().partition('=')
+                    number, _, name = name.partition(' ')
+                    if name:
+                        objects[number] = name
+                    if what == 'ob':
+                        current = objects[number]
+                elif line.startswith('calls='):
+                    called = True
+                elif re.match(r'[+*\d-]', line):
+                    if not called:
+                        part = self.parts[-1]
+                        part[current] = part.get(current, 0) + int(line.split()[1])
+                    called = False
+
+    @staticmethod
+    def total(part):
+        return sum(part.values())
+
+    @staticmethod
+    def ours(part):
+        return sum(count for name, count in part.items() if 'gmem' in os.path.basename(name))
+
+
+def count(has_library, xmls, pieces, warm=3):
+    """Instructions of each of @pieces, embedded: [(all, ours)]. @xmls: of each piece."""
+    library = rig.library() if has_library else ()
+    with rig.EmbedRig() as home:
+        # libvirt's own knowledge of the emulator is found out, and stored, outside of callgrind.
+        first = Client(home, preload=library)
+        for xml in dict.fromkeys(xmls):
+            first.run('warm-define', 1, xml)
+        first.close()
+        out = '/run/callgrind.out'
+        client = Client(home, ['valgrind', '-q', '--tool=callgrind', '--combine-dumps=yes',
+                               '--dump-line=no', '--toggle-collect=benchMeasured',
+                               '--dump-after=benchMeasured', '--callgrind-out-file=' + out],
+                        library, {'LD_BIND_NOW': '1', 'GLIBC_TUNABLES': TUNABLES})
+        for piece, xml in zip(pieces, xmls):
+            client.run('warm-' + piece, warm, xml)
+            client.run(piece, 1, xml)
+        client.close()
+        counts = Counts(home.outer(out))
+    return [(counts.total(part), counts.ours(part)) for part in counts.parts if part]
