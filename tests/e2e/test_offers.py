@@ -7,6 +7,7 @@ of "What QEMU offers" says and that it fits QEMU's schema; not that guest RAM is
 """
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import shutil
@@ -38,6 +39,14 @@ def private(rig, name='vm', **options):
 
 def convertible(rig, name='vm', **options):
     return private(rig, name, launch='sw-protected', private=False, **options)
+
+
+@contextlib.contextmanager
+def ours(*standin, kind=DaemonRig, **options):
+    """A rig with this library, a stand-in on it, a client."""
+    need_guest_memfd()
+    with kind(library()) as rig:
+        yield rig, StandIn(rig, *standin, **options), rig.python()
 
 
 def only_start(check, standin):
@@ -129,10 +138,7 @@ def _(check):
 def property_row(kind, offers):
     @suite.test('%s: a fully-shared domain on a QEMU with %s' % (kind.name, offers[0]))
     def _(check):
-        need_guest_memfd()
-        with kind(library()) as rig:
-            standin = StandIn(rig, offers)
-            client = rig.python()
+        with ours(offers, kind=kind) as (rig, standin, client):
             client.define(private(rig))
             environment, argv = split_native(client.native(client.dumpxml('vm')))
             has_property(check, {'argv': argv, 'preload': environment.get('LD_PRELOAD')}, offers[0])
@@ -157,10 +163,7 @@ for each in ((DaemonRig, PROPERTY), (DaemonRig, X_PROPERTY), (EmbedRig, PROPERTY
 
 @suite.test("a QEMU with both properties gets the one that is no experiment")
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, X_PROPERTY + PROPERTY)
-        client = rig.python()
+    with ours(X_PROPERTY + PROPERTY) as (rig, standin, client):
         client.create(private(rig))
         start = only_start(check, standin)
         has_property(check, start, 'guest-memfd')
@@ -169,10 +172,7 @@ def _(check):
 
 @suite.test("the property is set on dimms, and on backends of the user's own arguments")
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.create(private(rig, dimm=128 * KIB))
         has_property(check, only_start(check, standin), 'guest-memfd', SIZES + [128 * MIB])
         client.destroy('vm')
@@ -299,10 +299,7 @@ for each in ((DaemonRig, NO_FLAGS, 0), (EmbedRig, NO_FLAGS, 0), (DaemonRig, NO_I
 
 @suite.test('QEMU is replaced under a defined domain: each start takes what the new one offers')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.define(private(rig))
         dump = client.dumpxml('vm')
         guest = Guest(rig, SERIAL)
@@ -327,10 +324,7 @@ def replaced_under_running(before, after):
     @suite.test('QEMU with %s is replaced by one with %s under a running domain, which is saved and '
                 'restored' % (''.join(before) or 'neither', ''.join(after) or 'neither'))
     def _(check):
-        need_guest_memfd()
-        with DaemonRig(library()) as rig:
-            standin = StandIn(rig, before, stays=True)
-            client = rig.python()
+        with ours(before, stays=True) as (rig, standin, client):
             client.define(private(rig))
             client.start('vm')
             guest = Guest(rig, SERIAL)
@@ -370,11 +364,8 @@ for each in ((PROPERTY, NEITHER), (NEITHER, PROPERTY), (X_PROPERTY, PROPERTY)):
 
 @suite.test('a wrapper script as emulator: the row is that of the QEMU behind it')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY, '/run/behind')
+    with ours(PROPERTY, '/run/behind') as (rig, standin, client):
         rig.write('/run/emulator', '#!/bin/sh\nexec /run/behind "$@"\n', 0o755)
-        client = rig.python()
         client.define(private(rig))
         client.start('vm')
         has_property(check, only_start(check, standin), 'guest-memfd')
@@ -395,11 +386,8 @@ def _(check):
 
 @suite.test('a wrapper script, the QEMU behind it replaced a moment ago: no QEMU on other memory')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY, '/run/behind')
+    with ours(PROPERTY, '/run/behind') as (rig, standin, client):
         rig.write('/run/emulator', '#!/bin/sh\nexec /run/behind "$@"\n', 0o755)
-        client = rig.python()
         client.define(private(rig))
         client.start('vm')
         client.destroy('vm')
@@ -427,10 +415,7 @@ DIMM = ("<memory model='dimm'><target><size unit='KiB'>131072</size><node>0</nod
 
 @suite.test('a dimm is attached to a running domain: refused with a property, done with the shim')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.define(private(rig, slots=True))
         for offers in (PROPERTY, X_PROPERTY):
             standin.replace(offers)
@@ -549,11 +534,8 @@ def _(check):
 
 @suite.test('an emulator that does not answer, autostarted: the child reports it in time')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
+    with ours(PROPERTY) as (rig, standin, client):
         standin.replace(PROPERTY, 'hangs')
-        client = rig.python()
         client.define(private(rig))
         autostart(rig, client)
         wait_for(lambda: 'libvirt-gmem: Timed out during operation: ' + SAID +
@@ -568,11 +550,8 @@ def misbehaves(kind, answer, message):
     @suite.test('%s: an emulator that %s when it is asked: reported, nothing is kept'
                 % (kind.name, answer))
     def _(check):
-        need_guest_memfd()
-        with kind(library()) as rig:
-            standin = StandIn(rig, PROPERTY)
+        with ours(PROPERTY, kind=kind) as (rig, standin, client):
             standin.replace(PROPERTY, answer)
-            client = rig.python()
             client.define(private(rig))
             for number in (1, 2):
                 error = check.refused(lambda: client.start('vm'), ERR_INTERNAL_ERROR)
@@ -612,10 +591,7 @@ def run_once(check, rig, client, standin):
 
 @suite.test('what is found out is kept: over starts, over daemons, until the emulator changes')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.define(private(rig))
         run_once(check, rig, client, standin)
         run_once(check, rig, client, standin)
@@ -652,10 +628,7 @@ def lie(text):
 
 @suite.test('a cache file is believed where nobody but root can have written it')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.define(private(rig))
         run_once(check, rig, client, standin)
         path = cache_file(check, rig)
@@ -796,10 +769,7 @@ def _(check):
 
 @suite.test('autostart with no cache: the child asks by itself, and writes nothing')
 def _(check):
-    need_guest_memfd()
-    with DaemonRig(library()) as rig:
-        standin = StandIn(rig, PROPERTY)
-        client = rig.python()
+    with ours(PROPERTY) as (rig, standin, client):
         client.define(private(rig))
         run_once(check, rig, client, standin)
         asked = standin.asked()

@@ -19,32 +19,20 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../standin/listed.h"
 #include "gmemkvmabi.h"
 
 #define STRANGE_ERRNO 4242
 
 static atomic_int created;
 
-/* The number behind "name=" in the environment's list, or -1. */
 static int
 fault(const char *name)
 {
-    const char *list = getenv("GMEM_TEST_FAULTS");
-    const size_t length = strlen(name);
-
-    while (list != NULL && *list != '\0') {
-        if (strncmp(list, name, length) == 0 && list[length] == '=')
-            return atoi(list + length + 1);
-        list = strchr(list, ',');
-        if (list != NULL)
-            list++;
-    }
-    return -1;
+    return listed("GMEM_TEST_FAULTS", name);
 }
 
 __attribute__((visibility("default"))) int

@@ -36,41 +36,21 @@ go(const char *name, long number, long a, long b, long c, long d, long e, long f
     return next(a, b, c, d, e, f);
 }
 
-FRONT int
-ioctl(int fd, unsigned long request, ...)
-{
-    va_list args;
-    long argument;
+#define FRONT_VARIADIC(name, type, number)                                                         \
+    FRONT int name(int fd, type request, ...)                                                      \
+    {                                                                                              \
+        va_list args;                                                                              \
+        long argument;                                                                             \
+                                                                                                   \
+        va_start(args, request);                                                                   \
+        argument = va_arg(args, long);                                                             \
+        va_end(args);                                                                              \
+        return (int)go(#name, number, fd, (long)request, argument, 0, 0, 0);                       \
+    }
 
-    va_start(args, request);
-    argument = va_arg(args, long);
-    va_end(args);
-    return (int)go("ioctl", SYS_ioctl, fd, (long)request, argument, 0, 0, 0);
-}
-
-FRONT int
-fcntl(int fd, int command, ...)
-{
-    va_list args;
-    long argument;
-
-    va_start(args, command);
-    argument = va_arg(args, long);
-    va_end(args);
-    return (int)go("fcntl", SYS_fcntl, fd, command, argument, 0, 0, 0);
-}
-
-FRONT int
-fcntl64(int fd, int command, ...)
-{
-    va_list args;
-    long argument;
-
-    va_start(args, command);
-    argument = va_arg(args, long);
-    va_end(args);
-    return (int)go("fcntl64", SYS_fcntl, fd, command, argument, 0, 0, 0);
-}
+FRONT_VARIADIC(ioctl, unsigned long, SYS_ioctl)
+FRONT_VARIADIC(fcntl, int, SYS_fcntl)
+FRONT_VARIADIC(fcntl64, int, SYS_fcntl)
 
 FRONT int
 memfd_create(const char *name, unsigned int flags)

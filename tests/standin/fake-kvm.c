@@ -15,12 +15,12 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "gmemkvmabi.h"
+#include "listed.h"
 
 /* KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES. */
 #define IN_PLACE 250
@@ -28,18 +28,10 @@
 static int
 answerOf(unsigned long capability)
 {
-    const char *list = getenv("GMEM_TEST_KVM");
+    char name[32];
 
-    while (list != NULL && *list != '\0') {
-        char *end;
-
-        if (strtoul(list, &end, 10) == capability && *end == '=')
-            return atoi(end + 1);
-        list = strchr(list, ',');
-        if (list != NULL)
-            list++;
-    }
-    return -1;
+    snprintf(name, sizeof(name), "%lu", capability);
+    return listed("GMEM_TEST_KVM", name);
 }
 
 __attribute__((visibility("default"))) int

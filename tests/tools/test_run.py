@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_run.py: `virt-gmem run`: it runs, it ends in each way there is, and nothing stays."""
 
+import contextlib
 import glob
 import json
 import os
@@ -17,25 +18,31 @@ from gmem_tool_rig import evidence, rig
 suite = rig.Suite()
 
 
-@suite.test('--for: the domain runs on guest_memfd, ends when the time is up, and nothing stays')
-def for_seconds(t):
+@contextlib.contextmanager
+def running(t, *options, **changes):
+    """A domain under `virt-gmem run` on guest_memfd, and QEMU's pid; nothing may stay of it."""
     rig.need_guest_memfd()
     left = tools.Leftovers()
     with tools.directory() as directory, \
-            tools.Run('--for', '4', tools.domain(directory + '/d.xml')) as run:
+            tools.Run(*options, tools.domain(directory + '/d.xml'), **changes) as run:
         pid = run.started()
+        yield run, pid
+        left.check(t, pid)
+
+
+@suite.test('--for: the domain runs on guest_memfd, ends when the time is up, and nothing stays')
+def for_seconds(t):
+    with running(t, '--for', '4') as (run, pid):
         began = time.monotonic()
         with evidence.backends(pid) as found:
             t.equal([(b.id, b.size) for b in found], [('pc.ram', 64 << 20)], 'backends')
             t.has(found[0].link or '', evidence.LINK, 'descriptor')
-        t.equal(len(left.roots()), 1, 'number of roots')
         status, out, err = run.wait()
         t.true(2 < time.monotonic() - began < 60, 'it ended after the wrong time')
         t.equal(status, 0, 'exit status\n' + err)
         t.has(out, '<private/>', 'dump')
         t.lacks(out, 'x-libvirt-gmem', 'dump')
         t.has(out, 'ended: tool-test, the time is up', 'output')
-        left.check(t, pid)
 
 
 @suite.test('Ctrl-C, SIGTERM and SIGHUP end it with status 0')
@@ -56,14 +63,10 @@ def signals(t):
 
 @suite.test('Ctrl-C on a terminal, which reaches every process of the group')
 def terminal(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
-        pid = run.started()
+    with running(t) as (run, pid):
         os.killpg(run.process.pid, signal.SIGINT)
         status, _, err = run.wait()
         t.equal(status, 0, 'exit status\n' + err)
-        left.check(t, pid)
 
 
 @suite.test('a signal at any moment of the start')
@@ -85,15 +88,11 @@ def early_signals(t):
 
 @suite.test('the worker killed: QEMU goes too, status 1')
 def worker_killed(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
-        pid = run.started()
+    with running(t) as (run, _):
         os.kill(run.worker(), signal.SIGKILL)
         status, _, err = run.wait()
         t.equal(status, 1, 'exit status')
         t.has(err, 'the worker was ended by signal 9', 'standard error')
-        left.check(t, pid)
 
 
 @suite.test('the keeper killed: the worker cleans up')
@@ -103,6 +102,7 @@ def keeper_killed(t):
     with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
         pid = run.started()
         worker = run.worker()
+        t.equal(len(left.roots()), 1, 'number of roots')
         run.process.kill()
         run.wait()
         left.check(t, pid, worker)
@@ -110,42 +110,29 @@ def keeper_killed(t):
 
 @suite.test('QEMU killed: status 1, and the end of its log')
 def qemu_killed(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
-        pid = run.started()
+    with running(t) as (run, pid):
         os.kill(pid, signal.SIGKILL)
         status, out, err = run.wait()
         t.equal(status, 1, 'exit status')
         t.has(out, 'ended: tool-test, QEMU crashed', 'output')
         t.has(err, 'the end of its log', 'standard error')
-        left.check(t, pid)
 
 
 @suite.test('the guest shuts down: status 0')
 def shutdown(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, tools.Run(tools.domain(directory + '/d.xml')) as run:
-        pid = run.started()
+    with running(t) as (run, pid):
         # QEMU takes this for a request to power the machine off.
         os.kill(pid, signal.SIGTERM)
         status, out, err = run.wait()
         t.equal(status, 0, 'exit status\n' + err)
         t.has(out, 'ended: tool-test, the guest has shut down', 'output')
-        left.check(t, pid)
 
 
 @suite.test('a reader of the output that leaves does not stop the cleaning up')
 def broken_pipe(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, \
-            tools.Run('--for', '2', tools.domain(directory + '/d.xml')) as run:
-        pid = run.started()
+    with running(t, '--for', '2') as (run, _):
         run.process.stdout.close()
         run.process.wait(timeout=rig.PATIENCE)
-        left.check(t, pid)
 
 
 @suite.test('a domain without the elements runs as under stock libvirt')
@@ -452,16 +439,10 @@ def ordinary_user(t):
 
 @suite.test('a preload of the user stays, ours comes before it')
 def preload(t):
-    rig.need_guest_memfd()
-    left = tools.Leftovers()
-    with tools.directory() as directory, \
-            tools.Run('--for', '1', tools.domain(directory + '/d.xml'),
-                      LD_PRELOAD=tools.FAULTS) as run:
-        pid = run.started()
+    with running(t, '--for', '1', LD_PRELOAD=tools.FAULTS) as (run, _):
         t.true(any('shim-faults' in m.path for m in evidence.mappings(run.worker())),
                'the worker does not have the user\'s library')
         t.equal(run.wait()[0], 0, 'exit status')
-        left.check(t, pid)
 
 
 if __name__ == '__main__':

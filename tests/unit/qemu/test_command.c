@@ -59,16 +59,28 @@ typedef struct {
     guint64 flags;
     const char *argv[WORDS_MAX];
     const char *expected[WORDS_MAX];
-    bool shim;
-    unsigned long long ram;
+    const char *object; /* what makes it guest_memfd: "shim" where QEMU cannot */
     size_t backends;
-    const char *object;
+    unsigned long long ram;
 } Case;
+
+#define ONE(object) object, 1, 64 << 20
 
 #define SHIM_64 "version=1,mode=fully-shared,backends=1,ram=67108864"
 #define SHIM_CONVERTIBLE_64                                                                        \
     "version=1,mode=convertible,backends=1,ram=67108864,start=shared,backend=pc.ram:67108864"
 #define NO_S3 "-global", "ICH9-LPC.disable_s3=1"
+
+/* The user's own arguments that are none of our business. */
+#define HARMLESS                                                                                   \
+    "-set", "device.r0.max-bytes=1024", "-set", "drive.d.cache=none", "-set",                      \
+        "netdev.n.vhost=off", "-global", "ICH9-LPC.disable_s3=0", "-global",                       \
+        "driver=virtio-net-pci,property=romfile,value=", "-overcommit", "mem-lock=on",             \
+        "-blockdev", "nvme,node-name=n", "-incoming", "defer", "-novel", "word", "-loadvm", "x"
+#define HARMLESS_CONVERTIBLE                                                                       \
+    "-global", "ICH9-LPC.disable_s3=0x1", "-overcommit", "mem-lock=on", "-overcommit",             \
+        "mem-lock=off", "-machine", "smm=off", "-blockdev", "file,node-name=nvme", "-drive",       \
+        "file=/nvme://x", "-realtime", "mlock=off"
 
 static const Case cases[] = {
     {
@@ -76,10 +88,7 @@ static const Case cases[] = {
         CAPS_SHIM,
         {HEAD, OPTION, SHARED, "-S"},
         {HEAD, OPTION, SHIM_64, "-S"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "property",
@@ -89,10 +98,7 @@ static const Case cases[] = {
          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
          "\"size\":67108864,\"guest-memfd\":true}",
          "-S"},
-        false,
-        64 << 20,
-        1,
-        "guest-memfd",
+        ONE("guest-memfd"),
     },
     {
         "property-on-off-auto",
@@ -101,10 +107,7 @@ static const Case cases[] = {
         {"qemu", MACHINE, KVM, "-m", "64", "-object",
          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
          "\"size\":67108864,\"guest-memfd\":\"on\"}"},
-        false,
-        64 << 20,
-        1,
-        "guest-memfd",
+        ONE("guest-memfd"),
     },
     {
         "x-property",
@@ -113,10 +116,7 @@ static const Case cases[] = {
         {"qemu", MACHINE, KVM, "-m", "64", "-object",
          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
          "\"size\":67108864,\"x-guest-memfd\":true}"},
-        false,
-        64 << 20,
-        1,
-        "x-guest-memfd",
+        ONE("x-guest-memfd"),
     },
     {
         "stable-name-preferred",
@@ -125,10 +125,7 @@ static const Case cases[] = {
         {"qemu", MACHINE, KVM, "-m", "64", "-object",
          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
          "\"size\":67108864,\"guest-memfd\":true}"},
-        false,
-        64 << 20,
-        1,
-        "guest-memfd",
+        ONE("guest-memfd"),
     },
     {
         "object",
@@ -142,10 +139,7 @@ static const Case cases[] = {
          "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864,"
          "\"private\":true}",
          "-S", "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
-        false,
-        64 << 20,
-        1,
-        "sw-protected-vm",
+        ONE("sw-protected-vm"),
     },
     {
         "object-without-property",
@@ -156,20 +150,14 @@ static const Case cases[] = {
          "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
          "-object", RAM("pc.ram", MIB64), "-object",
          "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
-        false,
-        64 << 20,
-        1,
-        "sw-protected-vm",
+        ONE("sw-protected-vm"),
     },
     {
         "shim-convertible",
         CAPS_SHIM,
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         /* more than one backend, in the order of the command line; what the shim needs is said
@@ -219,10 +207,9 @@ static const Case cases[] = {
          "backend=ram-node1:67108864,other=nv:1073741824,backend=ram-node0:67108864",
          "-global",
          "PIIX4_PM.disable_s3=1"},
-        true,
-        128 << 20,
-        2,
         "shim",
+        2,
+        128 << 20,
     },
     {
         /* the same wish, but a QEMU that has only the other mode's property */
@@ -230,20 +217,14 @@ static const Case cases[] = {
         CAPS_PROPERTY,
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "object-does-not-help-shared",
         CAPS_OBJECT,
         {HEAD, OPTION, SHARED},
         {HEAD, OPTION, SHIM_64},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "two-dashes",
@@ -252,10 +233,7 @@ static const Case cases[] = {
          MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHARED},
         {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
          MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHIM_64},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "key-value-notation",
@@ -269,10 +247,9 @@ static const Case cases[] = {
          "memory-backend-memfd,id=ram-node0,size=64M,share=on,guest-memfd=on", "-object",
          "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd,guest-memfd=on",
          "-numa", "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node"},
-        false,
-        128 << 20,
-        2,
         "guest-memfd",
+        2,
+        128 << 20,
     },
     {
         "key-value-private",
@@ -283,10 +260,9 @@ static const Case cases[] = {
          "memory-backend=a-b,type=pc,kernel_irqchip=split,confidential-guest-support=lsec0",
          "-object", "memory-backend-file,id=a-b,size=0.5G,size=1G,mem-path=/x,,y,private=on",
          "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        false,
-        1 << 30,
-        1,
         "sw-protected-vm",
+        1,
+        1 << 30,
     },
     {
         "numa-distances",
@@ -295,10 +271,7 @@ static const Case cases[] = {
          "node,nodeid=0,memdev=r0", "-numa", "dist,src=0,dst=0,val=10", OPTION, SHARED},
         {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
          "node,nodeid=0,memdev=r0", "-numa", "dist,src=0,dst=0,val=10", OPTION, SHIM_64},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "last-machine-counts",
@@ -307,10 +280,7 @@ static const Case cases[] = {
          OPTION, SHARED, "-machine", "memory-backend=pc.ram"},
         {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
          OPTION, SHIM_64, "-machine", "memory-backend=pc.ram"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "split-by-accel",
@@ -320,10 +290,7 @@ static const Case cases[] = {
         {"qemu", "-machine", "q35,usb=off,memory-backend=pc.ram,confidential-guest-support=lsec0",
          "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64), "-object",
          "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        false,
-        64 << 20,
-        1,
-        "sw-protected-vm",
+        ONE("sw-protected-vm"),
     },
     {
         "dimm-nvdimm-pmem",
@@ -346,10 +313,9 @@ static const Case cases[] = {
          "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
          "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
          "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}"},
-        false,
-        128 << 20,
-        2,
         "guest-memfd",
+        2,
+        128 << 20,
     },
     {
         "property-there-already",
@@ -358,20 +324,14 @@ static const Case cases[] = {
          "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on", OPTION, SHARED},
         {"qemu", MACHINE, KVM, "-object",
          "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on"},
-        false,
-        64 << 20,
-        1,
-        "guest-memfd",
+        ONE("guest-memfd"),
     },
     {
         "values-of-other-options",
         CAPS_SHIM,
         {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHARED, "-kernel", "-machine"},
         {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHIM_64, "-kernel", "-machine"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "harmless-set-and-global",
@@ -380,97 +340,22 @@ static const Case cases[] = {
          "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
         {HEAD, OPTION, SHIM_64, "-set", "device.video0.vgamem_mb=64", "-global",
          "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "harmless-user-arguments",
         CAPS_SHIM,
-        {HEAD,
-         OPTION,
-         SHARED,
-         "-set",
-         "device.r0.max-bytes=1024",
-         "-set",
-         "drive.d.cache=none",
-         "-set",
-         "netdev.n.vhost=off",
-         "-global",
-         "ICH9-LPC.disable_s3=0",
-         "-global",
-         "driver=virtio-net-pci,property=romfile,value=",
-         "-overcommit",
-         "mem-lock=on",
-         "-blockdev",
-         "nvme,node-name=n",
-         "-incoming",
-         "defer",
-         "-novel",
-         "word",
-         "-loadvm",
-         "x"},
-        {HEAD,
-         OPTION,
-         SHIM_64,
-         "-set",
-         "device.r0.max-bytes=1024",
-         "-set",
-         "drive.d.cache=none",
-         "-set",
-         "netdev.n.vhost=off",
-         "-global",
-         "ICH9-LPC.disable_s3=0",
-         "-global",
-         "driver=virtio-net-pci,property=romfile,value=",
-         "-overcommit",
-         "mem-lock=on",
-         "-blockdev",
-         "nvme,node-name=n",
-         "-incoming",
-         "defer",
-         "-novel",
-         "word",
-         "-loadvm",
-         "x"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        {HEAD, OPTION, SHARED, HARMLESS},
+        {HEAD, OPTION, SHIM_64, HARMLESS},
+        ONE("shim"),
     },
     {
         "harmless-in-convertible",
         CAPS_SHIM,
-        {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=0x1", "-overcommit", "mem-lock=on",
-         "-overcommit", "mem-lock=off", "-machine", "smm=off", "-blockdev", "file,node-name=nvme",
-         "-drive", "file=/nvme://x", "-realtime", "mlock=off"},
-        {"qemu",
-         SPLIT,
-         KVM,
-         "-object",
-         RAM("pc.ram", MIB64),
-         OPTION,
-         SHIM_CONVERTIBLE_64,
-         NO_S3,
-         "-global",
-         "ICH9-LPC.disable_s3=0x1",
-         "-overcommit",
-         "mem-lock=on",
-         "-overcommit",
-         "mem-lock=off",
-         "-machine",
-         "smm=off",
-         "-blockdev",
-         "file,node-name=nvme",
-         "-drive",
-         "file=/nvme://x",
-         "-realtime",
-         "mlock=off"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        {CONVERTIBLE_HEAD, HARMLESS_CONVERTIBLE},
+        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3,
+         HARMLESS_CONVERTIBLE},
+        ONE("shim"),
     },
     {
         /* as Looking Glass has it, in QEMU's dialect of JSON */
@@ -480,10 +365,7 @@ static const Case cases[] = {
          "{'driver':'ivshmem-plain','id':'shmem0','memdev':'looking-glass'}"},
         {HEAD, OPTION, SHIM_64, "-object", LOOKING_GLASS, "-device",
          "{'driver':'ivshmem-plain','id':'shmem0','memdev':'looking-glass'}"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "ivshmem-with-property",
@@ -494,10 +376,7 @@ static const Case cases[] = {
          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,\"size\":" MIB64
          ",\"guest-memfd\":true}",
          "-object", LOOKING_GLASS, "-device", "ivshmem-plain,memdev=looking-glass"},
-        false,
-        64 << 20,
-        1,
-        "guest-memfd",
+        ONE("guest-memfd"),
     },
     {
         "ivshmem-convertible",
@@ -506,10 +385,7 @@ static const Case cases[] = {
         {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
          SHIM_CONVERTIBLE_64 ",other=shm:4096", NO_S3, "-object", MEMFD("shm", "4096"), "-device",
          "ivshmem-plain,memdev=shm"},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         /* asked for by libvirt on its own account, together with "private" */
@@ -520,10 +396,7 @@ static const Case cases[] = {
          "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
          "-object", HUGE("false,\"size\":67108864,\"private\":true}"), "-object",
          "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        false,
-        64 << 20,
-        1,
-        "sw-protected-vm",
+        ONE("sw-protected-vm"),
     },
     {
         /* what a virtio-pmem has only since lowering wrote it; an NVDIMM always does */
@@ -536,10 +409,7 @@ static const Case cases[] = {
          PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
          PREALLOC_FILE("pm", "false"), "-device", "virtio-pmem-pci,memdev=pm", OPTION,
          SHIM_CONVERTIBLE_64 ",other=nv:4096,other=pm:4096", NO_S3},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "prealloc-not-asked-for-shim",
@@ -547,10 +417,7 @@ static const Case cases[] = {
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
         {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), OPTION,
          SHIM_CONVERTIBLE_64, NO_S3},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "prealloc-asked-for",
@@ -558,10 +425,7 @@ static const Case cases[] = {
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, CONVERTIBLE},
         {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION,
          SHIM_CONVERTIBLE_64, NO_S3},
-        true,
-        64 << 20,
-        1,
-        "shim",
+        ONE("shim"),
     },
     {
         "launch-security-of-hardware",
@@ -572,10 +436,9 @@ static const Case cases[] = {
         {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
          "-object", RAM("pc.ram", MIB64), "-object",
          "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}"},
-        false,
-        0,
-        0,
         "none",
+        0,
+        0,
     },
 };
 
@@ -592,7 +455,7 @@ testCase(gconstpointer data)
     for (i = 0; test->expected[i] != NULL && command->argv[i] != NULL; i++)
         g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
     g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
-    g_assert_cmpint(command->shim, ==, test->shim);
+    g_assert_cmpint(command->shim, ==, g_str_equal(test->object, "shim"));
     g_assert_cmpuint(command->ramSize, ==, test->ram);
     g_assert_cmpuint(command->nbackends, ==, test->backends);
     g_assert_cmpstr(command->emulatorObject, ==, test->object);
