@@ -8,6 +8,7 @@
 
 #include "gmemcapabilities.h"
 #include "gmemerror.h"
+#include "test_recorded.h"
 
 #define GREETING                                                                                   \
     "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": 22, \"minor\": 2, \"major\": 7}, "             \
@@ -113,6 +114,21 @@ testFlags(gconstpointer data)
     g_assert_cmphex(copy->flags, ==, caps->flags);
     g_assert_cmpstr(copy->emulator, ==, caps->emulator);
     g_assert_true(copy->emulator != caps->emulator);
+}
+
+/* No release of QEMU has guest_memfd of its own for all guest RAM. */
+static void
+testRecordedReply(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(testRecorded); i++) {
+        g_autofree char *text = testRecordedReplies(testRecorded[i].name);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", text, &error);
+
+        g_assert_no_error(error);
+        g_assert_cmpuint(caps->version, ==, testRecorded[i].version);
+        g_assert_cmphex(caps->flags, ==, FLAG(MEMFD));
+    }
 }
 
 static void
@@ -255,6 +271,7 @@ main(int argc, char **argv)
 
         g_test_add_data_func(path, &refusals[i], testRefusal);
     }
+    g_test_add_func("/capabilities/recorded", testRecordedReply);
     g_test_add_func("/capabilities/untagged", testUntagged);
     g_test_add_func("/capabilities/malformed", testMalformed);
     g_test_add_func("/capabilities/large-schema", testLarge);
