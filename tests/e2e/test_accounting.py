@@ -5,6 +5,7 @@ administrator sees in ps, in smaps and in the memory cgroup."""
 
 import contextlib
 import ctypes
+import functools
 import mmap
 import os
 import re
@@ -30,17 +31,11 @@ COMPACT = '/proc/sys/vm/compact_memory'
 CGROUPS = (('/sys/fs/cgroup/memory', 'memory.usage_in_bytes'), ('/sys/fs/cgroup', 'memory.current'))
 
 
-class Shared:
-    rig = None
-    client = None
-
-
+@functools.lru_cache(maxsize=None)
 def rig_and_client():
     need_guest_memfd()
-    if Shared.rig is None:
-        Shared.rig = DaemonRig(library())
-        Shared.client = Shared.rig.python()
-    return Shared.rig, Shared.client
+    rig = DaemonRig(library())
+    return rig, rig.python()
 
 
 @contextlib.contextmanager

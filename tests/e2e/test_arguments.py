@@ -3,6 +3,7 @@
 """What users put into <qemu:commandline>: which of it starts beside private RAM, arguments unchanged and
 all RAM guest_memfd, and which is refused, with what message."""
 
+import functools
 import re
 
 from gmem_calls import ACCELERATOR, with_argument
@@ -107,18 +108,13 @@ STARTS_CONVERTIBLE = FILE + [
     'mem-lock=off', '-machine', 'smm=off']
 
 
-class Shared:
-    rig = client = None
-
-
+@functools.lru_cache(maxsize=None)
 def rig_and_client():
-    if Shared.rig is None:
-        Shared.rig = DaemonRig(library())
-        Shared.client = Shared.rig.python()
-        for path in ('/run/kvmfr0', '/run/file'):
-            with open(Shared.rig.outer(path), 'wb') as file:
-                file.truncate(4 * MIB)
-    return Shared.rig, Shared.client
+    rig = DaemonRig(library())
+    for path in ('/run/kvmfr0', '/run/file'):
+        with open(rig.outer(path), 'wb') as file:
+            file.truncate(4 * MIB)
+    return rig, rig.python()
 
 
 def written(rig, **options):

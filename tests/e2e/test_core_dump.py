@@ -5,6 +5,7 @@
 The kernel makes a real core, where the host's pattern for their names is one for a file in the
 process's own directory."""
 
+import functools
 import glob
 import os
 import signal
@@ -20,27 +21,21 @@ CORES = '/run/cores'
 WRAPPER = '#!/bin/sh\ncd %s && exec %s "$@"\n' % (CORES, QEMU)
 
 
-class Shared:
-    rig = None
-
-
 def prepare(rig):
     rig.write('/run/qemu-for-cores', WRAPPER, 0o755)
     os.mkdir(rig.outer(CORES))
     os.chmod(rig.outer(CORES), 0o777)
 
 
+@functools.lru_cache(maxsize=None)
 def shared_rig():
     need_guest_memfd()
     with open('/proc/sys/kernel/core_pattern') as f:
         pattern = f.read().strip()
     if not pattern or pattern[0] == '|' or '/' in pattern:
         raise Skip("core dumps of this host go to '%s'" % pattern)
-    if Shared.rig is None:
-        Shared.rig = DaemonRig(lambda rig: (rig.tree(),), user='libvirt-qemu', group='kvm',
-                               prepare=prepare,
-                               settings='max_core = "unlimited"\n')
-    return Shared.rig
+    return DaemonRig(lambda rig: (rig.tree(),), user='libvirt-qemu', group='kvm', prepare=prepare,
+                     settings='max_core = "unlimited"\n')
 
 
 def pages_in_core(rig, name, dump_core):

@@ -5,6 +5,7 @@
 Debian's real firmware and its descriptors. KVM and QEMU are those of the stand-in, which few hosts have
 (../standin/standin.py); that such a domain comes to its guest's user space is shown in tests/nested."""
 
+import functools
 import os
 import re
 
@@ -24,21 +25,15 @@ REFUSED = ("unsupported configuration: the firmware '%s' requires SMM, which is 
            "firmware='efi'> without <loader>")
 
 
-class Shared:
-    rig = None
-    client = None
-
-
+@functools.lru_cache(maxsize=None)
 def rig_and_client():
     need_kvm()
     for path in (PLAIN, SMM):
         if not os.path.exists(path):
             raise Skip('no %s here' % path)
-    if Shared.rig is None:
-        Shared.rig = fake_host(DaemonRig, HAS_VM_TYPE)
-        StandIn(Shared.rig, OBJECT)
-        Shared.client = client_of(Shared.rig)
-    return Shared.rig, Shared.client
+    rig = fake_host(DaemonRig, HAS_VM_TYPE)
+    StandIn(rig, OBJECT)
+    return rig, client_of(rig)
 
 
 def protected(name, machine='q35', loader='', efi=True):

@@ -8,6 +8,7 @@ QEMU's mappings (numa_maps), where its pages are cannot tell. Hosts with two nod
 tests/nested."""
 
 import contextlib
+import functools
 import glob
 import itertools
 import json
@@ -38,17 +39,11 @@ NO_POLICY = ('cells bound to different host nodes require a kernel that keeps a 
              'guest_memfd')
 
 
-class Shared:
-    rig = None
-    client = None
-
-
+@functools.lru_cache(maxsize=None)
 def rig_and_client():
     need_guest_memfd()
-    if Shared.rig is None:
-        Shared.rig = EmbedRig(library())
-        Shared.client = Shared.rig.python()
-    return Shared.rig, Shared.client
+    rig = EmbedRig(library())
+    return rig, rig.python()
 
 
 def tune(memory='', *memnodes):

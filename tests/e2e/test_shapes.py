@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Private domains of many shapes start, run their guest and show the evidence, on both rigs in turn."""
 
+import functools
+
 from gmem_checks import OPTION, Guest, evidence, native_is_private, shows_private
 from gmem_rig import (KIB, MIB, DaemonRig, EmbedRig, Suite, domain, library,
                       need_guest_memfd, need_root)
@@ -44,16 +46,11 @@ SHAPES = [
 ]
 
 
-class Shared:
-    """Each rig once for all shapes."""
-    rigs = {}
-
-
+@functools.lru_cache(maxsize=None)
 def rig_and_client(kind):
-    if kind not in Shared.rigs:
-        rig = kind(library())
-        Shared.rigs[kind] = rig, rig.virsh() if kind is DaemonRig else rig.python()
-    return Shared.rigs[kind]
+    """Each rig once for all shapes."""
+    rig = kind(library())
+    return rig, rig.virsh() if kind is DaemonRig else rig.python()
 
 
 def shape(kind, name, options, backends, bios=False):
