@@ -164,9 +164,34 @@ def check_yajl():
     assert users == ['src/util/gmemjson.c'], users
 
 
+def check_mirror():
+    """every source of the libraries has a test by its name, or by docs/testing.rst"""
+    elsewhere = re.findall(r'``gmem(\w+)``', read('docs/testing.rst'))
+    sources = glob.glob('src/*/gmem*.c')
+    assert len(sources) >= 50, sources
+    for path in sources:
+        directory, name = re.fullmatch(r'src/(\w+)/gmem(\w+)\.c', path).groups()
+        short = name[len('shim'):] if directory == 'shim' else name
+        assert name in elsewhere or os.path.exists('tests/unit/%s/test_%s.c' % (directory, short)), (
+            '%s has neither a test in tests/unit/%s nor a row in docs/testing.rst' % (path, directory))
+    for name in elsewhere:
+        assert glob.glob('src/*/gmem%s.c' % name), 'docs/testing.rst: there is no gmem%s.c' % name
+
+
+def check_interposed():
+    """what stands in front of libvirt's functions is in the table of real functions"""
+    exported = re.findall(r'^        (\w+);', read('src/driver/libvirt-gmem.syms'), re.MULTILINE)
+    table = re.findall(r'^    X\((\w+), ', read('src/driver/gmemreal.h'), re.MULTILINE)
+    assert len(table) >= 50 and exported == sorted(exported), exported
+    # execv() is made of execve().
+    assert set(exported) - set(table) == {'execv'}, set(exported) ^ set(table)
+    assert set(table) <= set(exported), set(table) - set(exported)
+
+
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises)
+    tests = (check_format, check_messages, check_capabilities, check_promises, check_mirror,
+             check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
 

@@ -1062,37 +1062,39 @@ assertThere(const char *row, const char *test)
     g_assert_nonnull(strstr(text, parts[1]));
 }
 
-/* Which row a rule is for. */
+/* Which row a rule is for; and where QEMU's command line can say the same, the case that
+ * ../qemu/test_command.c has for the user's own arguments. */
 static const struct {
     gmemDomainRule rule;
     Row row;
+    const char *arguments; /* NULL: libvirt does it, or chooses the emulator by it */
 } ruleRows[] = {
-    {gmemDomainValidateType, ROW_TYPE},
-    {gmemDomainValidateArch, ROW_ARCH},
-    {gmemDomainValidateMachine, ROW_MACHINE},
-    {gmemDomainValidateSmm, ROW_SMM},
-    {gmemDomainValidateLoader, ROW_LOADER},
-    {gmemDomainValidateFirmware, ROW_LOADER},
-    {gmemDomainValidateIoapic, ROW_IOAPIC},
-    {gmemDomainValidateSource, ROW_SOURCE_FILE},
-    {gmemDomainValidateSource, ROW_SOURCE_ANONYMOUS},
-    {gmemDomainValidateAccess, ROW_ACCESS},
-    {gmemDomainValidateCells, ROW_CELL_ACCESS},
-    {gmemDomainValidateDimmAccess, ROW_CELL_ACCESS},
-    {gmemDomainValidateHugepages, ROW_HUGEPAGES},
-    {gmemDomainValidateHugepages, ROW_HUGEPAGES_OF_CELLS},
-    {gmemDomainValidateDimmPages, ROW_HUGEPAGES_OF_DIMM},
-    {gmemDomainValidateCellPages, ROW_PAGE_MULTIPLE},
-    {gmemDomainValidateDimmSizes, ROW_PAGE_MULTIPLE},
-    {gmemDomainValidateLocked, ROW_LOCKED},
-    {gmemDomainValidateVirtioMem, ROW_VIRTIO_MEM},
-    {gmemDomainValidateSgxEpc, ROW_SGX_EPC},
-    {gmemDomainValidateVfio, ROW_VFIO},
-    {gmemDomainValidateCurrentMemory, ROW_CURRENT_MEMORY},
-    {gmemDomainValidateHardLimit, ROW_HARD_LIMIT},
-    {gmemDomainValidateSuspend, ROW_SUSPEND},
-    {gmemDomainValidateDump, ROW_OWN_DUMP},
-    {gmemDomainValidateMemfdUser, ROW_MEMFD_USER},
+    {gmemDomainValidateType, ROW_TYPE, "tcg"},
+    {gmemDomainValidateArch, ROW_ARCH, NULL},
+    {gmemDomainValidateMachine, ROW_MACHINE, "microvm"},
+    {gmemDomainValidateSmm, ROW_SMM, "convertible-smm"},
+    {gmemDomainValidateLoader, ROW_LOADER, "convertible-smm"},
+    {gmemDomainValidateFirmware, ROW_LOADER, "convertible-smm"},
+    {gmemDomainValidateIoapic, ROW_IOAPIC, "convertible-irqchip"},
+    {gmemDomainValidateSource, ROW_SOURCE_FILE, "mem-path"},
+    {gmemDomainValidateSource, ROW_SOURCE_ANONYMOUS, "shared-on-ram-with-property"},
+    {gmemDomainValidateAccess, ROW_ACCESS, "shared-not-shared"},
+    {gmemDomainValidateCells, ROW_CELL_ACCESS, "shared-off"},
+    {gmemDomainValidateDimmAccess, ROW_CELL_ACCESS, "dimm-unshared"},
+    {gmemDomainValidateHugepages, ROW_HUGEPAGES, "shared-hugetlb"},
+    {gmemDomainValidateHugepages, ROW_HUGEPAGES_OF_CELLS, "shared-hugetlb"},
+    {gmemDomainValidateDimmPages, ROW_HUGEPAGES_OF_DIMM, "shared-hugetlb"},
+    {gmemDomainValidateCellPages, ROW_PAGE_MULTIPLE, "cell-of-no-whole-pages"},
+    {gmemDomainValidateDimmSizes, ROW_PAGE_MULTIPLE, "size-of-no-whole-pages"},
+    {gmemDomainValidateLocked, ROW_LOCKED, "locked-on"},
+    {gmemDomainValidateVirtioMem, ROW_VIRTIO_MEM, "virtio-mem"},
+    {gmemDomainValidateSgxEpc, ROW_SGX_EPC, "epc"},
+    {gmemDomainValidateVfio, ROW_VFIO, "convertible-user-vfio"},
+    {gmemDomainValidateCurrentMemory, ROW_CURRENT_MEMORY, NULL},
+    {gmemDomainValidateHardLimit, ROW_HARD_LIMIT, NULL},
+    {gmemDomainValidateSuspend, ROW_SUSPEND, "suspend-two-zeros"},
+    {gmemDomainValidateDump, ROW_OWN_DUMP, NULL},
+    {gmemDomainValidateMemfdUser, ROW_MEMFD_USER, "shared-with-blob"},
 };
 
 /* Not by a rule of the table of rules. */
@@ -1100,6 +1102,50 @@ static bool
 isRefusedOtherwise(Row row)
 {
     return row == ROW_NUMA_BINDING || row == ROW_OTHER_SECURITY;
+}
+
+static void
+testArguments(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
+        g_autofree char *twin =
+            g_strdup_printf("tests/unit/qemu/test_command.c: \"%s\"", ruleRows[i].arguments);
+
+        if (ruleRows[i].arguments != NULL)
+            assertThere(rows[ruleRows[i].row].name, twin);
+    }
+}
+
+/* Does a domain of the rule's cases have an element there? */
+static bool
+isFoundAt(gmemDomainRule rule, const char *path)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
+        for (size_t j = 0; ruleRows[i].rule == rule && j < G_N_ELEMENTS(cases); j++) {
+            g_autofree char *text = caseDomain(&cases[j]);
+            g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
+            gmemDomainDef def = {.root = gmemXMLRoot(xml)};
+
+            if (cases[j].row == ruleRows[i].row && cases[j].message != NULL &&
+                gmemDomainValidateFindAt(&def, path) != NULL)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* A rule looks where it says that it does. */
+static void
+testWhere(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
+        g_auto(GStrv) paths = g_strsplit(gmemDomainRules[i].where, "|", -1);
+
+        for (size_t j = 0; paths[j] != NULL; j++) {
+            if (!isFoundAt(gmemDomainRules[i].rule, paths[j]))
+                g_error("no refused domain of rule number %zu has '%s'", i, paths[j]);
+        }
+    }
 }
 
 /* A rule has a row, which is refused in just the modes that the rule is for. */
@@ -1216,6 +1262,8 @@ main(int argc, char **argv)
     g_test_add_func("/rules/table", testTable);
     g_test_add_func("/rules/elsewhere", testElsewhere);
     g_test_add_func("/rules/rules", testRules);
+    g_test_add_func("/rules/arguments", testArguments);
+    g_test_add_func("/rules/where", testWhere);
     g_test_add_func("/rules/documented", testDocumented);
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strdup_printf(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_conf.c: what gmem.conf may be, and who may have written it. */
+/* test_hostconf.c: what gmem.conf may be, and who may have written it. */
 
 #include <errno.h>
 #include <glib.h>
