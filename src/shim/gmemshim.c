@@ -257,10 +257,10 @@ gmemShimIoctlShared(gmemShimState state, int fd, unsigned long request, void *ar
 {
     const int result = gmemShimReal()->ioctl(fd, request, argument);
 
-    if (result == 0 && state == GMEM_SHIM_ARMED &&
+    if (result == 0 && state != GMEM_SHIM_INERT &&
         ((unsigned int)request == KVM_SET_USER_MEMORY_REGION ||
          (unsigned int)request == GMEM_KVM_SET_USER_MEMORY_REGION2))
-        gmemShimSharedSlot(argument);
+        gmemShimSharedSlot(argument, state == GMEM_SHIM_VERIFIED);
     return result;
 }
 

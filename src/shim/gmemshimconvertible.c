@@ -356,8 +356,9 @@ gmemShimConvertibleBound(
     errno = saved;
 }
 
-int
-gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, unsigned long request)
+static int
+gmemShimConvertibleChangeSlot(const struct kvm_userspace_memory_region *region,
+                              unsigned long request)
 {
     gmemShimConvertibleSlot slot = {
         .number = region->slot,
@@ -367,7 +368,6 @@ gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, uns
     gmemShimConvertibleSlot *old;
     int added;
 
-    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     old = gmemShimConvertibleSlotByNumber(region->slot);
     if (region->memory_size > 0)
         slot.halves = gmemShimHalvesAt(region->userspace_addr, region->memory_size);
@@ -396,6 +396,18 @@ gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, uns
     if (added > 0)
         return gmemShimReal()->ioctl(gmemShimConvertibleVM, request, (void *)(uintptr_t)region);
     return added;
+}
+
+int
+gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region, unsigned long request)
+{
+    int result;
+
+    GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
+    result = gmemShimConvertibleChangeSlot(region, request);
+    if (result == 0)
+        gmemShimPublishSlot(region);
+    return result;
 }
 
 int

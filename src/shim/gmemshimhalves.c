@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ gmemShimHalvesMake(
         .gmem = -1,
         .isPrivate = calloc(words, sizeof(uint64_t)),
     };
+    struct stat status;
     int saved;
 
     if (made.isPrivate != NULL) {
@@ -118,6 +120,8 @@ gmemShimHalvesMake(
      * them, and then there is nothing to switch off. */
     if (made.sharedPage == GMEM_SHIM_PAGE && real->madvise(base, size, MADV_NOHUGEPAGE) < 0)
         errno = 0;
+    if (fstat(made.gmem, &status) == 0)
+        gmemShimPublishHalves(config->id, status.st_ino, (uint64_t)(uintptr_t)base);
     gmemShimHalvesTable[gmemShimHalvesMade++] = made;
     return 0;
 }

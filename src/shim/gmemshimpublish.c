@@ -16,6 +16,7 @@
 #include "gmemshimstatus.h"
 
 static gmemShimStatus *gmemShimPublished;
+static size_t gmemShimPublishRoom; /* for how many backends there is room */
 
 static void
 gmemShimPublishStore(uint64_t *where, uint64_t value)
@@ -84,19 +85,10 @@ gmemShimPublishMap(size_t size)
     return NULL;
 }
 
-int
-gmemShimPublishInit(const gmemShimConfig *config)
+/* Of convertible memory, whose backends the configuration lists. */
+static void
+gmemShimPublishList(gmemShimStatus *status, const gmemShimConfig *config)
 {
-    gmemShimStatus *status =
-        gmemShimPublishMap(sizeof(*status) + config->listed * sizeof(gmemShimStatusBackend));
-
-    if (status == NULL)
-        return -1;
-    status->version = GMEM_SHIM_STATUS_VERSION;
-    status->startPrivate = config->startPrivate;
-    status->mode = config->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SHIM_STATUS_CONVERTIBLE
-                                                         : GMEM_SHIM_STATUS_FULLY_SHARED;
-    status->ram = config->ram;
     for (unsigned int i = 0; i < config->listed; i++) {
         const gmemShimConfigBackend *listed = &config->list[i];
         gmemShimStatusBackend *backend = &status->backend[status->backends];
@@ -108,11 +100,94 @@ gmemShimPublishInit(const gmemShimConfig *config)
         backend->sharedBytes = listed->size - backend->privateBytes;
         status->backends++;
     }
+}
+
+int
+gmemShimPublishInit(const gmemShimConfig *config)
+{
+    const bool convertible = config->mode == GMEM_MODE_CONVERTIBLE;
+    /* In mode fully-shared each guest_memfd is listed as it is made, one that is plugged in, too.
+     */
+    const size_t room = convertible ? config->listed : GMEM_SHIM_BACKENDS_MAX;
+    const size_t slotsAt = sizeof(gmemShimStatus) + room * sizeof(gmemShimStatusBackend);
+    gmemShimStatus *status =
+        gmemShimPublishMap(slotsAt + GMEM_SHIM_STATUS_SLOTS_MAX * sizeof(gmemShimStatusSlot));
+
+    if (status == NULL)
+        return -1;
+    status->version = GMEM_SHIM_STATUS_VERSION;
+    status->startPrivate = config->startPrivate;
+    status->mode = convertible ? GMEM_SHIM_STATUS_CONVERTIBLE : GMEM_SHIM_STATUS_FULLY_SHARED;
+    status->ram = config->ram;
+    status->slotsAt = slotsAt;
+    status->slotRoom = GMEM_SHIM_STATUS_SLOTS_MAX;
+    gmemShimPublishRoom = room;
+    gmemShimPublishList(status, config);
     /* Last: a file without it is not read. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     memcpy(status->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(status->magic));
     gmemShimPublished = status;
     return 0;
+}
+
+void
+gmemShimPublishMade(uint64_t inode, uint64_t size)
+{
+    gmemShimStatusBackend *backend = &gmemShimPublished->backend[gmemShimPublished->backends];
+
+    if (gmemShimPublished->backends >= gmemShimPublishRoom)
+        return;
+    gmemShimPublishBegin();
+    gmemShimPublishStore(&backend->sharedBytes, size);
+    gmemShimPublishStore(&backend->inode, inode);
+    __atomic_store_n(&gmemShimPublished->backends, gmemShimPublished->backends + 1,
+                     __ATOMIC_RELAXED);
+    gmemShimPublishEnd();
+}
+
+/* The entry of slot @number; else a free one; NULL: there is none. */
+static gmemShimStatusSlot *
+gmemShimPublishFindSlot(uint32_t number)
+{
+    gmemShimStatusSlot *slots =
+        (gmemShimStatusSlot *)((char *)gmemShimPublished + gmemShimPublished->slotsAt);
+    gmemShimStatusSlot *unused = NULL;
+
+    for (uint32_t i = 0; i < gmemShimPublished->slotRoom; i++) {
+        if (slots[i].size > 0 && slots[i].number == number)
+            return &slots[i];
+        if (slots[i].size == 0 && unused == NULL)
+            unused = &slots[i];
+    }
+    return unused;
+}
+
+void
+gmemShimPublishSlot(const struct kvm_userspace_memory_region *region)
+{
+    gmemShimStatusSlot *slot = gmemShimPublishFindSlot(region->slot);
+
+    gmemShimPublishBegin();
+    if (slot == NULL) {
+        __atomic_store_n(&gmemShimPublished->slotsLost, 1, __ATOMIC_RELAXED);
+    } else {
+        __atomic_store_n(&slot->number, region->slot, __ATOMIC_RELAXED);
+        gmemShimPublishStore(&slot->guest, region->guest_phys_addr);
+        gmemShimPublishStore(&slot->address, region->userspace_addr);
+        gmemShimPublishStore(&slot->size, region->memory_size);
+    }
+    gmemShimPublishEnd();
+}
+
+void
+gmemShimPublishHalves(const char *id, uint64_t inode, uint64_t address)
+{
+    gmemShimStatusBackend *backend = gmemShimPublishFind(id);
+
+    if (backend == NULL)
+        return;
+    gmemShimPublishStore(&backend->inode, inode);
+    gmemShimPublishStore(&backend->address, address);
 }
 
 void

@@ -333,6 +333,7 @@ gmemShimSharedResize(int fd, off_t size, int vm, gmemShimFtruncate *real)
     backend->inode = file.st_ino;
     backend->size = (unsigned long long)size;
     backend->start = gmemShimSharedMade++ < gmemShimSharedConfig.backends;
+    gmemShimPublishMade(file.st_ino, (uint64_t)size);
     errno = before;
     return 0;
 }
@@ -352,17 +353,18 @@ gmemShimSharedSealed(int fd)
 }
 
 void
-gmemShimSharedSlot(const struct kvm_userspace_memory_region *region)
+gmemShimSharedSlot(const struct kvm_userspace_memory_region *region, bool verified)
 {
     const int before = errno;
     gmemShimBackend *backend = NULL;
     dev_t device;
     ino_t inode;
 
-    if (region->memory_size == 0)
+    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
+    gmemShimPublishSlot(region);
+    if (verified || region->memory_size == 0)
         return;
 
-    GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     if (gmemShimSharedMapping(region->userspace_addr, &device, &inode))
         backend = gmemShimSharedByFile(device, inode);
     if (backend != NULL)

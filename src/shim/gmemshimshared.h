@@ -46,8 +46,9 @@ int gmemShimSharedResize(int fd, off_t size, int vm, gmemShimFtruncate *real);
  * KVM knows no seals for them. */
 bool gmemShimSharedSealed(int fd);
 
-/* gmemShimSharedSlot: QEMU has given KVM this memory slot. Keeps errno. */
-void gmemShimSharedSlot(const struct kvm_userspace_memory_region *region);
+/* gmemShimSharedSlot: QEMU has given KVM this memory slot; @verified: it is known what RAM is.
+ * Keeps errno. */
+void gmemShimSharedSlot(const struct kvm_userspace_memory_region *region, bool verified);
 
 /**
  * gmemShimSharedVerify:

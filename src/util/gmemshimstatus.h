@@ -11,7 +11,9 @@
  * one:
  *
  *   1   convertible mode only; the head ends with startPrivate
- *   2   both modes; the head as below */
+ *   2   both modes; the head as below
+ *
+ * Members that were `reserved` once are 0 where an older shim has written them: "not told". */
 #pragma once
 
 #include <stddef.h>
@@ -30,8 +32,22 @@ typedef struct {
     uint64_t
         toPrivate; /* conversions that made something of this backend private, since the start */
     uint64_t toShared; /* and shared */
-    uint64_t reserved[4];
+    uint64_t inode;    /* of its guest_memfd */
+    uint64_t address;  /* convertible: of the shared half, in QEMU's address space */
+    uint64_t reserved[2];
 } gmemShimStatusBackend;
+
+/* A memory slot of KVM's. */
+typedef struct {
+    uint64_t guest;   /* the guest address at which it begins */
+    uint64_t size;    /* bytes; 0: the entry is free */
+    uint64_t address; /* in QEMU's address space */
+    uint32_t number;
+    uint32_t reserved;
+} gmemShimStatusSlot;
+
+/* As many as are published. A machine has a dozen, and one for each DIMM. */
+#define GMEM_SHIM_STATUS_SLOTS_MAX 512
 
 /* Numbers of gmemShimStatus.mode; 0 is none. */
 #define GMEM_SHIM_STATUS_CONVERTIBLE 1
@@ -40,19 +56,24 @@ typedef struct {
 typedef struct {
     char magic[8];
     uint32_t version;
-    uint32_t backends;     /* how many of them follow; none in mode fully-shared */
-    uint64_t sequence;     /* odd while numbers are being changed */
-    uint64_t hypercalls;   /* KVM_HC_MAP_GPA_RANGE that the guest made */
-    uint64_t implicit;     /* conversions because of an access, not of a hypercall */
-    uint64_t refused;      /* hypercalls that were answered with an error */
-    uint64_t resets;       /* of the guest: all memory went back to its initial state */
+    uint32_t backends;   /* how many of them follow. Mode fully-shared: those that were made so far,
+                          * without an id: the first ones are RAM of the command line, as it stands
+                          * there; none from an older shim */
+    uint64_t sequence;   /* odd while numbers are being changed */
+    uint64_t hypercalls; /* KVM_HC_MAP_GPA_RANGE that the guest made */
+    uint64_t implicit;   /* conversions because of an access, not of a hypercall */
+    uint64_t refused;    /* hypercalls that were answered with an error */
+    uint64_t resets;     /* of the guest: all memory went back to its initial state */
     uint64_t startPrivate; /* 1: memory starts private, 0: shared */
     /* Since version 2: */
     uint32_t mode;     /* GMEM_SHIM_STATUS_… */
     uint32_t verified; /* 1: at the first KVM_RUN all RAM was found to be guest_memfd; 0: not yet */
     uint64_t ram;      /* bytes of RAM that QEMU's command line made */
     uint64_t held;     /* times that memory could not be given back, or bound, after a conversion */
-    uint64_t reserved[5];
+    uint64_t slotsAt;  /* bytes from the file's start: a list of gmemShimStatusSlot */
+    uint32_t slotRoom; /* how many entries it has */
+    uint32_t slotsLost; /* 1: a slot did not fit into it */
+    uint64_t reserved[3];
     gmemShimStatusBackend backend[];
 } gmemShimStatus;
 

@@ -193,3 +193,39 @@ gmemStatusRead(int fd, const char **fault)
     *fault = _("its status is being changed all the time");
     return NULL;
 }
+
+/* One try; the list with unused entries. */
+static bool
+gmemStatusTrySlots(int fd, const gmemShimStatus *status, GArray *slots)
+{
+    guint64 before, after;
+
+    return gmemStatusReadAll(fd, &before, sizeof(before), offsetof(gmemShimStatus, sequence)) &&
+           before % 2 == 0 &&
+           gmemStatusReadAll(fd, slots->data, slots->len * sizeof(gmemShimStatusSlot),
+                             status->slotsAt) &&
+           gmemStatusReadAll(fd, &after, sizeof(after), offsetof(gmemShimStatus, sequence)) &&
+           before == after;
+}
+
+GArray *
+gmemStatusReadSlots(int fd, const gmemShimStatus *status)
+{
+    g_autoptr(GArray) slots = g_array_new(FALSE, TRUE, sizeof(gmemShimStatusSlot));
+    guint i = 0;
+
+    if (status->slotRoom == 0 || status->slotRoom > GMEM_SHIM_STATUS_SLOTS_MAX ||
+        status->slotsLost || status->slotsAt > G_MAXINT32)
+        return NULL;
+    g_array_set_size(slots, status->slotRoom);
+    for (i = 0; !gmemStatusTrySlots(fd, status, slots); i++) {
+        if (i == GMEM_STATUS_TRIES)
+            return NULL;
+        g_usleep(GMEM_STATUS_WAIT_US);
+    }
+    for (i = slots->len; i-- > 0;) {
+        if (g_array_index(slots, gmemShimStatusSlot, i).size == 0)
+            g_array_remove_index_fast(slots, i);
+    }
+    return g_steal_pointer(&slots);
+}

@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_status.py: `virt-gmem status` with QEMUs that are none.
+"""test_status.py: `virt-gmem status`, with QEMUs that are none and with one that is.
 
 The stand-in (this file with --standin) imitates two things of the QEMU of a convertible domain: its
 command line, in which libvirt gives the name as `-name guest=NAME,debug-threads=on` with commas
 doubled, and the memfd in which the shim publishes its numbers, laid out as src/util/gmemshimstatus.h
-says. It runs no guest. That the real shim's numbers are shown, and true, is tested where a kernel can
+says. It runs no guest. With `snp` it imitates a QEMU that makes guest_memfd itself, as those of SEV-SNP
+do: a VM of KVM's with real guest_memfds, and launch object and backends on its command line. That the real shim's numbers are shown, and true, is tested where a kernel can
 run such a domain: tests/nested/test_convertible.py."""
 
 import contextlib
+import ctypes
+import fcntl
 import json
+import mmap
 import os
 import re
 import select
@@ -17,9 +21,10 @@ import struct
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ET
 
 import gmem_tool_rig as tools
-from gmem_tool_rig import rig
+from gmem_tool_rig import evidence, rig
 
 suite = rig.Suite()
 
@@ -44,6 +49,15 @@ def status(backends=(), magic=b'GMEMSTAT', version=1, count=None, sequence=2, hy
         for name, *numbers in backends)
 
 
+def host_node():
+    """The host's only node with memory, as status says where pages are; None where there are several."""
+    with open('/sys/devices/system/node/has_memory', encoding='utf-8') as f:
+        text = f.read().strip()
+    return text if text.isdigit() else None
+
+
+HOST_NODE = host_node()
+
 CELLS = [('ram-node0', 3 << 20, 61 << 20, 5, 2), ('ram-node1', 0, 32 << 20, 0, 0)]
 
 
@@ -54,9 +68,13 @@ def standin(mode, data):
     descriptor = None
     if mode == 'fifo':
         descriptor = impostor()
-    elif mode != 'none':
+    elif mode == 'snp':
+        held = guest_memfds([int(size) for size in data.split()])  # noqa: F841
+    elif mode not in ('none', 'map'):
         descriptor = os.memfd_create(NAME)
         os.write(descriptor, data)
+    if mode == 'map':
+        held = holder(*data.decode().split())  # noqa: F841
     if mode == 'fork' and os.fork() == 0:
         mode = 'child'
     if mode != 'child':
@@ -68,6 +86,28 @@ def standin(mode, data):
     while not select.select([sys.stdin], [], [], None if not busy else 0)[0]:
         turn += 1
         busy(descriptor, data, turn)
+
+
+def holder(pid, number):
+    """Another process's descriptor, twice, and a mapping of it, for which Python has a third."""
+    copies = [evidence.duplicate(int(pid), int(number)) for _ in range(2)]
+    return copies, mmap.mmap(copies[0], mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ)
+
+
+def guest_memfds(sizes):
+    """Of an ordinary VM, half of the pages of each made by being read."""
+    made = []
+    device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
+    vm = fcntl.ioctl(device, 0xAE01, 0)
+    for size in sizes:
+        libc = ctypes.CDLL(None, use_errno=True)
+        request = ctypes.create_string_buffer(struct.pack('8Q', size, 3, *[0] * 6))
+        made.append(libc.ioctl(vm, ctypes.c_ulong(0xC040AED4), request))
+        memory = mmap.mmap(made[-1], size, mmap.MAP_SHARED, mmap.PROT_READ)
+        for offset in range(0, size // 2, mmap.PAGESIZE):
+            memory[offset]  # pylint: disable=pointless-statement
+        made.append(memory)
+    return [device, vm, made]
 
 
 def impostor():
@@ -99,11 +139,11 @@ def truncate(descriptor, data, turn):
 # ---- the tests ----
 
 class Standin:
-    def __init__(self, name, data=b'', mode='plain', option=None, wrapper=()):
+    def __init__(self, name, data=b'', mode='plain', option=None, wrapper=(), more=()):
         option = 'guest=%s,debug-threads=on' % name.replace(',', ',,') if option is None else option
         self.process = subprocess.Popen(
             [*wrapper, rig.PYTHON, os.path.abspath(__file__), '--standin', mode, data.hex(),
-             '-name', option, '-S', '-object', 'x'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+             '-name', option, '-S', '-object', 'x', *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.pid = self.process.pid
         self.answer = self.process.stdout.readline().decode()
 
@@ -131,21 +171,33 @@ def numbers(t):
     with Standin('st-one', data) as one:
         code, found, err = ask('st-one')
         t.equal((code, err), (0, ''), 'exit status and standard error')
+        one_found = found['st-one']
+        for volatile in ('charge', 'cgroup', 'seconds', 'unseen'):
+            one_found.pop(volatile)
         t.equal(found, {'st-one': {
-            'name': 'st-one', 'process': one.pid, 'start': 'shared', 'hypercalls': 7, 'implicit': 1,
-            'refused': 3, 'resets': 2, 'held': 0, 'backends': [
-                {'id': name, 'private': private, 'shared': shared, 'to-private': there,
-                 'to-shared': back} for name, private, shared, there, back in CELLS]}}, 'JSON')
+            'name': 'st-one', 'process': one.pid, 'mode': 'convertible', 'supplier': 'qemu-gmem.so',
+            'start': 'shared', 'hypercalls': 7, 'implicit': 1, 'refused': 3, 'resets': 2, 'held': 0,
+            'backends': [
+                {'id': name, 'cell': None, 'size': private + shared, 'resident-guest-memfd': None,
+                 'resident-ordinary': None, 'private': private, 'shared': shared, 'to-private': there,
+                 'to-shared': back, 'policy': None, 'nodes': HOST_NODE}
+                for name, private, shared, there, back in CELLS], 'holders': []}}, 'JSON')
         code, out, err = tools.call('status', 'st-one')
         t.equal((code, err), (0, ''), 'exit status and standard error')
         lines = out.splitlines()
-        t.equal(lines[0], 'st-one (process %d), memory starts shared' % one.pid, 'first line')
+        t.equal(lines[0], 'st-one (process %d): convertible memory, guest_memfd by qemu-gmem.so, starts '
+                'shared' % one.pid, 'first line')
         t.equal([line.split() for line in lines[2:4]],
-                [[name, str(private >> 10), str(shared >> 10), str(there), str(back)]
+                [[name, 'unknown', str((private + shared) >> 10), 'unknown', str(private >> 10),
+                  str(shared >> 10), 'unknown', HOST_NODE or 'unknown']
                  for name, private, shared, there, back in CELLS], 'lines of backends')
-        t.equal(lines[4].strip(), 'hypercalls 7, implicit conversions 1, refused 3, resets 2',
-                'last line')
-        t.equal(len(lines), 5, 'number of lines')
+        for line, (name, _, _, there, back) in zip(lines[4:], CELLS):
+            t.matches(line, r'^  conversions of %s: %d to private, %d to shared, \d+\.\d a second since '
+                      r'the start$' % (name, there, back), 'line of conversions')
+        t.equal(lines[6].strip(), 'hypercalls 7, implicit conversions 1, refused 3, resets 2',
+                'line of counts')
+        t.matches(lines[7], r'^  charged to (its cgroup: unknown|cgroup /\S+: \d+ KiB)$', 'charge')
+        t.true(all(line.startswith('  in other processes: unknown: ') for line in lines[8:]), 'the rest')
 
 
 @suite.test('each version of the layout that was ever released')
@@ -155,7 +207,8 @@ def versions(t):
         with Standin('st-version', status(CELLS, version=version, hypercalls=9)):
             code, found, err = ask('st-version')
             t.equal((code, err), (0, ''), 'exit status and standard error')
-            found['st-version'].pop('process')
+            for volatile in ('process', 'charge', 'cgroup', 'seconds', 'unseen'):
+                found['st-version'].pop(volatile)
             shown[version] = found
     t.equal(shown[2], shown[1], 'what is shown')
     t.equal(shown[1]['st-version']['hypercalls'], 9, 'hypercalls')
@@ -163,15 +216,6 @@ def versions(t):
         t.equal(ask('st-held')[1]['st-held']['held'], 5, 'held')
         t.has(tools.call('status', 'st-held')[1], 'not given back, or not bound to its host nodes, 5',
               'output')
-
-
-@suite.test('fully shared memory has nothing to show')
-def fully_shared(t):
-    with Standin('st-shared', status((), version=2, mode=FULLY_SHARED)) as shared:
-        t.true('st-shared' not in ask()[1], 'it is shown among all')
-        t.equal(ask('st-shared')[::2],
-                (1, "error: domain 'st-shared' (process %d): its memory is fully shared: none of it is "
-                 'converted\n' % shared.pid), 'exit status and standard error')
 
 
 @suite.test('all domains, or those that are named; names with commas, blanks and other letters')
@@ -200,7 +244,7 @@ def option(t):
                 'name of a process without')
 
 
-@suite.test('a domain that is not running, and one whose memory is not convertible: status 1')
+@suite.test('a domain that is not running, and one whose memory is not guest_memfd: status 1')
 def missing(t):
     code, out, err = tools.call('status', 'st-none')
     t.equal((code, out), (1, ''), 'exit status and output')
@@ -208,8 +252,7 @@ def missing(t):
     with Standin('st-plain', mode='none') as plain, Standin('st-good', status(CELLS)):
         code, found, err = ask('st-plain', 'st-good')
         t.equal((code, sorted(found)), (1, ['st-good']), 'exit status and domains shown')
-        t.equal(err, "error: domain 'st-plain' (process %d): its memory is not convertible, or QEMU "
-                'converts it by itself\n' % plain.pid, 'standard error')
+        t.equal(err, "error: domain 'st-plain' (process %d): its memory is not guest_memfd\n" % plain.pid, 'standard error')
         t.true('st-plain' not in ask()[1], 'it is shown among all')
     # A wrapper script that waits for QEMU.
     with Standin('st-good', mode='none'), Standin('st-good', status(CELLS)):
@@ -254,8 +297,8 @@ def damaged(t):
 def large(t):
     with Standin('st-large', status([('x', LARGEST, LARGEST, LARGEST, LARGEST)], hypercalls=LARGEST)):
         found = ask('st-large')[1]['st-large']
-        t.equal(found['backends'], [{'id': 'x', 'private': LARGEST, 'shared': LARGEST,
-                                     'to-private': LARGEST, 'to-shared': LARGEST}], 'backends')
+        t.equal([(b['id'], b['private'], b['shared'], b['to-private']) for b in found['backends']],
+                [('x', None, None, None)], 'backends: no such amounts exist')
         t.equal(found['hypercalls'], LARGEST, 'hypercalls')
     with Standin('st-many', status([('m%d' % i, i, 0, 0, 0) for i in range(300)])):
         found = ask('st-many')[1]['st-many']
@@ -270,7 +313,7 @@ def hostile_text(t):
     with Standin(name, data):
         code, out, err = tools.call('status', name)
         t.equal((code, err), (0, ''), 'exit status and standard error')
-        t.equal(len(out.splitlines()), 3 + len(ids), 'number of lines')
+        t.equal(len(re.findall('(?m)^  conversions of ', out)), len(ids), 'lines of conversions')
         t.matches(out.replace('\n', ''), '^[^\x00-\x1f\x7f\u202e]*$', 'output')
         found = json.loads(tools.call('status', '--json', name)[1])[0]
         t.equal(found['name'], 'st-\ufffd[31m\ufffd\ufffdred', 'name')
@@ -285,7 +328,7 @@ def hostile_text(t):
 def consistent(t):
     with Standin('st-busy', status([('ram', 0, 64 << 20, 0, 0)]), mode='busy'):
         seen = set()
-        for _ in range(30):
+        for _ in range(15):
             code, found, err = ask('st-busy')
             t.equal((code, err), (0, ''), 'exit status and standard error')
             backend = found['st-busy']['backends'][0]
@@ -304,7 +347,7 @@ def consistent(t):
 def truncated(t):
     with Standin('st-cut', status(CELLS), mode='truncate'):
         codes = set()
-        for _ in range(60):
+        for _ in range(20):
             code, found, err = ask('st-cut')
             codes.add(code)
             t.true(code in (0, 1), 'exit status %d' % code)
@@ -322,7 +365,7 @@ def fifo(t):
         t.equal(impostor_.answer, 'ready %s\n' % LINK, 'link of what is no memfd')
         code, _, err = ask('st-fifo')
         t.equal(code, 1, 'exit status')
-        t.has(err, 'its memory is not convertible', 'standard error')
+        t.has(err, 'its memory is not guest_memfd', 'standard error')
 
 
 def as_nobody():
@@ -350,12 +393,137 @@ def unprivileged(t):
                   'standard error')
 
 
+@suite.test('guest_memfd that QEMU makes itself: what is not known is unknown')
+def snp(t):
+    rig.need_guest_memfd()
+    mib = 1 << 20
+    more = ['-object', 'sev-snp-guest,id=lsec0', '-machine', 'q35,memory-backend=a']
+    for name, size in (('a', 8), ('b', 4), ('c', 4), ('file', 4)):
+        more += ['-object', 'memory-backend-%s,id=%s,size=%dM,host-nodes=0,policy=bind'
+                 % ('file' if name == 'file' else 'memfd', name, size)]
+    more += ['-numa', 'node,nodeid=1,memdev=b', '-numa', 'node,nodeid=2,memdev=c',
+             '-device', 'nvdimm,memdev=file']
+    sizes = b'%d %d %d' % (8 * mib, 4 * mib, 4 * mib)
+    with Standin('st-snp', sizes, mode='snp', more=more) as one:
+        code, found, err = ask('st-snp')
+        t.equal((code, err), (0, ''), 'exit status and standard error')
+        found = found['st-snp']
+        t.equal((found['mode'], found['supplier'], found['hypercalls'], found['start']),
+                ('sev-snp', 'QEMU', None, None), 'what it is')
+        t.equal([(b['id'], b['cell'], b['size'], b['resident-guest-memfd'], b['private'], b['shared'])
+                 for b in found['backends']],
+                [('a', 0, 8 * mib, 4 * mib, None, None), ('b', 1, 4 * mib, None, None, None),
+                 ('c', 2, 4 * mib, None, None, None), (None, None, 4 * mib, 2 * mib, None, None),
+                 (None, None, 4 * mib, 2 * mib, None, None)], 'backends')
+        t.has(found['backends'][0]['policy'], 'bind', 'policy')
+        t.equal([(h['process'], h['mapped'], h['descriptors']) for h in found['holders']],
+                [(one.pid, 16 * mib, 6)], 'who has it')  # Python maps a duplicate
+        t.has(tools.call('status', 'st-snp')[1], '  conversions: unknown\n', 'output')
+        t.equal(sorted(ask()[1].keys() & {'st-snp'}), ['st-snp'], 'among all')
+
+
+def read(path):
+    with open(path, encoding='utf-8', newline='\n') as f:
+        return f.read()
+
+
+@contextlib.contextmanager
+def running(where):
+    """A real domain with two cells of the same size, whose guest has written all of it; QEMU's pid."""
+    rig.need_guest_memfd()
+    path = os.path.join(where, 'domain.xml')
+    serial = os.path.join(where, 'serial')
+    with open(serial, 'w', encoding='utf-8'):
+        os.chmod(serial, 0o666)
+    with open(tools.domain(path), encoding='utf-8') as f:
+        text = f.read()
+    text = text.replace("<name>tool-test", "<name>st-real").replace(
+        "<vcpu>1</vcpu>", "<vcpu>2</vcpu><cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/>"
+        "<cell id='1' cpus='1' memory='32' unit='MiB'/></numa></cpu>").replace(
+        '<devices>', "<devices><serial type='file'><source path='%s'/></serial>" % serial)
+    with open(path, 'w', encoding='utf-8') as f:
+        f.write(text)
+    with tools.Run(path) as run:
+        pid = run.started()
+        rig.wait_for(lambda: re.search(r'pass \d+ ok \d+ pages', read(serial)),
+                     'the guest')
+        yield pid
+
+
+@suite.test('a real domain: cells, what is resident, who has it, and a map of its addresses')
+def real(t):
+    with tools.directory() as where, running(where) as pid:
+        found = ask('st-real')[1]['st-real']
+        t.equal((found['mode'], found['process']), ('fully-shared', pid), 'what it is')
+        with evidence.backends(pid) as backends:
+            t.equal([(b['id'], b['cell'], b['size'], b['private'], b['shared'], b['to-private'])
+                     for b in found['backends']],
+                    [(b.id, cell, b.size, 0, b.size, 0) for cell, b in enumerate(backends)], 'backends')
+            t.equal([b['resident-guest-memfd'] for b in found['backends']],
+                    [b.resident() * evidence.PAGE for b in backends], 'what is resident')
+            fd = backends[1].fd
+        t.equal([(h['process'], h['mapped'], h['writable'], h['descriptors']) for h in found['holders']],
+                [(pid, 64 << 20, True, 2)], 'who has it')
+        with Standin('none', b'%d %d' % (pid, fd), mode='map') as other:
+            found = ask('st-real')[1]['st-real']
+            t.equal([(h['process'], h['mapped'], h['writable'], h['descriptors'])
+                     for h in found['holders'] if h['process'] != pid],
+                    [(other.pid, evidence.PAGE, False, 3)], 'who else has it')
+            t.has(tools.call('status', 'st-real')[1],
+                  '  in process %d (python3' % other.pid, 'output')
+        picture = os.path.join(where, 'map.svg')
+        t.equal(tools.call('status', '--map', picture, 'st-real'), (0, '', ''), '--map')
+        svg = ET.parse(picture).getroot()
+        texts = [e.text for e in svg.iter('{http://www.w3.org/2000/svg}text')]
+        for text in ('ram-node0', '0x0', 'ram-node1', '0x2000000', 'private', 'shared'):
+            t.true(text in texts, '%s is in the picture: %r' % (text, texts))
+        classes = [e.get('class') for e in svg.iter('{http://www.w3.org/2000/svg}rect')]
+        t.equal(classes.count('p'), 1, 'private squares, the legend among them')
+        t.true(classes.count('s') > 8000, 'shared squares: %d' % classes.count('s'))
+
+
+@suite.test('--prometheus: numbers that are known, in its format')
+def prometheus(t):
+    with Standin('st-"prom\\', status(CELLS)):
+        code, out, err = tools.call('status', '--prometheus', 'st-"prom\\')
+        t.equal((code, err), (0, ''), 'exit status and standard error')
+        for line in out.splitlines():
+            t.matches(line, r'^(# (HELP|TYPE) libvirt_gmem_\w+ .+|libvirt_gmem_\w+\{(\w+="([^"\\]|\\.)*",?)*\} '
+                      r'\d+)$', 'line')
+        t.matches(out, r'(?m)^libvirt_gmem_backend_private_bytes\{domain="st-\\"prom\\\\",process="\d+",'
+                  r'backend="ram-node0",number="0"\} 3145728$', 'private bytes')
+        t.matches(out, r'(?m)^libvirt_gmem_backend_conversions_total\{.*backend="ram-node0".*,to="private"\} '
+                  '5$', 'conversions')
+        t.lacks(out, 'backend_resident_bytes{', 'metrics of what is unknown')
+        types = re.findall(r'(?m)^# TYPE (\S+)', out)
+        t.equal(sorted(types), sorted(set(types)), 'each metric has one type')
+
+
+@suite.test('--watch: tables into a pipe, bars with rates on a terminal')
+def watch(t):
+    with Standin('st-watch', status(CELLS)):
+        code, out, err = tools.call('status', '--watch', '--count', '2', 'st-watch')
+        t.equal((code, err), (0, ''), 'exit status and standard error')
+        t.equal(out.count('st-watch (process '), 2, 'tables')
+        t.lacks(out, '\033', 'output into a pipe')
+        done = subprocess.run(['script', '-qec', '%s status --watch --count 2 st-watch' % tools.TOOL,
+                               '/dev/null'], env=dict(tools.ENV, TERM='dumb'), stdout=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, text=True, check=False)
+        t.equal(done.returncode, 0, 'exit status on a terminal')
+        t.matches(done.stdout, r'ram-node0 +\[.*\] unknown of 65536 KiB, 0 conversions/s', 'bars')
+
+
 @suite.test('wrong usage: status 64')
 def usage(t):
     code, out, err = tools.call('status', '--frobnicate')
     t.equal((code, out), (64, ''), 'exit status and output')
     t.has(err, '--frobnicate', 'standard error')
     t.has(tools.call('--help')[1], '  status ', 'verbs')
+    for options in (('--json', '--watch'), ('--map', 'x', '--prometheus'), ('--watch', '--interval', '0'),
+                    ('--watch', '--count', '-1')):
+        t.equal(tools.call('status', *options)[0], 64, ' '.join(options))
+    code, out, err = tools.call('status', '--map', '/dev/null', 'st-none')
+    t.equal((code, out), (1, ''), 'a map of no domain')
 
 
 if __name__ == '__main__':

@@ -292,7 +292,7 @@ setSlot(unsigned int slot, guint64 guest, const void *memory)
     };
 
     errno = STRANGE_ERRNO;
-    gmemShimSharedSlot(&region);
+    gmemShimSharedSlot(&region, false);
     g_assert_cmpint(errno, ==, STRANGE_ERRNO);
 }
 

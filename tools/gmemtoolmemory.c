@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolmemory.c: the memory of a running domain, as it is known from outside of its QEMU.
+ *
+ * QEMU's command line has its memory backends. Which guest_memfd is whose, what is private, and
+ * where in the guest it lies is what qemu-gmem.so publishes (gmemshimstatus.h). Of a QEMU that
+ * makes guest_memfd itself only the kernel tells: a guest_memfd belongs to the backend of its size
+ * where there is one of that size alone. How much of one is in memory the kernel tells of a
+ * duplicate of its descriptor, whether it can be mapped or not. */
+
+#include "config.h"
+
+#include "gmemtoolmemory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemargv.h"
+#include "gmemi18n.h"
+#include "gmemprops.h"
+#include "gmemtoolproc.h"
+
+#define GMEM_NODES_WITH_MEMORY "/sys/devices/system/node/has_memory"
+
+static void
+backendFree(gmemToolBackend *backend)
+{
+    g_free(backend->id);
+    g_free(backend->policy);
+    g_free(backend->nodes);
+    if (backend->fd >= 0)
+        close(backend->fd);
+    if (backend->ranges)
+        g_array_unref(backend->ranges);
+    g_free(backend);
+}
+
+static gmemToolBackend *
+backendNew(GPtrArray *backends)
+{
+    gmemToolBackend *backend = g_new0(gmemToolBackend, 1);
+
+    backend->cell = backend->size = backend->gmemResident = backend->ordinaryResident = -1;
+    backend->privateBytes = backend->sharedBytes = backend->toPrivate = backend->toShared = -1;
+    backend->fd = -1;
+    g_ptr_array_add(backends, backend);
+    return backend;
+}
+
+void
+gmemToolDomainFree(gmemToolDomain *domain)
+{
+    g_free(domain->name);
+    g_free(domain->status);
+    g_free(domain->cgroup);
+    g_clear_pointer(&domain->backends, g_ptr_array_unref);
+    g_clear_pointer(&domain->holders, g_ptr_array_unref);
+    g_clear_pointer(&domain->files, g_array_unref);
+    g_clear_pointer(&domain->mappings, g_array_unref);
+    g_free(domain->error);
+    g_free(domain);
+}
+
+char *
+gmemToolClean(const char *text, size_t length)
+{
+    g_autofree char *copy = g_strndup(text, strnlen(text, length));
+    g_autofree char *valid = g_utf8_make_valid(copy, -1);
+    GString *clean = g_string_new(NULL);
+
+    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+        gunichar c = g_utf8_get_char(p);
+
+        g_string_append_unichar(clean, g_unichar_isprint(c) ? c : 0xfffd);
+    }
+    return g_string_free(clean, FALSE);
+}
+
+/* ---- the command line ---- */
+
+/* The name in the value of -name, "guest=NAME,debug-threads=on", where a comma of the name's own is
+ * two; NULL where there is none. */
+static char *
+nameFromOption(const char *value)
+{
+    GString *name = g_string_new(NULL);
+    const char *p = value;
+
+    /* Unlike other parts, the first may stand without "guest=". */
+    while (p && !g_str_has_prefix(p, "guest=")) {
+        if ((p = strchr(p, ',')))
+            p++;
+    }
+    for (p = p ? p + strlen("guest=") : NULL; p && *p && (p[0] != ',' || p[1] == ','); p++) {
+        if (*p == ',')
+            p++;
+        g_string_append_c(name, *p);
+    }
+    return g_string_free(name, name->len == 0);
+}
+
+static char *
+readPolicy(const gmemProps *props)
+{
+    g_autofree char *policy = gmemPropsGet(props, "policy");
+    g_autofree char *nodes = gmemPropsGetList(props, "host-nodes");
+
+    if (!nodes)
+        return g_strdup(policy && strcmp(policy, "default") != 0 ? policy : "none");
+    g_strdelimit(nodes, "[]", ' ');
+    return g_strdup_printf("%s %s", policy ? policy : "default", g_strstrip(nodes));
+}
+
+/* What of the launch objects and backends says who makes guest_memfd, and in which kind of VM. */
+static void
+readKind(gmemToolDomain *domain, const char *type, const gmemProps *props)
+{
+    static const struct {
+        const char *type, *mode;
+    } kinds[] = {
+        {"sw-protected-vm", "sw-protected"},
+        {"sev-snp-guest", "sev-snp"},
+        {"tdx-guest", "tdx"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (strcmp(type, kinds[i].type) == 0)
+            domain->mode = kinds[i].mode;
+    }
+    if (!domain->mode && (gmemPropsGetBool(props, "guest-memfd") > 0 ||
+                          gmemPropsGetBool(props, "x-guest-memfd") > 0))
+        domain->mode = "fully-shared";
+}
+
+static void
+readObject(gmemToolDomain *domain, const gmemArgvOption *option)
+{
+    g_auto(gmemProps) props = {0};
+    g_autofree char *type = NULL;
+    unsigned long long size = 0;
+    gmemToolBackend *backend;
+
+    if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", NULL) < 0 ||
+        !(type = gmemPropsGet(&props, "qom-type")))
+        return;
+    readKind(domain, type, &props);
+    if (!g_str_has_prefix(type, "memory-backend-"))
+        return;
+    backend = backendNew(domain->backends);
+    backend->id = gmemPropsGet(&props, "id");
+    backend->size = gmemPropsGetSize(&props, "size", &size) ? (gint64)size : -1;
+    backend->policy = readPolicy(&props);
+}
+
+/* Makes @id's entry the machine's RAM, of NUMA cell @cell. */
+static void
+markRam(gmemToolDomain *domain, GHashTable *ram, const char *id, gint64 cell)
+{
+    for (guint i = 0; id && i < domain->backends->len; i++) {
+        gmemToolBackend *backend = domain->backends->pdata[i];
+
+        if (g_strcmp0(backend->id, id) == 0) {
+            backend->cell = cell;
+            g_hash_table_add(ram, backend);
+        }
+    }
+}
+
+static gint64
+readNumber(const gmemProps *props, const char *key)
+{
+    g_autofree char *text = gmemPropsGet(props, key);
+
+    return text ? g_ascii_strtoll(text, NULL, 0) : -1;
+}
+
+static void
+readUse(gmemToolDomain *domain, GHashTable *ram, const gmemArgvOption *option)
+{
+    bool machine = strcmp(option->name, "machine") == 0;
+    bool numa = strcmp(option->name, "numa") == 0;
+    g_auto(gmemProps) props = {0};
+    g_autofree char *id = NULL;
+    g_autofree char *driver = NULL;
+
+    if (gmemPropsInit(&props, option,
+                      machine ? GMEM_PROPS_KEYVAL
+                      : numa  ? GMEM_PROPS_OPTS
+                              : GMEM_PROPS_OPTS_OR_JSON,
+                      machine || numa ? "type" : "driver", NULL) < 0)
+        return;
+    driver = gmemPropsGet(&props, "driver");
+    if (!machine && !numa && g_strcmp0(driver, "pc-dimm") != 0)
+        return;
+    id = gmemPropsGet(&props, machine ? "memory-backend" : "memdev");
+    markRam(domain, ram, id, machine ? 0 : readNumber(&props, numa ? "nodeid" : "node"));
+}
+
+/* The RAM backends, in the order in which QEMU makes them. */
+static void
+readCommandLine(gmemToolDomain *domain, char *const argv[])
+{
+    g_autoptr(GHashTable) ram = g_hash_table_new(NULL, NULL);
+    gmemArgvOption option;
+    size_t position = 0;
+
+    while (gmemArgvNext(argv, &position, &option)) {
+        if (option.name && option.value && strcmp(option.name, "object") == 0)
+            readObject(domain, &option);
+    }
+    for (position = 0; gmemArgvNext(argv, &position, &option);) {
+        if (option.name && option.value &&
+            (strcmp(option.name, "machine") == 0 || strcmp(option.name, "numa") == 0 ||
+             strcmp(option.name, "device") == 0))
+            readUse(domain, ram, &option);
+    }
+    for (guint i = domain->backends->len; i-- > 0;) {
+        if (!g_hash_table_contains(ram, domain->backends->pdata[i]))
+            g_ptr_array_remove_index(domain->backends, i);
+    }
+}
+
+/* @directory: /proc/PID. The name stays uncleaned: it is compared with what the user asks for. */
+static void
+readArguments(gmemToolDomain *domain, int directory)
+{
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
+    gsize length = 0;
+    g_autofree char *text = gmemToolText(directory, "cmdline", &length);
+    gmemArgvOption option;
+
+    for (char *p = text; p && p < text + length; p += strlen(p) + 1)
+        g_ptr_array_add(argv, p);
+    g_ptr_array_add(argv, NULL);
+    if (argv->len < 2)
+        return;
+    if (gmemArgvFind((char *const *)argv->pdata, "name", &option) > 0 && option.value)
+        domain->name = nameFromOption(option.value);
+    readCommandLine(domain, (char *const *)argv->pdata);
+}
+
+/* ---- which guest_memfd is whose ---- */
+
+/* What qemu-gmem.so says of mode fully-shared: the first entries are the command line's backends.
+ */
+static void
+matchShared(gmemToolDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+    guint known = domain->backends->len;
+
+    for (uint32_t i = 0; i < status->backends; i++) {
+        gmemToolBackend *backend = i < known ? domain->backends->pdata[i] : NULL;
+
+        if (backend && backend->size != (gint64)status->backend[i].sharedBytes)
+            return;
+        if (!backend) {
+            backend = backendNew(domain->backends);
+            backend->size = (gint64)status->backend[i].sharedBytes;
+        }
+        backend->inode = status->backend[i].inode;
+    }
+}
+
+static void
+matchConvertible(gmemToolDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+
+    for (uint32_t i = 0; i < status->backends; i++) {
+        const gmemShimStatusBackend *told = &status->backend[i];
+        gmemToolBackend *backend = NULL;
+
+        for (guint j = 0; j < domain->backends->len && !backend; j++) {
+            gmemToolBackend *other = domain->backends->pdata[j];
+
+            if (strncmp(other->id ? other->id : "", told->id, sizeof(told->id) - 1) == 0)
+                backend = other;
+        }
+        if (!backend) {
+            backend = backendNew(domain->backends);
+            backend->id = g_strndup(told->id, sizeof(told->id));
+            backend->size = (gint64)(told->privateBytes + told->sharedBytes);
+        }
+        backend->privateBytes = (gint64)told->privateBytes;
+        backend->sharedBytes = (gint64)told->sharedBytes;
+        backend->toPrivate = (gint64)told->toPrivate;
+        backend->toShared = (gint64)told->toShared;
+        backend->inode = told->inode;
+        backend->address = told->address;
+    }
+}
+
+/* The size of a guest_memfd; -1. @fd: out: a duplicate, or -1. */
+static gint64
+sizeOf(const gmemToolDomain *domain, const gmemToolFile *file, int *fd)
+{
+    struct stat st;
+
+    *fd = gmemToolDuplicate(domain->pid, file->fd);
+    return *fd >= 0 && fstat(*fd, &st) == 0 && st.st_ino == file->inode ? st.st_size : -1;
+}
+
+/* The backend that this guest_memfd is, by what it says itself or by its size; NULL: unknown. */
+static gmemToolBackend *
+owner(const gmemToolDomain *domain, const gmemToolFile *file, gint64 size)
+{
+    gmemToolBackend *found = NULL;
+    guint same = 0;
+
+    for (guint i = 0; i < domain->backends->len; i++) {
+        gmemToolBackend *backend = domain->backends->pdata[i];
+
+        if (backend->inode == file->inode)
+            return backend;
+        if (backend->inode == 0 && backend->size == size) {
+            found = backend;
+            same++;
+        }
+    }
+    return same == 1 ? found : NULL;
+}
+
+/* Gives each guest_memfd to its backend, and one that may be several's an entry of its own. */
+static void
+matchFiles(gmemToolDomain *domain)
+{
+    for (guint i = 0; i < domain->files->len; i++) {
+        const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
+        gmemToolBackend *backend;
+        gint64 size;
+        int fd;
+
+        if (!file->gmem)
+            continue;
+        size = sizeOf(domain, file, &fd);
+        if (!(backend = owner(domain, file, size)) || backend->fd >= 0) {
+            backend = backendNew(domain->backends);
+            backend->size = size;
+        }
+        backend->inode = file->inode;
+        backend->fd = fd;
+        backend->gmemResident = gmemToolCached(fd, 0, (guint64)MAX(size, 0));
+    }
+}
+
+/* A DIMM that was taken out is still in the status. */
+static void
+dropGone(gmemToolDomain *domain)
+{
+    for (guint i = domain->backends->len; i-- > 0;) {
+        const gmemToolBackend *backend = domain->backends->pdata[i];
+
+        if (!backend->id && backend->inode != 0 && backend->fd < 0)
+            g_ptr_array_remove_index(domain->backends, i);
+    }
+}
+
+/* ---- where it is ---- */
+
+static void
+findAddress(const gmemToolDomain *domain, gmemToolBackend *backend)
+{
+    for (guint i = 0; domain->mappings && backend->inode != 0 && i < domain->mappings->len; i++) {
+        const gmemToolMapping *mapping = &g_array_index(domain->mappings, gmemToolMapping, i);
+
+        if (mapping->gmem && mapping->inode == backend->inode && mapping->offset == 0 &&
+            backend->address == 0)
+            backend->address = mapping->start;
+    }
+}
+
+static int
+compareRanges(const void *a, const void *b)
+{
+    const gmemToolRange *one = a;
+    const gmemToolRange *two = b;
+
+    return one->start < two->start ? -1 : one->start > two->start;
+}
+
+/* Which guest addresses are @backend's. Address space 0 is the memory as such. */
+static void
+findRanges(gmemToolBackend *backend, const GArray *slots)
+{
+    backend->ranges = g_array_new(FALSE, TRUE, sizeof(gmemToolRange));
+    for (guint i = 0; i < slots->len; i++) {
+        const gmemShimStatusSlot *slot = &g_array_index(slots, gmemShimStatusSlot, i);
+        gmemToolRange range = {slot->guest, slot->size, slot->address - backend->address};
+
+        if (slot->number >> 16 == 0 && slot->address >= backend->address &&
+            range.offset < (guint64)backend->size &&
+            slot->size <= (guint64)backend->size - range.offset)
+            g_array_append_val(backend->ranges, range);
+    }
+    g_array_sort(backend->ranges, compareRanges);
+}
+
+/* The nodes of the pages that QEMU has mapped there, by the kernel's count in @maps. */
+static char *
+findNodes(const gmemToolBackend *backend, const char *maps)
+{
+    g_autofree guint64 *pages = g_new0(guint64, 1024);
+    GString *text = g_string_new(NULL);
+
+    for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
+        guint64 address = g_ascii_strtoull(line += *line == '\n', NULL, 16);
+        const char *end = strchrnul(line, '\n');
+
+        if (address < backend->address || address >= backend->address + (guint64)backend->size)
+            continue;
+        for (const char *p = line; (p = strstr(p, " N")) && p < end; p++) {
+            unsigned int node;
+            guint64 count;
+
+            if (sscanf(p, " N%u=%" SCNu64, &node, &count) == 2 && node < 1024)
+                pages[node] += count;
+        }
+    }
+    for (unsigned int node = 0; node < 1024; node++) {
+        if (pages[node] > 0)
+            g_string_append_printf(text, "%s%u: %" PRIu64 " KiB", text->len > 0 ? ", " : "", node,
+                                   pages[node] * (guint64)sysconf(_SC_PAGESIZE) / 1024);
+    }
+    return g_string_free(text, text->len == 0);
+}
+
+/* Where the host has memory on one node only, that is where pages are. */
+static char *
+onlyNode(void)
+{
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(GMEM_NODES_WITH_MEMORY, &text, NULL, NULL))
+        return NULL;
+    g_strchomp(text);
+    return strspn(text, "0123456789") == strlen(text) && text[0] ? g_steal_pointer(&text) : NULL;
+}
+
+static void
+findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
+{
+    g_autofree char *only = onlyNode();
+    g_autofree char *maps = only ? NULL : gmemToolText(directory, "numa_maps", NULL);
+    bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
+
+    for (guint i = 0; i < domain->backends->len; i++) {
+        gmemToolBackend *backend = domain->backends->pdata[i];
+
+        findAddress(domain, backend);
+        if (only)
+            backend->nodes = g_strdup(only);
+        else if (maps && backend->address != 0 && fullyShared && backend->size > 0)
+            backend->nodes = findNodes(backend, maps);
+        if (fullyShared) {
+            backend->ordinaryResident = 0;
+            backend->privateBytes = backend->size >= 0 ? 0 : -1;
+            backend->sharedBytes = backend->size;
+            backend->toPrivate = backend->toShared = 0;
+        } else if (backend->address != 0 && backend->size > 0) {
+            backend->ordinaryResident =
+                gmemToolPresent(directory, backend->address, (guint64)backend->size);
+        }
+        if (slots && backend->address != 0 && backend->size > 0)
+            findRanges(backend, slots);
+    }
+}
+
+/* ---- one domain ---- */
+
+static bool
+hasGuestMemfd(const GArray *files)
+{
+    for (guint i = 0; files && i < files->len; i++) {
+        if (g_array_index(files, gmemToolFile, i).gmem)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the mapping is QEMU's own of an ordinary half that is a file's. */
+static bool
+isOrdinary(const gmemToolDomain *domain, const gmemToolMapping *own)
+{
+    for (guint i = 0; own->inode != 0 && !own->gmem && i < domain->backends->len; i++) {
+        const gmemToolBackend *backend = domain->backends->pdata[i];
+
+        if (backend->address >= own->start && backend->address < own->end)
+            return true;
+    }
+    return false;
+}
+
+/* What is behind the memory of @domain, among its files: guest_memfds, and the memfds of ordinary
+ * halves. */
+static void
+keepFiles(gmemToolDomain *domain)
+{
+    for (guint i = domain->files->len; i-- > 0;) {
+        const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
+        bool wanted = file->gmem;
+
+        for (guint j = 0; !wanted && domain->mappings && j < domain->mappings->len; j++) {
+            const gmemToolMapping *own = &g_array_index(domain->mappings, gmemToolMapping, j);
+
+            wanted = own->inode == file->inode && isOrdinary(domain, own);
+        }
+        if (!wanted)
+            g_array_remove_index_fast(domain->files, i);
+    }
+}
+
+static void
+fill(gmemToolDomain *domain, int directory, const GArray *slots)
+{
+    if (domain->status) {
+        domain->supplier = "qemu-gmem.so";
+        domain->mode =
+            domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? "fully-shared" : "convertible";
+        if (domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED)
+            matchShared(domain);
+        else
+            matchConvertible(domain);
+    } else {
+        domain->supplier = "QEMU";
+    }
+    domain->mappings = gmemToolMappingsOf(directory);
+    matchFiles(domain);
+    dropGone(domain);
+    findPlaces(domain, directory, slots);
+    keepFiles(domain);
+    domain->seconds = gmemToolStarted(directory);
+    domain->charge = gmemToolCharge(directory, &domain->cgroup);
+}
+
+static void
+refuse(gmemToolDomain *domain, int why)
+{
+    domain->absent = why == 0;
+    domain->error = why == 0 ? g_strdup(_("its memory is not guest_memfd"))
+                             : g_strdup_printf(_("process %d may not be looked into: %s; run as "
+                                                 "root"),
+                                               domain->pid, g_strerror(why));
+}
+
+/* The status that qemu-gmem.so publishes, if it is in there; @slots: out. False where it is one
+ * that was met before, as a child that QEMU has just forked has it, too. */
+static bool
+readStatus(gmemToolDomain *domain, int fd, GHashTable *seen, GArray **slots)
+{
+    const char *fault = NULL;
+    struct stat st = {0};
+
+    if (fstat(fd, &st) == 0 &&
+        !g_hash_table_add(seen, g_strdup_printf("%ju", (uintmax_t)st.st_ino)))
+        return false;
+    if (!(domain->status = gmemStatusRead(fd, &fault)))
+        domain->error = g_strdup(fault);
+    else
+        *slots = gmemStatusReadSlots(fd, domain->status);
+    return true;
+}
+
+/* A process that is a domain with guest_memfd, or one of that name in @names; else NULL. @seen: see
+ * readStatus(). @denied: gets 1 more where nobody asked for it by name, and it may not be looked
+ * at.
+ */
+static gmemToolDomain *
+examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *denied)
+{
+    g_autoptr(gmemToolDomain) domain = g_new0(gmemToolDomain, 1);
+    g_autoptr(GArray) slots = NULL;
+    bool named, vm, fresh = true;
+    int why, fd;
+
+    domain->pid = pid;
+    domain->backends = g_ptr_array_new_with_free_func((GDestroyNotify)backendFree);
+    readArguments(domain, directory);
+    named = domain->name && g_strv_contains((const char *const *)names, domain->name);
+    if (names[0] && !named)
+        return NULL;
+
+    if ((fd = gmemStatusOpen(directory, &why)) >= 0) {
+        fresh = readStatus(domain, fd, seen, &slots);
+        close(fd);
+        why = 0;
+    }
+    /* It has ended. */
+    if (!fresh || why == ENOENT || why == ESRCH)
+        return NULL;
+    if (domain->error)
+        return g_steal_pointer(&domain);
+    if (why == 0 && !(domain->files = gmemToolFilesOf(directory, &vm)))
+        why = errno;
+    if (why == 0 && (domain->status || (vm && hasGuestMemfd(domain->files)))) {
+        fill(domain, directory, slots);
+        return g_steal_pointer(&domain);
+    }
+    if (!named) {
+        *denied += domain->name && why != 0;
+        return NULL;
+    }
+    refuse(domain, why);
+    return g_steal_pointer(&domain);
+}
+
+static int
+compareDomains(const void *a, const void *b)
+{
+    const gmemToolDomain *one = *(gmemToolDomain *const *)a;
+    const gmemToolDomain *two = *(gmemToolDomain *const *)b;
+    int order = g_strcmp0(one->name, two->name);
+
+    return order ? order : one->pid - two->pid;
+}
+
+/* Calls @look for each process that there is. */
+static void
+eachProcess(void (*look)(int directory, pid_t pid, void *opaque), void *opaque)
+{
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *name;
+
+    while (proc && (name = g_dir_read_name(proc))) {
+        g_autofree char *path = g_strconcat("/proc/", name, NULL);
+        int directory =
+            g_ascii_isdigit(name[0]) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+        if (directory < 0)
+            continue;
+        look(directory, atoi(name), opaque);
+        close(directory);
+    }
+}
+
+typedef struct {
+    char **names;
+    GHashTable *seen;
+    GPtrArray *domains;
+    unsigned int *denied;
+} gmemSearch;
+
+static void
+lookForDomain(int directory, pid_t pid, void *opaque)
+{
+    gmemSearch *search = opaque;
+    gmemToolDomain *domain = examine(directory, pid, search->names, search->seen, search->denied);
+
+    if (domain)
+        g_ptr_array_add(search->domains, domain);
+}
+
+GPtrArray *
+gmemToolDomains(char **names, unsigned int *denied)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    gmemSearch search = {
+        .names = names,
+        .seen = seen,
+        .domains = g_ptr_array_new_with_free_func((GDestroyNotify)gmemToolDomainFree),
+        .denied = denied,
+    };
+
+    eachProcess(lookForDomain, &search);
+    g_ptr_array_sort(search.domains, compareDomains);
+    return search.domains;
+}
+
+/* ---- the witness ---- */
+
+static void
+holderFree(gmemToolHolder *holder)
+{
+    g_free(holder->name);
+    g_free(holder);
+}
+
+/* Whether the mapping is one of a file that is the domain's memory. All guest_memfds are on one
+ * mount, so their numbers tell them apart. */
+static bool
+isMapped(const gmemToolDomain *domain, const gmemToolMapping *mapping)
+{
+    for (guint i = 0; mapping->gmem && i < domain->files->len; i++) {
+        const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
+
+        if (file->gmem && file->inode == mapping->inode)
+            return true;
+    }
+    for (guint i = 0; !mapping->gmem && domain->mappings && i < domain->mappings->len; i++) {
+        const gmemToolMapping *own = &g_array_index(domain->mappings, gmemToolMapping, i);
+
+        if (own->inode == mapping->inode && own->device == mapping->device &&
+            isOrdinary(domain, own))
+            return true;
+    }
+    return false;
+}
+
+static void
+lookForHolder(int directory, pid_t pid, void *opaque)
+{
+    gmemToolDomain *domain = opaque;
+    g_autoptr(GArray) mappings = gmemToolMappingsOf(directory);
+    int why = mappings ? 0 : errno;
+    g_autoptr(GArray) files = mappings ? gmemToolFilesOf(directory, NULL) : NULL;
+    gmemToolHolder *holder;
+
+    /* This process has what it needs to look. */
+    if (pid == getpid())
+        return;
+    if (mappings && !files)
+        why = errno;
+    if (why != 0) {
+        domain->unseen += why == EACCES || why == EPERM;
+        return;
+    }
+    holder = g_new0(gmemToolHolder, 1);
+    holder->pid = pid;
+    for (guint i = 0; i < mappings->len; i++) {
+        const gmemToolMapping *mapping = &g_array_index(mappings, gmemToolMapping, i);
+
+        if (!isMapped(domain, mapping))
+            continue;
+        holder->mapped += mapping->end - mapping->start;
+        holder->writable = holder->writable || mapping->writable;
+    }
+    for (guint i = 0; i < files->len; i++) {
+        const gmemToolFile *file = &g_array_index(files, gmemToolFile, i);
+
+        for (guint j = 0; j < domain->files->len; j++) {
+            const gmemToolFile *own = &g_array_index(domain->files, gmemToolFile, j);
+
+            if (file->inode == own->inode && file->mount == own->mount)
+                holder->fds += file->count;
+        }
+    }
+    if (holder->mapped == 0 && holder->fds == 0) {
+        holderFree(holder);
+        return;
+    }
+    holder->name = gmemToolText(directory, "comm", NULL);
+    g_ptr_array_add(domain->holders, holder);
+}
+
+static int
+compareHolders(const void *a, const void *b)
+{
+    return (*(gmemToolHolder *const *)a)->pid - (*(gmemToolHolder *const *)b)->pid;
+}
+
+void
+gmemToolFindHolders(gmemToolDomain *domain)
+{
+    domain->holders = g_ptr_array_new_with_free_func((GDestroyNotify)holderFree);
+    domain->unseen = 0;
+    eachProcess(lookForHolder, domain);
+    g_ptr_array_sort(domain->holders, compareHolders);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolproc.h: what Linux tells of another process's descriptors and mappings.
+ *
+ * That process may be hostile: no file of its is opened, or asked anything that its file system
+ * answers; links, fdinfo and maps are the kernel's own text. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* A file behind descriptors of one process. */
+typedef struct {
+    int fd;               /* the lowest of them */
+    unsigned int count;   /* how many */
+    guint64 inode, mount; /* which file, and the mount that it is on */
+    bool gmem;            /* a guest_memfd; else a memfd, or on hugetlbfs */
+} gmemToolFile;
+
+typedef struct {
+    guint64 start, end; /* addresses */
+    guint64 offset;     /* bytes, in the file */
+    guint64 device, inode;
+    bool writable, shared;
+    bool gmem; /* of a guest_memfd */
+} gmemToolMapping;
+
+/**
+ * gmemToolFilesOf:
+ * @directory: a descriptor of /proc/PID
+ * @vm: out: whether it has a KVM VM; may be NULL
+ *
+ * Returns its files that memory can be, of gmemToolFile; free with g_array_unref(). NULL with
+ * errno.
+ */
+GArray *gmemToolFilesOf(int directory, bool *vm);
+
+/* gmemToolMappingsOf: its mappings of files, of gmemToolMapping, by address. NULL with errno. */
+GArray *gmemToolMappingsOf(int directory);
+
+/* gmemToolText: all of a file in /proc/PID, NUL-terminated, to be freed with g_free(); NULL with
+ * errno. @length may be NULL. */
+char *gmemToolText(int directory, const char *name, gsize *length);
+
+/* gmemToolDuplicate: a duplicate of another process's descriptor; -1. */
+int gmemToolDuplicate(pid_t pid, int fd);
+
+/* gmemToolCached: how many bytes of that part of a file are in memory; -1: unknown. */
+gint64 gmemToolCached(int fd, guint64 offset, guint64 size);
+
+/* gmemToolPresent: how many bytes of that part of the process's address space are in memory or
+ * swapped out, by its page tables; -1: unknown. */
+gint64 gmemToolPresent(int directory, guint64 address, guint64 size);
+
+/* gmemToolStarted: seconds since the process began; -1: unknown. */
+gint64 gmemToolStarted(int directory);
+
+/**
+ * gmemToolCharge:
+ * @path: out: the memory cgroup, below its mount; NULL: there is none but the root
+ *
+ * Returns the bytes that the process's memory cgroup is charged; -1: unknown.
+ */
+gint64 gmemToolCharge(int directory, char **path);

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolshow.c: a running domain's memory as a table, as bars, as JSON and for Prometheus. */
+
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemi18n.h"
+#include "gmemjson.h"
+#include "gmemtool.h"
+#include "gmemtoolmemory.h"
+
+#define GMEM_METRIC "libvirt_gmem_"
+
+static char *
+cleanName(const gmemToolDomain *domain)
+{
+    return gmemToolClean(domain->name ? domain->name : "?", SIZE_MAX);
+}
+
+/* NULL stays NULL. */
+static char *
+clean(const char *text)
+{
+    return text ? gmemToolClean(text, SIZE_MAX) : NULL;
+}
+
+static gint64
+sum(gint64 a, gint64 b)
+{
+    return a < 0 || b < 0 ? -1 : a + b;
+}
+
+/* ---- the table ---- */
+
+static char *
+asKiB(gint64 bytes)
+{
+    return bytes < 0 ? g_strdup(_("unknown")) : g_strdup_printf("%" PRId64, bytes / 1024);
+}
+
+static const char *
+orUnknown(const char *text)
+{
+    return text ? text : _("unknown");
+}
+
+static void
+printBackends(const gmemToolDomain *domain)
+{
+    printf("  %-16s %7s %12s %12s %12s %12s  %-14s %s\n", _("Backend"), _("Cell"), _("Size KiB"),
+           _("Resident KiB"), _("Private KiB"), _("Shared KiB"), _("Policy"), _("Nodes"));
+    for (guint i = 0; i < domain->backends->len; i++) {
+        const gmemToolBackend *backend = domain->backends->pdata[i];
+        g_autofree char *id = clean(backend->id);
+        g_autofree char *policy = clean(backend->policy);
+        g_autofree char *cell =
+            backend->cell < 0 ? g_strdup(_("unknown")) : g_strdup_printf("%" PRId64, backend->cell);
+        g_autofree char *size = asKiB(backend->size);
+        g_autofree char *resident = asKiB(sum(backend->gmemResident, backend->ordinaryResident));
+        g_autofree char *isPrivate = asKiB(backend->privateBytes);
+        g_autofree char *isShared = asKiB(backend->sharedBytes);
+
+        printf("  %-16s %7s %12s %12s %12s %12s  %-14s %s\n", orUnknown(id), cell, size, resident,
+               isPrivate, isShared, orUnknown(policy), orUnknown(backend->nodes));
+    }
+}
+
+/* Of those that the guest made; there are none where memory is fully shared. */
+static void
+printConversions(const gmemToolDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+
+    if (g_strcmp0(domain->mode, "fully-shared") == 0)
+        return;
+    if (!status) {
+        printf(_("  conversions: unknown\n"));
+        return;
+    }
+    for (guint i = 0; i < domain->backends->len; i++) {
+        const gmemToolBackend *backend = domain->backends->pdata[i];
+        g_autofree char *id = clean(backend->id);
+        double seconds = (double)MAX(domain->seconds, 1);
+
+        if (backend->toPrivate >= 0)
+            printf(_("  conversions of %s: %" PRId64 " to private, %" PRId64
+                     " to shared, %.1f a second since the start\n"),
+                   orUnknown(id), backend->toPrivate, backend->toShared,
+                   (double)(backend->toPrivate + backend->toShared) / seconds);
+    }
+    printf(_("  hypercalls %" PRIu64 ", implicit conversions %" PRIu64 ", refused %" PRIu64
+             ", resets %" PRIu64 "\n"),
+           status->hypercalls, status->implicit, status->refused, status->resets);
+    if (status->held > 0)
+        printf(_("  memory not given back, or not bound to its host nodes, %" PRIu64
+                 " times: see the domain's log\n"),
+               status->held);
+}
+
+static void
+printHolders(const gmemToolDomain *domain)
+{
+    for (guint i = 0; domain->holders && i < domain->holders->len; i++) {
+        const gmemToolHolder *holder = domain->holders->pdata[i];
+        g_autofree char *name = clean(holder->name ? g_strchomp(holder->name) : "?");
+        g_autofree char *mapped = asKiB((gint64)holder->mapped);
+
+        printf(_("  in process %d (%s): %s KiB mapped%s, %u descriptors\n"), holder->pid, name,
+               mapped,
+               holder->mapped == 0 ? ""
+               : holder->writable  ? _(" to write")
+                                   : _(" to read"),
+               holder->fds);
+    }
+    if (domain->holders && domain->unseen > 0)
+        printf(_("  in other processes: unknown: %u may not be looked into\n"), domain->unseen);
+}
+
+void
+gmemToolShowText(const gmemToolDomain *domain)
+{
+    g_autofree char *name = cleanName(domain);
+    g_autofree char *charge = asKiB(domain->charge);
+    g_autofree char *cgroup = clean(domain->cgroup);
+
+    printf(_("%s (process %d): %s memory, guest_memfd by %s"), name, domain->pid,
+           orUnknown(domain->mode), domain->supplier);
+    if (domain->status && domain->status->mode == GMEM_SHIM_STATUS_CONVERTIBLE)
+        printf(domain->status->startPrivate ? _(", starts private") : _(", starts shared"));
+    printf("\n");
+    printBackends(domain);
+    printConversions(domain);
+    if (domain->charge >= 0)
+        printf(_("  charged to cgroup %s: %s KiB\n"), cgroup, charge);
+    else
+        printf(_("  charged to its cgroup: unknown\n"));
+    printHolders(domain);
+}
+
+/* ---- bars ---- */
+
+static gint64
+converted(const gmemToolDomain *domain, guint i)
+{
+    const gmemToolBackend *backend =
+        domain && i < domain->backends->len ? domain->backends->pdata[i] : NULL;
+
+    return backend ? sum(backend->toPrivate, backend->toShared) : -1;
+}
+
+static int
+cells(gint64 part, gint64 size, int width)
+{
+    if (part <= 0 || size <= 0)
+        return 0;
+    return (int)MIN((gint64)width, (gint64)((double)part / (double)size * width + 0.999));
+}
+
+static void
+printBar(const gmemToolBackend *backend, bool fullyShared, int width)
+{
+    gint64 gmem = backend->gmemResident;
+    int private = fullyShared ? 0 : cells(gmem, backend->size, width);
+    int shared = MIN(width - private,
+                     cells(fullyShared ? gmem : backend->ordinaryResident, backend->size, width));
+
+    printf("[%s", gmemToolPaint(stdout, GMEM_TOOL_GREEN));
+    for (int i = 0; i < private; i++)
+        putchar('#');
+    printf("%s%s", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), gmemToolPaint(stdout, GMEM_TOOL_YELLOW));
+    for (int i = 0; i < shared; i++)
+        putchar('=');
+    printf("%s%*s]", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), width - private - shared, "");
+}
+
+void
+gmemToolShowBars(const gmemToolDomain *domain,
+                 const gmemToolDomain *former,
+                 double seconds,
+                 int columns)
+{
+    g_autofree char *name = cleanName(domain);
+    bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
+    int width = CLAMP(columns - 64, 10, 200);
+
+    printf(_("%s (process %d): %s memory\n"), name, domain->pid, orUnknown(domain->mode));
+    for (guint i = 0; i < domain->backends->len; i++) {
+        const gmemToolBackend *backend = domain->backends->pdata[i];
+        g_autofree char *id = clean(backend->id);
+        gint64 now = converted(domain, i);
+        gint64 before = converted(former, i);
+        g_autofree char *resident = asKiB(sum(backend->gmemResident, backend->ordinaryResident));
+        g_autofree char *size = asKiB(backend->size);
+
+        printf("  %-12.12s ", orUnknown(id));
+        printBar(backend, fullyShared, width);
+        printf(_(" %s of %s KiB"), resident, size);
+        if (now < 0)
+            printf(_(", conversions unknown"));
+        else if (!fullyShared && before >= 0 && now >= before)
+            printf(_(", %.0f conversions/s"), (double)(now - before) / seconds);
+        printf("\n");
+    }
+}
+
+/* ---- JSON ---- */
+
+static void
+genNumber(gmemJSONGen *gen, const char *name, gint64 value)
+{
+    gmemJSONGenString(gen, name);
+    if (value < 0)
+        gmemJSONGenString(gen, NULL);
+    else
+        gmemJSONGenNumber(gen, (guint64)value);
+}
+
+static void
+genString(gmemJSONGen *gen, const char *name, const char *value)
+{
+    g_autofree char *cleaned = clean(value);
+
+    gmemJSONGenString(gen, name);
+    gmemJSONGenString(gen, cleaned);
+}
+
+/* Numbers that the shim counts are 64 bits without a sign. */
+static void
+genCounts(gmemJSONGen *gen, const gmemShimStatus *status)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = {
+        {"hypercalls", status ? status->hypercalls : 0},
+        {"implicit", status ? status->implicit : 0},
+        {"refused", status ? status->refused : 0},
+        {"resets", status ? status->resets : 0},
+        {"held", status ? status->held : 0},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+        gmemJSONGenString(gen, counts[i].name);
+        if (status)
+            gmemJSONGenNumber(gen, counts[i].value);
+        else
+            gmemJSONGenString(gen, NULL);
+    }
+}
+
+static void
+genBackend(gmemJSONGen *gen, const gmemToolBackend *backend)
+{
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
+    genString(gen, "id", backend->id);
+    genNumber(gen, "cell", backend->cell);
+    genNumber(gen, "size", backend->size);
+    genNumber(gen, "resident-guest-memfd", backend->gmemResident);
+    genNumber(gen, "resident-ordinary", backend->ordinaryResident);
+    genNumber(gen, "private", backend->privateBytes);
+    genNumber(gen, "shared", backend->sharedBytes);
+    genNumber(gen, "to-private", backend->toPrivate);
+    genNumber(gen, "to-shared", backend->toShared);
+    genString(gen, "policy", backend->policy);
+    genString(gen, "nodes", backend->nodes);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
+}
+
+static void
+genHolders(gmemJSONGen *gen, const gmemToolDomain *domain)
+{
+    gmemJSONGenString(gen, "holders");
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
+    for (guint i = 0; domain->holders && i < domain->holders->len; i++) {
+        const gmemToolHolder *holder = domain->holders->pdata[i];
+
+        gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
+        genNumber(gen, "process", holder->pid);
+        genString(gen, "name", holder->name ? g_strchomp(holder->name) : NULL);
+        genNumber(gen, "mapped", (gint64)holder->mapped);
+        gmemJSONGenString(gen, "writable");
+        gmemJSONGenBool(gen, holder->writable);
+        genNumber(gen, "descriptors", holder->fds);
+        gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
+    }
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    genNumber(gen, "unseen", domain->unseen);
+}
+
+static void
+genDomain(gmemJSONGen *gen, const gmemToolDomain *domain)
+{
+    const gmemShimStatus *status = domain->status;
+
+    gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
+    genString(gen, "name", domain->name);
+    genNumber(gen, "process", domain->pid);
+    genString(gen, "mode", domain->mode);
+    genString(gen, "supplier", domain->supplier);
+    genString(gen, "start", !status ? NULL : status->startPrivate ? "private" : "shared");
+    genCounts(gen, status);
+    genNumber(gen, "seconds", domain->seconds);
+    genNumber(gen, "charge", domain->charge);
+    genString(gen, "cgroup", domain->cgroup);
+    gmemJSONGenString(gen, "backends");
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
+    for (guint i = 0; i < domain->backends->len; i++)
+        genBackend(gen, domain->backends->pdata[i]);
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    genHolders(gen, domain);
+    gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
+}
+
+void
+gmemToolShowJSON(const GPtrArray *domains)
+{
+    g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
+    g_autofree char *text = NULL;
+
+    gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
+    for (guint i = 0; i < domains->len; i++) {
+        if (!((gmemToolDomain *)domains->pdata[i])->error)
+            genDomain(gen, domains->pdata[i]);
+    }
+    gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
+    text = gmemJSONGenFinish(gen);
+    printf("%s\n", text);
+}
+
+/* ---- Prometheus ---- */
+
+/* A label's value. */
+static char *
+escape(const char *text)
+{
+    g_autofree char *cleaned = clean(text ? text : "");
+    GString *escaped = g_string_new(NULL);
+
+    for (const char *p = cleaned; *p; p++) {
+        if (*p == '\\' || *p == '"')
+            g_string_append_c(escaped, '\\');
+        g_string_append_c(escaped, *p);
+    }
+    return g_string_free(escaped, FALSE);
+}
+
+typedef struct {
+    const char *name, *type, *help;
+    size_t member;     /* where in gmemToolBackend or gmemToolDomain */
+    const char *label; /* one more, or "" */
+} gmemMetric;
+
+static const gmemMetric backendMetrics[] = {
+    {"backend_size_bytes", "gauge", "Size of a memory backend.", offsetof(gmemToolBackend, size),
+     ""},
+    {"backend_resident_bytes", "gauge", "What of a memory backend is in the host's memory.",
+     offsetof(gmemToolBackend, gmemResident), ",half=\"guest_memfd\""},
+    {"backend_resident_bytes", NULL, NULL, offsetof(gmemToolBackend, ordinaryResident),
+     ",half=\"ordinary\""},
+    {"backend_private_bytes", "gauge", "Guest pages that are private.",
+     offsetof(gmemToolBackend, privateBytes), ""},
+    {"backend_shared_bytes", "gauge", "Guest pages that are shared.",
+     offsetof(gmemToolBackend, sharedBytes), ""},
+    {"backend_conversions_total", "counter", "Conversions that the guest has made.",
+     offsetof(gmemToolBackend, toPrivate), ",to=\"private\""},
+    {"backend_conversions_total", NULL, NULL, offsetof(gmemToolBackend, toShared),
+     ",to=\"shared\""},
+};
+
+static gint64
+memberOf(const void *structure, size_t member)
+{
+    gint64 value;
+
+    memcpy(&value, (const char *)structure + member, sizeof(value));
+    return value;
+}
+
+static void
+printHead(const gmemMetric *metric)
+{
+    if (metric->type)
+        printf("# HELP " GMEM_METRIC "%s %s\n# TYPE " GMEM_METRIC "%s %s\n", metric->name,
+               metric->help, metric->name, metric->type);
+}
+
+static void
+printBackendMetric(const GPtrArray *domains, const gmemMetric *metric)
+{
+    printHead(metric);
+    for (guint i = 0; i < domains->len; i++) {
+        const gmemToolDomain *domain = domains->pdata[i];
+        g_autofree char *name = escape(domain->name);
+
+        for (guint j = 0; !domain->error && j < domain->backends->len; j++) {
+            const gmemToolBackend *backend = domain->backends->pdata[j];
+            g_autofree char *id = escape(backend->id);
+            gint64 value = memberOf(backend, metric->member);
+
+            if (value >= 0)
+                printf(GMEM_METRIC
+                       "%s{domain=\"%s\",process=\"%d\",backend=\"%s\",number=\"%u\"%s} "
+                       "%" PRId64 "\n",
+                       metric->name, name, domain->pid, id, j, metric->label, value);
+        }
+    }
+}
+
+static void
+printDomainMetric(const GPtrArray *domains, const gmemMetric *metric)
+{
+    printHead(metric);
+    for (guint i = 0; i < domains->len; i++) {
+        const gmemToolDomain *domain = domains->pdata[i];
+        g_autofree char *name = escape(domain->name);
+        gint64 value = domain->error         ? -1
+                       : metric->member == 0 ? (gint64)(domain->holders ? domain->holders->len : 0)
+                                             : memberOf(domain, metric->member);
+
+        if (value >= 0)
+            printf(GMEM_METRIC
+                   "%s{domain=\"%s\",process=\"%d\",mode=\"%s\",supplier=\"%s\"} %" PRId64 "\n",
+                   metric->name, name, domain->pid, domain->mode ? domain->mode : "unknown",
+                   domain->supplier, value);
+    }
+}
+
+void
+gmemToolShowMetrics(const GPtrArray *domains)
+{
+    static const gmemMetric charge = {"cgroup_bytes", "gauge",
+                                      "What the domain's memory cgroup is charged.",
+                                      offsetof(gmemToolDomain, charge), ""};
+    static const gmemMetric holders = {"holders", "gauge",
+                                       "Processes that have guest memory mapped or open, QEMU "
+                                       "among them.",
+                                       0, ""};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(backendMetrics); i++)
+        printBackendMetric(domains, &backendMetrics[i]);
+    printDomainMetric(domains, &charge);
+    printDomainMetric(domains, &holders);
+}
