@@ -501,6 +501,14 @@ testDomains(testParts *parts, size_t size)
     parts->domains = 1 + size / 700;
 }
 
+/* What a set of cells is read into has room for all of libvirt's. */
+static void
+testDomainsNodes(testParts *parts, size_t size)
+{
+    testDomains(parts, size);
+    g_string_append(parts->backing, "<hugepages><page size='4' nodeset='1'/></hugepages>");
+}
+
 static void
 testDomainsNamespaces(testParts *parts, size_t size)
 {
@@ -593,6 +601,7 @@ const testShape testShapes[] = {
     {"a long list of changes", testAdded, TEST_SHAPE_FINE, TEST_SHAPE_EITHER},
     {"a long list of changes of NVDIMMs", testAddedNVDIMMs, TEST_SHAPE_EITHER, TEST_SHAPE_EITHER},
     {"domains", testDomains, FINE},
+    {"domains and sets of cells", testDomainsNodes, FINE},
     {"domains and namespaces", testDomainsNamespaces, FINE},
     {"domains and a long namespace", testDomainsHref, FINE},
     {"domains and a long namespace, used", testDomainsUsedHref, FINE},
