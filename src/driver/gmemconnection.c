@@ -180,8 +180,8 @@ gmemConnectionGetRoot(virConnectPtr conn)
     return root;
 }
 
-void
-gmemConnectionReport(virConnectPtr conn, GError *error)
+static void
+gmemConnectionSetError(virConnectPtr conn, const GError *error)
 {
     g_autofree char *message = gmemErrorFormat(error);
     virError report = {
@@ -201,7 +201,27 @@ gmemConnectionReport(virConnectPtr conn, GError *error)
         if (gmemReal()->virDispatchError != NULL)
             gmemReal()->virDispatchError(conn);
     }
-    g_error_free(error);
+}
+
+int
+gmemConnectionReport(virConnectPtr conn, GError *error)
+{
+    if (error != NULL)
+        gmemConnectionSetError(conn, error);
+    g_clear_error(&error);
+    return -1;
+}
+
+int
+gmemConnectionRefuse(virConnectPtr conn, int code, const char *format, ...)
+{
+    GError *error;
+    va_list args;
+
+    va_start(args, format);
+    error = g_error_new_valist(GMEM_ERROR, code, format, args);
+    va_end(args);
+    return gmemConnectionReport(conn, error);
 }
 
 virErrorPtr

@@ -64,12 +64,17 @@ char *gmemConnectionGetRoot(virConnectPtr conn);
 /**
  * gmemConnectionReport:
  * @conn: whose error handler, where it has one of its own, is told
- * @error: taken over and freed; of domain GMEM_ERROR
+ * @error: taken over and freed; of domain GMEM_ERROR. NULL: libvirt's own error is the last one,
+ * and stays
  *
  * Makes @error the last error of libvirt in this thread and of @conn, as an error of the QEMU
- * driver.
+ * driver. Returns -1.
  */
-void gmemConnectionReport(virConnectPtr conn, GError *error);
+int gmemConnectionReport(virConnectPtr conn, GError *error);
+
+/* gmemConnectionRefuse: gmemErrorSet() and gmemConnectionReport() in one. Returns -1, so that a
+ * refusal is one statement. */
+int gmemConnectionRefuse(virConnectPtr conn, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
 /**
  * gmemConnectionCleanError:

@@ -23,21 +23,33 @@
 #include "gmemstart.h"
 #include "gmemxml.h"
 
+void
+gmemDriverXMLClear(gmemDriverXML *xml)
+{
+    g_clear_pointer(&xml->made, g_free);
+    g_clear_pointer(&xml->plan, gmemPlanFree);
+}
+
+void
+gmemDriverXMLReplace(gmemDriverXML *xml, char *made)
+{
+    g_free(xml->made);
+    xml->text = xml->made = made;
+}
+
 int
-gmemDriverLower(virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan)
+gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
 {
     GError *error = NULL;
+    char *lowered;
 
-    *lowered = NULL;
-    if (plan != NULL)
-        *plan = NULL;
-    if (xml == NULL || !gmemLowerMayHaveElements(xml) || !gmemConnectionIsOurs(conn))
+    if (xml->text == NULL || !gmemLowerMayHaveElements(xml->text) || !gmemConnectionIsOurs(conn))
         return 0;
-    *lowered = gmemNestedLower(xml, validate, plan, &error);
-    if (*lowered != NULL)
-        return 0;
-    gmemConnectionReport(conn, error);
-    return -1;
+    lowered = gmemNestedLower(xml->text, validate, &xml->plan, &error);
+    if (lowered == NULL)
+        return gmemConnectionReport(conn, error);
+    gmemDriverXMLReplace(xml, lowered);
+    return 0;
 }
 
 char *
@@ -70,8 +82,7 @@ gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan)
         gmemStartNote(plan);
         return 0;
     }
-    gmemConnectionReport(conn, error);
-    return -1;
+    return gmemConnectionReport(conn, error);
 }
 
 int
@@ -104,12 +115,10 @@ gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
     if (!gmemConnectionIsOurs(conn))
         return 0;
     rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
-    if (rc == 0 && flags == 0)
-        rc = gmemStartCheckRunning(domain, *plan, &error);
-    /* NULL: libvirt's own error is the last one. */
-    if (error != NULL)
-        gmemConnectionReport(conn, error);
-    return rc;
+    if (rc < 0 || flags != 0)
+        return rc;
+    rc = gmemStartCheckRunning(domain, *plan, &error);
+    return rc < 0 ? gmemConnectionReport(conn, error) : 0;
 }
 
 int
@@ -125,8 +134,7 @@ gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
     raised = gmemRaiseMayHavePair(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
     if (error == NULL)
         return 0;
-    gmemConnectionReport(conn, error);
-    return -1;
+    return gmemConnectionReport(conn, error);
 }
 
 bool
@@ -141,7 +149,6 @@ int
 gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
 {
     g_autoptr(gmemPlan) plan = NULL;
-    GError *error = NULL;
     int active;
 
     if (gmemDriverGetPlan(domain, 0, &plan) < 0)
@@ -151,13 +158,11 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
     active = virDomainIsActive(domain);
     if (active != 1)
         return active;
-    gmemErrorSet(
-        &error, VIR_ERR_OPERATION_UNSUPPORTED,
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED,
         _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
           "host cannot read the guest's private pages"),
         operation);
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
 }
 
 /* What a guest's memory is, for messages. */
@@ -186,15 +191,12 @@ gmemDriverSameMode(const gmemPlan *then, const gmemPlan *now)
 int
 gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now)
 {
-    GError *error = NULL;
 
     if (gmemDriverSameMode(then, now))
         return 0;
-    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
-                 _("the guest was started with %s and cannot go on with %s"),
-                 gmemDriverModeElement(then), gmemDriverModeElement(now));
-    gmemConnectionReport(conn, error);
-    return -1;
+    return gmemConnectionRefuse(conn, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("the guest was started with %s and cannot go on with %s"),
+                                gmemDriverModeElement(then), gmemDriverModeElement(now));
 }
 
 /* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
@@ -222,18 +224,15 @@ int
 gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
 {
     g_autoptr(gmemPlan) saved = NULL;
-    GError *error = NULL;
     int image = gmemDriverGetManagedSave(domain, &saved);
 
     if (image <= 0 || gmemDriverSameMode(saved, now))
         return MIN(image, 0);
-    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
-                 _("domain '%s' has a managed save image of a guest with %s, and cannot be "
-                   "defined with %s until 'virsh managedsave-remove' has removed the image"),
-                 virDomainGetName(domain), gmemDriverModeElement(saved),
-                 gmemDriverModeElement(now));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
+        _("domain '%s' has a managed save image of a guest with %s, and cannot be "
+          "defined with %s until 'virsh managedsave-remove' has removed the image"),
+        virDomainGetName(domain), gmemDriverModeElement(saved), gmemDriverModeElement(now));
 }
 
 /* What is named as @uuid, as libvirt reads that, if it is there. */
@@ -282,36 +281,34 @@ gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
 /* The UUID that @xml gives its domain, to be freed with g_free(); NULL: none. *@unknown is out:
  * whether that cannot be told, so that it may be any. */
 static char *
-gmemDriverDefinedUUID(const char *xml, char **lowered, bool *unknown)
+gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
 {
     g_autoptr(GError) fault = NULL;
-    g_autoptr(gmemXML) doc = gmemXMLParse(xml, &fault);
+    g_autoptr(gmemXML) doc = gmemXMLParse(xml->text, &fault);
     gmemXMLNode *node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
+    bool malformed = g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_DETAIL);
 
-    *unknown = doc == NULL;
-    if (lowered != NULL && g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
-        g_free(*lowered);
-        *lowered = gmemXMLMalformed(xml);
-        *unknown = false;
-    }
+    *unknown = doc == NULL && !malformed;
+    if (malformed)
+        gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
     return node != NULL ? gmemXMLContent(node) : NULL;
 }
 
 int
-gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *now)
+gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml)
 {
     g_autofree char *uuid = NULL;
     bool unknown;
 
-    if (xml == NULL || !gmemConnectionIsOurs(conn))
+    if (xml->text == NULL || !gmemConnectionIsOurs(conn))
         return 0;
     if (virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) == 0)
         return 0;
-    uuid = gmemDriverDefinedUUID(xml, lowered, &unknown);
+    uuid = gmemDriverDefinedUUID(xml, &unknown);
     if (uuid != NULL)
-        return gmemDriverCheckDefinitionOf(conn, uuid, now);
+        return gmemDriverCheckDefinitionOf(conn, uuid, xml->plan);
     if (unknown)
-        return gmemDriverCheckDefinitionOfAny(conn, now);
+        return gmemDriverCheckDefinitionOfAny(conn, xml->plan);
     /* What has none gets a new one. */
     virResetLastError();
     return 0;
@@ -322,21 +319,18 @@ gmemDriverCheckManaged(virDomainPtr domain)
 {
     g_autoptr(gmemPlan) running = NULL;
     g_autoptr(gmemPlan) defined = NULL;
-    GError *error = NULL;
 
     if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
         gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         return -1;
     if (gmemDriverSameMode(running, defined))
         return 0;
-    gmemErrorSet(
-        &error, VIR_ERR_CONFIG_UNSUPPORTED,
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
         _("the guest was started with %s, and the domain is defined with %s now, so a "
           "managed save could not go on: save the guest to a file ('virsh save'), or define "
           "the domain as it runs"),
         gmemDriverModeElement(running), gmemDriverModeElement(defined));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
 }
 
 /* What a managed save image has in it goes on as it was, whatever the domain's configuration has
@@ -350,29 +344,27 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *then)
 
     if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &now) < 0)
         return -1;
-    if (gmemFilesCheck(domain, now, &error) < 0) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
-    }
+    if (gmemFilesCheck(domain, now, &error) < 0)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
     if (gmemDriverSameMode(then, now))
         return gmemDriverCheckSaved(virDomainGetConnect(domain), then);
-    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
-                 _("the managed save image is of a guest with %s, and the domain is defined with "
-                   "%s now: remove the image, or start without it ('--force-boot')"),
-                 gmemDriverModeElement(then), gmemDriverModeElement(now));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
+        _("the managed save image is of a guest with %s, and the domain is defined with "
+          "%s now: remove the image, or start without it ('--force-boot')"),
+        gmemDriverModeElement(then), gmemDriverModeElement(now));
 }
 
 int
 gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
 {
+    virConnectPtr conn = gmemConnectionOf(domain);
     g_autoptr(gmemPlan) saved = NULL;
     GError *error = NULL;
     int image = 0;
 
     /* Public functions may be handed anything; what is no domain gets libvirt's own error. */
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemConnectionIsOurs(conn))
         return 0;
     if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0)
         image = gmemDriverGetManagedSave(domain, &saved);
@@ -380,10 +372,5 @@ gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
         return -1;
     if (image > 0)
         return gmemDriverCheckManagedSave(domain, saved);
-    if (gmemStartCheckDomain(domain, &error) == 0)
-        return 0;
-    /* NULL: libvirt's own error is the last one. */
-    if (error != NULL)
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemStartCheckDomain(domain, &error) < 0 ? gmemConnectionReport(conn, error) : 0;
 }

@@ -8,17 +8,28 @@
 
 #include "gmemplan.h"
 
+/* XML on its way from a client to libvirt: g_auto(gmemDriverXML) ours = {.text = xml}; */
+typedef struct {
+    const char *text; /* what libvirt is given: the client's own text until that has to change */
+    char *made;       /* what it was changed into; NULL: nothing */
+    gmemPlan *plan;   /* what the domain in it asks for; NULL: nothing of ours */
+} gmemDriverXML;
+
+void gmemDriverXMLClear(gmemDriverXML *xml);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverXML, gmemDriverXMLClear)
+
+/* gmemDriverXMLReplace: libvirt is given @made, which is taken over. */
+void gmemDriverXMLReplace(gmemDriverXML *xml, char *made);
+
 /**
  * gmemDriverLower:
- * @xml: a domain, or a document that has domains in it (gmemnested.h); may be NULL
+ * @xml: a domain, or a document that has domains in it (gmemnested.h); its text may be NULL. Out:
+ *       the text to use, and the plan; as it was where the call is none of ours
  * @validate: also check the two elements against the schema
- * @lowered: out: NULL where the call is none of ours and @xml goes on as it is; free with g_free()
- * @plan: out: NULL where the domain asks for nothing of ours; may be NULL
  *
  * Returns 0, or -1 with the error reported.
  */
-int gmemDriverLower(
-    virConnectPtr conn, const char *xml, bool validate, char **lowered, gmemPlan **plan);
+int gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate);
 
 /**
  * gmemDriverRaise:
@@ -106,18 +117,15 @@ int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
 
 /**
  * gmemDriverCheckDefinition:
- * @xml: of a domain; may be NULL
- * @lowered: what libvirt will be given, replaced where @xml is malformed, for libvirt to refuse
- * (which version of libxml2 takes what is not for us to tell); NULL where there is no way to
- * @now: the domain's plan; NULL: an ordinary domain
+ * @xml: of a domain, lowered; its text may be NULL. It is replaced where it is malformed, for
+ *       libvirt to refuse: which version of libxml2 takes what is not for us to tell
  *
  * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
  * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with
  * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode, or may be one
  * that has.
  */
-int
-gmemDriverCheckDefinition(virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *now);
+int gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml);
 
 /* gmemDriverCheckRedefined: the same for a domain that is there. */
 int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);

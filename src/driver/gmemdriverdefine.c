@@ -31,52 +31,59 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
                 plan->name != NULL ? plan->name : "", error->message);
 }
 
+static int
+gmemDriverDefineLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
+{
+    if (gmemDriverLower(conn, xml, validate) < 0)
+        return -1;
+    return gmemDriverCheckDefinition(conn, xml);
+}
+
+static int
+gmemDriverDefineLowerToStart(virConnectPtr conn, gmemDriverXML *xml, unsigned int flags)
+{
+    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0) < 0)
+        return -1;
+    return gmemDriverCheckPlan(conn, xml->plan);
+}
+
 GMEM_INTERPOSED virDomainPtr
 virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
     virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
-        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &lowered, &plan) <
-             0 ||
-         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
+        gmemDriverDefineLower(conn, &ours, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0) < 0)
         return NULL;
-    domain = gmemReal()->virDomainDefineXMLFlags(conn, lowered != NULL ? lowered : xml, flags);
-    gmemDriverDefineDone(conn, domain, plan);
+    domain = gmemReal()->virDomainDefineXMLFlags(conn, ours.text, flags);
+    gmemDriverDefineDone(conn, domain, ours.plan);
     return domain;
 }
 
 GMEM_INTERPOSED virDomainPtr
 virDomainDefineXML(virConnectPtr conn, const char *xml)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
     virDomainPtr domain;
 
-    if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
-        (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0 ||
-         gmemDriverCheckDefinition(conn, xml, &lowered, plan) < 0))
+    if (GMEM_DOOR(virDomainDefineXML, conn, 0) && gmemDriverDefineLower(conn, &ours, false) < 0)
         return NULL;
-    domain = gmemReal()->virDomainDefineXML(conn, lowered != NULL ? lowered : xml);
-    gmemDriverDefineDone(conn, domain, plan);
+    domain = gmemReal()->virDomainDefineXML(conn, ours.text);
+    gmemDriverDefineDone(conn, domain, ours.plan);
     return domain;
 }
 
 GMEM_INTERPOSED virDomainPtr
 virDomainCreateXML(virConnectPtr conn, const char *xml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
     virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainCreateXML, conn, flags) &&
-        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
-             0 ||
-         gmemDriverCheckPlan(conn, plan) < 0))
+        gmemDriverDefineLowerToStart(conn, &ours, flags) < 0)
         return NULL;
-    domain = gmemReal()->virDomainCreateXML(conn, lowered != NULL ? lowered : xml, flags);
+    domain = gmemReal()->virDomainCreateXML(conn, ours.text, flags);
     gmemDriverStarted(conn, domain != NULL ? 0 : -1);
     return domain;
 }
@@ -85,16 +92,12 @@ GMEM_INTERPOSED virDomainPtr
 virDomainCreateXMLWithFiles(
     virConnectPtr conn, const char *xml, unsigned int nfiles, int *files, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainCreateXMLWithFiles, conn, flags) &&
-        (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0, &lowered, &plan) <
-             0 ||
-         gmemDriverCheckPlan(conn, plan) < 0))
+        gmemDriverDefineLowerToStart(conn, &ours, flags) < 0)
         return NULL;
-    return gmemReal()->virDomainCreateXMLWithFiles(conn, lowered != NULL ? lowered : xml, nfiles,
-                                                   files, flags);
+    return gmemReal()->virDomainCreateXMLWithFiles(conn, ours.text, nfiles, files, flags);
 }
 
 GMEM_INTERPOSED int
@@ -140,8 +143,7 @@ gmemDriverDefineCheckRename(virDomainPtr domain)
         return -1;
     if (gmemFilesCheck(domain, held, &error) == 0)
         return 0;
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
 
 GMEM_INTERPOSED int

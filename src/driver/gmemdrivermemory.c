@@ -71,10 +71,8 @@ gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned lon
     if (xml == NULL)
         return -1;
     doc = gmemXMLParse(xml, &error);
-    if (doc == NULL) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
-    }
+    if (doc == NULL)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
     node = gmemXMLFindFirst(gmemXMLRoot(doc), "memory");
     total = node != NULL ? gmemXMLContent(node) : NULL;
     return total != NULL && memory < g_ascii_strtoull(total, NULL, 10);
@@ -84,7 +82,6 @@ gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned lon
 static int
 gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
-    GError *error = NULL;
     int below = 0;
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
@@ -95,11 +92,10 @@ gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned
         below = gmemDriverMemoryIsBelow(domain, VIR_DOMAIN_XML_INACTIVE, memory);
     if (below <= 0)
         return below;
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                 _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
-                   "current memory stays its memory"));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+        _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
+          "current memory stays its memory"));
 }
 
 static int
@@ -114,8 +110,7 @@ gmemDriverMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned 
         gmemDomainValidateLimit(limit, plan->ram, "<launchSecurity type='sw-protected'/>",
                                 &error) == 0)
         return 0;
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
 
 /* <hard_limit> is part of rules: what libvirt shows of the domain must stay definable. */
@@ -149,7 +144,6 @@ gmemDriverMemoryCheckParameters(virDomainPtr domain,
 static int
 gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
 {
-    GError *error = NULL;
     int convertible;
 
     if (action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY &&
@@ -160,12 +154,11 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
     convertible = gmemDriverMemoryChangesConvertible(domain, flags);
     if (convertible <= 0)
         return convertible;
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                 _("a domain with <launchSecurity type='sw-protected'/> cannot be dumped when it "
-                   "crashes: the host cannot read the guest's private pages; use an action without "
-                   "a dump"));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+        _("a domain with <launchSecurity type='sw-protected'/> cannot be dumped when it "
+          "crashes: the host cannot read the guest's private pages; use an action without "
+          "a dump"));
 }
 
 /* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is none
@@ -184,10 +177,8 @@ gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
     if (!gmemRaiseMayHavePair(xml))
         return 0;
     text = gmemRaise(xml, &plan, &error);
-    if (text == NULL) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
-    }
+    if (text == NULL)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
     if (plan != NULL)
         *raised = g_steal_pointer(&text);
     return 0;
@@ -313,10 +304,8 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     else if (with != NULL)
         lowered = gmemDriverMemoryJudge(conn, with, &error);
     if (error != NULL) {
-        if (!gmemDriverMemoryIsNotNew(conn, raised, error)) {
-            gmemConnectionReport(conn, error);
-            return -1;
-        }
+        if (!gmemDriverMemoryIsNotNew(conn, raised, error))
+            return gmemConnectionReport(conn, error);
         g_clear_error(&error);
     }
     if (lowered != NULL && device->memory && device->access == NULL)
@@ -334,49 +323,42 @@ gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
     g_autofree char *model = gmemXMLAttribute(device, "model");
     bool file = g_strcmp0(model, "nvdimm") == 0 || g_strcmp0(model, "virtio-pmem") == 0;
     GError *error = NULL;
-    int rc;
 
     if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, 0), &plan) < 0)
         return -1;
     /* A file of the host's stays one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
-    rc = gmemStartCheckHotplug(domain, plan, &error);
-    if (rc < 0)
-        gmemConnectionReport(conn, error);
-    return rc;
+    return gmemStartCheckHotplug(domain, plan, &error) < 0 ? gmemConnectionReport(conn, error) : 0;
 }
 
 /* @device cannot be read, as @error (taken over) says. Malformed XML libvirt refuses in words of
  * its own; what a document type declaration makes of it matters to domains of ours only. */
 static int
-gmemDriverMemoryRefuseUnreadable(virDomainPtr domain,
-                                 const char *device,
-                                 char **lowered,
-                                 GError *error)
+gmemDriverMemoryRefuseUnreadable(virDomainPtr domain, gmemDriverXML *device, GError *error)
 {
     g_autoptr(gmemPlan) running = NULL;
     g_autoptr(gmemPlan) defined = NULL;
     int rc = 0;
 
     if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL))
-        *lowered = gmemXMLMalformed(device);
+        gmemDriverXMLReplace(device, gmemXMLMalformed(device->text));
     else if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
              gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         rc = -1;
-    if (running != NULL || defined != NULL) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
-    }
+    if (running != NULL || defined != NULL)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
     g_error_free(error);
     return rc;
 }
 
-/* @lowered: out: the device for libvirt, to be freed with g_free(); NULL where it goes on as it is.
- * As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's. */
+/* As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's:
+ * @xml is changed where it would. */
 static int
-gmemDriverMemoryCheckDevice(
-    virDomainPtr domain, const char *text, unsigned int flags, bool update, char **lowered)
+gmemDriverMemoryCheckDevice(virDomainPtr domain,
+                            gmemDriverXML *xml,
+                            unsigned int flags,
+                            bool update)
 {
     g_auto(gmemDriverMemoryDevice) device = {.update = update};
     g_autoptr(gmemXMLEdit) edit = NULL;
@@ -384,11 +366,11 @@ gmemDriverMemoryCheckDevice(
     GError *error = NULL;
     bool live, config;
 
-    if (domain == NULL || text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (domain == NULL || xml->text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    device.xml = gmemXMLParse(text, &error);
+    device.xml = gmemXMLParse(xml->text, &error);
     if (device.xml == NULL)
-        return gmemDriverMemoryRefuseUnreadable(domain, text, lowered, error);
+        return gmemDriverMemoryRefuseUnreadable(domain, xml, error);
     device.element = gmemXMLSlice(gmemXMLRoot(device.xml));
     device.name = gmemXMLName(gmemXMLRoot(device.xml));
     device.memory = strcmp(device.name, "memory") == 0;
@@ -405,7 +387,7 @@ gmemDriverMemoryCheckDevice(
         return 0;
     edit = gmemXMLEditNew(device.xml);
     gmemXMLEditSetAttribute(edit, gmemXMLRoot(device.xml), "access", device.access);
-    *lowered = gmemXMLEditApply(edit);
+    gmemDriverXMLReplace(xml, gmemXMLEditApply(edit));
     return 0;
 }
 
@@ -433,10 +415,8 @@ gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *co
     if (gmemDriverMemoryRaise(domain, VIR_DOMAIN_XML_INACTIVE, &raised) < 0)
         return -1;
     doc = raised != NULL ? gmemXMLParse(raised, &error) : NULL;
-    if (error != NULL) {
-        gmemConnectionReport(virDomainGetConnect(domain), error);
-        return -1;
-    }
+    if (error != NULL)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
     if (doc == NULL)
         return 0;
     edit = gmemXMLEditNew(doc);
@@ -452,8 +432,7 @@ gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *co
         g_clear_error(&error);
         return 0;
     }
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
 
 /* @rc: what changing the maximum gave. libvirt does that in configurations only. */
@@ -529,34 +508,34 @@ virDomainSetLifecycleAction(virDomainPtr domain,
 GMEM_INTERPOSED int
 virDomainAttachDevice(virDomainPtr domain, const char *xml)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
-        gmemDriverMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, &ours, VIR_DOMAIN_AFFECT_LIVE, false) < 0)
         return -1;
-    return gmemReal()->virDomainAttachDevice(domain, lowered != NULL ? lowered : xml);
+    return gmemReal()->virDomainAttachDevice(domain, ours.text);
 }
 
 GMEM_INTERPOSED int
 virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemDriverMemoryCheckDevice(domain, xml, flags, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, &ours, flags, false) < 0)
         return -1;
-    return gmemReal()->virDomainAttachDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
+    return gmemReal()->virDomainAttachDeviceFlags(domain, ours.text, flags);
 }
 
 GMEM_INTERPOSED int
 virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainUpdateDeviceFlags, gmemConnectionOf(domain), flags) &&
-        gmemDriverMemoryCheckDevice(domain, xml, flags, true, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, &ours, flags, true) < 0)
         return -1;
-    return gmemReal()->virDomainUpdateDeviceFlags(domain, lowered != NULL ? lowered : xml, flags);
+    return gmemReal()->virDomainUpdateDeviceFlags(domain, ours.text, flags);
 }
 
 /* The copy takes the disk's place in the guest that runs: a device like one that is attached. */
@@ -568,13 +547,12 @@ virDomainBlockCopy(virDomainPtr domain,
                    int nparams,
                    unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainBlockCopy, gmemConnectionOf(domain), flags) &&
-        gmemDriverMemoryCheckDevice(domain, xml, VIR_DOMAIN_AFFECT_LIVE, false, &lowered) < 0)
+        gmemDriverMemoryCheckDevice(domain, &ours, VIR_DOMAIN_AFFECT_LIVE, false) < 0)
         return -1;
-    return gmemReal()->virDomainBlockCopy(domain, disk, lowered != NULL ? lowered : xml, params,
-                                          nparams, flags);
+    return gmemReal()->virDomainBlockCopy(domain, disk, ours.text, params, nparams, flags);
 }
 
 /* A pair of version 1 knows devices by their numbers, which are others once libvirt has taken one

@@ -23,84 +23,67 @@
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* @plan is that of XML for the destination, where there is such XML. */
+/* @xml: for the destination; its text is NULL where the source's own goes there. */
 static int
-gmemDriverMigrateCheckSource(virDomainPtr domain, bool replaced, const gmemPlan *plan)
+gmemDriverMigrateCheckSource(virDomainPtr domain, const gmemDriverXML *xml)
 {
     g_autoptr(gmemPlan) running = NULL;
 
     if (gmemDriverRefuseConvertible(domain, _("migration")) < 0)
         return -1;
-    if (!replaced || domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (xml->text == NULL || !gmemConnectionIsOurs(gmemConnectionOf(domain)))
         return 0;
     if (gmemDriverGetPlan(domain, 0, &running) < 0)
         return -1;
-    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), running, plan);
+    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), running, xml->plan);
 }
 
 static int
-gmemDriverMigrateLower(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverMigrateLower(virDomainPtr domain, gmemDriverXML *xml)
 {
-    g_autoptr(gmemPlan) plan = NULL;
-
-    *lowered = NULL;
-    if (domain != NULL &&
-        gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &plan) < 0)
+    if (gmemDriverLower(gmemConnectionOf(domain), xml, false) < 0)
         return -1;
-    return gmemDriverMigrateCheckSource(domain, xml != NULL, plan);
+    return gmemDriverMigrateCheckSource(domain, xml);
 }
 
 static int
 gmemDriverMigrateLowerParams(virDomainPtr domain, gmemParams *params)
 {
-    bool replaced = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML) != NULL;
-    g_autoptr(gmemPlan) plan = NULL;
-    virConnectPtr conn;
+    g_auto(gmemDriverXML) xml = {.text = gmemParamsGet(params, VIR_MIGRATE_PARAM_DEST_XML)};
+    g_auto(gmemDriverXML)
+        persistent = {.text = gmemParamsGet(params, VIR_MIGRATE_PARAM_PERSIST_XML)};
 
     if (domain == NULL)
         return 0;
-    conn = virDomainGetConnect(domain);
-    if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0 ||
-        gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_PERSIST_XML, NULL) < 0)
+    if (gmemDriverLower(virDomainGetConnect(domain), &persistent, false) < 0 ||
+        gmemDriverMigrateLower(domain, &xml) < 0)
         return -1;
-    return gmemDriverMigrateCheckSource(domain, replaced, plan);
+    gmemParamsReplace(params, VIR_MIGRATE_PARAM_DEST_XML, g_steal_pointer(&xml.made));
+    gmemParamsReplace(params, VIR_MIGRATE_PARAM_PERSIST_XML, g_steal_pointer(&persistent.made));
+    return 0;
 }
 
-/* Offline, a definition moves, and nothing starts. @lowered: as gmemDriverCheckDefinition() has it
- */
+/* Offline, a definition moves, and nothing starts. */
 static int
-gmemDriverMigrateCheckArrival(
-    virConnectPtr conn, const char *xml, char **lowered, const gmemPlan *plan, unsigned long flags)
+gmemDriverMigrateCheckDestination(virConnectPtr conn, gmemDriverXML *xml, unsigned long flags)
 {
-    if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 &&
-        gmemDriverCheckDefinition(conn, xml, lowered, plan) < 0)
+    if (gmemDriverLower(conn, xml, false) < 0)
         return -1;
-    gmemExpect(plan);
-    return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, plan) : 0;
-}
-
-static int
-gmemDriverMigrateCheckDestination(virConnectPtr conn,
-                                  const char *xml,
-                                  unsigned long flags,
-                                  char **lowered)
-{
-    g_autoptr(gmemPlan) plan = NULL;
-
-    if (gmemDriverLower(conn, xml, false, lowered, &plan) < 0)
+    if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 && gmemDriverCheckDefinition(conn, xml) < 0)
         return -1;
-    return gmemDriverMigrateCheckArrival(conn, xml, lowered, plan, flags);
+    gmemExpect(xml->plan);
+    return (flags & VIR_MIGRATE_OFFLINE) == 0 ? gmemDriverCheckPlan(conn, xml->plan) : 0;
 }
 
 static int
 gmemDriverMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, unsigned int flags)
 {
-    const char *xml = gmemParamsGet(params->list, params->n, VIR_MIGRATE_PARAM_DEST_XML);
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) xml = {.text = gmemParamsGet(params, VIR_MIGRATE_PARAM_DEST_XML)};
 
-    if (gmemParamsLower(conn, params, VIR_MIGRATE_PARAM_DEST_XML, &plan) < 0)
+    if (gmemDriverMigrateCheckDestination(conn, &xml, flags) < 0)
         return -1;
-    return gmemDriverMigrateCheckArrival(conn, xml, NULL, plan, flags);
+    gmemParamsReplace(params, VIR_MIGRATE_PARAM_DEST_XML, g_steal_pointer(&xml.made));
+    return 0;
 }
 
 /* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds
@@ -110,7 +93,6 @@ static int
 gmemDriverMigrateRefusePostCopy(virDomainPtr domain)
 {
     g_autoptr(gmemPlan) plan = NULL;
-    GError *error = NULL;
     int active;
 
     if (gmemDriverGetPlan(domain, 0, &plan) < 0)
@@ -120,11 +102,10 @@ gmemDriverMigrateRefusePostCopy(virDomainPtr domain)
     active = virDomainIsActive(domain);
     if (active != 1)
         return active;
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                 _("post-copy migration is not possible for a domain with <private/>: userfaultfd "
-                   "does not work on guest_memfd"));
-    gmemConnectionReport(virDomainGetConnect(domain), error);
-    return -1;
+    return gmemConnectionRefuse(
+        virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+        _("post-copy migration is not possible for a domain with <private/>: userfaultfd "
+          "does not work on guest_memfd"));
 }
 
 GMEM_INTERPOSED int
@@ -147,14 +128,14 @@ virDomainMigratePrepare2(virConnectPtr dconn,
                          unsigned long bandwidth,
                          const char *dom_xml)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dom_xml};
 
     if (GMEM_DOOR(virDomainMigratePrepare2, dconn, flags) &&
-        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, &ours, flags) < 0)
         return -1;
-    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare2(
-                                        dconn, cookie, cookielen, uri_in, uri_out, flags, dname,
-                                        bandwidth, lowered != NULL ? lowered : dom_xml));
+    return gmemDriverStarted(
+        dconn, gmemReal()->virDomainMigratePrepare2(dconn, cookie, cookielen, uri_in, uri_out,
+                                                    flags, dname, bandwidth, ours.text));
 }
 
 GMEM_INTERPOSED int
@@ -165,14 +146,13 @@ virDomainMigratePrepareTunnel(virConnectPtr dconn,
                               unsigned long bandwidth,
                               const char *dom_xml)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dom_xml};
 
     if (GMEM_DOOR(virDomainMigratePrepareTunnel, dconn, flags) &&
-        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, &ours, flags) < 0)
         return -1;
-    return gmemDriverStarted(
-        dconn, gmemReal()->virDomainMigratePrepareTunnel(dconn, st, flags, dname, bandwidth,
-                                                         lowered != NULL ? lowered : dom_xml));
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepareTunnel(
+                                        dconn, st, flags, dname, bandwidth, ours.text));
 }
 
 GMEM_INTERPOSED int
@@ -185,7 +165,7 @@ virDomainMigratePerform(virDomainPtr domain,
                         unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
                                                bandwidth);
@@ -200,13 +180,13 @@ virDomainMigrateBegin3(virDomainPtr domain,
                        const char *dname,
                        unsigned long bandwidth)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xmlin};
 
     if (GMEM_DOOR(virDomainMigrateBegin3, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateLower(domain, xmlin, &lowered) < 0)
+        gmemDriverMigrateLower(domain, &ours) < 0)
         return NULL;
-    return gmemReal()->virDomainMigrateBegin3(domain, lowered != NULL ? lowered : xmlin, cookieout,
-                                              cookieoutlen, flags, dname, bandwidth);
+    return gmemReal()->virDomainMigrateBegin3(domain, ours.text, cookieout, cookieoutlen, flags,
+                                              dname, bandwidth);
 }
 
 GMEM_INTERPOSED int
@@ -222,15 +202,14 @@ virDomainMigratePrepare3(virConnectPtr dconn,
                          unsigned long bandwidth,
                          const char *dom_xml)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dom_xml};
 
     if (GMEM_DOOR(virDomainMigratePrepare3, dconn, flags) &&
-        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, &ours, flags) < 0)
         return -1;
     return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepare3(
                                         dconn, cookiein, cookieinlen, cookieout, cookieoutlen,
-                                        uri_in, uri_out, flags, dname, bandwidth,
-                                        lowered != NULL ? lowered : dom_xml));
+                                        uri_in, uri_out, flags, dname, bandwidth, ours.text));
 }
 
 GMEM_INTERPOSED int
@@ -245,15 +224,14 @@ virDomainMigratePrepareTunnel3(virConnectPtr dconn,
                                unsigned long bandwidth,
                                const char *dom_xml)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dom_xml};
 
     if (GMEM_DOOR(virDomainMigratePrepareTunnel3, dconn, flags) &&
-        gmemDriverMigrateCheckDestination(dconn, dom_xml, flags, &lowered) < 0)
+        gmemDriverMigrateCheckDestination(dconn, &ours, flags) < 0)
         return -1;
-    return gmemDriverStarted(dconn,
-                             gmemReal()->virDomainMigratePrepareTunnel3(
-                                 dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen, flags,
-                                 dname, bandwidth, lowered != NULL ? lowered : dom_xml));
+    return gmemDriverStarted(dconn, gmemReal()->virDomainMigratePrepareTunnel3(
+                                        dconn, st, cookiein, cookieinlen, cookieout, cookieoutlen,
+                                        flags, dname, bandwidth, ours.text));
 }
 
 GMEM_INTERPOSED int
@@ -269,14 +247,14 @@ virDomainMigratePerform3(virDomainPtr domain,
                          const char *dname,
                          unsigned long bandwidth)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xmlin};
 
     if (GMEM_DOOR(virDomainMigratePerform3, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateLower(domain, xmlin, &lowered) < 0)
+        gmemDriverMigrateLower(domain, &ours) < 0)
         return -1;
-    return gmemReal()->virDomainMigratePerform3(domain, lowered != NULL ? lowered : xmlin, cookiein,
-                                                cookieinlen, cookieout, cookieoutlen, dconnuri, uri,
-                                                flags, dname, bandwidth);
+    return gmemReal()->virDomainMigratePerform3(domain, ours.text, cookiein, cookieinlen, cookieout,
+                                                cookieoutlen, dconnuri, uri, flags, dname,
+                                                bandwidth);
 }
 
 GMEM_INTERPOSED char *
@@ -367,7 +345,7 @@ virDomainMigrate(virDomainPtr domain,
                  unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrate, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
 }
@@ -381,13 +359,12 @@ virDomainMigrate2(virDomainPtr domain,
                   const char *uri,
                   unsigned long bandwidth)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainMigrate2, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateLower(domain, dxml, &lowered) < 0)
+        gmemDriverMigrateLower(domain, &ours) < 0)
         return NULL;
-    return gmemReal()->virDomainMigrate2(domain, dconn, lowered != NULL ? lowered : dxml, flags,
-                                         dname, uri, bandwidth);
+    return gmemReal()->virDomainMigrate2(domain, dconn, ours.text, flags, dname, uri, bandwidth);
 }
 
 GMEM_INTERPOSED virDomainPtr
@@ -413,7 +390,7 @@ virDomainMigrateToURI(virDomainPtr domain,
                       unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrateToURI, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateCheckSource(domain, false, NULL) < 0)
+        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI(domain, duri, flags, dname, bandwidth);
 }
@@ -427,13 +404,13 @@ virDomainMigrateToURI2(virDomainPtr domain,
                        const char *dname,
                        unsigned long bandwidth)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainMigrateToURI2, gmemConnectionOf(domain), flags) &&
-        gmemDriverMigrateLower(domain, dxml, &lowered) < 0)
+        gmemDriverMigrateLower(domain, &ours) < 0)
         return -1;
-    return gmemReal()->virDomainMigrateToURI2(
-        domain, dconnuri, miguri, lowered != NULL ? lowered : dxml, flags, dname, bandwidth);
+    return gmemReal()->virDomainMigrateToURI2(domain, dconnuri, miguri, ours.text, flags, dname,
+                                              bandwidth);
 }
 
 GMEM_INTERPOSED int

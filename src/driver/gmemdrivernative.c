@@ -17,19 +17,17 @@ virConnectDomainXMLToNative(virConnectPtr conn,
                             const char *xml,
                             unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
     g_autofree char *clean = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(gmemQEMUCaps) caps = NULL;
     GError *error = NULL;
     char *native, *built;
 
     if (!GMEM_DOOR(virConnectDomainXMLToNative, conn, flags))
         return gmemReal()->virConnectDomainXMLToNative(conn, format, xml, flags);
-    if (gmemDriverLower(conn, xml, false, &lowered, &plan) < 0)
+    if (gmemDriverLower(conn, &ours, false) < 0)
         return NULL;
-    native = gmemReal()->virConnectDomainXMLToNative(conn, format, lowered != NULL ? lowered : xml,
-                                                     flags);
+    native = gmemReal()->virConnectDomainXMLToNative(conn, format, ours.text, flags);
     if (native == NULL)
         gmemConnectionCleanError();
     if (native == NULL || !gmemConnectionIsOurs(conn))
@@ -39,9 +37,9 @@ virConnectDomainXMLToNative(virConnectPtr conn,
         free(native);
         native = g_steal_pointer(&clean);
     }
-    if (plan == NULL || !gmemNativeHasPair(native))
+    if (ours.plan == NULL || !gmemNativeHasPair(native))
         return native;
-    if (gmemStartGetCaps(conn, plan, &caps, &error) < 0) {
+    if (gmemStartGetCaps(conn, ours.plan, &caps, &error) < 0) {
         free(native);
         gmemConnectionReport(conn, error);
         return NULL;

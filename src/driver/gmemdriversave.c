@@ -16,51 +16,46 @@
 static int
 gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
-    GError *error = NULL;
 
     *plan = NULL;
     if (!gmemDriverIsSpecialFile(image))
         return gmemDriverGetStoredPlan(
             conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
-    gmemErrorSet(&error, VIR_ERR_OPERATION_UNSUPPORTED,
-                 _("save image '%s' is not a regular file, or is empty, so the memory of its guest "
-                   "cannot be compared with the XML that is to take its place"),
-                 image);
-    gmemConnectionReport(conn, error);
-    return -1;
+    return gmemConnectionRefuse(
+        conn, VIR_ERR_OPERATION_UNSUPPORTED,
+        _("save image '%s' is not a regular file, or is empty, so the memory of its guest "
+          "cannot be compared with the XML that is to take its place"),
+        image);
 }
 
-/* The XML that goes with a guest's memory must keep its mode. @lowered is out, as is @xml NULL in.
- */
+/* The XML that goes with a guest's memory must keep its mode. */
 static int
-gmemDriverSaveLower(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverSaveLower(virDomainPtr domain, gmemDriverXML *xml)
 {
     g_autoptr(gmemPlan) then = NULL;
-    g_autoptr(gmemPlan) now = NULL;
 
-    *lowered = NULL;
-    if (domain == NULL || xml == NULL)
+    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+        return -1;
+    if (domain == NULL || xml->text == NULL)
         return 0;
-    if (gmemDriverLower(virDomainGetConnect(domain), xml, false, lowered, &now) < 0)
+    if (gmemDriverLower(virDomainGetConnect(domain), xml, false) < 0 ||
+        gmemDriverGetPlan(domain, 0, &then) < 0)
         return -1;
-    if (gmemDriverGetPlan(domain, 0, &then) < 0)
-        return -1;
-    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, now);
+    return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, xml->plan);
 }
 
 /* The same for XML that goes into the domain's managed save image. */
 static int
-gmemDriverSaveLowerManaged(virDomainPtr domain, const char *xml, char **lowered)
+gmemDriverSaveLowerManaged(virDomainPtr domain, gmemDriverXML *xml)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
     g_autoptr(gmemPlan) then = NULL;
-    g_autoptr(gmemPlan) now = NULL;
 
-    if (gmemDriverLower(conn, xml, false, lowered, &now) < 0 ||
+    if (gmemDriverLower(conn, xml, false) < 0 ||
         gmemDriverGetStoredPlan(conn, gmemReal()->virDomainManagedSaveGetXMLDesc(domain, 0),
                                 &then) < 0)
         return -1;
-    return gmemDriverRefuseOtherMode(conn, then, now);
+    return gmemDriverRefuseOtherMode(conn, then, xml->plan);
 }
 
 /* @image's own mode must be that of the XML that shall take the place of its own. */
@@ -74,19 +69,20 @@ gmemDriverSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPla
     return gmemDriverRefuseOtherMode(conn, then, now);
 }
 
-/* Checks before a restore of @file with @now in the place of its own XML (@replaced). Where that
- * stays, what it says decides in the child, too: this is for an error with its proper code. */
+/* Checks before a restore of @file with @xml in the place of its own. Where that stays (NULL), what
+ * it says decides in the child, too: this is for an error with its proper code. */
 static int
-gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, bool replaced, gmemPlan *now)
+gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, gmemDriverXML *replacement)
 {
     g_autoptr(gmemPlan) then = NULL;
     char *xml;
 
     if (file == NULL || !gmemConnectionIsOurs(conn))
         return 0;
-    if (replaced)
-        return gmemDriverSaveCheckReplaced(conn, file, now) < 0 ? -1
-                                                                : gmemDriverCheckSaved(conn, now);
+    if (replacement->text != NULL)
+        return gmemDriverSaveCheckReplaced(conn, file, replacement->plan) < 0
+                   ? -1
+                   : gmemDriverCheckSaved(conn, replacement->plan);
     if (gmemDriverIsSpecialFile(file))
         return 0;
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
@@ -111,25 +107,23 @@ virDomainSave(virDomainPtr domain, const char *to)
 GMEM_INTERPOSED int
 virDomainSaveFlags(virDomainPtr domain, const char *to, const char *dxml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainSaveFlags, gmemConnectionOf(domain), flags) &&
-        (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
-         gmemDriverSaveLower(domain, dxml, &lowered) < 0))
+        gmemDriverSaveLower(domain, &ours) < 0)
         return -1;
-    return gmemReal()->virDomainSaveFlags(domain, to, lowered != NULL ? lowered : dxml, flags);
+    return gmemReal()->virDomainSaveFlags(domain, to, ours.text, flags);
 }
 
 static int
 gmemDriverSaveLowerParams(virDomainPtr domain, gmemParams *params)
 {
-    const char *dxml = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML);
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) xml = {.text = gmemParamsGet(params, VIR_DOMAIN_SAVE_PARAM_DXML)};
 
-    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
-        gmemDriverSaveLower(domain, dxml, &lowered) < 0)
+    if (gmemDriverSaveLower(domain, &xml) < 0)
         return -1;
-    return gmemParamsLower(virDomainGetConnect(domain), params, VIR_DOMAIN_SAVE_PARAM_DXML, NULL);
+    gmemParamsReplace(params, VIR_DOMAIN_SAVE_PARAM_DXML, g_steal_pointer(&xml.made));
+    return 0;
 }
 
 GMEM_INTERPOSED int
@@ -159,8 +153,9 @@ virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainRestore(virConnectPtr conn, const char *from)
 {
-    if (GMEM_DOOR(virDomainRestore, conn, 0) &&
-        gmemDriverSaveCheckRestore(conn, from, false, NULL) < 0)
+    gmemDriverXML own = {.text = NULL};
+
+    if (GMEM_DOOR(virDomainRestore, conn, 0) && gmemDriverSaveCheckRestore(conn, from, &own) < 0)
         return -1;
     return gmemDriverStarted(conn, gmemReal()->virDomainRestore(conn, from));
 }
@@ -168,27 +163,25 @@ virDomainRestore(virConnectPtr conn, const char *from)
 GMEM_INTERPOSED int
 virDomainRestoreFlags(virConnectPtr conn, const char *from, const char *dxml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainRestoreFlags, conn, flags) &&
-        (gmemDriverLower(conn, dxml, false, &lowered, &plan) < 0 ||
-         gmemDriverSaveCheckRestore(conn, from, dxml != NULL, plan) < 0))
+        (gmemDriverLower(conn, &ours, false) < 0 ||
+         gmemDriverSaveCheckRestore(conn, from, &ours) < 0))
         return -1;
-    return gmemDriverStarted(conn, gmemReal()->virDomainRestoreFlags(
-                                       conn, from, lowered != NULL ? lowered : dxml, flags));
+    return gmemDriverStarted(conn, gmemReal()->virDomainRestoreFlags(conn, from, ours.text, flags));
 }
 
 static int
 gmemDriverSaveCheckRestoreParams(virConnectPtr conn, gmemParams *params)
 {
-    const char *from = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_FILE);
-    bool replaced = gmemParamsGet(params->list, params->n, VIR_DOMAIN_SAVE_PARAM_DXML) != NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    const char *from = gmemParamsGet(params, VIR_DOMAIN_SAVE_PARAM_FILE);
+    g_auto(gmemDriverXML) xml = {.text = gmemParamsGet(params, VIR_DOMAIN_SAVE_PARAM_DXML)};
 
-    if (gmemParamsLower(conn, params, VIR_DOMAIN_SAVE_PARAM_DXML, &plan) < 0)
+    if (gmemDriverLower(conn, &xml, false) < 0 || gmemDriverSaveCheckRestore(conn, from, &xml) < 0)
         return -1;
-    return gmemDriverSaveCheckRestore(conn, from, replaced, plan);
+    gmemParamsReplace(params, VIR_DOMAIN_SAVE_PARAM_DXML, g_steal_pointer(&xml.made));
+    return 0;
 }
 
 GMEM_INTERPOSED int
@@ -222,16 +215,14 @@ virDomainSaveImageDefineXML(virConnectPtr conn,
                             const char *dxml,
                             unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) now = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainSaveImageDefineXML, conn, flags) &&
-        (gmemDriverLower(conn, dxml, false, &lowered, &now) < 0 ||
+        (gmemDriverLower(conn, &ours, false) < 0 ||
          (file != NULL && dxml != NULL && gmemConnectionIsOurs(conn) &&
-          gmemDriverSaveCheckReplaced(conn, file, now) < 0)))
+          gmemDriverSaveCheckReplaced(conn, file, ours.plan) < 0)))
         return -1;
-    return gmemReal()->virDomainSaveImageDefineXML(conn, file, lowered != NULL ? lowered : dxml,
-                                                   flags);
+    return gmemReal()->virDomainSaveImageDefineXML(conn, file, ours.text, flags);
 }
 
 GMEM_INTERPOSED char *
@@ -249,11 +240,10 @@ GMEM_INTERPOSED int
 virDomainManagedSaveDefineXML(virDomainPtr domain, const char *dxml, unsigned int flags)
 {
     virConnectPtr conn = gmemConnectionOf(domain);
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = dxml};
 
     if (GMEM_DOOR(virDomainManagedSaveDefineXML, conn, flags) && dxml != NULL &&
-        gmemConnectionIsOurs(conn) && gmemDriverSaveLowerManaged(domain, dxml, &lowered) < 0)
+        gmemConnectionIsOurs(conn) && gmemDriverSaveLowerManaged(domain, &ours) < 0)
         return -1;
-    return gmemReal()->virDomainManagedSaveDefineXML(domain, lowered != NULL ? lowered : dxml,
-                                                     flags);
+    return gmemReal()->virDomainManagedSaveDefineXML(domain, ours.text, flags);
 }

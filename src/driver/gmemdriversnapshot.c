@@ -37,7 +37,6 @@ gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, 
     g_autofree char *file = gmemDriverSnapshotMemoryFile(snapshot);
     g_autoptr(gmemPlan) defined = NULL;
     g_autoptr(gmemPlan) then = NULL;
-    GError *error = NULL;
 
     if (file == NULL)
         return 0;
@@ -45,14 +44,12 @@ gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, 
         return -1;
     if ((now == NULL && defined == NULL && !gmemImageIsPrivate(file)) || access(file, F_OK) < 0)
         return 0;
-    if (gmemDriverIsSpecialFile(file)) {
-        gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
-                     _("the file '%s' with the memory of a snapshot is not a regular file, or is "
-                       "empty: it cannot be told whether the guest in it has private memory"),
-                     file);
-        gmemConnectionReport(conn, error);
-        return -1;
-    }
+    if (gmemDriverIsSpecialFile(file))
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the file '%s' with the memory of a snapshot is not a regular file, or is "
+              "empty: it cannot be told whether the guest in it has private memory"),
+            file);
     if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0),
                                 &then) < 0)
         return -1;
@@ -82,36 +79,31 @@ gmemDriverSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemP
 }
 
 /* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
- * the same mode. Where @xml has no domain, libvirt keeps the one that is there. *@lowered, what
- * libvirt will be given, is replaced where @xml is malformed. */
+ * the same mode. Where @xml has no domain, libvirt keeps the one that is there. It is replaced
+ * where it is malformed. */
 static int
-gmemDriverSnapshotCheckRedefine(virDomainPtr domain,
-                                const char *xml,
-                                char **lowered,
-                                const gmemPlan *now)
+gmemDriverSnapshotCheckRedefine(virDomainPtr domain, gmemDriverXML *xml)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml, &error);
+    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml->text, &error);
     gmemXMLNode *name;
     g_autofree char *text = NULL;
 
     if (snapshot == NULL) {
         if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
-            g_free(*lowered);
-            *lowered = gmemXMLMalformed(xml);
+            gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
             return 0;
         }
-        gmemConnectionReport(virDomainGetConnect(domain), g_steal_pointer(&error));
-        return -1;
+        return gmemConnectionReport(virDomainGetConnect(domain), g_steal_pointer(&error));
     }
     name = gmemXMLFindFirst(gmemXMLRoot(snapshot), "name");
     if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(snapshot), "domain") == NULL)
         return 0;
     /* White space belongs to it. */
     text = gmemXMLString(name);
-    if (gmemDriverSnapshotCheckFormer(domain, text, now) < 0)
+    if (gmemDriverSnapshotCheckFormer(domain, text, xml->plan) < 0)
         return -1;
-    return gmemDriverSnapshotCheckMemoryFile(domain, snapshot, now);
+    return gmemDriverSnapshotCheckMemoryFile(domain, snapshot, xml->plan);
 }
 
 GMEM_INTERPOSED virDomainSnapshotPtr
@@ -119,21 +111,19 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
 {
     virConnectPtr conn = gmemConnectionOf(domain);
     bool redefine = (flags & VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE) != 0;
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainSnapshotCreateXML, conn, flags) && xml != NULL &&
         gmemConnectionIsOurs(conn)) {
-        if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0, &lowered,
-                            &plan) < 0 ||
-            (redefine && gmemDriverSnapshotCheckRedefine(domain, xml, &lowered, plan) < 0))
+        if (gmemDriverLower(conn, &ours, (flags & VIR_DOMAIN_SNAPSHOT_CREATE_VALIDATE) != 0) < 0 ||
+            (redefine && gmemDriverSnapshotCheckRedefine(domain, &ours) < 0))
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
             virDomainIsActive(domain) != 0 &&
             gmemDriverRefuseConvertible(domain, _("a snapshot with memory")) < 0)
             return NULL;
     }
-    return gmemReal()->virDomainSnapshotCreateXML(domain, lowered != NULL ? lowered : xml, flags);
+    return gmemReal()->virDomainSnapshotCreateXML(domain, ours.text, flags);
 }
 
 GMEM_INTERPOSED char *
@@ -212,12 +202,12 @@ virDomainRevertToSnapshot(virDomainSnapshotPtr snapshot, unsigned int flags)
 GMEM_INTERPOSED virDomainCheckpointPtr
 virDomainCheckpointCreateXML(virDomainPtr domain, const char *xml, unsigned int flags)
 {
-    g_autofree char *lowered = NULL;
+    g_auto(gmemDriverXML) ours = {.text = xml};
 
     if (GMEM_DOOR(virDomainCheckpointCreateXML, gmemConnectionOf(domain), flags) &&
-        gmemDriverLower(virDomainGetConnect(domain), xml, false, &lowered, NULL) < 0)
+        gmemDriverLower(gmemConnectionOf(domain), &ours, false) < 0)
         return NULL;
-    return gmemReal()->virDomainCheckpointCreateXML(domain, lowered != NULL ? lowered : xml, flags);
+    return gmemReal()->virDomainCheckpointCreateXML(domain, ours.text, flags);
 }
 
 GMEM_INTERPOSED char *

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmemdriver.h"
-
 void
 gmemParamsClear(gmemParams *params)
 {
@@ -17,7 +15,7 @@ gmemParamsClear(gmemParams *params)
 }
 
 static int
-gmemParamsFind(virTypedParameterPtr list, int n, const char *name)
+gmemParamsFind(const virTypedParameter *list, int n, const char *name)
 {
     int i;
 
@@ -30,11 +28,11 @@ gmemParamsFind(virTypedParameterPtr list, int n, const char *name)
 }
 
 const char *
-gmemParamsGet(virTypedParameterPtr list, int n, const char *name)
+gmemParamsGet(const gmemParams *params, const char *name)
 {
-    int at = gmemParamsFind(list, n, name);
+    int at = gmemParamsFind(params->list, params->n, name);
 
-    return at >= 0 ? list[at].value.s : NULL;
+    return at >= 0 ? params->list[at].value.s : NULL;
 }
 
 static void
@@ -56,22 +54,14 @@ gmemParamsCopy(gmemParams *params)
     params->list = params->copy;
 }
 
-int
-gmemParamsLower(virConnectPtr conn, gmemParams *params, const char *name, gmemPlan **plan)
+void
+gmemParamsReplace(gmemParams *params, const char *name, char *value)
 {
     int at = gmemParamsFind(params->list, params->n, name);
-    char *lowered = NULL;
 
-    if (plan != NULL)
-        *plan = NULL;
-    if (at < 0)
-        return 0;
-    if (gmemDriverLower(conn, params->list[at].value.s, false, &lowered, plan) < 0)
-        return -1;
-    if (lowered == NULL)
-        return 0;
+    if (value == NULL)
+        return;
     gmemParamsCopy(params);
     g_free(params->copy[at].value.s);
-    params->copy[at].value.s = lowered;
-    return 0;
+    params->copy[at].value.s = value;
 }

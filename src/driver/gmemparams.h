@@ -2,9 +2,8 @@
 /* gmemparams.h: XML that travels in typed parameters. */
 #pragma once
 
+#include <glib.h>
 #include <libvirt/libvirt.h>
-
-#include "gmemplan.h"
 
 /* A copy of a list of typed parameters in which some values may be others. */
 typedef struct {
@@ -16,15 +15,9 @@ typedef struct {
 void gmemParamsClear(gmemParams *params);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemParams, gmemParamsClear)
 
-/* gmemParamsGet: the string @name of a list, NULL where it is not there or no string. */
-const char *gmemParamsGet(virTypedParameterPtr list, int n, const char *name);
+/* gmemParamsGet: the string @name of the list, NULL where it is not there or no string. */
+const char *gmemParamsGet(const gmemParams *params, const char *name);
 
-/**
- * gmemParamsLower:
- * @params: in: the list; out: the list for libvirt
- * @name: the string parameter that carries XML
- * @plan: as gmemDriverLower(); may be NULL
- *
- * Returns 0, or -1 with the error reported.
- */
-int gmemParamsLower(virConnectPtr conn, gmemParams *params, const char *name, gmemPlan **plan);
+/* gmemParamsReplace: the string @name, which is there, becomes @value (taken over; of g_malloc) in
+ * the list for libvirt. NULL: it stays. */
+void gmemParamsReplace(gmemParams *params, const char *name, char *value);
