@@ -190,8 +190,8 @@ def check_interposed():
 
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises, check_mirror,
-             check_interposed)
+    tests = (check_format, check_messages, check_capabilities, check_promises, check_layers,
+             check_circles, check_names, check_yajl, check_mirror, check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
 
