@@ -397,11 +397,21 @@ gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
     gmemReal()->execve(GMEM_ENV, words, envp);
 }
 
+/* By the arguments that libvirt gives to it, for <binary path='...'/> may have any name. */
 static bool
 gmemExecIsVirtiofsd(const char *path, char *const argv[])
 {
+    size_t i;
+
     /* env would take a word with '=' for a variable. */
-    return g_str_has_suffix(path, "/virtiofsd") && strchr(path, '=') == NULL && argv[0] != NULL;
+    if (strchr(path, '=') != NULL || argv[0] == NULL || argv[1] == NULL ||
+        !g_str_has_prefix(argv[1], "--fd="))
+        return false;
+    for (i = 2; argv[i] != NULL; i++) {
+        if (g_str_has_prefix(argv[i], "source=") || strcmp(argv[i], "--shared-dir") == 0)
+            return true;
+    }
+    return false;
 }
 
 /* libvirt execs a daemon of its own from a client that found none running (session mode); that one

@@ -207,9 +207,10 @@ def rig_and_client():
     return Shared.rig, Shared.client
 
 
-def with_filesystem(name, private):
+def with_filesystem(name, private, binary=None):
     backing = "" if private else "<source type='memfd'/><access mode='shared'/>"
-    return domain(name, private=private, backing=backing, devices=FILESYSTEM % virtiofsd())
+    return domain(name, private=private, backing=backing,
+                  devices=FILESYSTEM % (binary or virtiofsd()))
 
 
 def the_virtiofsd(rig):
@@ -233,6 +234,17 @@ def _(check):
     check.true('libvirt-gmem.so' not in the_virtiofsd(rig).maps, 'virtiofsd has the library')
     client.destroy('private')
     wait_for(lambda: the_virtiofsd(rig) is None, 'the end of virtiofsd')
+
+
+@suite.test('libvirt starts a virtiofsd of another name with the preload, too')
+def _(check):
+    rig, client = rig_and_client()
+    os.symlink(virtiofsd(), rig.outer('/run/file-system-1.13'))
+    client.create(with_filesystem('private', True, '/run/file-system-1.13'))
+    check.true(preloaded(rig), 'virtiofsd of a private domain has no preload')
+    client.destroy('private')
+    wait_for(lambda: the_virtiofsd(rig) is None, 'the end of virtiofsd')
+    client.define(with_filesystem('private', True))
 
 
 @suite.test('libvirt starts virtiofsd as ever for an ordinary domain')
