@@ -74,7 +74,7 @@ check-matrix: deps-matrix
 # A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
 # for a newer source. A machine's name there runs that machine only. NESTED_LINUX names the kernels,
 # as in NESTED_LINUX="6.12 7.2 7.3": unstable's newest otherwise. NESTED_MATRIX names releases whose QEMU
-# and libvirt then run convertible guests there, too.
+# and libvirt then run convertible guests and Linux guests there, too.
 NESTED_CACHE ?= $(BUILD)/nested
 
 deps-nested:

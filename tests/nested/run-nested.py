@@ -8,7 +8,7 @@ Builds the kernel (see build-kernel), and fetches one for guests (see fetch-linu
 yet; boots a machine (see gmem_nested.py) for each set of tests, or for those named, and counts what
 the test programs report as TAP. Output and console of each machine stay in BUILD/nested-logs, or where
 --logs says. With --root the machines' root is that directory, where --source is this tree and BUILD a
-build of it; no kernel for guests is fetched then. The last line is `N passed, N failed, N skipped`;
+build of it; the kernel for guests is copied there. The last line is `N passed, N failed, N skipped`;
 exits 0 only if something passed and nothing failed.
 """
 
@@ -18,6 +18,7 @@ import itertools
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,6 +178,14 @@ def get(script_name, options, *more):
     return '' if done.returncode else os.path.abspath(done.stdout.strip())
 
 
+def copy_linux(linux, root):
+    """Copies the kernel with what is beside it below @root; its path in there."""
+    directory = os.path.dirname(linux)
+    inner = os.path.join('/root', os.path.basename(directory))
+    shutil.copytree(directory, root + inner, dirs_exist_ok=True)
+    return os.path.join(inner, os.path.basename(linux))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cache')
@@ -201,7 +210,9 @@ def main():
         if not kernels[-1]:
             return 1
     # Its absence is a reason to skip, which the tests give.
-    linux = get('fetch-linux', options) if options.root == '/' else ''
+    linux = get('fetch-linux', options)
+    if linux and options.root != '/':
+        linux = copy_linux(linux, options.root)
     options.build = os.path.abspath(options.build)
     options.logs = options.logs or os.path.join(options.build, 'nested-logs')
 

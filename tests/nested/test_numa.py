@@ -144,8 +144,7 @@ def _(check):
         before = nodes_of(pid, [start + o for o in pages])
         check.equal(set(before), {0}, 'nodes of guest RAM')
         said = nodes_of(pid, [start + o for o in pages], move=1)
-        print('# move_pages says %s' % sorted(set(said)))
-        check.true(all(each < 0 for each in said), 'move_pages says %r' % said)
+        check.true(1 not in said, 'move_pages says %r' % said)
         check.equal(nodes_of(pid, [start + o for o in pages]), before, 'nodes of guest RAM after it')
 
 
