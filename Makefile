@@ -5,6 +5,7 @@
 #   sudo make check    install what the tests need, build, run every test: here, and in chroots of
 #                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
 #   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
+#   make docs          HTML of the documentation, in build/docs/html
 #   sudo make check-nested    what needs another kernel, on an emulated machine that has it
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
@@ -24,7 +25,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo check check-matrix check-nested bench fuzzers fuzz deps-build deps-demo deps-check deps-matrix \
-    deps-nested clean
+    deps-nested deps-docs docs clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -41,7 +42,7 @@ deps-demo:
 
 # What is run here and in no chroot has libvirt's large clients, too.
 deps-check:
-	@./tools/install-deps build demo check $(if $(strip $(MATRIX)),clients matrix)
+	@./tools/install-deps build demo check docs $(if $(strip $(MATRIX)),clients matrix)
 
 demo: deps-demo
 	@$(MAKE) --no-print-directory all
@@ -87,6 +88,13 @@ check-nested: deps-nested
 ifneq ($(strip $(NESTED_MATRIX)),)
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
 endif
+
+deps-docs:
+	@./tools/install-deps build docs
+
+# HTML of docs/, in BUILD/docs/html.
+docs: deps-docs $(BUILD)/build.ninja
+	sphinx-build -E -W --keep-going -n -q -b html docs $(BUILD)/docs/html
 
 bench: deps-check
 	@$(MAKE) --no-print-directory all
