@@ -285,9 +285,12 @@ gmemDomainParseOs(gmemDomainDef *def, gmemXMLNode *root)
     def->loaderSecure = gmemDomainAttributeIs(loader, "secure", "yes");
     def->loader = loader != NULL ? gmemXMLContent(loader) : NULL;
     for (i = 0; features[i] != NULL; i++) {
-        if (gmemDomainAttributeIs(features[i], "name", "secure-boot") &&
-            gmemDomainAttributeIs(features[i], "enabled", "yes"))
-            def->secureBoot = true;
+        if (!gmemDomainAttributeIs(features[i], "enabled", "yes"))
+            continue;
+        if (gmemDomainAttributeIs(features[i], "name", "secure-boot"))
+            def->secureBoot = "secure-boot";
+        else if (gmemDomainAttributeIs(features[i], "name", "enrolled-keys"))
+            def->secureBoot = "enrolled-keys";
     }
 }
 

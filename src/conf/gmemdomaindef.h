@@ -62,8 +62,8 @@ typedef struct {
     char *emulator;
     char *loader; /* the path in <loader> */
     bool loaderSecure;
-    bool secureBoot; /* firmware auto-selection asks for it */
-    bool smm;        /* on; <smm/> without state is on, too */
+    const char *secureBoot; /* the feature by which firmware auto-selection asks for it */
+    bool smm;               /* on; <smm/> without state is on, too */
     char *ioapicDriver;
     char *sourceType;
     char *accessMode;

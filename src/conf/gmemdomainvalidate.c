@@ -104,12 +104,12 @@ gmemDomainValidateLoader(const gmemDomainDef *def, const char *wish, GError **er
 static int
 gmemDomainValidateFirmware(const gmemDomainDef *def, const char *wish, GError **error)
 {
-    if (!def->secureBoot)
+    if (def->secureBoot == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <feature enabled='yes' name='secure-boot'/>, "
-                          "which requires SMM; use enabled='no'"),
-                        wish);
+                        _("%s cannot be used with <feature enabled='yes' name='%s'/>, which "
+                          "requires SMM; use enabled='no'"),
+                        wish, def->secureBoot);
 }
 
 static int
@@ -419,7 +419,7 @@ static const struct {
     {.rule = gmemDomainValidateLoader, .convertible = true, .where = "os/loader"},
     {.rule = gmemDomainValidateFirmware,
      .convertible = true,
-     .where = "os/firmware/feature@name=secure-boot"},
+     .where = "os/firmware/feature@enabled=yes"},
     {.rule = gmemDomainValidateIoapic, .convertible = true, .where = "features/ioapic"},
     {.rule = gmemDomainValidateSource, .fullyShared = true, .where = "memoryBacking/source"},
     {.rule = gmemDomainValidateAccess, .fullyShared = true, .where = "memoryBacking/access"},

@@ -85,7 +85,7 @@ static const struct {
     [ROW_ARCH] = {"<type arch> other than x86_64", BOTH, BOTH, NULL, NULL},
     [ROW_MACHINE] = {"machine isapc, microvm, none, Xen's", BOTH, BOTH, NULL, NULL},
     [ROW_SMM] = {"<smm state='on'/>", OK, BOTH, NULL, NULL},
-    [ROW_LOADER] = {"<loader secure='yes'>, feature secure-boot", OK, BOTH, NULL, NULL},
+    [ROW_LOADER] = {"<loader secure='yes'>, Secure Boot's features", OK, BOTH, NULL, NULL},
     [ROW_FIRMWARE] = {"firmware that requires SMM", OK, ELSEWHERE, NULL,
                       "tests/e2e/test_firmware.py: refused at start"},
     [ROW_IOAPIC] = {"<ioapic driver='kvm'/>", OK, BOTH, NULL, NULL},
@@ -282,6 +282,11 @@ static const Case cases[] = {
     {ROW_LOADER, CONVERTIBLE, "kvm",
      HVM "<firmware><feature enabled='yes' name='secure-boot'/></firmware>", "", "",
      "cannot be used with <feature enabled='yes' name='secure-boot'/>, which requires SMM; use "
+     "enabled='no'",
+     NULL, NULL, HOST_UNASKED},
+    {ROW_LOADER, CONVERTIBLE, "kvm",
+     HVM "<firmware><feature enabled='yes' name='enrolled-keys'/></firmware>", "", "",
+     "cannot be used with <feature enabled='yes' name='enrolled-keys'/>, which requires SMM; use "
      "enabled='no'",
      NULL, NULL, HOST_UNASKED},
     {ROW_LOADER, CONVERTIBLE, "kvm", HVM "<loader secure='no'>/f</loader>", "", "", NULL, NULL,

@@ -1137,9 +1137,13 @@ static const struct {
      "<launchSecurity type='sw-protected'/> cannot be used with <feature enabled='yes' "
      "name='secure-boot'/>, which requires SMM; use enabled='no'"},
     {"kvm",
-     "<type>hvm</type><firmware><feature enabled='no' name='secure-boot'/><feature "
-     "enabled='yes' name='enrolled-keys'/></firmware>",
+     "<type>hvm</type><firmware><feature enabled='no' name='enrolled-keys'/><feature "
+     "enabled='no' name='secure-boot'/></firmware>",
      "", "", NULL, NULL},
+    {"kvm", "<type>hvm</type><firmware><feature enabled='yes' name='enrolled-keys'/></firmware>",
+     "", "", NULL,
+     "<launchSecurity type='sw-protected'/> cannot be used with <feature enabled='yes' "
+     "name='enrolled-keys'/>, which requires SMM; use enabled='no'"},
     {"kvm", "<type>hvm</type>", "", "<features><ioapic driver='kvm'/></features>", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <ioapic driver='kvm'/>: it "
      "requires a split interrupt controller; use <ioapic driver='qemu'/>"},
@@ -1436,7 +1440,6 @@ testEncodings(void)
     testUntouched("<?xml version='1.0' encoding='EUC-JP'?><domain><name>private</name></domain>");
 }
 
-/* libvirt compares the root's name, not its namespace: this is a domain to it. */
 /* A domain with @os in <os firmware='efi'>, or another @firmware. */
 static char *
 testFirmwareText(const char *firmware, const char *os)
@@ -1496,6 +1499,7 @@ testFirmwareFullyShared(void)
     g_assert_null(strstr(lowered, "secure-boot"));
 }
 
+/* libvirt compares the root's name, not its namespace: this is a domain to it. */
 static void
 testPrefixedRoot(void)
 {
