@@ -380,14 +380,18 @@ gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemLowerings); i++) {
-        g_autofree char *path = gmemLoweringPath(&gmemLowerings[i], key);
-        bool keyed = gmemLowerings[i].model != NULL || gmemLowerings[i].name != NULL;
+        const gmemLowering *lowering = &gmemLowerings[i];
+        bool keyed = lowering->model != NULL || lowering->name != NULL;
+        g_autofree char *path = NULL;
 
-        if (gmemLowerings[i].mode == mode && keyed == (key != NULL) &&
-            (gmemLowerings[i].name == NULL || g_strcmp0(gmemLowerings[i].name, key) == 0) &&
-            strcmp(path, change->path) == 0 && strcmp(gmemLowerings[i].value, change->value) == 0 &&
-            g_strcmp0(gmemLowerings[i].former, change->former) == 0)
-            return &gmemLowerings[i];
+        if (lowering->mode != mode || keyed != (key != NULL) ||
+            strcmp(lowering->value, change->value) != 0 ||
+            g_strcmp0(lowering->former, change->former) != 0 ||
+            (lowering->name != NULL && g_strcmp0(lowering->name, key) != 0))
+            continue;
+        path = gmemLoweringPath(lowering, key);
+        if (strcmp(path, change->path) == 0)
+            return lowering;
     }
     return NULL;
 }

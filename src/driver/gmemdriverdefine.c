@@ -26,7 +26,7 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
     if (domain == NULL || !gmemConnectionIsOurs(conn))
         return;
     gmemFilesForget(domain);
-    if (plan != NULL && gmemStartCheck(conn, plan, &error) < 0)
+    if (plan != NULL && gmemStartCheckParsed(conn, plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);
 }

@@ -33,44 +33,101 @@ gmemStartEmulatorOf(const char *domcaps)
     return path != NULL ? gmemXMLContent(path) : NULL;
 }
 
+/* The emulator that libvirt says it would run, given @emulator, which may be NULL; NULL where it
+ * does not answer this client. Free with g_free(). */
+static char *
+gmemStartAskEmulator(virConnectPtr conn, const char *emulator)
+{
+    char *domcaps = gmemReal()->virConnectGetDomainCapabilities(conn, emulator, GMEM_PLATFORM_ARCH,
+                                                                NULL, "kvm", 0);
+    char *found;
+
+    if (domcaps == NULL) {
+        virResetLastError();
+        return NULL;
+    }
+    found = gmemStartEmulatorOf(domcaps);
+    free(domcaps);
+    return found;
+}
+
+/* libvirt's default: asked for again when the search that it begins with leads somewhere else. */
+static char *
+gmemStartDefaultEmulator(virConnectPtr conn)
+{
+    static GMutex lock;
+    static char *answer, *basis;
+    g_autofree char *path = g_find_program_in_path(GMEM_PLATFORM_EMULATOR);
+    char *emulator = NULL;
+
+    g_mutex_lock(&lock);
+    if (path != NULL && g_strcmp0(path, basis) == 0)
+        emulator = g_strdup(answer);
+    g_mutex_unlock(&lock);
+    if (emulator != NULL)
+        return emulator;
+    emulator = gmemStartAskEmulator(conn, NULL);
+    if (path == NULL || emulator == NULL)
+        return emulator;
+    g_mutex_lock(&lock);
+    g_free(answer);
+    g_free(basis);
+    answer = g_strdup(emulator);
+    basis = g_steal_pointer(&path);
+    g_mutex_unlock(&lock);
+    return emulator;
+}
+
 int
 gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, GError **error)
 {
-    g_autofree char *emulator = NULL;
-    char *domcaps;
+    g_autofree char *emulator =
+        plan->emulator != NULL ? g_strdup(plan->emulator) : gmemStartDefaultEmulator(conn);
 
-    *caps = NULL;
-    domcaps = gmemReal()->virConnectGetDomainCapabilities(conn, plan->emulator, GMEM_PLATFORM_ARCH,
-                                                          NULL, "kvm", 0);
-    if (domcaps == NULL) {
-        virResetLastError();
+    *caps = emulator != NULL ? gmemCapsCacheLookup(emulator, error) : NULL;
+    return emulator != NULL && *caps == NULL ? -1 : 0;
+}
+
+/* Whether host and emulator can do it; @caps: NULL where the client may not know. */
+static int
+gmemStartCheckEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error)
+{
+    g_autoptr(gmemKVM) kvm = NULL;
+
+    if (caps == NULL)
         return 0;
-    }
-    emulator = gmemStartEmulatorOf(domcaps);
-    free(domcaps);
-    if (emulator == NULL)
-        return 0;
-    *caps = gmemCapsCacheLookup(emulator, error);
-    return *caps != NULL ? 0 : -1;
+    kvm = gmemKVMLookup();
+    if (gmemQEMUValidateHost(plan, kvm, error) < 0)
+        return -1;
+    return gmemQEMUValidateEmulator(plan, caps, error);
 }
 
 int
 gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
 {
+    g_autofree char *emulator = NULL;
     g_autoptr(gmemQEMUCaps) caps = NULL;
-    g_autoptr(gmemKVM) kvm = NULL;
 
     /* Also because the child finds there what is read here. */
     if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfRefresh(GMEM_HOST_CONF_FILE, error) < 0)
         return -1;
+    emulator = gmemStartAskEmulator(conn, plan->emulator);
+    if (emulator == NULL)
+        return 0;
+    caps = gmemCapsCacheLookup(emulator, error);
+    return caps != NULL ? gmemStartCheckEmulator(plan, caps, error) : -1;
+}
+
+int
+gmemStartCheckParsed(virConnectPtr conn, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(gmemQEMUCaps) caps = NULL;
+
+    if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfRefresh(GMEM_HOST_CONF_FILE, error) < 0)
+        return -1;
     if (gmemStartGetCaps(conn, plan, &caps, error) < 0)
         return -1;
-    if (caps == NULL)
-        return 0;
-    kvm = gmemKVMProbe();
-    if (gmemQEMUValidateHost(plan, kvm, error) < 0)
-        return -1;
-    return gmemQEMUValidateEmulator(plan, caps, error);
+    return gmemStartCheckEmulator(plan, caps, error);
 }
 
 void
@@ -230,7 +287,7 @@ gmemStartGetModes(const char *domcaps)
         gmemLog("warning: what '%s' offers is not known: %s", emulator, error->message);
         return 0;
     }
-    kvm = gmemKVMProbe();
+    kvm = gmemKVMLookup();
     for (plan.mode = GMEM_MODE_NONE + 1; plan.mode < GMEM_MODE_LAST; plan.mode++) {
         if (gmemQEMUValidateHost(&plan, kvm, NULL) == 0 &&
             gmemQEMUValidateEmulator(&plan, caps, NULL) == 0)

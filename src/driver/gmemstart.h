@@ -12,24 +12,28 @@
 /**
  * gmemStartGetCaps:
  * @conn: one of ours
- * @plan: whose emulator is meant; libvirt's default where the XML named none
- * @caps: out: what the emulator offers; NULL where libvirt itself does not answer this client about
- *        this emulator: a read-only client, one without the right, or not an emulator
+ * @plan: of a domain that libvirt has just parsed for this client, and so has run its emulator, or
+ *        tried to; libvirt's default where the XML named none
+ * @caps: out: what the emulator offers; NULL where libvirt has no default
  * @error: as gmemCapsCacheLookup()
  *
- * Running a program that a client names is only done for clients that libvirt would do it for:
- * virConnectGetDomainCapabilities is refused to read-only clients for just that reason
- * (CVE-2019-10167), so libvirt's answer to it comes first.
+ * Returns 0, or -1 with @error.
  */
 int gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, GError **error);
 
 /**
  * gmemStartCheck:
  *
- * Whether a domain with @plan may start here. Returns 0, also where the client may not ask (the
- * child's check is the authority); -1 with what gmemvalidate.h reports.
+ * Whether a domain with @plan may start here. Running a program that a client names is only done
+ * for clients that libvirt would do it for: virConnectGetDomainCapabilities is refused to read-only
+ * clients for just that reason (CVE-2019-10167), so libvirt's answer to it comes first. Returns 0,
+ * also where the client may not ask (the child's check is the authority); -1 with what
+ * gmemvalidate.h reports.
  */
 int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
+
+/* gmemStartCheckParsed: the same for a domain as gmemStartGetCaps() takes: libvirt is not asked. */
+int gmemStartCheckParsed(virConnectPtr conn, const gmemPlan *plan, GError **error);
 
 /* gmemStartNote: what an administrator should know of a domain that is about to start goes to the
  * log of the daemon; the domain's own log has it, too (gmemexec.c). */

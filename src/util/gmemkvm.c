@@ -22,14 +22,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+
+#define GMEM_KVM_DEVICE "/dev/kvm"
+#define GMEM_KVM_IN_PLACE "/sys/module/kvm/parameters/gmem_in_place_conversion"
 
 #define FULLY_SHARED_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
@@ -257,7 +262,92 @@ gmemKVMProbePath(const char *path)
 gmemKVM *
 gmemKVMProbe(void)
 {
-    return gmemKVMProbePath("/dev/kvm");
+    return gmemKVMProbePath(GMEM_KVM_DEVICE);
+}
+
+/* What the answer depends on. KVM's modules make their device anew when they are loaded, and only
+ * then take most of their parameters. */
+typedef struct {
+    dev_t file[2]; /* the file system that has the device file; the device */
+    ino_t inode;
+    uid_t owner;
+    gid_t group;
+    mode_t mode;
+    struct timespec changed;
+    char inPlace; /* the module parameter gmem_in_place_conversion; 0: there is none */
+} gmemKVMStamp;
+
+static GMutex gmemKVMLock;
+static gmemKVM *gmemKVMKnown; /* a complete answer, or NULL */
+static gmemKVMStamp gmemKVMKnownStamp;
+
+static bool
+gmemKVMReadStamp(gmemKVMStamp *stamp)
+{
+    struct stat device;
+    int fd;
+
+    memset(stamp, 0, sizeof(*stamp)); /* compared as a whole */
+    if (stat(GMEM_KVM_DEVICE, &device) < 0)
+        return false;
+    stamp->file[0] = device.st_dev;
+    stamp->file[1] = device.st_rdev;
+    stamp->inode = device.st_ino;
+    stamp->owner = device.st_uid;
+    stamp->group = device.st_gid;
+    stamp->mode = device.st_mode;
+    stamp->changed = device.st_ctim;
+    fd = open(GMEM_KVM_IN_PLACE, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return true;
+    if (read(fd, &stamp->inPlace, 1) != 1)
+        stamp->inPlace = 0;
+    close(fd);
+    return true;
+}
+
+/* What failed may be different next time. */
+static bool
+gmemKVMIsComplete(const gmemKVM *kvm)
+{
+    return kvm->available && kvm->createErrno == 0 && kvm->createConvertibleErrno == 0 &&
+           kvm->attributesErrno == 0;
+}
+
+static gmemKVM *
+gmemKVMCopy(const gmemKVM *kvm)
+{
+    gmemKVM *copy = g_new(gmemKVM, 1);
+
+    *copy = *kvm;
+    copy->reason = g_strdup(kvm->reason);
+    copy->kernel = g_strdup(kvm->kernel);
+    return copy;
+}
+
+gmemKVM *
+gmemKVMLookup(void)
+{
+    gmemKVMStamp stamp, after;
+    bool there = gmemKVMReadStamp(&stamp);
+    gmemKVM *kvm = NULL;
+
+    g_mutex_lock(&gmemKVMLock);
+    if (there && gmemKVMKnown != NULL && memcmp(&stamp, &gmemKVMKnownStamp, sizeof(stamp)) == 0)
+        kvm = gmemKVMCopy(gmemKVMKnown);
+    g_mutex_unlock(&gmemKVMLock);
+    if (kvm != NULL)
+        return kvm;
+    kvm = gmemKVMProbe();
+    if (!there || !gmemKVMIsComplete(kvm) || !gmemKVMReadStamp(&after) ||
+        memcmp(&stamp, &after, sizeof(stamp)) != 0)
+        return kvm;
+    g_mutex_lock(&gmemKVMLock);
+    gmemKVMFree(gmemKVMKnown);
+    gmemKVMKnown = gmemKVMCopy(kvm);
+    gmemKVMKnownStamp = stamp;
+    g_mutex_unlock(&gmemKVMLock);
+    return kvm;
 }
 
 void

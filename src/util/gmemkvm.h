@@ -40,6 +40,11 @@ typedef struct {
  */
 gmemKVM *gmemKVMProbe(void);
 
+/* gmemKVMLookup: what gmemKVMProbe() has found, complete and once, as long as /dev/kvm is the same
+ * file and converts as it did; asks again otherwise. Takes a lock: not for the child between fork
+ * and exec. Free with gmemKVMFree(). */
+gmemKVM *gmemKVMLookup(void);
+
 /* gmemKVMProbePath: the same on another device file than /dev/kvm; for tests. */
 gmemKVM *gmemKVMProbePath(const char *path);
 

@@ -9,6 +9,9 @@
 /* As libvirt and QEMU call it. */
 #define GMEM_PLATFORM_ARCH "x86_64"
 
+/* What libvirt looks for first, where a domain names no emulator. */
+#define GMEM_PLATFORM_EMULATOR "qemu-system-x86_64"
+
 /* Bytes. The base page, and guest_memfd's only one (no hugetlb and no THP as of Linux 7.2). */
 #define GMEM_PLATFORM_PAGE 4096
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -29,6 +30,40 @@
 #define CAP_VM_TYPES 235
 #define CAP_GUEST_MEMFD_FLAGS 244
 #define CREATE_GUEST_MEMFD 0xc040aed4UL
+
+#define IN_PLACE "/sys/module/kvm/parameters/gmem_in_place_conversion"
+
+/* What gmemkvm.c is shown of the host, in front of libc's functions of the same names. */
+static struct {
+    unsigned int asked;  /* how often it opened /dev/kvm */
+    long changed;        /* added to the time of change of any file */
+    const char *inPlace; /* what that module parameter is; NULL: as it is */
+} shown;
+
+/* open() of libc, as far as it is used here. */
+int
+open(const char *path, int flags, ...)
+{
+    int fd;
+
+    if (strcmp(path, "/dev/kvm") == 0)
+        shown.asked++;
+    if (shown.inPlace == NULL || strcmp(path, IN_PLACE) != 0)
+        return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+    fd = memfd_create("parameter", MFD_CLOEXEC);
+    g_assert_cmpint(pwrite(fd, shown.inPlace, strlen(shown.inPlace), 0), >, 0);
+    return fd;
+}
+
+int
+stat(const char *path, struct stat *file)
+{
+    int rc = fstatat(AT_FDCWD, path, file, 0);
+
+    if (rc == 0)
+        file->st_ctim.tv_sec += shown.changed;
+    return rc;
+}
 
 static unsigned int
 countDescriptors(void)
@@ -379,6 +414,48 @@ testHost(const void *data)
     assertAnswer(result, convertible, host->convertible);
 }
 
+/* Asks, and says whether KVM was asked for that. */
+static bool
+lookUp(void)
+{
+    unsigned int before = shown.asked;
+    g_autoptr(gmemKVM) known = gmemKVMLookup();
+    bool asked = shown.asked > before;
+    g_autoptr(gmemKVM) kvm = gmemKVMProbe();
+
+    g_assert_cmpint(known->available, ==, kvm->available);
+    g_assert_cmpuint(known->vmTypes, ==, kvm->vmTypes);
+    g_assert_cmpuint(known->attributes, ==, kvm->attributes);
+    g_assert_cmpuint(known->gmemFlags, ==, kvm->gmemFlags);
+    g_assert_cmpint(known->guestMemfd, ==, kvm->guestMemfd);
+    g_assert_cmpint(known->inPlace, ==, kvm->inPlace);
+    g_assert_cmpstr(known->kernel, ==, kvm->kernel);
+    g_assert_cmpstr(known->reason, ==, kvm->reason);
+    return asked;
+}
+
+/* KVM is asked once, and again when what the answer depends on is another. */
+static void
+testLookup(void)
+{
+    int fd = openKVM();
+
+    if (fd < 0)
+        return;
+    close(fd);
+    g_assert_true(lookUp());
+    g_assert_false(lookUp());
+    shown.changed = 1;
+    g_assert_true(lookUp());
+    g_assert_false(lookUp());
+    shown.inPlace = "Y\n";
+    g_assert_true(lookUp());
+    g_assert_false(lookUp());
+    shown.inPlace = "N\n";
+    g_assert_true(lookUp());
+    g_assert_false(lookUp());
+}
+
 int
 main(int argc, char **argv)
 {
@@ -388,6 +465,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm/capabilities", testCapabilities);
     g_test_add_func("/kvm/create", testCreate);
     g_test_add_func("/kvm/repeat", testProbeTwice);
+    g_test_add_func("/kvm/lookup", testLookup);
     g_test_add_func("/kvm/not-kvm", testNotKVM);
     g_test_add_func("/kvm/forbidden", testForbidden);
     for (size_t i = 0; i < G_N_ELEMENTS(hosts); i++) {
