@@ -53,6 +53,16 @@ int gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags);
  */
 char *gmemToolFileFault(const char *path);
 
+/**
+ * gmemToolDaemonsDescribe:
+ * @library: where libvirt-gmem.so is, for the cure
+ * @good: out: whether all of them have it, and its file is still the one on disk
+ *
+ * Returns what each libvirtd and virtqemud of this host, be it the system's or a session's, has of
+ * libvirt-gmem, translated, to be freed with g_free(); NULL where none is running, with @good true.
+ */
+char *gmemToolDaemonsDescribe(const char *library, bool *good);
+
 /* gmemToolUserName: the user's name or, where it has none, its number; free with g_free(). */
 char *gmemToolUserName(uid_t uid);
 
@@ -129,5 +139,6 @@ int gmemToolHost(int argc, char **argv);
 int gmemToolLower(int argc, char **argv);
 int gmemToolRaise(int argc, char **argv);
 int gmemToolRun(int argc, char **argv);
+int gmemToolSchema(int argc, char **argv);
 int gmemToolStatus(int argc, char **argv);
 int gmemToolValidate(int argc, char **argv);

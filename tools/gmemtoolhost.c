@@ -336,59 +336,14 @@ checkConf(gmemHost *host)
              g_strdup(host->confFault ? host->confFault : GMEM_HOST_CONF_FILE));
 }
 
-/* Whether @pid is a daemon that runs QEMU; its name in @name. One in a container, which has a
- * process number there as well, is not this host's. */
-static bool
-isDaemon(const char *pid, char **name)
-{
-    g_autofree char *path = g_build_filename("/proc", pid, "comm", NULL);
-    g_autofree char *statusPath = g_build_filename("/proc", pid, "status", NULL);
-    g_autofree char *status = NULL;
-    g_autofree char *number = g_strdup_printf("\nNSpid:\t%s\n", pid);
-
-    if (!g_ascii_isdigit(pid[0]) || !g_file_get_contents(path, name, NULL, NULL))
-        return false;
-    g_strchomp(*name);
-    return gmemPreloadIsDaemon(*name) && g_file_get_contents(statusPath, &status, NULL, NULL) &&
-           strstr(status, number);
-}
-
-static char *
-daemonFault(const char *pid, const char *name, const char *library)
-{
-    g_autofree char *path = g_build_filename("/proc", pid, "maps", NULL);
-    g_autofree char *loaded = g_strconcat("/", gmemPreloadName(GMEM_PRELOAD_LIBRARY), NULL);
-    g_autofree char *maps = NULL;
-
-    if (!g_file_get_contents(path, &maps, NULL, NULL))
-        return g_strdup_printf(_("%s (process %s) may not be looked into, run as root"), name, pid);
-    if (!strstr(maps, loaded))
-        return g_strdup_printf(_("%s (process %s) runs without it, and its domains have ordinary "
-                                 "memory; start it with LD_PRELOAD=%s"),
-                               name, pid, library);
-    return NULL;
-}
-
 static void
 checkDaemons(gmemHost *host)
 {
-    g_autoptr(GString) detail = g_string_new(NULL);
-    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
-    gmemResult result = GMEM_RESULT_PASS;
-    const char *pid;
+    bool good;
+    char *detail = gmemToolDaemonsDescribe(host->files->library, &good);
 
-    while (proc && (pid = g_dir_read_name(proc))) {
-        g_autofree char *name = NULL;
-        g_autofree char *fault = NULL;
-
-        if (!isDaemon(pid, &name))
-            continue;
-        if ((fault = daemonFault(pid, name, host->files->library)))
-            result = GMEM_RESULT_WARN;
-        g_string_append_printf(detail, detail->len > 0 ? "; %s" : "%s", fault ? fault : name);
-    }
-    addCheck(host, "daemons", _("libvirt: its daemons have libvirt-gmem.so"), result,
-             g_strdup(detail->len > 0 ? detail->str : _("none is running")));
+    addCheck(host, "daemons", _("libvirt: its daemons have libvirt-gmem.so"),
+             passOr(good, GMEM_RESULT_WARN), detail ? detail : g_strdup(_("none is running")));
 }
 
 static void

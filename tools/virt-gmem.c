@@ -23,6 +23,7 @@ static const struct {
     {"raise", gmemToolRaise, N_("print what a user sees of XML that libvirt stores")},
     {"argv", gmemToolArgv, N_("print the command line that QEMU would get")},
     {"run", gmemToolRun, N_("run a domain from an XML file, without a daemon")},
+    {"schema", gmemToolSchema, N_("print a schema of domain XML, made of libvirt's")},
     {"status", gmemToolStatus, N_("show the memory of running domains, and who has it")},
 };
 

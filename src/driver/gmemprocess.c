@@ -22,6 +22,7 @@
 
 #include "config.h"
 #include "gmemi18n.h"
+#include "gmemlog.h"
 #include "gmempreload.h"
 #include "gmemprobe.h"
 #include "gmemreal.h"
@@ -37,6 +38,9 @@ static struct {
     uintptr_t libvirtStart;
     uintptr_t libvirtEnd;
 } gmemProcess;
+
+/* Found there by virt-gmem, too. */
+static const char gmemProcessVersion[] = GMEM_PRELOAD_VERSION PACKAGE_VERSION;
 
 /* Of this thread's call, for the child that libvirt forks off it. */
 static __thread bool gmemProcessOrdinary;
@@ -123,8 +127,10 @@ gmemProcessInit(void)
         if (gmemProcess.daemon)
             _exit(EXIT_FAILURE);
     }
-    if (gmemProcess.daemon)
+    if (gmemProcess.daemon) {
         gmemProcessLeaveEnvironment();
+        gmemLog("%s", gmemProcessVersion);
+    }
     errno = saved;
 }
 

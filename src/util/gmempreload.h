@@ -12,6 +12,10 @@ typedef enum {
     GMEM_PRELOAD_LAST
 } gmemPreloadLibrary;
 
+/* What the library says in each daemon's memory, and log, in front of its version; NUL-terminated.
+ */
+#define GMEM_PRELOAD_VERSION "libvirt-gmem is in this daemon, version "
+
 /* gmemPreloadName: the name of its file. */
 const char *gmemPreloadName(gmemPreloadLibrary library);
 

@@ -134,6 +134,9 @@ def processes_of(kind, foreign):
             host = rig.daemon if kind is DaemonRig else client.process
             with open('/proc/%d/maps' % host.pid, encoding='utf-8') as file:
                 check.has(file.read(), LIBRARY, "the driver's process")
+            if kind is DaemonRig:
+                said = re.findall(r'libvirt-gmem: .*version .*', rig.read(rig.log))
+                check.equal(len(said), 1, 'lines of the daemon about its version: %r' % said)
 
             client.define(domain('plain', private=False, emulator='/run/emulator'))
             client.define(domain('vm', cells=[21 * KIB, 19 * KIB], emulator='/run/emulator'))

@@ -263,8 +263,10 @@ def daemons(t):
         done = tools.in_namespace(script, *wrapper, tools.TOOL, 'host', processes=True)
         return re.search(r'(?m)^libvirt: its daemons .*?: (.*)$', done.stdout)[1]
     good, bad = rig.LIBRARY, '/'
+    version = tools.call('--version')[1].split()[1]
     for name in ('libvirtd', 'virtqemud'):
-        t.equal(line(name, good), 'PASS (%s)' % name, name + ' with it')
+        t.matches(line(name, good), r'^PASS \(%s \(process \d+\) has version %s\)$'
+                  % (name, re.escape(version)), name + ' with it')
         t.matches(line(name, bad), r'^WARN \(%s \(process \d+\) runs without it, .* start it with '
                   'LD_PRELOAD=%s\\)$' % (name, re.escape(rig.LIBRARY)), name + ' without it')
         t.matches(line(name, '%s %s' % (good, bad)), r'^WARN \(.*without it', 'one of two')
@@ -273,6 +275,36 @@ def daemons(t):
     if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode == 0:
         t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
                   r'looked into, run as root\)$', 'for an ordinary user')
+
+
+# The same with a copy of the library, of which then becomes what $2 does.
+REPLACED = DAEMONS.replace('for library in $1', 'cp $1 /mnt/libvirt-gmem.so\n'
+                           '    for library in /mnt/libvirt-gmem.so') + '''
+    until grep -q libvirt-gmem.so /proc/$!/maps; do sleep 0.1; done
+    $2'''
+
+
+@suite.test('a daemon whose library has been replaced or removed since')
+def replaced(t):
+    version = tools.call('--version')[1].split()[1]
+    for change, stale in ((':', False), ('rm /mnt/libvirt-gmem.so', True),
+                          ('cp $1 /mnt/new; mv /mnt/new /mnt/libvirt-gmem.so', True)):
+        script = REPLACED.replace('$2', change).replace('$1', rig.LIBRARY).replace('$0', 'libvirtd')
+        done = tools.in_namespace(script, tools.TOOL, 'host', processes=True)
+        said = re.search(r'(?m)^libvirt: its daemons .*?: (.*)$', done.stdout)[1]
+        t.matches(said, r'^WARN \(libvirtd \(process \d+\) has version %s of it, whose file has been '
+                  r'replaced or removed since; restart the daemon\)$' % re.escape(version) if stale else
+                  r'^PASS \(libvirtd \(process \d+\) has version %s\)$' % re.escape(version), change)
+
+
+@suite.test("a session's daemon is named as such")
+def session(t):
+    need_tree_for_nobody()
+    script = DAEMONS.replace('$0', 'libvirtd').replace('$1', rig.LIBRARY).replace(
+        'LD_PRELOAD', 'setpriv --reuid=%d --clear-groups env LD_PRELOAD' % NOBODY)
+    done = tools.in_namespace(script, tools.TOOL, 'host', processes=True)
+    t.matches(done.stdout, r'(?m)^libvirt: its daemons .*?: PASS \(libvirtd \(process \d+, a session of '
+              r'nobody\) has version', 'line')
 
 
 @suite.test('a gmem.conf that is wrong')

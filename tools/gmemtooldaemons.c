@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtooldaemons.c: the daemons of libvirt's that run on this host, and what they have of
+ * libvirt-gmem.
+ *
+ * All is read from /proc. Which version a daemon has is what the library itself says in the
+ * daemon's memory, as its file may have been replaced since: packages put a new file in its place
+ * and leave the old one, without a name, to those who have it mapped. */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gmemi18n.h"
+#include "gmempreload.h"
+
+/* The library is a quarter of a MiB. */
+#define GMEM_DAEMON_MAPPING_MAX (8 * 1024 * 1024)
+#define GMEM_DAEMON_VERSION_MAX 32
+#define GMEM_DAEMON_DELETED " (deleted)"
+
+typedef struct {
+    char *name;    /* as "libvirtd (process 12)" */
+    bool mapped;   /* the library is in it */
+    bool stale;    /* its file is not the one on disk any more */
+    char *version; /* NULL: cannot be told */
+} gmemDaemon;
+
+static void
+daemonClear(gmemDaemon *process)
+{
+    g_free(process->name);
+    g_free(process->version);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDaemon, daemonClear)
+
+/* The text of a file of process @pid's in /proc; NULL: not to be had. Free with g_free(). */
+static char *
+readProcess(const char *pid, const char *file)
+{
+    g_autofree char *path = g_build_filename("/proc", pid, file, NULL);
+    char *text = NULL;
+
+    g_file_get_contents(path, &text, NULL, NULL);
+    return text;
+}
+
+/* Whether @pid is a daemon that runs QEMU. One in a container, which has a process number there as
+ * well, is not this host's. */
+static bool
+isDaemon(const char *pid)
+{
+    g_autofree char *name = readProcess(pid, "comm");
+    g_autofree char *status = readProcess(pid, "status");
+    g_autofree char *number = g_strdup_printf("\nNSpid:\t%s\n", pid);
+
+    return name && status && gmemPreloadIsDaemon(g_strchomp(name)) && strstr(status, number);
+}
+
+/* For messages. A daemon of another user's than root is a session's. Free with g_free(). */
+static char *
+nameDaemon(const char *pid)
+{
+    g_autofree char *name = readProcess(pid, "comm");
+    g_autofree char *path = g_build_filename("/proc", pid, NULL);
+    g_autofree char *user = NULL;
+    struct stat owner;
+
+    g_strchomp(name);
+    if (stat(path, &owner) < 0 || owner.st_uid == 0)
+        return g_strdup_printf(_("%s (process %s)"), name, pid);
+    user = gmemToolUserName(owner.st_uid);
+    return g_strdup_printf(_("%s (process %s, a session of %s)"), name, pid, user);
+}
+
+/* What the library says of its version somewhere in @start to @end of a process's memory; NULL:
+ * nothing there. Free with g_free(). */
+static char *
+findVersion(const char *pid, uint64_t start, uint64_t end)
+{
+    g_autofree char *path = g_build_filename("/proc", pid, "mem", NULL);
+    size_t length = MIN(end - start, GMEM_DAEMON_MAPPING_MAX);
+    g_autofree char *memory = g_malloc(length);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : pread(fd, memory, length, (off_t)start);
+    const char *found =
+        got < 0 ? NULL
+                : memmem(memory, (size_t)got, GMEM_PRELOAD_VERSION, strlen(GMEM_PRELOAD_VERSION));
+    size_t left;
+
+    if (fd >= 0)
+        close(fd);
+    if (!found)
+        return NULL;
+    found += strlen(GMEM_PRELOAD_VERSION);
+    left = (size_t)(memory + got - found);
+    return g_strndup(found, strnlen(found, MIN(left, GMEM_DAEMON_VERSION_MAX)));
+}
+
+/* What a line of /proc/PID/maps has to say. */
+static void
+readMapping(const char *pid, char *line, gmemDaemon *process)
+{
+    uint64_t start, end, inode;
+    struct stat file;
+    char *path;
+    int at = 0;
+
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64 " %n", &start, &end, &inode,
+               &at) != 3 ||
+        at == 0)
+        return;
+    path = line + at;
+    if (g_str_has_suffix(path, GMEM_DAEMON_DELETED)) {
+        path[strlen(path) - strlen(GMEM_DAEMON_DELETED)] = '\0';
+        inode = 0;
+    }
+    if (g_strcmp0(strrchr(path, '/') ? strrchr(path, '/') + 1 : NULL,
+                  gmemPreloadName(GMEM_PRELOAD_LIBRARY)) != 0)
+        return;
+    process->mapped = true;
+    process->stale |= stat(path, &file) < 0 || file.st_ino != inode;
+    if (!process->version)
+        process->version = findVersion(pid, start, end);
+}
+
+/* What is to be said of @process; *@good is out. Free with g_free(). */
+static char *
+describe(const gmemDaemon *process, const char *library, bool *good)
+{
+    const char *version = process->version ? process->version : _("unknown");
+
+    *good = process->mapped && !process->stale;
+    if (!process->mapped)
+        return g_strdup_printf(_("%s runs without it, and its domains have ordinary memory; start "
+                                 "it with LD_PRELOAD=%s"),
+                               process->name, library);
+    if (process->stale)
+        return g_strdup_printf(_("%s has version %s of it, whose file has been replaced or removed "
+                                 "since; restart the daemon"),
+                               process->name, version);
+    return g_strdup_printf(_("%s has version %s"), process->name, version);
+}
+
+static char *
+describeProcess(const char *pid, const char *library, bool *good)
+{
+    g_auto(gmemDaemon) process = {.name = nameDaemon(pid)};
+    g_autofree char *maps = readProcess(pid, "maps");
+    char *rest = maps;
+    char *line;
+
+    if (!maps) {
+        *good = false;
+        return g_strdup_printf(_("%s may not be looked into, run as root"), process.name);
+    }
+    while ((line = strsep(&rest, "\n")))
+        readMapping(pid, line, &process);
+    return describe(&process, library, good);
+}
+
+char *
+gmemToolDaemonsDescribe(const char *library, bool *good)
+{
+    g_autoptr(GString) all = g_string_new(NULL);
+    g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
+    const char *pid;
+
+    *good = true;
+    while (proc && (pid = g_dir_read_name(proc))) {
+        g_autofree char *one = NULL;
+        bool thisOne;
+
+        if (!g_ascii_isdigit(pid[0]) || !isDaemon(pid))
+            continue;
+        one = describeProcess(pid, library, &thisOne);
+        *good = *good && thisOne;
+        g_string_append_printf(all, all->len > 0 ? "; %s" : "%s", one);
+    }
+    return all->len > 0 ? g_strdup(all->str) : NULL;
+}

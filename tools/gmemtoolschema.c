@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemtoolschema.c: `virt-gmem schema`: a RELAX NG schema of domains with the two elements, made of
+ * libvirt's own.
+ *
+ * It includes libvirt's domain.rng, in whatever version is there, and changes two things of it.
+ * What may be in <launchSecurity> is a pattern with a name, to which another one is added as RELAX
+ * NG provides for. What may be in <memoryBacking> stands in the middle of a pattern, which is
+ * therefore copied out of the file that has it, <private/> added, and redefined.
+ */
+
+#include "config.h"
+
+#include "gmemtool.h"
+
+#include <libvirt/virterror.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemxml.h"
+
+#define GMEM_RNG "http://relaxng.org/ns/structure/1.0"
+#define GMEM_SCHEMA_DIRECTORY "/usr/share/libvirt/schemas"
+
+static bool
+isElement(const gmemXMLNode *node, const char *name)
+{
+    g_autofree char *named = gmemXMLAttribute(node, "name");
+
+    return gmemXMLIsNs(node, GMEM_RNG, "element") && g_strcmp0(named, name) == 0;
+}
+
+/* The element behind @node in document order, within @root; NULL at the end. */
+static gmemXMLNode *
+nextNode(const gmemXMLNode *root, gmemXMLNode *node)
+{
+    if (node->children)
+        return node->children;
+    while (node != root && !node->next)
+        node = node->parent;
+    return node == root ? NULL : node->next;
+}
+
+/* The pattern that is all of <memoryBacking>, in any order. */
+static gmemXMLNode *
+findMemoryBacking(gmemXMLNode *root)
+{
+    for (gmemXMLNode *node = root; node; node = nextNode(root, node)) {
+        if (isElement(node, "memoryBacking") && node->children &&
+            gmemXMLIsNs(node->children, GMEM_RNG, "interleave") && node->children->children)
+            return node->children;
+    }
+    return NULL;
+}
+
+/* The definition that @node is in. */
+static gmemXMLNode *
+definitionOf(gmemXMLNode *node)
+{
+    while (node && !gmemXMLIsNs(node, GMEM_RNG, "define"))
+        node = node->parent;
+    return node;
+}
+
+/* @common is the text of domaincommon.rng. Free with g_free(). */
+static char *
+makeSchema(const char *common, GError **error)
+{
+    g_autoptr(gmemXML) doc = gmemXMLParse(common, error);
+    gmemXMLNode *backing = doc ? findMemoryBacking(gmemXMLRoot(doc)) : NULL;
+    gmemXMLNode *definition = definitionOf(backing);
+    g_autofree char *types = NULL;
+
+    if (!definition) {
+        if (doc)
+            gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                         _("it does not define <memoryBacking>"));
+        return NULL;
+    }
+    types = gmemXMLAttribute(gmemXMLRoot(doc), "datatypeLibrary");
+    return g_strdup_printf(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<!-- Made by virt-gmem from libvirt's own schema, which it includes; made again when that "
+        "changes. -->\n"
+        "<grammar xmlns=\"" GMEM_RNG "\" datatypeLibrary=\"%s\">\n"
+        "  <include href=\"domain.rng\">\n"
+        "    %.*s\n"
+        "            <optional><element name=\"private\"><empty/></element></optional>%.*s\n"
+        "  </include>\n"
+        "  <define name=\"launchSecurity\" combine=\"choice\">\n"
+        "    <element name=\"launchSecurity\">\n"
+        "      <attribute name=\"type\"><value>sw-protected</value></attribute>\n"
+        "    </element>\n"
+        "  </define>\n"
+        "</grammar>\n",
+        types ? types : "", (int)(backing->tagEnd + 1 - definition->start), definition->start,
+        (int)(definition->end - backing->tagEnd - 1), backing->tagEnd + 1);
+}
+
+int
+gmemToolSchema(int argc, char **argv)
+{
+    const GOptionEntry entries[] = {{NULL, 0, 0, 0, NULL, NULL, NULL}};
+    g_autoptr(GError) error = NULL;
+    g_autofree char *path = NULL;
+    g_autofree char *common = NULL;
+    g_autofree char *schema = NULL;
+
+    if (!gmemToolParse(entries, &argc, &argv, _("[DIRECTORY]"),
+                       _("Prints a schema of domains, made of libvirt's in DIRECTORY.")))
+        return GMEM_TOOL_EXIT_USAGE;
+    if (argc > 2) {
+        gmemToolError(_("unexpected argument '%s'"), argv[2]);
+        return GMEM_TOOL_EXIT_USAGE;
+    }
+    path = g_build_filename(argc > 1 ? argv[1] : GMEM_SCHEMA_DIRECTORY, "domaincommon.rng", NULL);
+    if (g_file_get_contents(path, &common, NULL, &error))
+        schema = makeSchema(common, &error);
+    if (!schema) {
+        gmemToolError(_("no schema can be made of %s: %s"), path, error->message);
+        return GMEM_TOOL_EXIT_FAILED;
+    }
+    fputs(schema, stdout);
+    return fflush(stdout) == 0 ? 0 : GMEM_TOOL_EXIT_FAILED;
+}
