@@ -7,12 +7,17 @@
 #   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
 #   make docs          HTML of the documentation, in build/docs/html
 #   sudo make check-nested    what needs another kernel, on an emulated machine that has it
+#   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
+#   sudo make deb      Debian packages in BUILD/deb/RELEASE, built in a clean chroot of this machine's
+#                      release, or of those in DEB="bookworm trixie sid"
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
-# tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds.
+# tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds. DESTDIR is
+# put in front of what is installed.
 
 BUILD ?= build
+PREFIX ?= /usr/local
 MATRIX ?= trixie sid
 SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
@@ -25,7 +30,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo check check-matrix check-nested bench fuzzers fuzz deps-build deps-demo deps-check deps-matrix \
-    deps-nested deps-docs docs clean
+    deps-nested deps-docs docs install uninstall deb clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -42,7 +47,7 @@ deps-demo:
 
 # What is run here and in no chroot has libvirt's large clients, too.
 deps-check:
-	@./tools/install-deps build demo check docs $(if $(strip $(MATRIX)),clients matrix)
+	@./tools/install-deps build demo check docs deb $(if $(strip $(MATRIX)),clients matrix)
 
 demo: deps-demo
 	@$(MAKE) --no-print-directory all
@@ -96,9 +101,31 @@ deps-docs:
 docs: deps-docs $(BUILD)/build.ninja
 	sphinx-build -E -W --keep-going -n -q -b html docs $(BUILD)/docs/html
 
+# In a tree of its own, as where files go is compiled in.
+INSTALLED = $(BUILD)-install
+
+install: deps-build
+	meson setup $(if $(wildcard $(INSTALLED)/build.ninja),--reconfigure) $(INSTALLED) \
+	    --prefix=$(PREFIX) -Dtests=false $(SETUP_ARGS)
+	meson compile -C $(INSTALLED)
+	meson install -C $(INSTALLED) --no-rebuild
+	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup configure)
+
+# What the administrator may have changed (/etc/libvirt/gmem.conf) stays.
+uninstall:
+	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup remove)
+	ninja -C $(INSTALLED) uninstall
+	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup removed)
+
+# In a clean chroot of each release; tools/build-deb is without.
+DEB ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
+
+deb: deps-matrix
+	@tests/matrix/run-matrix --cache $(BUILD)/matrix --deb $(abspath $(BUILD)/deb) $(DEB)
+
 bench: deps-check
 	@$(MAKE) --no-print-directory all
 	meson test -C $(BUILD) --benchmark --verbose
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(FUZZ)
+	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(INSTALLED)

@@ -15,9 +15,9 @@ static const struct {
     const char *inTree; /* the directory of a build tree where it is made */
     const char *installed;
 } gmemPreloads[] = {
-    [GMEM_PRELOAD_LIBRARY] = {"libvirt-gmem.so", "src/driver", GMEM_LIBDIR},
-    [GMEM_PRELOAD_SHIM] = {"qemu-gmem.so", "src/shim", GMEM_SHIM_DIRECTORY},
-    [GMEM_PRELOAD_VHOST_USER] = {"vhost-user-gmem.so", "src/vhostuser", GMEM_SHIM_DIRECTORY},
+    [GMEM_PRELOAD_LIBRARY] = {"libvirt-gmem.so", "src/driver", GMEM_PRELOAD_DIRECTORY},
+    [GMEM_PRELOAD_SHIM] = {"qemu-gmem.so", "src/shim", GMEM_PRELOAD_DIRECTORY},
+    [GMEM_PRELOAD_VHOST_USER] = {"vhost-user-gmem.so", "src/vhostuser", GMEM_PRELOAD_DIRECTORY},
 };
 static_assert(G_N_ELEMENTS(gmemPreloads) == GMEM_PRELOAD_LAST, "every library has a row");
 

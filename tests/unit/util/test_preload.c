@@ -53,16 +53,16 @@ testFind(void)
     g_autofree char *nowhere = NULL;
     g_autofree char *noTree = gmemPreloadFind(GMEM_PRELOAD_LIBRARY, tool, "tools");
 
-    g_assert_cmpstr(noTree, ==, GMEM_LIBDIR "/libvirt-gmem.so");
+    g_assert_cmpstr(noTree, ==, GMEM_PRELOAD_DIRECTORY "/libvirt-gmem.so");
     g_assert_cmpint(g_mkdir(sources, 0700), ==, 0);
     fromTool = gmemPreloadFind(GMEM_PRELOAD_LIBRARY, tool, "tools");
     g_assert_cmpstr(fromTool, ==, library);
     fromLibrary = gmemPreloadFind(GMEM_PRELOAD_SHIM, library, "src/driver");
     g_assert_cmpstr(fromLibrary, ==, shim);
     elsewhere = gmemPreloadFind(GMEM_PRELOAD_SHIM, tool, "src/driver");
-    g_assert_cmpstr(elsewhere, ==, GMEM_SHIM_DIRECTORY "/qemu-gmem.so");
+    g_assert_cmpstr(elsewhere, ==, GMEM_PRELOAD_DIRECTORY "/qemu-gmem.so");
     nowhere = gmemPreloadFind(GMEM_PRELOAD_VHOST_USER, "", "src/driver");
-    g_assert_cmpstr(nowhere, ==, GMEM_SHIM_DIRECTORY "/vhost-user-gmem.so");
+    g_assert_cmpstr(nowhere, ==, GMEM_PRELOAD_DIRECTORY "/vhost-user-gmem.so");
     g_assert_cmpint(g_rmdir(sources), ==, 0);
     g_assert_cmpint(g_rmdir(tree), ==, 0);
 }

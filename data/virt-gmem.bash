@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion of virt-gmem: verbs and options as it lists them itself, domains as virsh does.
+
+_virt_gmem_domains() {
+    command virsh --readonly --quiet list --name "$@" 2>/dev/null
+}
+
+_virt_gmem() {
+    local word=$2 previous=$3 verb=${COMP_WORDS[1]}
+
+    COMPREPLY=()
+    if [[ $COMP_CWORD -eq 1 || ( $verb == help && $COMP_CWORD -eq 2 ) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(command virt-gmem help 2>/dev/null |
+            sed -n 's/^  \([a-z]*\) .*/\1/p') help" -- "$word")
+    elif [[ $previous == --mode || $previous == -m ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'fully-shared convertible' -- "$word")
+    elif [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(command virt-gmem help "$verb" 2>/dev/null |
+            grep -o -- '--[a-z][a-z-]*')" -- "$word")
+    elif [[ $verb == status ]]; then
+        local IFS=$'\n'
+        mapfile -t COMPREPLY < <(compgen -W "$(_virt_gmem_domains)" -- "$word")
+    else
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    fi
+}
+
+complete -F _virt_gmem virt-gmem
