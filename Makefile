@@ -10,6 +10,7 @@
 #   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
 #   sudo make deb      Debian packages in BUILD/deb/RELEASE, built in a clean chroot of this machine's
 #                      release, or of those in DEB="bookworm trixie sid"
+#   sudo make check-package    the package on a machine with systemd and AppArmor, which is emulated
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
@@ -30,7 +31,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo check check-matrix check-nested bench fuzzers fuzz deps-build deps-demo deps-check deps-matrix \
-    deps-nested deps-docs docs install uninstall deb clean
+    deps-nested deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -122,6 +123,11 @@ DEB ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 
 deb: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --deb $(abspath $(BUILD)/deb) $(DEB)
+
+# On a machine with systemd and AppArmor, emulated: some minutes.
+check-package: deb
+	@tests/package/run-machine --cache $(BUILD)/machine --release $(firstword $(DEB)) \
+	    $(BUILD)/deb/$(firstword $(DEB))
 
 bench: deps-check
 	@$(MAKE) --no-print-directory all
