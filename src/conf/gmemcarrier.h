@@ -32,7 +32,6 @@ typedef struct {
 
 typedef struct {
     gmemMode mode;
-    bool swProtected;           /* "launchSecurity":"sw-protected" */
     gmemCarrierChange *changes; /* "added" */
     size_t nchanges;
 } gmemCarrier;
@@ -56,7 +55,7 @@ char *gmemCarrierFormat(const gmemCarrier *carrier);
 /**
  * gmemCarrierParse:
  * @text: the value of the pair
- * @error: VIR_ERR_XML_ERROR: malformed, an unknown version, key, mode or type, or a key twice
+ * @error: VIR_ERR_XML_ERROR: an unknown version or mode, or not what gmemCarrierFormat() writes
  *
  * Called also in the child between fork and exec: nothing here may take a lock.
  */

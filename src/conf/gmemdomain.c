@@ -548,7 +548,7 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
         gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(backing) ? element : closed);
     else
         gmemDomainFormatAfter(edit, root, beforeBacking, whole);
-    if (def->carrier->swProtected)
+    if (def->carrier->mode == GMEM_MODE_CONVERTIBLE)
         gmemDomainFormatAfter(edit, root, beforeSecurity, security);
 }
 

@@ -479,10 +479,9 @@ gmemLowerDomain(gmemDomainDef *def, gmemXMLEdit *edit, gmemPlan **plan, GError *
         return NULL;
 
     carrier->mode = def->mode;
-    carrier->swProtected = def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED;
     if (def->privateNode != NULL)
         gmemXMLEditRemove(edit, def->privateNode);
-    if (carrier->swProtected)
+    if (carrier->mode == GMEM_MODE_CONVERTIBLE)
         gmemXMLEditRemove(edit, def->launchSecurityNode);
     gmemLowerChange(def, edit, carrier);
     text = gmemCarrierFormat(carrier);
@@ -617,7 +616,6 @@ gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
     size_t i;
 
     rest->mode = def->carrier->mode;
-    rest->swProtected = def->carrier->swProtected;
     for (i = 0; i < def->carrier->nchanges; i++) {
         const gmemCarrierChange *change = &def->carrier->changes[i];
         g_autofree char *path = gmemLowerPathOfToday(def, change, &devices);
@@ -635,11 +633,10 @@ static bool
 gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
 {
     g_autoptr(gmemCarrier) fresh = gmemCarrierParse(freshText, NULL);
-    g_autofree char *again = gmemCarrierFormat(def->carrier);
     g_autoptr(gmemCarrier) rest = NULL;
     g_autofree char *restText = NULL;
 
-    if (fresh == NULL || strcmp(again, def->carrierText) != 0)
+    if (fresh == NULL)
         return false;
     rest = gmemLowerDropGone(def, fresh);
     restText = gmemCarrierFormat(rest);
