@@ -11,6 +11,7 @@
 #   sudo make deb      Debian packages in BUILD/deb/RELEASE, built in a clean chroot of this machine's
 #                      release, or of those in DEB="bookworm trixie sid"
 #   sudo make check-package    the package on a machine with systemd and AppArmor, which is emulated
+#   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
@@ -30,7 +31,7 @@ SECONDS ?= 15
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz deps-build deps-demo deps-check deps-matrix \
+.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz soak deps-build deps-demo deps-check deps-matrix \
     deps-nested deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
@@ -71,6 +72,11 @@ fuzzers:
 
 fuzz: deps-check fuzzers
 	@GMEM_FUZZ_SECONDS=$(SECONDS) $(PYTHON) tests/run-tests.py $(FUZZ):fuzz
+
+soak: deps-check
+	@$(MAKE) --no-print-directory all
+	@GMEM_SOAK_SECONDS=$(if $(filter file,$(origin SECONDS)),600,$(SECONDS)) \
+	    meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-soak
 
 deps-matrix:
 	@./tools/install-deps matrix
