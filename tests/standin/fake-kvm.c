@@ -8,12 +8,16 @@
  * pages are made private in the VM, or, where 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
  * list and not 0, in guest_memfd and there alone. That is what the series "KVM: guest_memfd:
  * in-place conversion" says of the kernels that have it; none was there to be tried. libvirt does
- * not pass the list on to QEMU, in which this therefore changes nothing. */
+ * not pass the list on to QEMU, in which this therefore changes nothing.
+ *
+ * Two more are no capabilities: 1000=ERRNO, and /dev/kvm cannot be opened; 1001=ERRNO, and no VM
+ * can be made. */
 
 #undef _FILE_OFFSET_BITS
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -24,6 +28,9 @@
 
 /* KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES. */
 #define IN_PLACE 250
+
+#define OPEN_ERRNO 1000
+#define CREATE_ERRNO 1001
 
 static int
 answerOf(unsigned long capability)
@@ -52,6 +59,10 @@ ioctl(int fd, unsigned long request, ...)
         if (answer >= 0)
             return answer;
     }
+    if (request == KVM_CREATE_VM && answerOf(CREATE_ERRNO) > 0) {
+        errno = answerOf(CREATE_ERRNO);
+        return -1;
+    }
     if (answerOf(KVM_CAP_VM_TYPES) < 0)
         return real(fd, request, argument);
     if (request == KVM_CREATE_VM)
@@ -68,4 +79,22 @@ ioctl(int fd, unsigned long request, ...)
         return -1;
     }
     return real(fd, request, argument);
+}
+
+/* What a 64-bit off_t makes of open(). */
+__attribute__((visibility("default"))) int
+open64(const char *path, int flags, ...)
+{
+    int (*real)(const char *, int, ...) =
+        (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open64");
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = va_arg(args, mode_t);
+    va_end(args);
+    if (strcmp(path, "/dev/kvm") != 0 || answerOf(OPEN_ERRNO) < 0)
+        return real(path, flags, mode);
+    errno = answerOf(OPEN_ERRNO);
+    return -1;
 }

@@ -1,0 +1,346 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes wrong around a private domain, and that nothing untrue is left behind: a daemon that is
+killed at any step, a cache that cannot be written, a KVM that refuses, a QEMU that hangs or dies.
+
+GMEM_FAULT_STEPS=all kills the daemon at each of its steps, not at two of each call."""
+
+import contextlib
+import os
+import signal
+import threading
+
+from gmem_checks import shows_private
+from gmem_rig import (BUILD, KIB, MIB, PATIENCE, PYTHON, QEMU, DaemonRig, LibvirtError, Skip, Suite, domain,
+                      library, need_guest_memfd, need_root, wait_for)
+from gmem_standin import FAKE_KVM
+
+suite = Suite()
+
+KILL_AT = os.path.join(BUILD, 'tests/standin/kill-at.so')
+LEFT = '/run/steps'
+IMAGE = '/run/saved'
+STORED = '/etc/libvirt/qemu/vm.xml'
+MANY = 1000000
+
+
+def private(name='vm', **options):
+    return domain(name, cells=[17 * KIB, 19 * KIB], **options)
+
+
+def truth(check, rig, client):
+    """Whatever there is of the domain is private, on disk and in every QEMU; returns whether it is known."""
+    stored = rig.read(STORED)
+    check.true(not stored or 'x-libvirt-gmem' in stored, 'an ordinary domain is stored:\n' + stored)
+    for emulator in rig.emulators():
+        # One that has not called exec yet is libvirtd still.
+        if emulator.exe == QEMU:
+            check.has(emulator.maps, 'qemu-gmem.so', "QEMU's maps")
+    known = 'vm' in client.names()
+    if known:
+        shows_private(check, client.dumpxml('vm'))
+    return known
+
+
+def usable(check, rig, client):
+    """Everything can be done with the domain, as if nothing had been."""
+    for emulator in rig.emulators():
+        # What stock libvirt leaves, too, where it is killed before it has noted its QEMU.
+        if client.state('vm') != 'running':
+            emulator.kill()
+    if client.state('vm') != 'shut off':
+        client.destroy('vm')
+    wait_for(lambda: not rig.emulators(), 'QEMU to be gone')
+    client.start('vm')
+    check.has(rig.emulator('vm').maps, 'qemu-gmem.so', "QEMU's maps")
+    shows_private(check, client.dumpxml('vm'))
+    client.destroy('vm')
+    client.undefine('vm')
+    check.equal(client.names(), [], 'domains')
+    check.equal(rig.read(STORED), '', 'what is stored')
+
+
+# ---------------------------------------------------------------------------------------------
+# The daemon is killed
+
+CALLS = {
+    'define': ((), lambda client: client.define(private())),
+    'start': (('define',), lambda client: client.start('vm')),
+    'save': (('define', 'start'), lambda client: client.save('vm', IMAGE)),
+    'restore': (('define', 'start', 'save'), lambda client: client.restore(IMAGE)),
+    'undefine': (('define',), lambda client: client.undefine('vm')),
+}
+
+
+def steps_of(rig, client, call):
+    """How many steps the daemon takes for it."""
+    rig.write(LEFT, '%-20d' % MANY)
+    CALLS[call][1](client)
+    return MANY - int(rig.read(LEFT))
+
+
+def prepare(rig, client, call):
+    rig.write(LEFT, '%-20d' % 0)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(rig.outer(IMAGE))
+    for before in CALLS[call][0]:
+        CALLS[before][1](client)
+
+
+def killed_at(check, rig, client, call, step):
+    """Prepares, calls, is killed; the client of the daemon that comes next."""
+    prepare(rig, client, call)
+    rig.write(LEFT, '%-20d' % step)
+    with contextlib.suppress(LibvirtError):
+        CALLS[call][1](client)
+    if int(rig.read(LEFT)):  # it took fewer steps than when they were counted
+        rig.kill_daemon()
+    client.close()
+    check.equal(rig.daemon.wait(PATIENCE), -signal.SIGKILL, "the daemon's end")
+    rig.write(LEFT, '%-20d' % 0)
+    rig.start_daemon()
+    return rig.python()
+
+
+def killed(call):
+    @suite.test('libvirtd is killed at steps of %s, and started again' % call)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig((KILL_AT,) + library(), environment={'GMEM_TEST_KILL': LEFT}) as rig:
+            client = rig.python()
+            for _ in range(2):  # what is done once for a daemon, or an emulator, is no step of the call
+                prepare(rig, client, call)
+                steps = steps_of(rig, client, call)
+                if 'vm' not in client.names():
+                    client.define(private())
+                usable(check, rig, client)
+            check.true(steps > 0, 'no steps')
+            chosen = range(1, steps + 1)
+            if os.environ.get('GMEM_FAULT_STEPS') != 'all':
+                chosen = sorted({(steps + 2) // 3, (2 * steps + 2) // 3})
+            print('# %d steps, killed at %s' % (steps, list(chosen)))
+            for step in chosen:
+                client = killed_at(check, rig, client, call, step)
+                if not truth(check, rig, client):
+                    client.define(private())
+                usable(check, rig, client)
+
+
+for each in CALLS:
+    killed(each)
+
+
+# ---------------------------------------------------------------------------------------------
+# The cache cannot be written
+
+CACHE = '/var/cache/libvirt/gmem'
+MOUNTS = {
+    'is full': 'mkdir -p %s && mount -t tmpfs -o size=4k tmpfs %s && head -c 4096 /dev/zero >%s/full',
+    'is read-only': 'mkdir -p %s && mount --bind %s %s && mount -o remount,bind,ro /var/cache/libvirt/gmem',
+}
+
+
+def cache(what, script):
+    @suite.test('the file system of the cache %s' % what)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig(library()) as rig:
+            made = rig.run(['sh', '-c', script % (CACHE, CACHE, CACHE)])
+            check.equal(made.returncode, 0, 'mount: ' + made.stderr)
+            before = rig.run(['ls', '-A', CACHE]).stdout
+            client = rig.python()
+            for _ in range(2):
+                client.define(private())
+                client.start('vm')
+                truth(check, rig, client)
+                client.destroy('vm')
+            check.equal(rig.run(['ls', '-A', CACHE]).stdout, before, 'files in the cache')
+            usable(check, rig, client)
+
+
+for each in MOUNTS.items():
+    cache(*each)
+
+
+# ---------------------------------------------------------------------------------------------
+# KVM refuses
+
+# seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) fails with this number, everything else goes on. The offsets
+# are those of struct seccomp_data: nr at 0, the low half of args[1] at 24.
+NO_GUEST_MEMFD = '''#!%s
+import ctypes, os, struct, sys
+program = b''.join(struct.pack('HBBI', *each) for each in (
+    (0x20, 0, 0, 0), (0x15, 0, 3, 16), (0x20, 0, 0, 24), (0x15, 0, 1, 0xc040aed4),
+    (0x06, 0, 0, 0x00050000 | %d), (0x06, 0, 0, 0x7fff0000)))
+code = ctypes.create_string_buffer(program, len(program))
+filter = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 6, ctypes.addressof(code)), 16)
+libc = ctypes.CDLL(None)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
+    sys.exit('no seccomp')
+os.execv(%r, [%r] + sys.argv[1:])
+'''
+
+
+def no_guest_memfd(number):
+    @suite.test('KVM_CREATE_GUEST_MEMFD fails with %s' % os.strerror(number))
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig(library()) as rig:
+            rig.write('/run/emulator', NO_GUEST_MEMFD % (PYTHON, number, QEMU, QEMU), 0o755)
+            client = rig.python()
+            client.define(private(emulator='/run/emulator'))
+            error = check.refused(lambda: client.start('vm'))
+            check.has(error.message + rig.read(rig.domain_log % 'vm'), os.strerror(number),
+                      'the error with the log')
+            check.equal(rig.emulators(), [], 'emulators')
+            check.true(truth(check, rig, client), 'the domain is gone')
+            client.define(private())
+            usable(check, rig, client)
+
+
+for each in 12, 24, 22:  # ENOMEM, EMFILE, EINVAL
+    no_guest_memfd(each)
+
+
+def no_kvm(what, faults, part):
+    @suite.test('/dev/kvm: ' + what)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig((FAKE_KVM,) + library(), environment={'GMEM_TEST_KVM': faults}) as rig:
+            client = rig.python()
+            client.define(private())
+            check.refused(lambda: client.start('vm'), part=part)
+            check.equal(rig.emulators(), [], 'emulators')
+            check.equal(client.state('vm'), 'shut off', 'state')
+            check.true(truth(check, rig, client), 'the domain is gone')
+            # An ordinary domain is libvirt's business alone.
+            client.define(domain('plain', private=False))
+            client.start('plain')
+            client.destroy('plain')
+
+
+for each in (('is not there', '1000=2', 'No such file or directory'),
+             ('may not be opened', '1000=1', 'Operation not permitted'),
+             ('another hypervisor has the processor', '1001=16', 'Device or resource busy')):
+    no_kvm(*each)
+
+
+# ---------------------------------------------------------------------------------------------
+# QEMU, once it is to run a domain; what it does when it is asked is e2e-offers'
+
+QEMUS = {
+    'dies at once': 'kill -9 $$',
+    'ends at once': 'echo no memory for this >&2; exit 1',
+    'floods its log, and ends': 'head -c 20000000 /dev/zero | tr "\\0" x >&2; exit 1',
+}
+SCRIPT = '#!/bin/sh\ncase "$*" in *guest=*) %%s;; esac\nexec %s "$@"\n' % QEMU
+
+
+def qemu(what, action):
+    @suite.test('a QEMU that %s when it is started' % what)
+    def _(check):
+        need_guest_memfd()
+        with DaemonRig(library()) as rig:
+            rig.write('/run/emulator', SCRIPT % action, 0o755)
+            client = rig.python()
+            client.define(private(emulator='/run/emulator'))
+            for _ in range(2):
+                check.refused(lambda: client.start('vm'))
+                check.equal(client.state('vm'), 'shut off', 'state')
+            check.equal(rig.emulators(), [], 'emulators')
+            truth(check, rig, client)
+            client.define(private())
+            usable(check, rig, client)
+
+
+for each in QEMUS.items():
+    qemu(*each)
+
+
+@suite.test('a QEMU that hangs when it is started keeps nobody else waiting')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(library()) as rig:
+        rig.write('/run/emulator', SCRIPT % 'touch /run/hangs; exec sleep 100000', 0o755)
+        client, waiting = rig.python(), rig.python()
+        client.define(private('hanging', emulator='/run/emulator'))
+        errors = []
+
+        def start():
+            try:
+                waiting.start('hanging')
+            except LibvirtError as error:
+                errors.append(error)
+        thread = threading.Thread(target=start)
+        thread.start()
+        wait_for(lambda: os.path.exists(rig.outer('/run/hangs')), 'the emulator to hang')
+        client.define(private())
+        usable(check, rig, client)
+        client.destroy('hanging')
+        thread.join()
+        check.equal(len(errors), 1, 'how often the start failed')
+        check.equal(client.state('hanging'), 'shut off', 'state')
+        waiting.close()
+
+
+@suite.test('QEMU is killed while its guest runs')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(library()) as rig:
+        client = rig.python()
+        client.define(private())
+        for _ in range(2):
+            client.start('vm')
+            rig.emulator('vm').kill()
+            wait_for(lambda: client.state('vm') == 'shut off', 'libvirt to notice')
+            check.true(truth(check, rig, client), 'the domain is gone')
+        usable(check, rig, client)
+
+
+# The group's directory, and the file that says how many bytes it may have.
+CGROUPS = (('/sys/fs/cgroup', 'memory.max'), ('/sys/fs/cgroup/memory', 'memory.limit_in_bytes'))
+
+
+@contextlib.contextmanager
+def cgroup(limit):
+    """A memory cgroup of @limit bytes."""
+    for top, name in CGROUPS:
+        path = os.path.join(top, 'gmem-faults-%d' % os.getpid())
+        try:
+            os.mkdir(path)
+        except OSError:
+            continue
+        try:
+            if os.path.exists(os.path.join(path, name)):
+                with open(os.path.join(path, name), 'w', encoding='ascii') as file:
+                    file.write(str(limit))
+                yield path
+                return
+        finally:
+            def removed():
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)
+                return not os.path.exists(path)
+            wait_for(removed, 'the cgroup to be empty')
+    raise Skip('no memory cgroup can be made here')
+
+
+@suite.test("the memory cgroup is full: QEMU is killed, and libvirt says so")
+def _(check):
+    need_guest_memfd()
+    with cgroup(24 * MIB) as group, DaemonRig(library()) as rig:
+        rig.write('/run/emulator', SCRIPT % ('echo 0 >%s/cgroup.procs' % group), 0o755)
+        client = rig.python()
+        client.define(private(emulator='/run/emulator', backing="<allocation mode='immediate'/>"))
+        # Killed while it allocates, or later: either way it does not run on.
+        with contextlib.suppress(LibvirtError):
+            client.start('vm')
+        wait_for(lambda: client.state('vm') == 'shut off', 'QEMU to be killed')
+        check.equal(rig.daemon.poll(), None, "the daemon's end")
+        check.true(truth(check, rig, client), 'the domain is gone')
+        client.define(private())
+        usable(check, rig, client)
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
