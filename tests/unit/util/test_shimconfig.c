@@ -177,6 +177,29 @@ testConfigLong(void)
     }
 }
 
+/* What is just allowed, and the next thing, which is not. */
+static void
+testConfigLimits(void)
+{
+    static const char full[] = "version=1,mode=convertible,backends=1,ram=18446744073709551615,"
+                               "start=shared,backend=a:18446744073709551615";
+    static const char hash[] = "0123456789abcdef";
+    g_autoptr(GString) text = g_string_new("version=1,mode=fully-shared,backends=1,ram=1,argv=");
+    gmemShimConfig config = {0};
+    char reason[REASON_MAX];
+
+    g_assert_true(gmemShimConfigParse(full, &config, reason, sizeof(reason)));
+    gmemShimConfigClear(&config);
+
+    for (size_t i = 0; i < GMEM_SHIM_OPTIONS_MAX; i++)
+        g_string_append_printf(text, "%s%s", i > 0 ? ":" : "", hash);
+    g_assert_true(gmemShimConfigParse(text->str, &config, reason, sizeof(reason)));
+    g_assert_cmpuint(config.nOptions, ==, GMEM_SHIM_OPTIONS_MAX);
+    gmemShimConfigClear(&config);
+    g_string_append_printf(text, ":%s", hash);
+    g_assert_false(gmemShimConfigParse(text->str, &config, reason, sizeof(reason)));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -185,5 +208,6 @@ main(int argc, char **argv)
     g_test_add_func("/shimconfig/convertible", testConfigConvertible);
     g_test_add_func("/shimconfig/bad", testConfigBad);
     g_test_add_func("/shimconfig/long", testConfigLong);
+    g_test_add_func("/shimconfig/limits", testConfigLimits);
     return g_test_run();
 }
