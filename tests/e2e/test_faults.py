@@ -48,9 +48,13 @@ def usable(check, rig, client):
         # What stock libvirt leaves, too, where it is killed before it has noted its QEMU.
         if client.state('vm') != 'running':
             emulator.kill()
-    if client.state('vm') != 'shut off':
-        client.destroy('vm')
-    wait_for(lambda: not rig.emulators(), 'QEMU to be gone')
+
+    def gone():
+        # One that was about to end has ended; or the daemon is still busy with what it found.
+        with contextlib.suppress(LibvirtError):
+            client.destroy('vm')
+        return not rig.emulators() and client.state('vm') == 'shut off'
+    wait_for(gone, 'QEMU to be gone')
     client.start('vm')
     check.has(rig.emulator('vm').maps, 'qemu-gmem.so', "QEMU's maps")
     shows_private(check, client.dumpxml('vm'))

@@ -7,6 +7,7 @@
 #include <libxml/parser.h>
 #include <libxml/xpath.h>
 #include <libxml/xpathInternals.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define TEST_QEMU "http://libvirt.org/schemas/domain/qemu/1.0"
