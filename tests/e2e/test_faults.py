@@ -71,7 +71,6 @@ CALLS = {
     'define': ((), lambda client: client.define(private())),
     'start': (('define',), lambda client: client.start('vm')),
     'save': (('define', 'start'), lambda client: client.save('vm', IMAGE)),
-    'restore': (('define', 'start', 'save'), lambda client: client.restore(IMAGE)),
     'undefine': (('define',), lambda client: client.undefine('vm')),
 }
 
