@@ -327,7 +327,7 @@ static void
 checkConf(gmemHost *host)
 {
     g_autoptr(GError) error = NULL;
-    gmemHostConf conf;
+    g_auto(gmemHostConf) conf = {0};
 
     if (gmemHostConfRead(GMEM_HOST_CONF_FILE, &conf, &error) < 0)
         host->confFault = g_strdup(error->message);

@@ -20,6 +20,7 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
+#include "gmemrules.h"
 #include "gmemstart.h"
 #include "gmemxml.h"
 
@@ -48,6 +49,8 @@ gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
     lowered = gmemNestedLower(xml->text, validate, &xml->plan, &error);
     if (lowered == NULL)
         return gmemConnectionReport(conn, error);
+    if (xml->plan != NULL)
+        gmemFilesNotePrivate();
     gmemDriverXMLReplace(xml, lowered);
     return 0;
 }
@@ -132,6 +135,8 @@ gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
     if (xml == NULL)
         return -1;
     raised = gmemRaiseMayHavePair(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
+    if (*plan != NULL)
+        gmemFilesNotePrivate();
     if (error == NULL)
         return 0;
     return gmemConnectionReport(conn, error);
@@ -165,27 +170,25 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
         operation);
 }
 
+static gmemMode
+gmemDriverMode(const gmemPlan *plan)
+{
+    return plan != NULL ? plan->mode : GMEM_MODE_NONE;
+}
+
 /* What a guest's memory is, for messages. */
 static const char *
 gmemDriverModeElement(const gmemPlan *plan)
 {
-    switch (plan != NULL ? plan->mode : GMEM_MODE_NONE) {
-    case GMEM_MODE_CONVERTIBLE:
-        return "<launchSecurity type='sw-protected'/>";
-    case GMEM_MODE_FULLY_SHARED:
-        return "<private/>";
-    case GMEM_MODE_NONE:
-    case GMEM_MODE_LAST:
-    default:
-        return _("ordinary memory");
-    }
+    gmemMode mode = gmemDriverMode(plan);
+
+    return mode == GMEM_MODE_NONE ? _("ordinary memory") : gmemRulesElement(mode);
 }
 
 static bool
 gmemDriverSameMode(const gmemPlan *then, const gmemPlan *now)
 {
-    return (then != NULL ? then->mode : GMEM_MODE_NONE) ==
-           (now != NULL ? now->mode : GMEM_MODE_NONE);
+    return gmemDriverMode(then) == gmemDriverMode(now);
 }
 
 int
@@ -235,27 +238,70 @@ gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
         virDomainGetName(domain), gmemDriverModeElement(saved), gmemDriverModeElement(now));
 }
 
-/* What is named as @uuid, as libvirt reads that, if it is there. */
+/* What is named as @uuid, as libvirt reads that; *@domain is out, NULL where it is not there. */
+static int
+gmemDriverLookup(virConnectPtr conn, const char *uuid, virDomainPtr *domain)
+{
+    *domain = virDomainLookupByUUIDString(conn, uuid);
+    if (*domain != NULL)
+        return 0;
+    /* libvirt does not define with what is no UUID. */
+    if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN && virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
+        return -1;
+    virResetLastError();
+    return 0;
+}
+
+/* As virDomainFree(), which resets the last error: this does not. */
+static void
+gmemDriverFree(virDomainPtr domain)
+{
+    virErrorPtr error = gmemConnectionKeepError();
+
+    virDomainFree(domain);
+    gmemConnectionGiveError(error);
+}
+
 static int
 gmemDriverCheckDefinitionOf(virConnectPtr conn, const char *uuid, const gmemPlan *now)
 {
-    virDomainPtr domain = virDomainLookupByUUIDString(conn, uuid);
-    virErrorPtr error;
+    virDomainPtr domain;
     int rc;
 
-    if (domain == NULL) {
-        /* libvirt does not define with what is no UUID. */
-        if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN &&
-            virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
-            return -1;
-        virResetLastError();
+    if (gmemDriverLookup(conn, uuid, &domain) < 0)
+        return -1;
+    if (domain == NULL)
         return 0;
-    }
     rc = gmemDriverCheckRedefined(domain, now);
-    error = gmemConnectionKeepError();
-    virDomainFree(domain);
-    gmemConnectionGiveError(error);
+    gmemDriverFree(domain);
     return rc;
+}
+
+int
+gmemDriverGetFormer(virConnectPtr conn, const gmemXML *xml, gmemDriverFormer *former)
+{
+    gmemXMLNode *node = gmemXMLFindFirst(gmemXMLRoot(xml), "uuid");
+    g_autofree char *uuid = node != NULL ? gmemXMLContent(node) : NULL;
+    g_autoptr(gmemPlan) defined = NULL;
+    g_autoptr(gmemPlan) saved = NULL;
+    virDomainPtr domain = NULL;
+    int image;
+
+    memset(former, 0, sizeof(*former));
+    if (uuid == NULL)
+        return 0;
+    if (gmemDriverLookup(conn, uuid, &domain) < 0)
+        return -1;
+    if (domain == NULL)
+        return 0;
+    image = gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined);
+    if (image == 0)
+        image = gmemDriverGetManagedSave(domain, &saved);
+    gmemDriverFree(domain);
+    former->mode = gmemDriverMode(defined);
+    former->image = image > 0;
+    former->saved = gmemDriverMode(saved);
+    return MIN(image, 0);
 }
 
 /* The definition may be that of any of them. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "gmemplan.h"
+#include "gmemxml.h"
 
 /* XML on its way from a client to libvirt: g_auto(gmemDriverXML) ours = {.text = xml}; */
 typedef struct {
@@ -143,3 +144,18 @@ int gmemDriverCheckManaged(virDomainPtr domain);
  * VIR_ERR_CONFIG_UNSUPPORTED reported where memory would become another kind.
  */
 int gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now);
+
+/* What is there of a domain that is about to be defined. */
+typedef struct {
+    gmemMode mode; /* as it is defined; GMEM_MODE_NONE also where it is not */
+    bool image;    /* it has a managed save image, of a guest of this mode: */
+    gmemMode saved;
+} gmemDriverFormer;
+
+/**
+ * gmemDriverGetFormer:
+ * @xml: the definition
+ *
+ * Returns 0, or -1 with the error reported where it cannot be told.
+ */
+int gmemDriverGetFormer(virConnectPtr conn, const gmemXML *xml, gmemDriverFormer *former);

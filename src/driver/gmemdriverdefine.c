@@ -6,43 +6,154 @@
  * that uses neither element is passed on as the same pointer. */
 
 #include <glib.h>
+#include <unistd.h>
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
+#include "gmemerror.h"
 #include "gmemfiles.h"
+#include "gmemhostconf.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemreal.h"
+#include "gmemrules.h"
 #include "gmemstart.h"
+#include "gmemxml.h"
+
+/* The mode that the rule gives, with a line in the log; GMEM_MODE_NONE: none. A managed save image
+ * goes on as it is, whatever has become of the rules. */
+static gmemMode
+gmemDriverDefineRuledMode(const gmemRulesAnswer *answer, const gmemDriverFormer *former)
+{
+    gmemMode mode = former->image ? former->saved : answer->rule->mode;
+    const char *name = answer->name != NULL ? answer->name : "";
+
+    if (mode != answer->rule->mode)
+        gmemLog("warning: rule '%s' of '%s' does not give domain '%s' %s: it has a managed save "
+                "image of a guest with %s",
+                answer->rule->name, GMEM_HOST_CONF_FILE, name, gmemRulesElement(answer->rule->mode),
+                mode != GMEM_MODE_NONE ? gmemRulesElement(mode) : "ordinary memory");
+    if (!gmemRulesIsWeaker(answer->own, mode))
+        return GMEM_MODE_NONE;
+    gmemLog("rule '%s' of '%s' gives domain '%s' %s", answer->rule->name, GMEM_HOST_CONF_FILE, name,
+            gmemRulesElement(mode));
+    return mode;
+}
+
+/* @failed: why there are no rules, or NULL. */
+static int
+gmemDriverDefineApplyRule(virConnectPtr conn,
+                          const gmemHostConf *conf,
+                          const GError *failed,
+                          gmemXML *doc,
+                          bool define,
+                          gmemDriverXML *xml)
+{
+    g_auto(gmemRulesAnswer) answer = {0};
+    gmemDriverFormer former = {0};
+    GError *error = NULL;
+    gmemMode mode;
+    char *ruled;
+
+    if (gmemRulesAsk(conf, doc, &answer, &error) < 0)
+        return gmemConnectionReport(conn, error);
+    /* There is nothing that a rule could add. */
+    if (answer.own == GMEM_MODE_CONVERTIBLE || (failed == NULL && answer.rule == NULL))
+        return 0;
+    if (failed != NULL)
+        return gmemConnectionReport(conn, g_error_copy(failed));
+    if (define && gmemDriverGetFormer(conn, doc, &former) < 0)
+        return -1;
+    mode = gmemDriverDefineRuledMode(&answer, &former);
+    if (mode == GMEM_MODE_NONE)
+        return 0;
+    ruled = gmemRulesApply(doc, &answer, mode, GMEM_HOST_CONF_FILE, &error);
+    if (ruled == NULL)
+        return gmemConnectionReport(conn, error);
+    gmemDriverXMLReplace(xml, ruled);
+    return 0;
+}
+
+/* What the administrator's rules make of @xml. They are for the host's own
+ * daemon: a user's may not be able to read them, and root's embedded driver has the same domains.
+ */
+static int
+gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
+{
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(GError) malformed = NULL;
+    g_autoptr(gmemXML) doc = NULL;
+    gmemHostConf conf = {0};
+
+    if (xml->text == NULL || geteuid() != 0 || !gmemConnectionIsOurs(conn))
+        return 0;
+    if (gmemHostConfRefresh(GMEM_HOST_CONF_FILE, &failed) == 0)
+        gmemHostConfGet(&conf, &failed);
+    if (failed == NULL && conf.nrules == 0)
+        return 0;
+    doc = gmemXMLParse(xml->text, &malformed);
+    if (doc != NULL)
+        return gmemDriverDefineApplyRule(conn, &conf, failed, doc, define, xml);
+    if (!g_error_matches(malformed, GMEM_ERROR, VIR_ERR_XML_DETAIL))
+        return gmemConnectionReport(conn, g_steal_pointer(&malformed));
+    gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
+    return 0;
+}
+
+/* What the domain was defined with, where that is known to be more than it is now. */
+static gmemMode
+gmemDriverDefineFormerMode(virConnectPtr conn, const gmemDriverXML *xml)
+{
+    g_autoptr(gmemXML) doc = NULL;
+    gmemDriverFormer former = {0};
+
+    if (xml->text == NULL || !gmemFilesMayBePrivate() || !gmemConnectionIsOurs(conn) ||
+        (xml->plan != NULL && xml->plan->mode == GMEM_MODE_CONVERTIBLE))
+        return GMEM_MODE_NONE;
+    doc = gmemXMLParse(xml->text, NULL);
+    if (doc != NULL && gmemDriverGetFormer(conn, doc, &former) < 0)
+        virResetLastError();
+    return former.mode;
+}
 
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
- * another day or host. The log tells. */
+ * another day or host. The log tells; and where private memory is given up, perhaps by a client
+ * that does not know the element and writes the domain anew. */
 static void
-gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *plan)
+gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *plan, gmemMode former)
 {
+    gmemMode mode = plan != NULL ? plan->mode : GMEM_MODE_NONE;
     g_autoptr(GError) error = NULL;
 
     /* libvirtd has other drivers, whose domains may have the same names. */
     if (domain == NULL || !gmemConnectionIsOurs(conn))
         return;
     gmemFilesForget(domain);
+    if (gmemRulesIsWeaker(mode, former))
+        gmemLog("warning: domain '%s' was defined with %s, and is defined with %s now",
+                virDomainGetName(domain), gmemRulesElement(former),
+                mode != GMEM_MODE_NONE ? gmemRulesElement(mode) : "ordinary memory");
     if (plan != NULL && gmemStartCheckParsed(conn, plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);
 }
 
+/* *@former: out: gmemDriverDefineFormerMode() */
 static int
-gmemDriverDefineLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
+gmemDriverDefineLower(virConnectPtr conn, gmemDriverXML *xml, bool validate, gmemMode *former)
 {
-    if (gmemDriverLower(conn, xml, validate) < 0)
+    if (gmemDriverDefineRule(conn, xml, true) < 0 || gmemDriverLower(conn, xml, validate) < 0 ||
+        gmemDriverCheckDefinition(conn, xml) < 0)
         return -1;
-    return gmemDriverCheckDefinition(conn, xml);
+    *former = gmemDriverDefineFormerMode(conn, xml);
+    return 0;
 }
 
 static int
 gmemDriverDefineLowerToStart(virConnectPtr conn, gmemDriverXML *xml, unsigned int flags)
 {
-    if (gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0) < 0)
+    if (gmemDriverDefineRule(conn, xml, false) < 0 ||
+        gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0) < 0)
         return -1;
     return gmemDriverCheckPlan(conn, xml->plan);
 }
@@ -51,13 +162,14 @@ GMEM_INTERPOSED virDomainPtr
 virDomainDefineXMLFlags(virConnectPtr conn, const char *xml, unsigned int flags)
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
+    gmemMode former = GMEM_MODE_NONE;
     virDomainPtr domain;
 
     if (GMEM_DOOR(virDomainDefineXMLFlags, conn, flags) &&
-        gmemDriverDefineLower(conn, &ours, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0) < 0)
+        gmemDriverDefineLower(conn, &ours, (flags & VIR_DOMAIN_DEFINE_VALIDATE) != 0, &former) < 0)
         return NULL;
     domain = gmemReal()->virDomainDefineXMLFlags(conn, ours.text, flags);
-    gmemDriverDefineDone(conn, domain, ours.plan);
+    gmemDriverDefineDone(conn, domain, ours.plan, former);
     return domain;
 }
 
@@ -65,12 +177,14 @@ GMEM_INTERPOSED virDomainPtr
 virDomainDefineXML(virConnectPtr conn, const char *xml)
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
+    gmemMode former = GMEM_MODE_NONE;
     virDomainPtr domain;
 
-    if (GMEM_DOOR(virDomainDefineXML, conn, 0) && gmemDriverDefineLower(conn, &ours, false) < 0)
+    if (GMEM_DOOR(virDomainDefineXML, conn, 0) &&
+        gmemDriverDefineLower(conn, &ours, false, &former) < 0)
         return NULL;
     domain = gmemReal()->virDomainDefineXML(conn, ours.text);
-    gmemDriverDefineDone(conn, domain, ours.plan);
+    gmemDriverDefineDone(conn, domain, ours.plan, former);
     return domain;
 }
 

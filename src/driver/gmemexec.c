@@ -68,7 +68,8 @@ gmemExecInit(void)
                                        : g_build_filename(g_get_user_config_dir(), "libvirt",
                                                           "qemu", "save", NULL);
     if (gmemHostConfRefresh(GMEM_HOST_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
-        gmemLog("warning: no domain with <launchSecurity type='sw-protected'/> can be started: %s",
+        gmemLog("warning: no domain can be defined, and none with <launchSecurity "
+                "type='sw-protected'/> can be started: %s",
                 error->message);
 }
 

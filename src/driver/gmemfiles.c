@@ -39,6 +39,21 @@ typedef struct {
 
 static gmemFilesEntry **gmemFilesFound;
 
+static int gmemFilesPrivate;
+
+void
+gmemFilesNotePrivate(void)
+{
+    __atomic_store_n(&gmemFilesPrivate, 1, __ATOMIC_RELAXED);
+}
+
+bool
+gmemFilesMayBePrivate(void)
+{
+    /* Only a daemon's directory is known before main(). */
+    return __atomic_load_n(&gmemFilesPrivate, __ATOMIC_RELAXED) != 0 || !gmemProcessIsDaemon();
+}
+
 /* Where libvirt keeps its definitions; @root: of an embedded driver, else NULL. */
 static char *
 gmemFilesDirectory(const char *root)
@@ -70,8 +85,10 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     if (text == NULL || !gmemLowerMayHaveElements(text))
         return 0;
     raised = gmemRaise(text, &stored, NULL);
-    if (stored != NULL)
+    if (stored != NULL) {
+        gmemFilesNotePrivate();
         return 0;
+    }
     /* Malformed for us need not be malformed for the libxml2 that reads it then. */
     xml = gmemXMLParse(text, error);
     lowered = xml != NULL ? gmemLower(text, false, plan, error) : NULL;

@@ -8,6 +8,7 @@
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
+#include <stdbool.h>
 
 #include "gmemplan.h"
 
@@ -30,3 +31,11 @@ void gmemFilesForget(virDomainPtr domain);
  * when the daemon started, did for that domain; NULL: none did. For the child between fork and
  * exec: takes no lock. */
 const char *gmemFilesFind(char *const argv[]);
+
+/* gmemFilesNotePrivate: a definition, image or snapshot asks for private memory: from now on
+ * domains are looked at that would lose it (gmemFilesMayBePrivate()). */
+void gmemFilesNotePrivate(void);
+
+/* gmemFilesMayBePrivate: whether any definition of this process's libvirt may ask for private
+ * memory. */
+bool gmemFilesMayBePrivate(void);

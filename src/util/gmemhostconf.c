@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemhostconf.c: what the administrator has decided for all domains of the host.
  *
- * The file is read before a start, by the daemon: the child between fork and exec is no longer
- * root, and GLib's parser has locks. The child finds what was read behind an atomic pointer. fork()
- * copies one page after another while other threads run on, so a reading that was replaced may be
- * what a child has; it stays, and there are as many as root has changed the file. */
+ * The file is read before a start or a definition, by the daemon: the child between fork and exec
+ * is no longer root, and GLib's containers have locks. The child finds what was read behind an
+ * atomic pointer. fork() copies one page after another while other threads run on, so a reading
+ * that was replaced may be what a child has; it stays, and there are as many as root has changed
+ * the file.
+ *
+ * The text is that of a GKeyFile, which has no numbers of lines, though, joins groups of one name,
+ * and takes the last of two keys: a rule must not be another one than its author sees. */
 
 #include "gmemhostconf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,6 +24,11 @@
 
 #define GMEM_HOST_CONF_GROUP "convertible"
 #define GMEM_HOST_CONF_START "start"
+#define GMEM_HOST_CONF_RULE "rule "
+#define GMEM_HOST_CONF_MODE "mode"
+
+/* What a client wrote is compared with patterns in their length times its own. */
+#define GMEM_HOST_CONF_PATTERN_MAX 255
 
 /* Some lines are expected; nobody reads megabytes in the daemon's stead. */
 #define GMEM_HOST_CONF_SIZE_MAX (64 * 1024)
@@ -38,114 +48,327 @@ gmemHostConfCheckOwner(const char *path, int fd, GError **error)
     return 0;
 }
 
-/* The whole file, NUL-terminated; NULL with @error, or without where there is none. */
-static char *
-gmemHostConfLoad(const char *path, GError **error)
+/* *@text is out: the whole file, NUL-terminated, to be freed with g_free(); NULL where there is
+ * none.
+ */
+static int
+gmemHostConfLoad(const char *path, char **text, GError **error)
 {
     int why;
     int fd = gmemFileOpen(path, &why);
-    char *text;
 
+    *text = NULL;
     if (fd < 0 && (why == ENOENT || why == ENOTDIR))
-        return NULL;
+        return 0;
     if (fd >= 0 && gmemHostConfCheckOwner(path, fd, error) < 0) {
         close(fd);
-        return NULL;
+        return -1;
     }
-    text = fd >= 0 ? gmemFileRead(fd, GMEM_HOST_CONF_SIZE_MAX, &why) : NULL;
-    if (fd >= 0)
+    if (fd >= 0) {
+        *text = gmemFileRead(fd, GMEM_HOST_CONF_SIZE_MAX, &why);
         close(fd);
-    if (text == NULL)
-        gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                     gmemFileReason(why));
-    /* GLib's parser gives no value where that is not UTF-8. */
-    if (text != NULL && !g_utf8_validate(text, -1, NULL)) {
-        gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is not text in UTF-8"), path);
-        g_clear_pointer(&text, g_free);
     }
-    return text;
+    if (*text == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                            gmemFileReason(why));
+    return 0;
 }
 
 /* Immutable. */
 typedef struct gmemHostConfReading {
     gmemHostConf conf;
+    char *text;    /* what was read; NULL: no file, or @message */
     char *message; /* why there is none; else NULL */
     struct gmemHostConfReading *previous;
 } gmemHostConfReading;
 
 static gmemHostConfReading *gmemHostConfCurrent;
 
-static int
-gmemHostConfParse(const char *path, GKeyFile *file, gmemHostConf *conf, GError **error)
+static const char *const gmemHostConfConditionNames[] = {
+    [GMEM_HOST_CONF_NAME] = "name",
+    [GMEM_HOST_CONF_TITLE] = "title",
+    [GMEM_HOST_CONF_NOVA_FLAVOR] = "nova-flavor",
+    [GMEM_HOST_CONF_NOVA_EXTRA_SPEC] = "nova-extra-spec",
+    [GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY] = "nova-image-property",
+};
+static_assert(G_N_ELEMENTS(gmemHostConfConditionNames) == GMEM_HOST_CONF_CONDITION_LAST,
+              "a condition has no key");
+
+const char *
+gmemHostConfConditionToString(gmemHostConfCondition condition)
 {
-    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
-    g_auto(GStrv) keys = NULL;
-    g_autofree char *start = NULL;
+    return gmemHostConfConditionNames[condition];
+}
+
+/* Where in the file the parser is. */
+typedef struct {
+    const char *path;
+    gmemHostConf *conf;
+    size_t line;
+    char *group; /* NULL: before the first one */
+    size_t groupLine;
+    gmemHostConfRule *rule; /* NULL: @group is none */
+    GHashTable *seen;       /* groups, and the keys of this one behind a newline */
+} gmemHostConfParser;
+
+static void
+gmemHostConfParserClear(gmemHostConfParser *parser)
+{
+    g_clear_pointer(&parser->group, g_free);
+    g_clear_pointer(&parser->seen, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemHostConfParser, gmemHostConfParserClear)
+
+static int
+gmemHostConfParseCondition(gmemHostConfParser *parser,
+                           size_t condition,
+                           const char *value,
+                           GError **error)
+{
+    const char *key = gmemHostConfConditionNames[condition];
+    bool named = condition == GMEM_HOST_CONF_NOVA_EXTRA_SPEC ||
+                 condition == GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY;
+    const char *equals = named ? strchr(value, '=') : NULL;
+
+    if (named && (equals == NULL || equals == value))
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("line %zu of '%s' has %s=%s, which requires the form %s=NAME=PATTERN"), parser->line,
+            parser->path, key, value, key);
+    if (value[0] == '\0' || strlen(value) > GMEM_HOST_CONF_PATTERN_MAX)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has a pattern for %s that is empty, or longer than "
+                              "%d bytes"),
+                            parser->line, parser->path, key, GMEM_HOST_CONF_PATTERN_MAX);
+    if (named)
+        parser->rule->keys[condition] = g_strndup(value, (gsize)(equals - value));
+    parser->rule->patterns[condition] = g_strdup(named ? equals + 1 : value);
+    return 0;
+}
+
+static int
+gmemHostConfParseRuleKey(gmemHostConfParser *parser,
+                         const char *key,
+                         const char *value,
+                         GError **error)
+{
     size_t i;
 
-    for (i = 0; groups[i] != NULL; i++) {
-        if (strcmp(groups[i], GMEM_HOST_CONF_GROUP) != 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("'%s' has the group [%s], which is not known"), path, groups[i]);
-    }
-    keys = g_key_file_get_keys(file, GMEM_HOST_CONF_GROUP, NULL, NULL);
-    for (i = 0; keys != NULL && keys[i] != NULL; i++) {
-        if (strcmp(keys[i], GMEM_HOST_CONF_START) != 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("'%s' has the key '%s' in [%s], which is not known"), path,
-                                keys[i], GMEM_HOST_CONF_GROUP);
-    }
-    start = g_key_file_get_value(file, GMEM_HOST_CONF_GROUP, GMEM_HOST_CONF_START, NULL);
-    if (start != NULL && strcmp(start, "private") != 0 && strcmp(start, "shared") != 0)
+    if (strcmp(key, GMEM_HOST_CONF_MODE) == 0) {
+        parser->rule->mode = gmemModeFromString(value);
+        if (parser->rule->mode != GMEM_MODE_NONE)
+            return 0;
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("'%s' has %s=%s in [%s]: it can be 'shared' or 'private'"), path,
-                            GMEM_HOST_CONF_START, start, GMEM_HOST_CONF_GROUP);
-    conf->startPrivate = g_strcmp0(start, "private") == 0;
+                            _("line %zu of '%s' has %s=%s in [%s]: it can be 'fully-shared' or "
+                              "'convertible'"),
+                            parser->line, parser->path, key, value, parser->group);
+    }
+    for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++) {
+        if (strcmp(key, gmemHostConfConditionNames[i]) == 0)
+            return gmemHostConfParseCondition(parser, i, value, error);
+    }
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
+                        parser->line, parser->path, key, parser->group);
+}
+
+static int
+gmemHostConfParseKey(gmemHostConfParser *parser, const char *key, const char *value, GError **error)
+{
+    if (parser->group == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has the key '%s' before the first [group]"),
+                            parser->line, parser->path, key);
+    if (!g_hash_table_add(parser->seen, g_strconcat("\n", key, "\n", parser->group, NULL)))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has the key '%s' in [%s] for the second time"),
+                            parser->line, parser->path, key, parser->group);
+    if (parser->rule != NULL)
+        return gmemHostConfParseRuleKey(parser, key, value, error);
+    if (strcmp(key, GMEM_HOST_CONF_START) != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
+                            parser->line, parser->path, key, parser->group);
+    if (strcmp(value, "private") != 0 && strcmp(value, "shared") != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has %s=%s in [%s]: it can be 'shared' or "
+                              "'private'"),
+                            parser->line, parser->path, key, value, parser->group);
+    parser->conf->startPrivate = strcmp(value, "private") == 0;
     return 0;
+}
+
+/* A rule without conditions would be one for every domain, by mistake or on purpose: name=* says
+ * which. */
+static int
+gmemHostConfEndGroup(gmemHostConfParser *parser, GError **error)
+{
+    bool conditions = false;
+    size_t i;
+
+    if (parser->rule == NULL)
+        return 0;
+    for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++)
+        conditions = conditions || parser->rule->patterns[i] != NULL;
+    if (conditions && parser->rule->mode != GMEM_MODE_NONE)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        conditions ? _("[%s] at line %zu of '%s' has no mode=")
+                                   : _("[%s] at line %zu of '%s' has no condition: name=* takes "
+                                       "every domain"),
+                        parser->group, parser->groupLine, parser->path);
+}
+
+static int
+gmemHostConfParseGroup(gmemHostConfParser *parser, const char *group, GError **error)
+{
+    bool rule =
+        g_str_has_prefix(group, GMEM_HOST_CONF_RULE) && group[strlen(GMEM_HOST_CONF_RULE)] != '\0';
+    gmemHostConf *conf = parser->conf;
+
+    if (gmemHostConfEndGroup(parser, error) < 0)
+        return -1;
+    if (!rule && strcmp(group, GMEM_HOST_CONF_GROUP) != 0)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has the group [%s], which is not known"),
+                            parser->line, parser->path, group);
+    if (!g_hash_table_add(parser->seen, g_strdup(group)))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' has the group [%s] for the second time"),
+                            parser->line, parser->path, group);
+    g_free(parser->group);
+    parser->group = g_strdup(group);
+    parser->groupLine = parser->line;
+    parser->rule = NULL;
+    if (!rule)
+        return 0;
+    conf->rules = g_renew(gmemHostConfRule, conf->rules, conf->nrules + 1);
+    parser->rule = &conf->rules[conf->nrules++];
+    memset(parser->rule, 0, sizeof(*parser->rule));
+    parser->rule->name = g_strdup(group + strlen(GMEM_HOST_CONF_RULE));
+    return 0;
+}
+
+/* @line: without white space around it; written to. */
+static int
+gmemHostConfParseLine(gmemHostConfParser *parser, char *line, GError **error)
+{
+    size_t length = strlen(line);
+    char *equals = strchr(line, '=');
+
+    if (length == 0 || line[0] == '#')
+        return 0;
+    if (line[0] == '[' && line[length - 1] == ']') {
+        line[length - 1] = '\0';
+        return gmemHostConfParseGroup(parser, line + 1, error);
+    }
+    if (line[0] == '[' || equals == NULL || equals == line)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("line %zu of '%s' is neither [group] nor key=value nor a comment: "
+                              "%s"),
+                            parser->line, parser->path, line);
+    *equals = '\0';
+    return gmemHostConfParseKey(parser, g_strchomp(line), g_strchug(equals + 1), error);
+}
+
+static int
+gmemHostConfParseLines(gmemHostConfParser *parser, const char *text, GError **error)
+{
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+        g_autofree char *line = g_strndup(text, length);
+
+        parser->line++;
+        if (gmemHostConfParseLine(parser, g_strstrip(line), error) < 0)
+            return -1;
+        text += length + (text[length] != '\0');
+    }
+    return gmemHostConfEndGroup(parser, error);
+}
+
+int
+gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GError **error)
+{
+    g_auto(gmemHostConfParser) parser = {.path = path, .conf = conf};
+
+    memset(conf, 0, sizeof(*conf));
+    if (!g_utf8_validate(text, -1, NULL))
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is not text in UTF-8"),
+                            path);
+    parser.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (gmemHostConfParseLines(&parser, text, error) == 0)
+        return 0;
+    gmemHostConfClear(conf);
+    return -1;
+}
+
+void
+gmemHostConfClear(gmemHostConf *conf)
+{
+    size_t i, j;
+
+    for (i = 0; i < conf->nrules; i++) {
+        g_free(conf->rules[i].name);
+        for (j = 0; j < GMEM_HOST_CONF_CONDITION_LAST; j++) {
+            g_free(conf->rules[i].patterns[j]);
+            g_free(conf->rules[i].keys[j]);
+        }
+    }
+    g_free(conf->rules);
+    memset(conf, 0, sizeof(*conf));
 }
 
 int
 gmemHostConfRead(const char *path, gmemHostConf *conf, GError **error)
 {
-    g_autoptr(GKeyFile) file = NULL;
-    g_autoptr(GError) failed = NULL;
     g_autofree char *text = NULL;
 
     memset(conf, 0, sizeof(*conf));
-    text = gmemHostConfLoad(path, &failed);
-    if (failed != NULL) {
-        g_propagate_error(error, g_steal_pointer(&failed));
+    if (gmemHostConfLoad(path, &text, error) < 0)
         return -1;
-    }
-    if (text == NULL)
-        return 0;
-    file = g_key_file_new();
-    if (!g_key_file_load_from_data(file, text, (gsize)-1, G_KEY_FILE_NONE, &failed))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                            failed->message);
-    return gmemHostConfParse(path, file, conf, error);
+    return text != NULL ? gmemHostConfParse(path, text, conf, error) : 0;
+}
+
+/* What is in the file now, not parsed yet. */
+static gmemHostConfReading *
+gmemHostConfReadingNew(const char *path)
+{
+    gmemHostConfReading *reading = g_new0(gmemHostConfReading, 1);
+    g_autoptr(GError) error = NULL;
+
+    if (gmemHostConfLoad(path, &reading->text, &error) < 0)
+        reading->message = g_strdup(error->message);
+    return reading;
+}
+
+static bool
+gmemHostConfReadingSame(const gmemHostConfReading *current, const gmemHostConfReading *reading)
+{
+    return current != NULL && g_strcmp0(current->text, reading->text) == 0 &&
+           (reading->text != NULL || g_strcmp0(current->message, reading->message) == 0);
 }
 
 int
 gmemHostConfRefresh(const char *path, GError **error)
 {
-    gmemHostConfReading *reading = g_new0(gmemHostConfReading, 1);
+    gmemHostConfReading *reading = gmemHostConfReadingNew(path);
     gmemHostConfReading *current = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
-    GError *failed = NULL;
+    g_autoptr(GError) failed = NULL;
 
-    if (gmemHostConfRead(path, &reading->conf, &failed) < 0)
-        reading->message = g_strdup(failed->message);
-    if (current != NULL && current->conf.startPrivate == reading->conf.startPrivate &&
-        g_strcmp0(current->message, reading->message) == 0) {
+    if (gmemHostConfReadingSame(current, reading)) {
+        g_free(reading->text);
         g_free(reading->message);
         g_free(reading);
     } else {
+        if (reading->text != NULL &&
+            gmemHostConfParse(path, reading->text, &reading->conf, &failed) < 0)
+            reading->message = g_strdup(failed->message);
         reading->previous = __atomic_exchange_n(&gmemHostConfCurrent, reading, __ATOMIC_ACQ_REL);
+        current = reading;
     }
-    if (failed == NULL)
+    if (current->message == NULL)
         return 0;
-    g_propagate_error(error, failed);
-    return -1;
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", current->message);
 }
 
 int

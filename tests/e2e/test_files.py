@@ -18,7 +18,7 @@ suite = Suite()
 CONF = '/etc/libvirt/gmem.conf'
 GOOD = '[convertible]\nstart=private\n'
 BAD = '[convertible]\nbegin=private\n'
-SAID = "'%s' has the key 'begin' in [convertible], which is not known" % CONF
+SAID = "line 2 of '%s' has the key 'begin' in [convertible], which is not known" % CONF
 PIPE = '/run/pipe'
 
 

@@ -16,7 +16,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int fd = fuzzFile(data, size);
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", fd);
     gmemQEMUUser user;
-    gmemHostConf conf;
+    g_auto(gmemHostConf) conf = {0};
 
     if (gmemHostConfRead(path, &conf, &error) < 0)
         fuzzAssertRefused(error);

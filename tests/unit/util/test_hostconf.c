@@ -16,8 +16,10 @@ typedef struct {
     const char *name;
     const char *text;
     bool startPrivate;
-    const char *message; /* behind the file's name; NULL: it is read */
+    const char *message; /* of the refusal, without the file's name; NULL: it is read */
 } Case;
+
+#define RULE "[rule one]\nname=*\nmode=convertible\n"
 
 static const Case cases[] = {
     {"empty", "", false, NULL},
@@ -25,18 +27,41 @@ static const Case cases[] = {
     {"group", "[convertible]\n", false, NULL},
     {"shared", "[convertible]\nstart=shared\n", false, NULL},
     {"private", "# why\n[convertible]\nstart = private\n", true, NULL},
+    {"no-newline", "\r\n[convertible]\r\n  start=private", true, NULL},
     {"value", "[convertible]\nstart=encrypted\n", false,
-     "has start=encrypted in [convertible]: it can be 'shared' or 'private'"},
+     "line 2 of '%s' has start=encrypted in [convertible]: it can be 'shared' or 'private'"},
     {"no-value", "[convertible]\nstart=\n", false, "has start= in [convertible]"},
     {"key", "[convertible]\nstart=private\nbegin=private\n", false,
-     "has the key 'begin' in [convertible], which is not known"},
+     "line 3 of '%s' has the key 'begin' in [convertible], which is not known"},
+    {"key-twice", "[convertible]\nstart=private\nstart=shared\n", false,
+     "line 3 of '%s' has the key 'start' in [convertible] for the second time"},
     {"group-unknown", "[shared]\nstart=private\n", false,
-     "has the group [shared], which is not known"},
-    {"no-group", "start=private\n", false, "Key file does not start with a group"},
-    {"garbage", "[convertible\n", false, "cannot read"},
+     "line 1 of '%s' has the group [shared], which is not known"},
+    {"group-twice", RULE "\n" RULE, false,
+     "line 5 of '%s' has the group [rule one] for the second time"},
+    {"no-group", "\nstart=private\n", false,
+     "line 2 of '%s' has the key 'start' before the first [group]"},
+    {"garbage", "[convertible\n", false,
+     "line 1 of '%s' is neither [group] nor key=value nor a comment: [convertible"},
+    {"no-key", "[convertible]\n=private\n", false, "line 2 of '%s' is neither"},
     {"escape", "[convertible]\nstart=private\\\n", false, "has start=private\\ in [convertible]"},
-    {"value-not-utf8", "[convertible]\nstart=priv\377ate\n", false, "is not text in UTF-8"},
-    {"key-not-utf8", "[convertible]\n\377start=private\n", false, "is not text in UTF-8"},
+    {"value-not-utf8", "[convertible]\nstart=priv\377ate\n", false, "'%s' is not text in UTF-8"},
+    {"key-not-utf8", "[convertible]\n\377start=private\n", false, "'%s' is not text in UTF-8"},
+    {"rule-unnamed", "[rule ]\nname=*\nmode=convertible\n", false, "has the group [rule ], which"},
+    {"rule-key", RULE "colour=red\n", false,
+     "line 4 of '%s' has the key 'colour' in [rule one], which is not known"},
+    {"rule-mode", "[rule one]\nmode=private\nname=*\n", false,
+     "line 2 of '%s' has mode=private in [rule one]: it can be 'fully-shared' or 'convertible'"},
+    {"rule-no-mode", "\n[rule one]\nname=*\n[convertible]\n", false,
+     "[rule one] at line 2 of '%s' has no mode="},
+    {"rule-no-condition", RULE "[rule two]\nmode=convertible\n", false,
+     "[rule two] at line 4 of '%s' has no condition: name=* takes every domain"},
+    {"rule-pattern", "[rule one]\ntitle=\n", false,
+     "line 2 of '%s' has a pattern for title that is empty, or longer than 255 bytes"},
+    {"rule-spec", "[rule one]\nnova-extra-spec=gmem:memory\n", false,
+     "line 2 of '%s' has nova-extra-spec=gmem:memory, which requires the form "
+     "nova-extra-spec=NAME=PATTERN"},
+    {"rule-bad-after-good", RULE "nonsense\n", false, "line 4 of '%s' is neither"},
 };
 
 static char *directory;
@@ -56,13 +81,17 @@ assertRefused(const char *path, const char *message)
 {
     g_autoptr(GError) error = NULL;
     gmemHostConf conf = {.startPrivate = true};
+    g_auto(GStrv) parts = g_strsplit(message, "%s", -1);
+    g_autofree char *whole = g_strjoinv(path, parts);
 
     g_assert_cmpint(gmemHostConfRead(path, &conf, &error), ==, -1);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
     g_test_message("%s", error->message);
     g_assert_nonnull(strstr(error->message, path));
-    g_assert_nonnull(strstr(error->message, message));
+    g_assert_nonnull(strstr(error->message, whole));
     g_assert_false(conf.startPrivate);
+    g_assert_cmpint(conf.nrules, ==, 0);
+    g_assert_null(conf.rules);
 }
 
 static bool
@@ -91,6 +120,65 @@ testText(gconstpointer data)
     g_assert_cmpint(gmemHostConfRead(path, &conf, &error), ==, 0);
     g_assert_no_error(error);
     g_assert_cmpint(conf.startPrivate, ==, test->startPrivate);
+}
+
+static void
+testRules(void)
+{
+    static const char text[] = "[rule b c]\nmode=fully-shared\nname = web-*\ntitle=a=b\n"
+                               "nova-extra-spec=gmem:memory=*=?\n"
+                               "[convertible]\nstart=private\n"
+                               "[rule a]\nnova-flavor=x\nnova-image-property=p=q\n"
+                               "mode=convertible\n";
+    g_autoptr(GError) error = NULL;
+    g_auto(gmemHostConf) conf = {0};
+
+    g_assert_cmpint(gmemHostConfParse("x", text, &conf, &error), ==, 0);
+    g_assert_no_error(error);
+    g_assert_true(conf.startPrivate);
+    g_assert_cmpint(conf.nrules, ==, 2);
+    g_assert_cmpstr(conf.rules[0].name, ==, "b c");
+    g_assert_cmpint(conf.rules[0].mode, ==, GMEM_MODE_FULLY_SHARED);
+    g_assert_cmpstr(conf.rules[0].patterns[GMEM_HOST_CONF_NAME], ==, "web-*");
+    g_assert_cmpstr(conf.rules[0].patterns[GMEM_HOST_CONF_TITLE], ==, "a=b");
+    g_assert_cmpstr(conf.rules[0].keys[GMEM_HOST_CONF_NOVA_EXTRA_SPEC], ==, "gmem:memory");
+    g_assert_cmpstr(conf.rules[0].patterns[GMEM_HOST_CONF_NOVA_EXTRA_SPEC], ==, "*=?");
+    g_assert_null(conf.rules[0].patterns[GMEM_HOST_CONF_NOVA_FLAVOR]);
+    g_assert_cmpstr(conf.rules[1].name, ==, "a");
+    g_assert_cmpint(conf.rules[1].mode, ==, GMEM_MODE_CONVERTIBLE);
+    g_assert_cmpstr(conf.rules[1].patterns[GMEM_HOST_CONF_NOVA_FLAVOR], ==, "x");
+    g_assert_cmpstr(conf.rules[1].keys[GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY], ==, "p");
+}
+
+/* What was read stays as it was while somebody may use it, and is new where the file is. */
+static void
+testRefresh(void)
+{
+    g_autofree char *path = writeConf(RULE, 0644);
+    g_autoptr(GError) error = NULL;
+    gmemHostConf first, second;
+
+    if (!needRoot())
+        return;
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfGet(&first, &error), ==, 0);
+    g_assert_cmpint(first.nrules, ==, 1);
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfGet(&second, &error), ==, 0);
+    g_assert_true(first.rules == second.rules);
+    g_free(writeConf(RULE "nonsense\n", 0644));
+    g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, -1);
+    g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, -1);
+    g_assert_cmpint(gmemHostConfGet(&second, NULL), ==, -1);
+    g_assert_cmpstr(first.rules[0].name, ==, "one");
+    g_unlink(path);
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfGet(&second, &error), ==, 0);
+    g_assert_cmpint(second.nrules, ==, 0);
+    /* Readable by nobody, and then not there: the error goes. */
+    g_assert_cmpint(gmemHostConfRefresh(directory, NULL), ==, -1);
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_no_error(error);
 }
 
 static void
@@ -164,6 +252,8 @@ main(int argc, char **argv)
 
         g_test_add_data_func(name, &cases[i], testText);
     }
+    g_test_add_func("/host-conf/rules", testRules);
+    g_test_add_func("/host-conf/refresh", testRefresh);
     g_test_add_func("/host-conf/absent", testAbsent);
     g_test_add_func("/host-conf/owner", testOwner);
     g_test_add_func("/host-conf/nul", testNUL);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmemrules.c: the rules of gmem.conf: private memory for domains that cannot ask for it.
+ *
+ * A rule is a client that writes the element in the place of one that does not know it: an edit of
+ * the text, before anything else looks at it. So all that holds for the elements holds for a rule,
+ * and a domain never depends on the rule again that once gave it the element. A rule says what a
+ * domain has at least, and takes nothing away. */
+
+#include "gmemrules.h"
+
+#include <string.h>
+
+#include "gmemdomain.h"
+#include "gmemerror.h"
+#include "gmemi18n.h"
+#include "gmemlower.h"
+
+/* OpenStack Nova's metadata. */
+#define GMEM_RULES_NOVA "http://openstack.org/xmlns/libvirt/nova/1.1"
+
+void
+gmemRulesAnswerClear(gmemRulesAnswer *answer)
+{
+    g_clear_pointer(&answer->name, g_free);
+}
+
+const char *
+gmemRulesElement(gmemMode mode)
+{
+    return mode == GMEM_MODE_CONVERTIBLE ? "<launchSecurity type='sw-protected'/>" : "<private/>";
+}
+
+bool
+gmemRulesIsWeaker(gmemMode mode, gmemMode wanted)
+{
+    return mode != wanted && wanted != GMEM_MODE_NONE && mode != GMEM_MODE_CONVERTIBLE;
+}
+
+/* '*' is any text, '?' any character. Only the last '*' is ever tried again, so what this costs is
+ * the product of the lengths at most. */
+static bool
+gmemRulesGlob(const char *pattern, const char *text)
+{
+    const char *star = NULL;
+    const char *retry = NULL;
+
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = pattern++;
+            retry = text;
+        } else if (*pattern == '?' || (*pattern != '\0' && *pattern == *text)) {
+            text = *pattern == '?' ? g_utf8_next_char(text) : text + 1;
+            pattern++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            text = retry = g_utf8_next_char(retry);
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
+/* Returns as gmemRulesMeets(); @value may be NULL, and is taken over. */
+static int
+gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition condition, GError **error)
+{
+    g_autofree char *text = value;
+
+    if (text == NULL)
+        return 0;
+    if (!g_utf8_validate(text, -1, NULL))
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("the domain is not in UTF-8, so it cannot be told whether it meets "
+                              "the condition %s of a rule"),
+                            gmemHostConfConditionToString(condition));
+    return gmemRulesGlob(pattern, text) ? 1 : 0;
+}
+
+/* What comes next in the document below @top; NULL at the end. */
+static gmemXMLNode *
+gmemRulesNext(gmemXMLNode *node, const gmemXMLNode *top)
+{
+    if (node->children != NULL)
+        return node->children;
+    while (node != top && node->next == NULL)
+        node = node->parent;
+    return node != top ? node->next : NULL;
+}
+
+/* Compares one element of Nova's, if it is one that @condition is about. Where the parents of those
+ * are is for Nova's releases to choose. */
+static int
+gmemRulesMeetsNovaElement(const gmemHostConfRule *rule,
+                          gmemHostConfCondition condition,
+                          gmemXMLNode *node,
+                          GError **error)
+{
+    static const char *const elements[] = {
+        [GMEM_HOST_CONF_NOVA_FLAVOR] = "flavor",
+        [GMEM_HOST_CONF_NOVA_EXTRA_SPEC] = "extraSpec",
+        [GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY] = "property",
+    };
+    g_autofree char *name = NULL;
+
+    if (!gmemXMLIsNs(node, GMEM_RULES_NOVA, elements[condition]))
+        return 0;
+    name = gmemXMLAttribute(node, "name");
+    if (rule->keys[condition] == NULL)
+        return gmemRulesCompare(rule->patterns[condition], g_steal_pointer(&name), condition,
+                                error);
+    if (g_strcmp0(name, rule->keys[condition]) != 0)
+        return 0;
+    return gmemRulesCompare(rule->patterns[condition], gmemXMLContent(node), condition, error);
+}
+
+static int
+gmemRulesMeetsNova(const gmemHostConfRule *rule,
+                   gmemHostConfCondition condition,
+                   gmemXMLNode *domain,
+                   GError **error)
+{
+    gmemXMLNode *metadata = gmemXMLFindFirst(domain, "metadata");
+    gmemXMLNode *node = metadata != NULL ? gmemRulesNext(metadata, metadata) : NULL;
+    int meets = 0;
+
+    for (; node != NULL && meets == 0; node = gmemRulesNext(node, metadata))
+        meets = gmemRulesMeetsNovaElement(rule, condition, node, error);
+    return meets;
+}
+
+static int
+gmemRulesMeetsCondition(const gmemHostConfRule *rule,
+                        gmemHostConfCondition condition,
+                        gmemXMLNode *domain,
+                        GError **error)
+{
+    gmemXMLNode *node;
+
+    if (condition != GMEM_HOST_CONF_NAME && condition != GMEM_HOST_CONF_TITLE)
+        return gmemRulesMeetsNova(rule, condition, domain, error);
+    node = gmemXMLFindFirst(domain, condition == GMEM_HOST_CONF_NAME ? "name" : "title");
+    return gmemRulesCompare(rule->patterns[condition], node != NULL ? gmemXMLString(node) : NULL,
+                            condition, error);
+}
+
+int
+gmemRulesMeets(const gmemHostConfRule *rule,
+               gmemXMLNode *domain,
+               gmemHostConfCondition *condition,
+               GError **error)
+{
+    int meets = 1;
+    size_t i;
+
+    for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST && meets == 1; i++) {
+        *condition = (gmemHostConfCondition)i;
+        if (rule->patterns[i] != NULL)
+            meets = gmemRulesMeetsCondition(rule, *condition, domain, error);
+    }
+    return meets;
+}
+
+int
+gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answer, GError **error)
+{
+    gmemXMLNode *root = gmemXMLRoot(xml);
+    g_autoptr(gmemDomainDef) def = NULL;
+    gmemHostConfCondition condition;
+    gmemXMLNode *name;
+    int meets = 0;
+    size_t i;
+
+    memset(answer, 0, sizeof(*answer));
+    if (!gmemXMLIsAnyNs(root, "domain"))
+        return 0;
+    def = gmemDomainParseXML(root, false, error);
+    if (def == NULL)
+        return -1;
+    gmemDomainPostParse(def);
+    answer->own = def->mode;
+    for (i = 0; conf != NULL && i < conf->nrules && meets == 0; i++) {
+        meets = gmemRulesMeets(&conf->rules[i], root, &condition, error);
+        if (meets > 0)
+            answer->rule = &conf->rules[i];
+    }
+    if (meets < 0)
+        return -1;
+    name = gmemXMLFindFirst(root, "name");
+    answer->name = name != NULL ? gmemXMLString(name) : NULL;
+    return 0;
+}
+
+/* Why @mode cannot be written into @def; NULL: it can. */
+static char *
+gmemRulesObstacle(const gmemDomainDef *def, gmemMode mode)
+{
+    if (def->carrier != NULL)
+        return g_strdup(
+            _("its XML is in the form that libvirt stores; define it as 'virsh dumpxml' "
+              "shows it"));
+    if (mode == GMEM_MODE_CONVERTIBLE && def->launchSecurity != GMEM_LAUNCH_SECURITY_NONE)
+        return g_strdup_printf(_("it has <launchSecurity type='%s'/> already"),
+                               def->launchSecurityText);
+    return NULL;
+}
+
+/* The text with the element. */
+static char *
+gmemRulesEdit(gmemXML *xml, gmemMode mode)
+{
+    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(xml);
+    gmemXMLNode *root = gmemXMLRoot(xml);
+    gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
+
+    if (mode == GMEM_MODE_CONVERTIBLE)
+        gmemXMLEditAppend(edit, root, "<launchSecurity type='sw-protected'/>");
+    else if (backing != NULL)
+        gmemXMLEditAppend(edit, backing, "<private/>");
+    else
+        gmemXMLEditAppend(edit, root, "<memoryBacking><private/></memoryBacking>");
+    return gmemXMLEditApply(edit);
+}
+
+char *
+gmemRulesApply(
+    gmemXML *xml, const gmemRulesAnswer *answer, gmemMode mode, const char *path, GError **error)
+{
+    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(gmemXMLRoot(xml), false, error);
+    g_autofree char *obstacle = NULL;
+    g_autofree char *ruled = NULL;
+    g_autofree char *lowered = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) failed = NULL;
+
+    if (def == NULL)
+        return NULL;
+    obstacle = gmemRulesObstacle(def, mode);
+    ruled = obstacle == NULL ? gmemRulesEdit(xml, mode) : NULL;
+    lowered = ruled != NULL ? gmemLower(ruled, false, &plan, &failed) : NULL;
+    if (lowered != NULL && plan != NULL && (plan->mode == mode || plan->mode == GMEM_MODE_NONE))
+        return g_steal_pointer(&ruled);
+    if (obstacle == NULL)
+        obstacle =
+            g_strdup(failed != NULL ? failed->message : _("the element does not take effect"));
+    gmemErrorSet(error, failed != NULL ? failed->code : VIR_ERR_CONFIG_UNSUPPORTED,
+                 _("rule '%s' of '%s' gives the domain %s: %s"), answer->rule->name, path,
+                 gmemRulesElement(mode), obstacle);
+    return NULL;
+}

@@ -1,0 +1,235 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Rules of gmem.conf: domains that cannot ask for private memory get it, and keep it.
+
+Nothing here but one guest runs: what a rule has made is the domain as libvirt has it."""
+
+import re
+
+from gmem_calls import plain
+from gmem_evidence import guest_memfds
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, MIB, DaemonRig, EmbedRig, Suite, domain,
+                      library, need_guest_memfd, need_root)
+
+suite = Suite()
+
+CONF = '/etc/libvirt/gmem.conf'
+NOVA = 'http://openstack.org/xmlns/libvirt/nova/1.1'
+META = ("<metadata><nova:instance xmlns:nova='%s'><nova:flavor name='%%s'/></nova:instance>"
+        '</metadata>' % NOVA)
+RULES = '''\
+# Nova's flavors, and whatever is called so.
+[rule flavors]
+nova-flavor=gmem.*
+mode=fully-shared
+
+[rule names]
+name=vault-*
+title=*secret*
+mode=convertible
+'''
+MANAGED_SAVE_PAUSED = 4
+UNDEFINE_MANAGED_SAVE = 1
+METADATA_ELEMENT = 2
+AFFECT_CONFIG = 2
+SHARED = '<private/>'
+SW = "<launchSecurity type='sw-protected'/>"
+
+
+def ordinary(name, body='', **options):
+    return domain(name, memory=32 * 1024, private=False, body=body, **options)
+
+
+def flavored(name, flavor='gmem.small', **options):
+    return ordinary(name, META % flavor, **options)
+
+
+class Host(DaemonRig):
+    """A daemon with rules."""
+
+    def __init__(self, rules=RULES):
+        super().__init__(library())
+        self.rules(rules)
+
+    def rules(self, text, mode=0o600):
+        self.write(CONF, text, mode)
+
+    def said(self, part):
+        return self.read(self.log).count(part)
+
+
+@suite.test('define and create: by flavor, by name and title; shown, logged, and others stay as they are')
+def _(check):
+    with Host() as host, EmbedRig() as stock:
+        client = host.python()
+        client.define(flavored('one'))
+        check.has(client.dumpxml('one'), SHARED, 'dumpxml')
+        check.equal(host.said("rule 'flavors' of '%s' gives domain 'one' <private/>" % CONF), 1, 'log')
+        client.define(ordinary('vault-1', '<title>a secret</title>'))
+        check.has(client.dumpxml('vault-1'), SW, 'dumpxml')
+        check.has(client.dumpxml('vault-1'), SHARED, 'dumpxml')
+        bare = stock.python()
+        for name, xml in (('vault-2', ordinary('vault-2')), ('two', flavored('two', 'm1.gmem'))):
+            client.define(xml)
+            bare.define(xml)
+            check.equal(client.dumpxml(name), bare.dumpxml(name), name)
+        # What a domain has is shown as if its author had written it, and never given twice.
+        client.define(client.dumpxml('one'))
+        check.equal(client.dumpxml('one').count(SHARED), 1, 'elements')
+        check.equal(host.said("gives domain 'one'"), 1, 'log')
+        # A rule says what a domain has at least.
+        client.define(flavored('strong', launch='sw-protected'))
+        check.has(client.dumpxml('strong'), SW, 'dumpxml')
+        client.define(ordinary('vault-1', '<title>secret</title>', backing=SHARED))
+        check.has(client.dumpxml('vault-1'), SW, 'dumpxml')
+
+
+@suite.test('a guest: created, redefined while it runs, metadata replaced, and started again')
+def _(check):
+    need_guest_memfd()
+    with Host() as host:
+        client = host.python()
+        boot = host.guest_image('vm')
+        client.create(flavored('brief', boot=boot))
+        check.equal([m.size for m in guest_memfds(host.emulator('brief').pid)], [32 * MIB], 'guest_memfds')
+        check.has(client.dumpxml('brief'), SHARED, 'dumpxml')
+        client.destroy('brief')
+        # Defined without a rule, and run: the rule that comes is for the next start.
+        client.define(flavored('vm', 'm1.small', boot=boot))
+        client.start('vm')
+        client.define(flavored('vm', boot=boot))
+        check.equal(guest_memfds(host.emulator('vm').pid), [], "the running guest's memory")
+        check.lacks(client.dumpxml('vm'), SHARED, 'dumpxml')
+        check.has(client.dumpxml('vm', '--inactive'), SHARED, 'dumpxml --inactive')
+        client.destroy('vm')
+        # As Nova does when an interface is attached, and then with no flavor in it.
+        client.call('vm', 'setMetadata', METADATA_ELEMENT, '<instance><owner/></instance>', 'nova', NOVA,
+                    AFFECT_CONFIG)
+        check.lacks(client.dumpxml('vm'), 'gmem.small', 'dumpxml')
+        client.define(client.dumpxml('vm', '--inactive'))
+        check.has(client.dumpxml('vm'), SHARED, 'dumpxml')
+        client.start('vm')
+        check.equal([m.size for m in guest_memfds(host.emulator('vm').pid)], [32 * MIB], 'guest_memfds')
+        client.destroy('vm')
+
+
+@suite.test('a managed save image keeps its mode, and the log says so')
+def _(check):
+    need_guest_memfd()
+    with Host('') as host:
+        client = host.python()
+        xml = flavored('vm', boot=host.guest_image('vm'))
+        client.define(xml)
+        client.start('vm')
+        client.call('vm', 'managedSave', MANAGED_SAVE_PAUSED)
+        host.rules(RULES)
+        # Nova's resume defines again, and starts.
+        client.define(client.dumpxml('vm'))
+        line = ("warning: rule 'flavors' of '%s' does not give domain 'vm' <private/>: it has a managed save "
+                'image of a guest with ordinary memory' % CONF)
+        check.equal(host.said(line), 1, line)
+        client.start('vm')
+        check.equal(guest_memfds(host.emulator('vm').pid), [], "the guest's memory")
+        client.destroy('vm')
+        client.define(xml)
+        check.has(client.dumpxml('vm'), SHARED, 'dumpxml without an image')
+        client.start('vm')
+        client.call('vm', 'managedSave', MANAGED_SAVE_PAUSED)
+        # A rule of another mode gives what the image has, also to XML that was made anew.
+        host.rules(RULES.replace('fully-shared', 'convertible'))
+        client.define(xml)
+        check.has(client.dumpxml('vm'), SHARED, 'dumpxml')
+        check.lacks(client.dumpxml('vm'), 'sw-protected', 'dumpxml')
+        check.equal(host.said("does not give domain 'vm' " + SW), 1, 'log')
+        client.start('vm')
+        check.equal([m.size for m in guest_memfds(host.emulator('vm').pid)], [32 * MIB], 'guest_memfds')
+        client.destroy('vm')
+        client.call('vm', 'undefineFlags', UNDEFINE_MANAGED_SAVE)
+
+
+@suite.test('a bad file is refused as a whole, and nothing is guessed; what is mended counts at once')
+def _(check):
+    with Host() as host:
+        client = host.python()
+        client.define(ordinary('kept'))
+        for text, mode, part in (
+                (RULES + 'colour=red\n', 0o600, "line 10 of '%s' has the key 'colour' in [rule names]" % CONF),
+                (RULES + '[rule flavors]\n', 0o600, 'for the second time'),
+                (RULES, 0o620, 'has to be owned and writable by root only')):
+            host.rules(text, mode)
+            for call in (client.define, client.create):
+                for xml in (flavored('vm'), ordinary('kept'), ordinary('x', backing=SHARED)):
+                    check.refused(lambda: call(xml), ERR_CONFIG_UNSUPPORTED, part=part)
+            # There is nothing that a rule could add.
+            client.define(ordinary('sw', launch='sw-protected'))
+        check.equal(client.names(), ['kept', 'sw'], 'domains')
+        host.rules(RULES)
+        client.define(flavored('vm'))
+        check.has(client.dumpxml('vm'), SHARED, 'dumpxml')
+        # A document type declaration could make any name of any other.
+        check.refused(lambda: client.define('<!DOCTYPE domain [<!ENTITY n "vault-1">]>'
+                                            + ordinary('y').replace('>y<', '>&n;<')), ERR_XML_ERROR)
+        host.rules('# none\n')
+        client.define(flavored('free'))
+        check.lacks(client.dumpxml('free'), SHARED, 'dumpxml')
+
+
+@suite.test('what stands in the way of the element is an error that names the rule')
+def _(check):
+    with Host() as host:
+        client = host.python()
+        for xml, part in ((flavored('vm', backing='<hugepages/>'), '<private/>: <private/> cannot be used with '
+                           '<hugepages>'),
+                          (flavored('vm', kind='qemu'), '<private/>: ')):
+            check.refused(lambda: client.define(xml), ERR_CONFIG_UNSUPPORTED,
+                          part="rule 'flavors' of '%s' gives the domain %s" % (CONF, part))
+        check.equal(client.names(), [], 'domains')
+
+
+@suite.test('rules are for definitions: not for snapshots, nor for a client that may only read')
+def _(check):
+    with Host('') as host:
+        client = host.python()
+        client.define(flavored('vm'))
+        host.rules(RULES)
+        xml = client.dumpxml('vm')
+        client.call('vm', 'snapshotCreateXML', '<domainsnapshot><name>s</name><state>shutoff</state>'
+                    '<creationTime>1</creationTime>%s</domainsnapshot>' % xml, 1)
+        check.lacks(client.call(['vm', 'snapshot', 's'], 'getXMLDesc', 0), SHARED, 'the snapshot')
+        check.lacks(client.dumpxml('vm'), SHARED, 'dumpxml')
+        check.lacks(client.native(xml), 'memfd', 'domxml-to-native')
+        host.rules('nonsense\n')
+        result = host.run(['virsh', '-q', '-r', '-c', host.uri, 'define', '/dev/stdin'], stdin=flavored('vm'))
+        check.has(result.stderr, 'read only access', 'virsh -r define')
+
+
+@suite.test('a definition that takes the element off is warned of; a rule that gives it back is none')
+def _(check):
+    with Host('') as host:
+        client = host.python()
+        line = "warning: domain '%s' was defined with %s, and is defined with %s now"
+        client.define(ordinary('one', backing=SHARED))
+        client.define(ordinary('sw', launch='sw-protected'))
+        client.define(ordinary('other'))
+        client.define(ordinary('other'))
+        client.close()
+        # The daemon that comes back knows them by their files.
+        host.stop_daemon()
+        host.start_daemon()
+        client = host.python()
+        client.define(client.dumpxml('one'))
+        client.define(ordinary('sw', launch='sw-protected'))
+        check.equal(host.said('was defined with'), 0, 'warnings')
+        client.define(plain(client.dumpxml('one')))
+        check.equal(host.said(line % ('one', SHARED, 'ordinary memory')), 1, 'warning')
+        client.define(ordinary('sw', backing=SHARED))
+        check.equal(host.said(line % ('sw', SW, SHARED)), 1, 'warning')
+        host.rules('[rule all]\nname=*\nmode=fully-shared\n')
+        client.define(ordinary('sw'))
+        check.has(client.dumpxml('sw'), SHARED, 'dumpxml')
+        check.equal(host.said('was defined with'), 2, 'warnings')
+        check.true(re.search('<uuid>', client.dumpxml('other')), 'the other domain')
+
+
+if __name__ == '__main__':
+    raise SystemExit(suite.run(need_root()))
