@@ -135,6 +135,7 @@ int gmemToolPrintArgv(virConnectPtr conn, const char *xml, bool diff);
 /* The verbs; argv[0] is the verb. They return the exit status. */
 int gmemToolArgv(int argc, char **argv);
 int gmemToolEmulator(int argc, char **argv);
+int gmemToolExplain(int argc, char **argv);
 int gmemToolHost(int argc, char **argv);
 int gmemToolLower(int argc, char **argv);
 int gmemToolRaise(int argc, char **argv);

@@ -536,6 +536,38 @@ printJSON(const gmemHost *host)
     printf("%s\n", text);
 }
 
+/* What the file of a mode that can be used promises. Without the library in a daemon that runs
+ * there is nothing to promise: its domains have ordinary memory. */
+static void
+printProviderConfig(const gmemHost *host)
+{
+    static const char *const traits[] = {
+        [GMEM_MODE_CONVERTIBLE] = "CUSTOM_GMEM_CONVERTIBLE",
+        [GMEM_MODE_FULLY_SHARED] = "CUSTOM_GMEM_FULLY_SHARED",
+    };
+    bool daemons = true;
+    bool any = false;
+
+    for (guint i = 0; i < host->checks->len; i++) {
+        const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
+
+        if (strcmp(check->id, "daemons") == 0 && check->result != GMEM_RESULT_PASS) {
+            daemons = false;
+            gmemToolError(_("no traits are promised: %s"), check->detail);
+        }
+    }
+    printf("meta:\n  schema_version: '1.0'\n"
+           "providers:\n  - identification:\n      uuid: '$COMPUTE_NODE'\n"
+           "    traits:\n      additional:");
+    for (unsigned int mode = GMEM_MODE_NONE + 1; daemons && mode < GMEM_MODE_LAST; mode++) {
+        if (host->reasons[mode])
+            continue;
+        printf("\n        - %s", traits[mode]);
+        any = true;
+    }
+    printf(any ? "\n" : " []\n");
+}
+
 static int
 exitStatus(const gmemHost *host)
 {
@@ -555,6 +587,7 @@ gmemToolHost(int argc, char **argv)
     g_autofree char *emulator = NULL;
     g_autofree char *modeName = NULL;
     gboolean json = FALSE;
+    gboolean providers = FALSE;
     gmemMode asked = GMEM_MODE_NONE;
     g_autoptr(gmemHost) host = NULL;
     const GOptionEntry entries[] = {
@@ -564,6 +597,8 @@ gmemToolHost(int argc, char **argv)
          N_("exit with 0 where MODE, fully-shared or convertible, can be used, else with 1"),
          N_("MODE")},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, N_("print JSON"), NULL},
+        {"nova-provider-config", 0, 0, G_OPTION_ARG_NONE, &providers,
+         N_("print a provider file for OpenStack Nova"), NULL},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
 
@@ -594,7 +629,9 @@ gmemToolHost(int argc, char **argv)
     judgeMode(host, GMEM_MODE_CONVERTIBLE, "mode-convertible",
               _("Mode: convertible, <launchSecurity type='sw-protected'/>"));
 
-    if (json)
+    if (providers)
+        printProviderConfig(host);
+    else if (json)
         printJSON(host);
     else
         printText(host);

@@ -19,6 +19,7 @@ static const struct {
     {"host", gmemToolHost, N_("say what this host can do, and what is missing")},
     {"emulator", gmemToolEmulator, N_("say what a QEMU binary offers for guest_memfd")},
     {"validate", gmemToolValidate, N_("check a domain's XML against all rules")},
+    {"explain", gmemToolExplain, N_("say what the rules of gmem.conf make of a domain, and why")},
     {"lower", gmemToolLower, N_("print what libvirt is given for a domain's XML")},
     {"raise", gmemToolRaise, N_("print what a user sees of XML that libvirt stores")},
     {"argv", gmemToolArgv, N_("print the command line that QEMU would get")},

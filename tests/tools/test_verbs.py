@@ -263,6 +263,47 @@ def colours(t):
         t.lacks(on_terminal('host', NO_COLOR='1'), '\033', 'host with NO_COLOR')
 
 
+RULES = """[rule flavors]
+nova-flavor=gmem.*
+mode=fully-shared
+[rule names]
+name=web-*
+title=*
+mode=convertible
+"""
+NAMED = """<domain type='%s'><name>web-1</name>%s<memory>65536</memory>
+<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"""
+
+
+@suite.test('explain: what rules make of a domain, and why')
+def explain(t):
+    with tools.directory() as directory:
+        rules, xml = (os.path.join(directory, name) for name in ('gmem.conf', 'vm.xml'))
+
+        def said(text, conf=RULES, status=0):
+            for path, content in ((rules, conf), (xml, text)):
+                with open(path, 'w', encoding='utf-8') as file:
+                    file.write(content)
+            result = tools.call('explain', '--rules', rules, *([xml] if text else []))
+            t.equal(result[0], status, 'exit status')
+            return result[1 if status == 0 else 2].splitlines()
+
+        unmet = "rule 'flavors' does not apply: the domain does not meet nova-flavor=gmem.*"
+        t.equal(said(NAMED % ('kvm', '<title/>')), [
+            unmet, "rule 'names' applies", "the domain gets <launchSecurity type='sw-protected'/>"], 'applies')
+        t.equal(said(NAMED % ('kvm', '')), [
+            unmet, "rule 'names' does not apply: the domain does not meet title=*",
+            'the domain stays as it is: no rule applies'], 'none applies')
+        t.equal(said(NAMED % ('kvm', "<title>x</title><launchSecurity type='sw-protected'/>"))[-1],
+                "the domain stays as it is: it has <launchSecurity type='sw-protected'/> itself", 'its own')
+        t.has(said(NAMED % ('qemu', '<title/>'), status=1)[-1],
+              "error: rule 'names' of '%s' gives the domain <launchSecurity type='sw-protected'/>: " % rules, 'error')
+        t.equal(said('', RULES + 'colour=red\n', 1),
+                ["error: line 8 of '%s' has the key 'colour' in [rule names], which is not known" % rules], 'error')
+        t.equal(said(''), ["rule 'flavors' is for domains with nova-flavor=gmem.*, fully-shared",
+                           "rule 'names' is for domains with name=web-* title=*, convertible"], 'list')
+
+
 if __name__ == '__main__':
     tools.need_build()
     sys.exit(suite.run(rig.need_root()))
