@@ -1,0 +1,165 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_nova.py: Nova's libvirt driver as a client, told by lines of JSON what to do with an instance.
+
+It is Nova's own code from the XML to libvirt's calls. What has no part in that is left out: the
+database (objects are made here, and saved nowhere), images (empty disks), and the network's agent.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+import nova.conf
+import nova.monkey_patch  # pylint: disable=unused-import
+import os_vif
+from nova import context, objects
+from nova.compute import provider_config
+from nova.network import model as network
+from nova.virt import fake
+from nova.virt.libvirt import driver as libvirt_driver
+
+CONF = nova.conf.CONF
+IMAGE = '11111111-1111-4111-8111-111111111111'
+PROPERTIES = {'hw_disk_bus': 'ide', 'hw_video_model': 'vga', 'hw_vif_model': 'e1000'}
+
+
+def configure():
+    CONF([], project='nova', default_config_files=[], version='test')
+    nova.conf.neutron.register_dynamic_opts(CONF)
+    CONF.set_override('state_path', '/run/nova')
+    CONF.set_override('instances_path', '/run/nova/instances')
+    CONF.set_override('lock_path', '/run/nova/locks', group='oslo_concurrency')
+    CONF.set_override('enabled', False, group='vnc')
+    CONF.set_override('force_config_drive', False)
+    CONF.set_override('use_cow_images', False)
+    CONF.set_override('flat_injected', False)
+    libvirt = {'virt_type': 'kvm', 'images_type': 'raw', 'cpu_mode': 'none', 'inject_partition': -2,
+               'hw_machine_type': ['x86_64=pc']}
+    for name, value in libvirt.items():
+        CONF.set_override(name, value, group='libvirt')
+
+
+def make_flavor(name, memory, specs):
+    return objects.Flavor(id=1, flavorid=name, name=name, memory_mb=memory, vcpus=1, root_gb=0,
+                          ephemeral_gb=0, swap=0, rxtx_factor=1.0, vcpu_weight=None, disabled=False,
+                          is_public=True, extra_specs=specs, description=None)
+
+
+class Compute:
+    """A compute host with one instance."""
+
+    def __init__(self):
+        configure()
+        objects.register_all()
+        os_vif.initialize()
+        objects.Instance.save = lambda *_, **__: None
+        objects.Instance.obj_load_attr = lambda instance, name: setattr(instance, name, None)
+        self.context = context.RequestContext('user', 'project', is_admin=True)
+        self.context.auth_token = None
+        self.driver = libvirt_driver.LibvirtDriver(fake.FakeVirtAPI())
+        # They ask the database.
+        self.driver._register_all_undefined_instance_details = lambda: None
+        self.driver._register_undefined_instance_details = lambda *_: None
+        self.driver._set_host_enabled = lambda *_, **__: None
+        self.driver.init_host('host')
+        self.driver._create_image = self.create_image
+        self.driver._build_device_metadata = lambda *_: None
+        self.instance = None
+        self.networks = network.NetworkInfo([])
+
+    def create_image(self, _context, instance, mapping, *_, suffix='', **__):
+        """Empty disks where Nova would put those that it makes from images."""
+        path = os.path.join('/run/nova/instances', instance.uuid)
+        os.makedirs(path, exist_ok=True)
+        for name in mapping:
+            if name.startswith('disk'):
+                name = name if name.endswith(suffix) else name + suffix
+                with open(os.path.join(path, name), 'wb') as disk:
+                    disk.truncate(1 << 20)
+        return False, False
+
+    @staticmethod
+    def image():
+        return objects.ImageMeta.from_dict({'id': IMAGE, 'container_format': 'bare', 'disk_format': 'raw',
+                                            'min_ram': 0, 'min_disk': 0, 'properties': PROPERTIES})
+
+    def make(self, uuid, memory, flavor, specs):
+        flavor = make_flavor(flavor, memory, specs)
+        self.instance = objects.Instance(
+            self.context, id=1, uuid=uuid, display_name='one', hostname='one', user_id='user',
+            project_id='project', image_ref=IMAGE, kernel_id='', ramdisk_id='', root_device_name='/dev/hda',
+            config_drive='', host='host', node='host', memory_mb=memory, vcpus=1, root_gb=0, ephemeral_gb=0,
+            flavor=flavor, new_flavor=flavor, pci_requests=objects.InstancePCIRequests(requests=[]),
+            pci_devices=objects.PciDeviceList(objects=[]), ec2_ids=objects.EC2Ids(),
+            system_metadata=dict(('image_' + name, value) for name, value in PROPERTIES.items()),
+            metadata={}, keypairs=objects.KeyPairList(objects=[]), tags=objects.TagList(objects=[]),
+            vm_state='active', power_state=1, deleted=False, cleaned=False,
+            info_cache=objects.InstanceInfoCache(network_info=self.networks))
+        self.instance.obj_reset_changes()
+
+    def spawn(self):
+        self.driver.spawn(self.context, self.instance, self.image(), [], None, {}, network_info=self.networks)
+
+    def hard_reboot(self):
+        self.driver.reboot(self.context, self.instance, self.networks, 'HARD')
+
+    def suspend(self):
+        self.driver.suspend(self.context, self.instance)
+
+    def resume(self):
+        self.driver.resume(self.context, self.instance, self.networks)
+
+    def rescue(self):
+        self.driver.rescue(self.context, self.instance, self.networks, self.image(), 'password', None)
+
+    def unrescue(self):
+        self.driver.unrescue(self.context, self.instance)
+
+    def resize(self, flavor, memory, specs):
+        """On the same host: the domain goes, as at the source, and then all that is done at the target."""
+        self.driver.destroy(self.context, self.instance, self.networks, destroy_disks=False)
+        self.instance.old_flavor = self.instance.flavor
+        self.instance.flavor = self.instance.new_flavor = make_flavor(flavor, memory, specs)
+        self.instance.memory_mb = memory
+        self.driver.finish_migration(
+            self.context, objects.Migration(source_compute='host', dest_compute='host'), self.instance, '[]',
+            self.networks, self.image(), True, {})
+
+    def attach_interface(self):
+        """Into a bridge that is there; plugging is left to libvirt."""
+        vif = network.VIF(id='22222222-2222-4222-8222-222222222222', address='52:54:00:00:00:01',
+                          type='bridge', devname='tap-nova', vnic_type='normal', active=True,
+                          network=network.Network(id='33333333-3333-4333-8333-333333333333', bridge='nova0',
+                                                  label='net', subnets=[], mtu=1500))
+        self.driver.vif_driver.plug = lambda *_: None
+        self.driver.attach_interface(self.context, self.instance, self.image(), vif)
+
+    def destroy(self):
+        self.driver.destroy(self.context, self.instance, self.networks)
+
+    @staticmethod
+    def providers(directory):
+        """What Nova's own loader makes of provider files."""
+        return provider_config.get_provider_configs(directory)
+
+
+def main():
+    out = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)
+    compute = None
+    for line in sys.stdin:
+        verb, arguments = json.loads(line)
+        try:
+            if compute is None:
+                compute = Compute()
+            reply = {'result': getattr(compute, verb)(*arguments)}
+        except Exception:  # pylint: disable=broad-except
+            reply = {'trouble': traceback.format_exc()}
+        out.write(json.dumps(reply) + '\n')
+        out.flush()
+
+
+if __name__ == '__main__':
+    main()

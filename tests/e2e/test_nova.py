@@ -1,0 +1,150 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""OpenStack Nova's own libvirt driver beside rules of gmem.conf: what Nova does with an instance never takes
+its private memory away."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+
+from gmem_evidence import guest_memfds
+from gmem_rig import (BUILD, HERE, MIB, PATIENCE, PYTHON, DaemonRig, Failure, Skip, Suite, library,
+                      need_guest_memfd, need_root)
+
+suite = Suite()
+
+RULE = '[rule flavors]\nnova-flavor=gmem.*\nmode=fully-shared\n'
+UUID = '44444444-4444-4444-8444-444444444444'
+NAME = 'instance-00000001'
+TOOL = os.path.join(BUILD, 'tools/virt-gmem')
+
+
+class Nova:
+    """A compute host: its libvirtd, which alone has the library, and Nova's driver."""
+
+    shared = None
+
+    def __init__(self):
+        need_guest_memfd()
+        if subprocess.run([PYTHON, '-c', 'import nova.virt.libvirt.driver'], stderr=subprocess.PIPE,
+                          check=False).returncode:
+            raise Skip('needs python3-nova')
+        self.host = DaemonRig(library())
+        self.host.write('/etc/libvirt/gmem.conf', RULE, 0o600)
+        self.host.run(['sh', '-c', 'ip link add nova0 type bridge && ip link set nova0 up'])
+        self.client = self.host.python()
+        self.log = open(self.host.outer('/run/nova.log'), 'wb')
+        self.process = self.host.popen([PYTHON, os.path.join(HERE, 'gmem_nova.py')], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                       env=self.host.environment())
+
+    @classmethod
+    def get(cls):
+        if cls.shared is None:
+            cls.shared = cls()
+        return cls.shared
+
+    def __call__(self, verb, *arguments):
+        self.process.stdin.write(json.dumps([verb, arguments]) + '\n')
+        self.process.stdin.flush()
+        if not select.select([self.process.stdout], [], [], 5 * PATIENCE)[0]:
+            raise Failure('Nova did not answer')
+        line = self.process.stdout.readline()
+        answer = json.loads(line or '{"trouble": "Nova ended"}')
+        if 'trouble' in answer:
+            raise Failure('%s\n%s' % (answer['trouble'], self.host.read('/run/nova.log')[-2000:]))
+        return answer['result']
+
+    def runs(self, check, memory, shown='<private/>'):
+        """The instance runs, on guest_memfd where @shown is in its XML."""
+        check.equal(self.client.state(NAME), 'running', 'state')
+        sizes = [m.size for m in guest_memfds(self.host.emulator(NAME).pid)]
+        check.equal(sizes, [memory * MIB] if shown else [], "sizes of QEMU's guest_memfds")
+        for options in ((), ('--inactive',)):
+            xml = self.client.dumpxml(NAME, *options)
+            check.equal('<private/>' in xml, bool(shown), '<private/> is in dumpxml')
+
+
+@suite.test('spawn: a rule on the flavor gives private memory')
+def _(check):
+    nova = Nova.get()
+    nova('make', UUID, 64, 'gmem.small', {'gmem:note': 'kept'})
+    nova('spawn')
+    nova.runs(check, 64)
+    check.has(nova.client.dumpxml(NAME), '<nova:flavor name="gmem.small"', "Nova's metadata")
+    check.has(nova.host.read(nova.host.log), "rule 'flavors' of '/etc/libvirt/gmem.conf' gives domain '%s' "
+              '<private/>' % NAME, 'the log')
+
+
+@suite.test('attaching an interface, which replaces the metadata')
+def _(check):
+    nova = Nova.get()
+    nova('attach_interface')
+    nova.runs(check, 64)
+    check.has(nova.client.dumpxml(NAME), "<source bridge='nova0'/>", 'the interface')
+
+
+@suite.test('suspend and resume')
+def _(check):
+    nova = Nova.get()
+    nova('suspend')
+    check.equal(nova.client.state(NAME), 'shut off', 'state')
+    nova('resume')
+    nova.runs(check, 64)
+
+
+@suite.test('hard reboot, after somebody took the element off by hand')
+def _(check):
+    nova = Nova.get()
+    nova.client.define(re.sub('<memoryBacking>.*</memoryBacking>', '', nova.client.dumpxml(NAME, '--inactive'),
+                              flags=re.S))
+    check.has(nova.client.dumpxml(NAME, '--inactive'), '<private/>', 'the rule holds, too')
+    nova('hard_reboot')
+    nova.runs(check, 64)
+
+
+@suite.test('rescue and unrescue')
+def _(check):
+    nova = Nova.get()
+    nova('rescue')
+    nova.runs(check, 64)
+    check.has(nova.client.dumpxml(NAME), 'disk.rescue', 'the disk')
+    nova('unrescue')
+    nova.runs(check, 64)
+
+
+@suite.test('resize to another flavor of the rule, and to one that is ordinary')
+def _(check):
+    nova = Nova.get()
+    nova('resize', 'gmem.large', 96, {})
+    nova.runs(check, 96)
+    nova('resize', 'm1.small', 64, {})
+    nova.runs(check, 64, shown=None)
+
+
+@suite.test("Nova's own loader takes the provider file that virt-gmem writes")
+def _(check):
+    nova = Nova.get()
+    result = nova.host.run([TOOL, 'host', '--nova-provider-config'])
+    check.equal(result.stderr, '', 'standard error')
+    nova.host.write('/run/providers/gmem.yaml', result.stdout)
+    provider = nova('providers', '/run/providers')['$COMPUTE_NODE']
+    check.equal(provider['traits']['additional'], ['CUSTOM_GMEM_FULLY_SHARED'], 'traits')
+
+
+@suite.test('the end')
+def _(check):
+    nova = Nova.get()
+    nova('destroy')
+    check.equal(nova.client.names(), [], 'domains')
+    nova.process.stdin.close()
+    check.equal(nova.process.wait(PATIENCE), 0, "Nova's status")
+    nova.log.close()
+    nova.host.close()
+
+
+if __name__ == '__main__':
+    sys.exit(suite.run(need_root()))
