@@ -135,9 +135,10 @@ check-package: deb
 	@tests/package/run-machine --cache $(BUILD)/machine --release $(firstword $(DEB)) \
 	    $(BUILD)/deb/$(firstword $(DEB))
 
+# docs/benchmarks.rst. BENCH names pieces of it and options of tests/bench/bench.py.
 bench: deps-check
 	@$(MAKE) --no-print-directory all
-	meson test -C $(BUILD) --benchmark --verbose
+	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
 	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(INSTALLED)

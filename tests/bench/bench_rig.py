@@ -142,8 +142,9 @@ class Counts:
 
 def count(has_library, xmls, pieces, warm=3):
     """Instructions of each of @pieces, embedded: [(all, ours)]. @xmls: of each piece."""
-    library = rig.library() if has_library else ()
     with rig.EmbedRig() as home:
+        # Its path is in the environment, and always as long there.
+        library = (home.tree(),) if has_library else ()
         # libvirt's own knowledge of the emulator is found out, and stored, outside of callgrind.
         first = Client(home, preload=library)
         for xml in dict.fromkeys(xmls):

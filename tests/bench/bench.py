@@ -1,0 +1,258 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the library costs: one table, each figure beside that of stock libvirt.
+
+usage: bench.py [--rounds N] [--domains N] [PIECE…]
+
+Pieces: process, socket, start, many, first, linear; all of them where none is named.
+
+A row has the median of stock libvirt with an ordinary domain, the ratio of the same with the library
+loaded; the median of stock libvirt with the lowered XML of a private domain (where it is started, of
+the ordinary one again), and the ratio of the private domain with the library. Behind each ratio stands
+how far the quartiles of what it compares lie apart, in percent. The configurations take turns, so what
+else the machine does is in all of them. Only ratios say anything; instructions are exact to some
+tenths of a percent, and need no idle machine.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import statistics
+import sys
+import time
+
+import bench_rig
+from bench_rig import CONFIGURATIONS, LOADED, LOWERED, PRIVATE, STOCK, rig
+
+HEAD = ('', 'stock', 'loaded', 'lowered', 'private', 'ours')
+FORMAT = '%-38s %11s %15s %11s %15s %9s'
+
+
+def head():
+    print(FORMAT % HEAD, flush=True)
+
+
+def scaled(value, unit):
+    if unit == 'ns':
+        return '%.1f us' % (value / 1000) if value < 1e7 else '%.1f ms' % (value / 1e6)
+    if unit == 'KiB':
+        return '%.1f MiB' % (value / 1024)
+    return '%d' % value
+
+
+def ratio(of, to):
+    if len(of) < 4:
+        return '%.3f' % (statistics.median(of) / statistics.median(to))
+    return '%.3f (%2.0f, %2.0f)' % (statistics.median(of) / statistics.median(to),
+                                    100 * bench_rig.spread(to), 100 * bench_rig.spread(of))
+
+
+def row(name, results, unit, ours=''):
+    """@results: {configuration: values}."""
+    print(FORMAT % (name, scaled(statistics.median(results[STOCK]), unit),
+                    ratio(results[LOADED], results[STOCK]),
+                    scaled(statistics.median(results[LOWERED]), unit),
+                    ratio(results[PRIVATE], results[LOWERED]), ours), flush=True)
+
+
+@contextlib.contextmanager
+def homes(kind, **options):
+    """{configuration: a rig} and at the end none."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(kind(
+            rig.library() if name in (LOADED, PRIVATE) else (), **options))
+               for name in CONFIGURATIONS}
+
+
+def xml_of(configuration, plain, private):
+    return bench_rig.of_configuration(configuration, plain, private)[0]
+
+
+def xml_to_start(configuration, plain, private):
+    """The same for starts: no QEMU without the library takes the lowered one, so what the private
+    domain stands beside is the ordinary one."""
+    return private if configuration == PRIVATE else plain
+
+
+# ---------------------------------------------------------------------------------------------
+
+CALLS = ('define', 'dumpxml', 'native')
+
+
+def count_instructions(cells):
+    """{configuration: [(all, ours) of each of CALLS]}."""
+    plain, private = (bench_rig.domain('vm', wish, cells) for wish in (False, True))
+    counts = {}
+    for name in CONFIGURATIONS:
+        xml, has_library = bench_rig.of_configuration(name, plain, private)
+        counts[name] = bench_rig.count(has_library, [xml] * len(CALLS), CALLS)
+    return counts
+
+
+def clients_of(rigs, embedded):
+    return {name: bench_rig.Client(home, preload=home.preload if embedded else ())
+            for name, home in rigs.items()}
+
+
+def measure_calls(kind, cells, rounds, calls, label):
+    plain, private = (bench_rig.domain('vm', wish, cells) for wish in (False, True))
+    with homes(kind) as rigs:
+        clients = clients_of(rigs, kind is rig.EmbedRig)
+        for piece in CALLS:
+            runs = {}
+            for name, client in clients.items():
+                xml = xml_of(name, plain, private)
+                client.run('warm-' + piece, 3, xml)
+                runs[name] = lambda client=client, xml=xml: client.run(piece, calls, xml)
+            row('%s: %s, %d cell(s)' % (label, piece, cells), bench_rig.alternate(rounds, runs), 'ns')
+        for client in clients.values():
+            client.close()
+
+
+def process(options):
+    """Calls of an embedded driver: instructions, and processor time."""
+    for cells in (1, 16):
+        counts = count_instructions(cells)
+        for i, piece in enumerate(CALLS):
+            row('instructions: %s, %d cell(s)' % (piece, cells),
+                {name: [counts[name][i][0]] for name in CONFIGURATIONS}, '',
+                '%d' % counts[PRIVATE][i][1])
+        measure_calls(rig.EmbedRig, cells, options.rounds, 10, 'process')
+
+
+def socket(options):
+    """Calls over the socket of a daemon: time that passes."""
+    measure_calls(rig.DaemonRig, 1, options.rounds, 10, 'socket')
+    with homes(rig.DaemonRig) as rigs:
+        clients = clients_of(rigs, False)
+        runs = {}
+        for name, client in clients.items():
+            for i in range(500):
+                client.run('warm-define', 1, xml_of(
+                    name, *(bench_rig.domain('vm-%d' % i, wish) for wish in (False, True))))
+            xml = next(iter(client.files))
+            client.run('warm-list', 1, xml)
+            runs[name] = lambda client=client, xml=xml: client.run('list', 1, xml)
+        row('socket: list + dumpxml, 500 domains', bench_rig.alternate(options.rounds, runs), 'ns')
+        for client in clients.values():
+            client.close()
+
+
+def start(options):
+    """Whole starts, and saves, of a guest that checks its RAM."""
+    with homes(rig.DaemonRig) as rigs:
+        clients, runs = clients_of(rigs, False), {}
+        for name, client in clients.items():
+            boot = rigs[name].guest_image('vm')
+            xml = xml_to_start(name, *(rig.domain('vm', private=wish, boot=boot)
+                                       for wish in (False, True)))
+            client.run('warm-define', 1, xml)
+            client.run('warm-start', 1, xml)
+            runs[name] = (client, xml)
+        for piece in ('start', 'save'):
+            if piece == 'save':
+                for client, xml in runs.values():
+                    client.run('create', 1, xml)
+            row('socket: %s' % {'start': 'start + destroy', 'save': 'managed save + start'}[piece],
+                bench_rig.alternate(max(options.rounds // 2, 5), {
+                    name: lambda client=client, xml=xml: client.run(piece, 1, xml)
+                    for name, (client, xml) in runs.items()}), 'ns')
+        for client, xml in runs.values():
+            client.run('destroy', 1, xml)
+            client.close()
+
+
+def many(options):
+    """A daemon with many domains: its start, its memory, and what lists them."""
+    results = {piece: {name: [] for name in CONFIGURATIONS}
+               for piece in ('daemon starts', 'memory', 'list', 'list + dumpxml')}
+    with homes(rig.DaemonRig) as rigs:
+        last = None
+        for name, home in rigs.items():
+            client = bench_rig.Client(home)
+            for i in range(options.domains):
+                last = xml_of(name, *(bench_rig.domain('vm-%d' % i, wish) for wish in (False, True)))
+                client.run('warm-define', 1, last)
+            client.close()
+            home.last = last
+        for number in range(3):
+            for name in CONFIGURATIONS[number % 4:] + CONFIGURATIONS[:number % 4]:
+                home = rigs[name]
+                home.stop_daemon()
+                begin = time.monotonic_ns()
+                home.start_daemon()
+                results['daemon starts'][name].append(time.monotonic_ns() - begin)
+                client = bench_rig.Client(home)
+                client.run('warm-list', 1, home.last)
+                results['list + dumpxml'][name] += client.run('list', 2, home.last)
+                results['list'][name] += client.run('names', 5, home.last)
+                client.close()
+                process_of = [p for p in home.processes() if p.exe.endswith('libvirtd')]
+                results['memory'][name].append(process_of[0].rss / 1024)
+    for piece, values in results.items():
+        row('%d domains: %s' % (options.domains, piece), values,
+            'KiB' if piece == 'memory' else 'ns')
+
+
+def first(options):
+    """An emulator that nobody has asked yet: the first definition and the first start."""
+    results = {piece: {name: [] for name in CONFIGURATIONS} for piece in ('define', 'start')}
+    for number in range(max(options.rounds // 4, 4)):
+        for name in CONFIGURATIONS[number % 4:] + CONFIGURATIONS[:number % 4]:
+            has_library = name in (LOADED, PRIVATE)
+            with rig.DaemonRig(rig.library() if has_library else ()) as home:
+                boot = home.guest_image('vm')
+                xml = xml_to_start(name, *(rig.domain('vm', private=wish, boot=boot)
+                                           for wish in (False, True)))
+                client = bench_rig.Client(home)
+                results['define'][name] += client.run('define', 1, xml)
+                results['start'][name] += [results['define'][name][-1] +
+                                           client.run('create', 1, xml)[0]]
+                client.run('destroy', 1, xml)
+                client.close()
+    row('unasked emulator: define', results['define'], 'ns')
+    row('unasked emulator: define + start', results['start'], 'ns')
+
+
+def linear(_):
+    """Our own instructions per thing that a domain has many of."""
+    table = (('cells', (16, 64, 256, 1024, 4096), lambda n: {'cells': n}),
+             ('disks', (10, 100, 1000, 10000), lambda n: {'devices': n}),
+             ('bytes of metadata', (1024, 65536, 1 << 20, 4 * 1000 * 1000), lambda n: {'metadata': n}))
+    print('\nour own instructions for each more: from one size to the next')
+    for what, sizes, arguments in table:
+        xmls = [bench_rig.domain('vm', True, **arguments(n)) for n in sizes]
+        for piece in ('define', 'dumpxml'):
+            counts = [ours for _, ours in bench_rig.count(True, xmls, [piece] * len(xmls), warm=1)]
+            print('%-10s %-20s %s' % (piece, what, '  '.join(
+                '%d: %.2f' % (sizes[i], (counts[i] - counts[i - 1]) / (sizes[i] - sizes[i - 1]))
+                for i in range(1, len(sizes)))), flush=True)
+
+
+PIECES = {'process': process, 'socket': socket, 'start': start, 'many': many, 'first': first,
+          'linear': linear}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--domains', type=int, default=10000)
+    parser.add_argument('pieces', nargs='*', metavar='PIECE', choices=[*PIECES, []])
+    options = parser.parse_args()
+    reason = rig.need_root()
+    if reason:
+        sys.exit('bench.py: ' + reason)
+    print('%s, %d processors, load %s; libvirt %s; Linux %s' % (
+        re.search(r'model name\s*: (.*)', open('/proc/cpuinfo', encoding='utf-8').read()).group(1),
+        os.cpu_count(), open('/proc/loadavg', encoding='utf-8').read().split()[0],
+        '.'.join(map(str, rig.libvirt_version())), os.uname().release))
+    head()
+    with contextlib.ExitStack() as leftovers:
+        leftovers.callback(rig.close_all)
+        for name in options.pieces or PIECES:
+            PIECES[name](options)
+
+
+if __name__ == '__main__':
+    main()
