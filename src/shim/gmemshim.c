@@ -68,6 +68,7 @@
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
 #include "gmemshimconvertible.h"
+#include "gmemshimerrno.h"
 #include "gmemshimprobe.h"
 #include "gmemshimproof.h"
 #include "gmemshimpublish.h"
@@ -234,7 +235,7 @@ static void
 gmemShimVerify(void)
 {
     char reason[GMEM_SHIM_REPORT_MAX];
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
 
     pthread_mutex_lock(&gmemShimVerifyLock);
     if (gmemShimGet() == GMEM_SHIM_ARMED) {
@@ -248,7 +249,6 @@ gmemShimVerify(void)
         gmemShimPublishVerified();
     }
     pthread_mutex_unlock(&gmemShimVerifyLock);
-    errno = saved;
 }
 
 /* What QEMU asks of KVM in mode fully-shared. */

@@ -63,6 +63,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemshimerrno.h"
 #include "gmemshimhalves.h"
 #include "gmemshimlock.h"
 #include "gmemshimpublish.h"
@@ -346,14 +347,13 @@ void
 gmemShimConvertibleBound(
     void *base, unsigned long size, int policy, const unsigned long *nodes, unsigned long maxNode)
 {
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
     gmemShimHalves *halves;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     halves = gmemShimHalvesAt((uint64_t)(uintptr_t)base, size);
     if (halves != NULL && base == halves->base)
         gmemShimHalvesBound(halves, policy, nodes, maxNode);
-    errno = saved;
 }
 
 static int

@@ -7,10 +7,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "gmemplatform.h"
 #include "gmemshimconfig.h"
 
 /* guest_memfd's pages and the unit of a conversion, in bytes. */
-#define GMEM_SHIM_PAGE 4096ULL
+#define GMEM_SHIM_PAGE ((uint64_t)GMEM_PLATFORM_PAGE)
 
 /* Host nodes that a backend can be bound to: what Linux has at most. */
 #define GMEM_SHIM_NODES_MAX 1024UL

@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "gmemshimerrno.h"
 #include "gmemshimreal.h"
 
 /* A request of no driver's, with no data that a sanitizer would look at. */
@@ -232,11 +233,10 @@ bool
 gmemShimProofRun(char *reason, size_t reasonSize)
 {
     gmemShimProofProgram program = {.reason = reason, .reasonSize = reasonSize};
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
 
     atomic_store(&gmemShimProofWord, gmemShimProofOwn);
     dl_iterate_phdr(gmemShimProofVisit, &program);
     atomic_store(&gmemShimProofWord, NULL);
-    errno = saved;
     return program.proven;
 }

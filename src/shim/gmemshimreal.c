@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemshimerrno.h"
 #include "gmemshimreport.h"
 
 static gmemShimRealTable gmemShimRealFunctions;
@@ -32,7 +33,7 @@ static void
 gmemShimRealBind(void)
 {
     gmemShimRealTable *real = &gmemShimRealFunctions;
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
 
     real->startMain = (gmemShimStartMain *)gmemShimRealFind("__libc_start_main");
     real->ioctl = (gmemShimIoctl *)gmemShimRealFind("ioctl");
@@ -44,7 +45,6 @@ gmemShimRealBind(void)
     real->mmap = (gmemShimMmap *)gmemShimRealFind("mmap");
     real->madvise = (gmemShimMadvise *)gmemShimRealFind("madvise");
     atomic_store_explicit(&gmemShimRealBound, true, memory_order_release);
-    errno = saved;
 }
 
 /* A table bound later would be bound inside a signal handler, or between fork and exec. */
@@ -70,10 +70,9 @@ gmemShimRealGuestMemfd(int vm, uint64_t size, uint64_t flags)
     const int fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &argument);
 
     if (fd >= 0 && real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0) {
-        const int saved = errno;
+        GMEM_SHIM_KEEP_ERRNO;
 
         close(fd);
-        errno = saved;
         return -1;
     }
     return fd;

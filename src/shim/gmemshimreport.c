@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gmemshimerrno.h"
+
 #define GMEM_SHIM_REPORT_PREFIX "qemu-gmem: "
 
 void
@@ -17,7 +19,7 @@ gmemShimReport(const char *format, ...)
 {
     char line[GMEM_SHIM_REPORT_MAX] = GMEM_SHIM_REPORT_PREFIX;
     const size_t prefix = strlen(GMEM_SHIM_REPORT_PREFIX);
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
     size_t length, i;
     va_list args;
 
@@ -36,6 +38,5 @@ gmemShimReport(const char *format, ...)
     line[length++] = '\n';
     /* There is nobody left to tell where stderr itself fails. */
     if (write(STDERR_FILENO, line, length) < 0)
-        errno = saved;
-    errno = saved;
+        return;
 }

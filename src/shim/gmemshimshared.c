@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemshimerrno.h"
 #include "gmemshimlock.h"
 #include "gmemshimpublish.h"
 #include "gmemshimreport.h"
@@ -341,21 +342,20 @@ gmemShimSharedResize(int fd, off_t size, int vm, gmemShimFtruncate *real)
 bool
 gmemShimSharedSealed(int fd)
 {
-    const int before = errno;
+    GMEM_SHIM_KEEP_ERRNO;
     const gmemShimBackend *backend;
     bool sealed;
 
     GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     backend = gmemShimSharedFind(fd);
     sealed = backend != NULL && backend->size > 0;
-    errno = before;
     return sealed;
 }
 
 void
 gmemShimSharedSlot(const struct kvm_userspace_memory_region *region, bool verified)
 {
-    const int before = errno;
+    GMEM_SHIM_KEEP_ERRNO;
     gmemShimBackend *backend = NULL;
     dev_t device;
     ino_t inode;
@@ -371,7 +371,6 @@ gmemShimSharedSlot(const struct kvm_userspace_memory_region *region, bool verifi
         backend->used = true;
     if (region->guest_phys_addr == 0 && GMEM_SHIM_SLOT_SPACE(region->slot) == 0)
         gmemShimSharedLowest = backend != NULL;
-    errno = before;
 }
 
 bool

@@ -33,6 +33,7 @@
 
 #include "gmemkvmabi.h"
 #include "gmemshimconvertible.h"
+#include "gmemshimerrno.h"
 #include "gmemshimhalves.h"
 #include "gmemshimlock.h"
 #include "gmemshimreal.h"
@@ -268,7 +269,7 @@ int
 gmemShimVcpuSetState(int fd, void *argument)
 {
     const int result = gmemShimReal()->ioctl(fd, KVM_SET_MP_STATE, argument);
-    const int saved = errno;
+    GMEM_SHIM_KEEP_ERRNO;
     gmemShimVcpu *vcpu;
 
     if (result < 0)
@@ -288,7 +289,6 @@ gmemShimVcpuSetState(int fd, void *argument)
         gmemShimVcpuAnyRan = false;
         gmemShimConvertibleReset();
     }
-    errno = saved;
     return result;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplatform.h: what another architecture, or a KVM with larger pages, would have otherwise. */
+/* gmemplatform.h: what another architecture, or a KVM with larger pages, would have otherwise.
+ * For the shim, too: nothing but libc. */
 #pragma once
 
-#include <glib.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 /* As libvirt and QEMU call it. */
@@ -23,9 +24,14 @@
 static inline bool
 gmemPlatformRefusesMachine(const char *name)
 {
-    static const char *const machines[] = {"isapc", "microvm", "none", "xenfv", "xenpv", NULL};
+    static const char *const machines[] = {"isapc", "microvm", "none", "xenfv", "xenpv"};
+    size_t i;
 
-    return name != NULL && g_strv_contains(machines, name);
+    for (i = 0; name != NULL && i < sizeof(machines) / sizeof(machines[0]); i++) {
+        if (strcmp(name, machines[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* gmemPlatformSuspendDevice: the device of machine type @name that has suspend-to-memory. */

@@ -92,7 +92,7 @@ LAYERS = {
     'conf': ('util',),
     'qemu': ('util', 'conf/gmemplan', 'conf/gmemcarrier'),
     'driver': ('util', 'conf', 'qemu'),
-    'shim': ('util/gmemargv', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemshim'),
+    'shim': ('util/gmemargv', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemplatform', 'util/gmemshim'),
 }
 
 
