@@ -25,7 +25,7 @@ gmemToolFilesFind(void)
     const char *self;
 
     files->self = g_file_read_link("/proc/self/exe", NULL);
-    self = files->self ? files->self : "/";
+    self = files->self != NULL ? files->self : "/";
     files->library = gmemPreloadFind(GMEM_PRELOAD_LIBRARY, self, "tools");
     files->shim = gmemPreloadFind(GMEM_PRELOAD_SHIM, self, "tools");
     return files;
@@ -34,7 +34,7 @@ gmemToolFilesFind(void)
 void
 gmemToolFilesFree(gmemToolFiles *files)
 {
-    if (!files)
+    if (files == NULL)
         return;
 
     g_free(files->library);
@@ -51,7 +51,7 @@ openInChild(uid_t uid, gid_t gid, const char *path, int flags)
         const struct passwd *user = getpwuid(uid);
 
         /* Like libvirt: the user's own primary group is among them, whatever @gid is. */
-        if ((user ? initgroups(user->pw_name, user->pw_gid) : setgroups(0, NULL)) < 0 ||
+        if ((user != NULL ? initgroups(user->pw_name, user->pw_gid) : setgroups(0, NULL)) < 0 ||
             setgid(gid) < 0 || setuid(uid) < 0)
             _exit(errno);
     }
@@ -90,7 +90,7 @@ gmemToolUserName(uid_t uid)
 {
     const struct passwd *user = getpwuid(uid);
 
-    return user ? g_strdup(user->pw_name) : g_strdup_printf("%u", uid);
+    return user != NULL ? g_strdup(user->pw_name) : g_strdup_printf("%u", uid);
 }
 
 void
@@ -118,7 +118,7 @@ gmemToolPaint(FILE *out, gmemToolColour colour)
     };
     const char *no = g_getenv("NO_COLOR");
 
-    return (no && no[0]) || !isatty(fileno(out)) ? "" : codes[colour];
+    return (no != NULL && no[0]) || !isatty(fileno(out)) ? "" : codes[colour];
 }
 
 char *

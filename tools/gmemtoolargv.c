@@ -43,16 +43,16 @@ toLines(const char *native, GError **error)
 
     if (!g_shell_parse_argv(native, NULL, &words, error))
         return NULL;
-    for (char **word = words; *word; word++) {
+    for (char **word = words; *word != NULL; word++) {
         g_autofree char *quoted = NULL;
 
         /* libvirt shows that of its own process; a start takes it out. */
         if (g_str_has_prefix(*word, "LD_PRELOAD=") &&
-            strstr(*word, gmemPreloadName(GMEM_PRELOAD_LIBRARY)))
+            strstr(*word, gmemPreloadName(GMEM_PRELOAD_LIBRARY)) != NULL)
             continue;
         quoted = quote(*word);
 
-        if ((*word)[0] == '-' && word[1] && word[1][0] != '-') {
+        if ((*word)[0] == '-' && word[1] != NULL && word[1][0] != '-') {
             g_autofree char *value = quote(*++word);
 
             g_ptr_array_add(lines, g_strconcat(quoted, " ", value, NULL));
@@ -66,7 +66,9 @@ toLines(const char *native, GError **error)
 static bool
 has(const GPtrArray *lines, const char *line)
 {
-    for (guint i = 0; i < lines->len; i++) {
+    guint i;
+
+    for (i = 0; i < lines->len; i++) {
         if (strcmp(lines->pdata[i], line) == 0)
             return true;
     }
@@ -85,8 +87,9 @@ static void
 printDifference(const GPtrArray *old, const GPtrArray *new)
 {
     guint i = 0;
+    guint j;
 
-    for (guint j = 0; j <= new->len; j++) {
+    for (j = 0; j <= new->len; j++) {
         bool common = j < new->len &&has(old, new->pdata[j]);
 
         for (; i < old->len && (!has(new, old->pdata[i]) || common || j == new->len); i++) {
@@ -108,11 +111,11 @@ static char *
 withUUID(const char *xml)
 {
     g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
-    g_autoptr(gmemXMLEdit) edit = document ? gmemXMLEditNew(document) : NULL;
+    g_autoptr(gmemXMLEdit) edit = document != NULL ? gmemXMLEditNew(document) : NULL;
     g_autofree char *uuid = g_uuid_string_random();
     g_autofree char *markup = g_strdup_printf("<uuid>%s</uuid>", uuid);
 
-    if (!document || gmemXMLFindFirst(gmemXMLRoot(document), "uuid"))
+    if (document == NULL || gmemXMLFindFirst(gmemXMLRoot(document), "uuid") != NULL)
         return g_strdup(xml);
     gmemXMLEditPrepend(edit, gmemXMLRoot(document), markup);
     return gmemXMLEditApply(edit);
@@ -123,14 +126,14 @@ static char *
 withoutElements(const char *xml)
 {
     g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
-    g_autoptr(gmemXMLEdit) edit = document ? gmemXMLEditNew(document) : NULL;
+    g_autoptr(gmemXMLEdit) edit = document != NULL ? gmemXMLEditNew(document) : NULL;
     gmemXMLNode *node;
 
-    if (!document)
+    if (document == NULL)
         return g_strdup(xml);
-    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "memoryBacking/private")))
+    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "memoryBacking/private")) != NULL)
         gmemXMLEditRemove(edit, node);
-    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "launchSecurity"))) {
+    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "launchSecurity")) != NULL) {
         g_autofree char *type = gmemXMLAttribute(node, "type");
 
         if (g_strcmp0(type, "sw-protected") == 0)
@@ -142,13 +145,13 @@ withoutElements(const char *xml)
 static GPtrArray *
 ask(gmemToNative *toNative, virConnectPtr conn, const char *xml)
 {
-    char *native = toNative ? toNative(conn, GMEM_NATIVE_FORMAT, xml, 0) : NULL;
+    char *native = toNative != NULL ? toNative(conn, GMEM_NATIVE_FORMAT, xml, 0) : NULL;
     g_autoptr(GError) error = NULL;
-    GPtrArray *lines = native ? toLines(native, &error) : NULL;
+    GPtrArray *lines = native != NULL ? toLines(native, &error) : NULL;
 
-    if (!native)
+    if (native == NULL)
         gmemToolError("%s", virGetLastErrorMessage());
-    else if (!lines)
+    else if (lines == NULL)
         gmemToolError("%s", error->message);
     free(native);
     return lines;
@@ -163,7 +166,7 @@ askStock(virConnectPtr conn, const char *xml)
     gmemToNative *toNative;
     GPtrArray *lines;
 
-    if (!libvirt) {
+    if (libvirt == NULL) {
         gmemToolError("%s", dlerror());
         return NULL;
     }
@@ -179,12 +182,13 @@ gmemToolPrintArgv(virConnectPtr conn, const char *xml, bool diff)
     g_autofree char *whole = withUUID(xml);
     g_autoptr(GPtrArray) new = ask(virConnectDomainXMLToNative, conn, whole);
     g_autoptr(GPtrArray) old = NULL;
+    guint i;
 
-    if (!new || (diff && !(old = askStock(conn, whole))))
+    if (new == NULL || (diff && (old = askStock(conn, whole)) == NULL))
         return -1;
     if (diff)
         printDifference(old, new);
-    for (guint i = 0; !diff && i < new->len; i++)
+    for (i = 0; !diff && i < new->len; i++)
         printf("%s%s\n", (char *)new->pdata[i], i + 1 < new->len ? " \\" : "");
     return 0;
 }

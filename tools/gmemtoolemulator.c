@@ -37,11 +37,12 @@ printCaps(const gmemQEMUCaps *caps)
 {
     unsigned int version = caps->version;
     bool all = true;
+    unsigned int flag;
 
     printf("%s, %u.%u.%u\n", caps->emulator, version / 1000000, version / 1000 % 1000,
            version % 1000);
     printf(_("offers:"));
-    for (unsigned int flag = 0; flag < GMEM_QEMU_CAPS_LAST; flag++) {
+    for (flag = 0; flag < GMEM_QEMU_CAPS_LAST; flag++) {
         if (gmemQEMUCapsGet(caps, flag))
             printf(" %s", gmemQEMUCapsFlagToString(flag));
     }
@@ -75,7 +76,7 @@ gmemToolEmulator(int argc, char **argv)
     }
     path =
         argc == 2 ? g_canonicalize_filename(argv[1], NULL) : g_find_program_in_path(GMEM_EMULATOR);
-    if (!path) {
+    if (path == NULL) {
         gmemToolError(_("no %s in PATH; install it, or name one"), GMEM_EMULATOR);
         return GMEM_TOOL_EXIT_FAILED;
     }
@@ -84,7 +85,7 @@ gmemToolEmulator(int argc, char **argv)
         return GMEM_TOOL_EXIT_FAILED;
     }
     gmemProbeSetShim(files->shim);
-    if (!(caps = gmemProbe(path, &user, GMEM_PROBE_TIMEOUT_MS, &error))) {
+    if ((caps = gmemProbe(path, &user, GMEM_PROBE_TIMEOUT_MS, &error)) == NULL) {
         gmemToolError("%s: %s", path, error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }

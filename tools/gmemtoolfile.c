@@ -57,15 +57,16 @@ checkWellFormed(const char *text, gmemFindings *findings)
     xmlParserCtxt *ctxt = xmlNewParserCtxt();
     xmlDoc *doc = gmemLibxmlParse(ctxt, text);
 
-    if (!doc && ctxt) {
+    if (doc == NULL && ctxt != NULL) {
         const xmlError *error = xmlCtxtGetLastError(ctxt);
-        g_autofree char *message = g_strdup(error && error->message ? error->message : "?");
+        g_autofree char *message =
+            g_strdup(error != NULL && error->message != NULL ? error->message : "?");
 
-        printFinding(findings, error ? error->line : 1, error ? MAX(error->int2, 1) : 1,
-                     g_strchomp(message));
+        printFinding(findings, error != NULL ? error->line : 1,
+                     error != NULL ? MAX(error->int2, 1) : 1, g_strchomp(message));
     }
     xmlFreeParserCtxt(ctxt);
-    if (!doc)
+    if (doc == NULL)
         return false;
     xmlFreeDoc(doc);
     return true;
@@ -82,17 +83,17 @@ checkDomain(gmemXMLNode *root, gmemFindings *findings, bool *ours)
     *ours = true;
     if (!gmemXMLIs(root, "domain")) {
         gmemErrorSet(&error, VIR_ERR_XML_ERROR, _("the root element is not <domain>"));
-    } else if ((def = gmemDomainParseXML(root, true, &error))) {
+    } else if ((def = gmemDomainParseXML(root, true, &error)) != NULL) {
         gmemDomainPostParse(def);
         gmemDomainValidateAll(def, report, findings);
-        *ours = gmemDomainHasElements(def) || def->carrier;
+        *ours = gmemDomainHasElements(def) || def->carrier != NULL;
     }
-    if (error) {
-        if (!(element = gmemXMLFindFirst(root, "memoryBacking/private")))
+    if (error != NULL) {
+        if ((element = gmemXMLFindFirst(root, "memoryBacking/private")) == NULL)
             element = gmemXMLFindFirst(root, "launchSecurity");
-        report(element ? element : root, error, findings);
+        report(element != NULL ? element : root, error, findings);
     }
-    return def ? def->mode : GMEM_MODE_NONE;
+    return def != NULL ? def->mode : GMEM_MODE_NONE;
 }
 
 static int
@@ -106,7 +107,7 @@ validate(const char *path, const char *text)
 
     if (!checkWellFormed(text, &findings))
         return GMEM_TOOL_EXIT_FAILED;
-    if (!(xml = gmemXMLParse(text, &error))) {
+    if ((xml = gmemXMLParse(text, &error)) == NULL) {
         printFinding(&findings, 1, 1, error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }
@@ -148,9 +149,9 @@ gmemToolValidate(int argc, char **argv)
                     "and QEMU decide, 'virt-gmem host' knows."));
     g_autofree char *text = NULL;
 
-    if (!path)
+    if (path == NULL)
         return GMEM_TOOL_EXIT_USAGE;
-    return (text = gmemToolRead(path)) ? validate(path, text) : GMEM_TOOL_EXIT_FAILED;
+    return (text = gmemToolRead(path)) != NULL ? validate(path, text) : GMEM_TOOL_EXIT_FAILED;
 }
 
 /* Of a text that is malformed the library makes another, for libvirt to refuse; here nobody does.
@@ -164,12 +165,12 @@ convert(const char *path, bool raise)
     g_autoptr(GError) error = NULL;
     gmemFindings findings = {.file = path};
 
-    if (!text)
+    if (text == NULL)
         return GMEM_TOOL_EXIT_FAILED;
     if (!checkWellFormed(text, &findings))
         return GMEM_TOOL_EXIT_FAILED;
     result = raise ? gmemRaise(text, NULL, &error) : gmemLower(text, false, NULL, &error);
-    if (!result) {
+    if (result == NULL) {
         message = gmemErrorFormat(error);
         gmemToolError("%s", message);
         return GMEM_TOOL_EXIT_FAILED;
@@ -185,7 +186,7 @@ gmemToolLower(int argc, char **argv)
                   _("Prints the XML that libvirt is given, and stores, for a domain's XML.\n"
                     "FILE.xml may be \"-\", standard input."));
 
-    return path ? convert(path, false) : GMEM_TOOL_EXIT_USAGE;
+    return path != NULL ? convert(path, false) : GMEM_TOOL_EXIT_USAGE;
 }
 
 int
@@ -196,5 +197,5 @@ gmemToolRaise(int argc, char **argv)
                   _("Prints what a user sees of a domain's XML that libvirt stores.\n"
                     "FILE.xml may be \"-\", standard input."));
 
-    return path ? convert(path, true) : GMEM_TOOL_EXIT_USAGE;
+    return path != NULL ? convert(path, true) : GMEM_TOOL_EXIT_USAGE;
 }

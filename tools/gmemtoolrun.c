@@ -90,12 +90,12 @@ removeRoot(const char *root)
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
     const FTSENT *entry;
 
-    while (tree && (entry = fts_read(tree))) {
+    while (tree != NULL && (entry = fts_read(tree)) != NULL) {
         /* A directory comes a second time, after what is in it. */
         if (entry->fts_info != FTS_D && remove(entry->fts_path) < 0)
             gmemToolError(_("%s cannot be removed: %s"), entry->fts_path, g_strerror(errno));
     }
-    if (tree)
+    if (tree != NULL)
         fts_close(tree);
 }
 
@@ -170,7 +170,7 @@ libraryIsInFront(const char *library)
     g_autofree char *name = NULL;
     Dl_info info;
 
-    if (!function || dladdr(function, &info) == 0)
+    if (function == NULL || dladdr(function, &info) == 0)
         return false;
 
     name = g_path_get_basename(info.dli_fname);
@@ -199,8 +199,8 @@ readXML(const gmemRunOptions *options, GError **error)
     bool kvm;
 
     if (!g_file_get_contents(options->file, &text, NULL, error) ||
-        !(xml = gmemToolXMLPrepare(text, options->emulator, options->argv ? stderr : stdout, &kvm,
-                                   error)) ||
+        (xml = gmemToolXMLPrepare(text, options->emulator, options->argv ? stderr : stdout, &kvm,
+                                  error)) == NULL ||
         (kvm && checkKVM(error) < 0))
         return NULL;
     return g_steal_pointer(&xml);
@@ -241,19 +241,19 @@ startDomain(gmemRun *run)
     g_autofree char *xml = readXML(run->options, &error);
     char *dump;
 
-    if (!xml) {
+    if (xml == NULL) {
         gmemToolError("%s", error->message);
         return -1;
     }
 
-    if (!(run->conn = virConnectOpen(uri)))
+    if ((run->conn = virConnectOpen(uri)) == NULL)
         return failLibvirt(_("the embedded driver does not start"));
     if (caught)
         return -1;
     if (run->options->argv)
         return gmemToolPrintArgv(run->conn, xml, run->options->diff);
 
-    if (!(run->domain = virDomainDefineXML(run->conn, xml)))
+    if ((run->domain = virDomainDefineXML(run->conn, xml)) == NULL)
         return failLibvirt(run->options->file);
     if (virConnectDomainEventRegisterAny(run->conn, run->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                          callback, run, NULL) < 0)
@@ -265,7 +265,7 @@ startDomain(gmemRun *run)
         return caught ? -1 : failLibvirt(_("the domain does not start"));
     run->active = true;
 
-    if (!(dump = virDomainGetXMLDesc(run->domain, 0)))
+    if ((dump = virDomainGetXMLDesc(run->domain, 0)) == NULL)
         return failLibvirt(_("the domain cannot be dumped"));
     printf("%s", dump);
     free(dump);
@@ -283,7 +283,7 @@ waitForEnd(gmemRun *run)
         virEventAddTimeout(run->options->seconds * 1000, onTimeout, run, NULL) < 0)
         return failLibvirt(_("no timer"));
 
-    while (!run->ended) {
+    while (run->ended == NULL) {
         if (virEventRunDefaultImpl() < 0)
             return failLibvirt(_("the event loop ends"));
     }
@@ -305,7 +305,7 @@ stopDomain(gmemRun *run)
         VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
     int result = 0;
 
-    if (run->domain) {
+    if (run->domain != NULL) {
         if (virDomainIsActive(run->domain) == 1 && virDomainDestroy(run->domain) < 0 &&
             virDomainIsActive(run->domain) == 1)
             result = failLibvirt(_("the domain cannot be destroyed"));
@@ -314,7 +314,7 @@ stopDomain(gmemRun *run)
             result = failLibvirt(_("the domain cannot be undefined"));
         virDomainFree(run->domain);
     }
-    if (run->conn)
+    if (run->conn != NULL)
         virConnectClose(run->conn);
     return result;
 }
@@ -376,11 +376,12 @@ findObstacle(const gmemToolFiles *files)
     const int modes[] = {O_RDWR, O_RDONLY};
     const struct passwd *user = getpwnam(GMEM_QEMU_USER);
     const struct group *group = getgrnam(GMEM_QEMU_GROUP);
+    size_t i;
 
-    if (!user || !group)
+    if (user == NULL || group == NULL)
         return g_strdup_printf(_("there is no user %s"), GMEM_QEMU_USER);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(paths); i++) {
+    for (i = 0; i < G_N_ELEMENTS(paths); i++) {
         int why = gmemToolOpenAs(user->pw_uid, group->gr_gid, paths[i], modes[i]);
 
         if (why != 0)
@@ -399,10 +400,10 @@ writeConfig(const char *root, const gmemToolFiles *files, bool quiet, GError **e
     /* libvirt makes directories for that user also where it may not give them away. */
     g_autofree char *user = g_strdup_printf("+%u", geteuid());
     g_autofree char *group = g_strdup_printf("+%u", getegid());
-    bool change = geteuid() == 0 && !obstacle;
+    bool change = geteuid() == 0 && obstacle == NULL;
     g_autofree char *text = NULL;
 
-    if (obstacle && !quiet)
+    if (obstacle != NULL && !quiet)
         printf(_("QEMU runs as root: %s\n"), obstacle);
     text = g_strdup_printf("user = \"%s\"\ngroup = \"%s\"\nnamespaces = []\n"
                            "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
@@ -424,7 +425,7 @@ makeRoot(const gmemToolFiles *files, bool quiet)
     g_autoptr(GError) error = NULL;
 
     /* QEMU's user has to get through. */
-    if (!g_mkdtemp_full(root, 0755)) {
+    if (g_mkdtemp_full(root, 0755) == NULL) {
         gmemToolError("%s: %s", root, g_strerror(errno));
         return NULL;
     }
@@ -441,17 +442,19 @@ static void G_GNUC_NORETURN
 becomeWorker(const gmemToolFiles *files, const char *root, int argc, char **argv, pid_t keeper)
 {
     const char *former = g_getenv("LD_PRELOAD");
-    g_autofree char *preload = former && former[0] ? g_strconcat(files->library, ":", former, NULL)
-                                                   : g_strdup(files->library);
+    g_autofree char *preload = former != NULL && former[0]
+                                   ? g_strconcat(files->library, ":", former, NULL)
+                                   : g_strdup(files->library);
     g_autofree char *option = g_strconcat("--root=", root, NULL);
     g_autofree char *log = g_strconcat("3:file:", root, "/libvirt.log", NULL);
     g_auto(GStrv) args = g_new0(char *, argc + 3);
     int n = 0;
+    int i;
 
     args[n++] = g_strdup("virt-gmem");
     args[n++] = g_strdup(argv[0]);
     args[n++] = g_strdup(option);
-    for (int i = 1; i < argc; i++)
+    for (i = 1; i < argc; i++)
         args[n++] = g_strdup(argv[i]);
 
     g_setenv("LD_PRELOAD", preload, TRUE);
@@ -519,7 +522,7 @@ parentOf(const char *pid)
     int parent = 0;
 
     /* The name before it may contain anything. */
-    if (!g_file_get_contents(path, &text, NULL, NULL) || !(behind = strrchr(text, ')')))
+    if (!g_file_get_contents(path, &text, NULL, NULL) || (behind = strrchr(text, ')')) == NULL)
         return 0;
     return sscanf(behind, ") %*c %d", &parent) == 1 ? parent : 0;
 }
@@ -531,7 +534,7 @@ killChildren(void)
     unsigned int count = 0;
     const char *name;
 
-    while (proc && (name = g_dir_read_name(proc))) {
+    while (proc != NULL && (name = g_dir_read_name(proc)) != NULL) {
         if (g_ascii_isdigit(name[0]) && parentOf(name) == getpid()) {
             kill(atoi(name), SIGKILL);
             waitpid(atoi(name), NULL, 0);
@@ -551,7 +554,7 @@ keep(const gmemToolFiles *files, int argc, char **argv)
     pid_t pid;
     int status;
 
-    if ((fault = gmemToolFileFault(files->library))) {
+    if ((fault = gmemToolFileFault(files->library)) != NULL) {
         gmemToolError("%s", fault);
         return GMEM_TOOL_EXIT_FAILED;
     }
@@ -561,7 +564,7 @@ keep(const gmemToolFiles *files, int argc, char **argv)
     /* As for the worker: a reader of our output that was killed must not keep us from cleaning up.
      */
     signal(SIGPIPE, SIG_IGN);
-    if (!(root = makeRoot(files, strcmp(argv[0], "argv") == 0)))
+    if ((root = makeRoot(files, strcmp(argv[0], "argv") == 0)) == NULL)
         return GMEM_TOOL_EXIT_FAILED;
 
     if ((pid = startWorker(files, root, argc, argv)) < 0) {
@@ -629,7 +632,7 @@ gmemToolArgv(int argc, char **argv)
     if (!takeFile(&options, argc, argv))
         return GMEM_TOOL_EXIT_USAGE;
     options.diff = diff;
-    return options.root ? work(&options, files) : keep(files, allCount, all);
+    return options.root != NULL ? work(&options, files) : keep(files, allCount, all);
 }
 
 int
@@ -657,12 +660,13 @@ gmemToolRun(int argc, char **argv)
         return GMEM_TOOL_EXIT_USAGE;
     if (!takeFile(&options, argc, argv))
         return GMEM_TOOL_EXIT_USAGE;
-    if (duration && !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
+    if (duration != NULL &&
+        !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
         gmemToolError(_("--for requires a number of seconds from 1 to %d, not '%s'"),
                       G_MAXINT / 1000, duration);
         return GMEM_TOOL_EXIT_USAGE;
     }
     options.seconds = (int)seconds;
 
-    return options.root ? work(&options, files) : keep(files, allCount, all);
+    return options.root != NULL ? work(&options, files) : keep(files, allCount, all);
 }

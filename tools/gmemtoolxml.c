@@ -32,7 +32,7 @@ describeLabel(gmemXMLNode *node)
 {
     g_autofree char *model = gmemXMLAttribute(node, "model");
 
-    if (!model || attributeIs(node, "type", "none") ||
+    if (model == NULL || attributeIs(node, "type", "none") ||
         (geteuid() == 0 && strcmp(model, "dac") == 0))
         return NULL;
     return g_strdup_printf(_("the security label of '%s'"), model);
@@ -46,11 +46,12 @@ describeInterface(gmemXMLNode *node)
 
     if (attributeIs(node, "type", "network")) {
         g_autofree char *network = gmemXMLAttribute(source, "network");
-        return g_strdup_printf(_("the interface in network '%s'"), network ? network : "");
+        return g_strdup_printf(_("the interface in network '%s'"), network != NULL ? network : "");
     }
-    if (filter) {
+    if (filter != NULL) {
         g_autofree char *name = gmemXMLAttribute(filter, "filter");
-        return g_strdup_printf(_("the interface with network filter '%s'"), name ? name : "");
+        return g_strdup_printf(_("the interface with network filter '%s'"),
+                               name != NULL ? name : "");
     }
     return NULL;
 }
@@ -61,7 +62,7 @@ describeListen(gmemXMLNode *node)
     g_autofree char *network = gmemXMLAttribute(node, "network");
 
     return attributeIs(node, "type", "network")
-               ? g_strdup_printf(_("listening in network '%s'"), network ? network : "")
+               ? g_strdup_printf(_("listening in network '%s'"), network != NULL ? network : "")
                : NULL;
 }
 
@@ -71,8 +72,8 @@ describeSource(gmemXMLNode *node)
 {
     g_autofree char *path = gmemXMLAttribute(node, "path");
 
-    if (!gmemXMLIs(node->parent, "channel") || !attributeIs(node, "mode", "bind") || !path ||
-        !strstr(path, "/qemu/channel/"))
+    if (!gmemXMLIs(node->parent, "channel") || !attributeIs(node, "mode", "bind") || path == NULL ||
+        strstr(path, "/qemu/channel/") == NULL)
         return NULL;
     return g_strdup_printf(_("the path '%s' of a channel"), path);
 }
@@ -104,9 +105,10 @@ checkDisk(gmemXMLNode *disk, GError **error)
               "daemon: name its file, by <disk type='file'>"),
             target, volume, pool);
     }
-    if (gmemXMLFindFirst(disk, "auth/secret") || gmemXMLFindFirst(disk, "encryption/secret") ||
-        gmemXMLFindFirst(disk, "source/auth/secret") ||
-        gmemXMLFindFirst(disk, "source/encryption/secret"))
+    if (gmemXMLFindFirst(disk, "auth/secret") != NULL ||
+        gmemXMLFindFirst(disk, "encryption/secret") != NULL ||
+        gmemXMLFindFirst(disk, "source/auth/secret") != NULL ||
+        gmemXMLFindFirst(disk, "source/encryption/secret") != NULL)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("disk '%s' has a <secret>, which requires a daemon: use a disk without"), target);
@@ -118,15 +120,16 @@ static int
 leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
 {
     g_autofree char *what = NULL;
+    size_t i;
 
     /* Anybody's, and none of libvirt's. */
     if (gmemXMLIs(node, "metadata"))
         return 0;
-    for (size_t i = 0; i < G_N_ELEMENTS(leftOut) && !what; i++) {
+    for (i = 0; i < G_N_ELEMENTS(leftOut) && what == NULL; i++) {
         if (gmemXMLIs(node, leftOut[i].element))
             what = leftOut[i].describe(node);
     }
-    if (what) {
+    if (what != NULL) {
         fprintf(notes, _("left out, as it requires a daemon: %s\n"), what);
         gmemXMLEditRemove(edit, node);
         return 0;
@@ -140,16 +143,16 @@ leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes, GError **error)
 {
     gmemXMLNode *node = root->children;
 
-    while (node) {
+    while (node != NULL) {
         int descend = leaveOutNode(edit, node, notes, error);
 
         if (descend < 0)
             return -1;
-        if (descend > 0 && node->children) {
+        if (descend > 0 && node->children != NULL) {
             node = node->children;
             continue;
         }
-        while (node != root && !node->next)
+        while (node != root && node->next == NULL)
             node = node->parent;
         node = node != root ? node->next : NULL;
     }
@@ -161,7 +164,7 @@ leaveOutId(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes)
 {
     g_autofree char *id = gmemXMLAttribute(root, "id");
 
-    if (!id)
+    if (id == NULL)
         return;
     fprintf(notes, _("left out, as it requires a daemon: the id '%s' of a running domain\n"), id);
     gmemXMLEditSetAttribute(edit, root, "id", NULL);
@@ -175,9 +178,9 @@ setEmulator(gmemXMLEdit *edit, gmemXMLNode *root, const char *emulator)
     gmemXMLNode *devices = gmemXMLFindFirst(root, "devices");
     gmemXMLNode *former = gmemXMLFindFirst(root, "devices/emulator");
 
-    if (former)
+    if (former != NULL)
         gmemXMLEditRemove(edit, former);
-    if (devices) {
+    if (devices != NULL) {
         gmemXMLEditPrepend(edit, devices, markup);
     } else {
         g_autofree char *both = g_strdup_printf("<devices>%s</devices>", markup);
@@ -194,7 +197,7 @@ gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kv
 
     *kvm = false;
     /* libvirt says what is wrong with it. */
-    if (!xml)
+    if (xml == NULL)
         return g_strdup(text);
 
     root = gmemXMLRoot(xml);
@@ -203,7 +206,7 @@ gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kv
     leaveOutId(edit, root, notes);
     if (leaveOut(edit, root, notes, error) < 0)
         return NULL;
-    if (emulator)
+    if (emulator != NULL)
         setEmulator(edit, root, emulator);
     return gmemXMLEditApply(edit);
 }

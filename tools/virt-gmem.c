@@ -31,8 +31,10 @@ static const struct {
 static void
 usage(FILE *out)
 {
+    size_t i;
+
     fprintf(out, _("Usage: virt-gmem VERB [OPTION…]\n\nVerbs:\n"));
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
+    for (i = 0; i < G_N_ELEMENTS(verbs); i++)
         fprintf(out, "  %-8s %s\n", verbs[i].name, _(verbs[i].summary));
     fprintf(out,
             _("\n'virt-gmem help VERB' lists a verb's options; --version prints the version.\n"));
@@ -52,14 +54,15 @@ static int
 help(const char *name)
 {
     char option[] = "--help";
+    size_t i;
 
-    for (size_t i = 0; name && i < G_N_ELEMENTS(verbs); i++) {
+    for (i = 0; name != NULL && i < G_N_ELEMENTS(verbs); i++) {
         char *argv[] = {(char *)name, option, NULL};
 
         if (strcmp(name, verbs[i].name) == 0)
             return runVerb(i, 2, argv);
     }
-    if (name) {
+    if (name != NULL) {
         gmemToolError(_("'%s' is not a verb of virt-gmem"), name);
         usage(stderr);
         return GMEM_TOOL_EXIT_USAGE;
@@ -71,6 +74,8 @@ help(const char *name)
 int
 main(int argc, char **argv)
 {
+    size_t i;
+
     setlocale(LC_ALL, "");
     bindtextdomain(GMEM_TEXT_DOMAIN, GMEM_LOCALEDIR);
     bind_textdomain_codeset(GMEM_TEXT_DOMAIN, "UTF-8");
@@ -81,7 +86,7 @@ main(int argc, char **argv)
         return GMEM_TOOL_EXIT_USAGE;
     }
 
-    for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++) {
+    for (i = 0; i < G_N_ELEMENTS(verbs); i++) {
         if (strcmp(argv[1], verbs[i].name) == 0)
             return runVerb(i, argc - 1, argv + 1);
     }

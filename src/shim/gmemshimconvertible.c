@@ -92,7 +92,9 @@ static size_t gmemShimConvertibleSlotRoom;
 static gmemShimConvertibleSlot *
 gmemShimConvertibleSlotByNumber(uint32_t number)
 {
-    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+    size_t i;
+
+    for (i = 0; i < gmemShimConvertibleSlotCount; i++) {
         if (gmemShimConvertibleSlots[i].number == number)
             return &gmemShimConvertibleSlots[i];
     }
@@ -102,7 +104,9 @@ gmemShimConvertibleSlotByNumber(uint32_t number)
 static gmemShimConvertibleSlot *
 gmemShimConvertibleSlotByAddress(uint64_t address)
 {
-    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+    size_t i;
+
+    for (i = 0; i < gmemShimConvertibleSlotCount; i++) {
         gmemShimConvertibleSlot *slot = &gmemShimConvertibleSlots[i];
 
         if (address >= slot->address && address - slot->address < slot->size)
@@ -116,11 +120,12 @@ static bool
 gmemShimConvertibleSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     const uint64_t end = offset + size;
+    size_t i;
 
     while (offset < end) {
         uint64_t next = offset;
 
-        for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+        for (i = 0; i < gmemShimConvertibleSlotCount; i++) {
             const gmemShimConvertibleSlot *slot = &gmemShimConvertibleSlots[i];
 
             if (slot->halves == halves && offset >= slot->offset &&
@@ -471,9 +476,10 @@ gmemShimConvertibleReset(void)
 {
     const bool isPrivate = gmemShimConvertibleConfig->startPrivate;
     gmemShimHalves *halves;
+    unsigned int i;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
-    for (size_t i = 0; i < gmemShimConvertibleSlotCount; i++) {
+    for (i = 0; i < gmemShimConvertibleSlotCount; i++) {
         if (gmemShimConvertibleSlotAttributes(&gmemShimConvertibleSlots[i], !isPrivate, isPrivate) <
             0) {
             gmemShimReport("memory cannot be reset: %m");
@@ -481,7 +487,7 @@ gmemShimConvertibleReset(void)
             _exit(EXIT_FAILURE);
         }
     }
-    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++)
+    for (i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++)
         gmemShimHalvesReset(halves, isPrivate);
     gmemShimPublishReset();
 }
@@ -492,6 +498,7 @@ gmemShimConvertibleVerify(char *reason, size_t reasonSize)
     const gmemShimHalves *halves;
     const gmemShimConvertibleSlot *lowest;
     unsigned int made = 0;
+    unsigned int i;
 
     GMEM_SHIM_LOCKED(&gmemShimConvertibleLock);
     while (gmemShimHalvesByIndex(made) != NULL)
@@ -507,7 +514,7 @@ gmemShimConvertibleVerify(char *reason, size_t reasonSize)
                  gmemShimConvertibleConfig->backends, made);
         return false;
     }
-    for (unsigned int i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++) {
+    for (i = 0; (halves = gmemShimHalvesByIndex(i)) != NULL; i++) {
         if (!halves->used) {
             snprintf(reason, reasonSize, "memory backend '%s' is in no memory slot",
                      halves->config->id);

@@ -46,8 +46,9 @@ static uint64_t
 gmemShimHalvesSet(uint64_t *bits, uint64_t first, uint64_t end, bool value)
 {
     uint64_t changed = 0;
+    uint64_t word;
 
-    for (uint64_t word = first / GMEM_SHIM_BITS; word * GMEM_SHIM_BITS < end; word++) {
+    for (word = first / GMEM_SHIM_BITS; word * GMEM_SHIM_BITS < end; word++) {
         const uint64_t mask = gmemShimHalvesMask(word, first, end);
         const uint64_t wrong = (value ? ~bits[word] : bits[word]) & mask;
 
@@ -60,7 +61,9 @@ gmemShimHalvesSet(uint64_t *bits, uint64_t first, uint64_t end, bool value)
 static bool
 gmemShimHalvesAll(const uint64_t *bits, uint64_t first, uint64_t end)
 {
-    for (uint64_t word = first / GMEM_SHIM_BITS; word * GMEM_SHIM_BITS < end; word++) {
+    uint64_t word;
+
+    for (word = first / GMEM_SHIM_BITS; word * GMEM_SHIM_BITS < end; word++) {
         if ((~bits[word] & gmemShimHalvesMask(word, first, end)) != 0)
             return false;
     }
@@ -220,8 +223,9 @@ gmemShimHalvesFreeHuge(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
     const uint64_t page = halves->sharedPage;
     const uint64_t end = offset + size;
+    uint64_t start;
 
-    for (uint64_t start = offset / page * page; start < end; start += page) {
+    for (start = offset / page * page; start < end; start += page) {
         const uint64_t from = start > offset ? start : offset;
         const uint64_t to = start + page < end ? start + page : end;
         unsigned char resident = 0;
@@ -271,7 +275,9 @@ gmemShimHalvesMapped(void *base, size_t size, int flags, int file, int vm)
 gmemShimHalves *
 gmemShimHalvesAt(uint64_t address, uint64_t size)
 {
-    for (unsigned int i = 0; i < gmemShimHalvesMade; i++) {
+    unsigned int i;
+
+    for (i = 0; i < gmemShimHalvesMade; i++) {
         gmemShimHalves *halves = &gmemShimHalvesTable[i];
         const uint64_t base = (uint64_t)(uintptr_t)halves->base;
 

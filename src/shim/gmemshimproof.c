@@ -169,14 +169,16 @@ gmemShimProofTryOne(gmemShimProofProgram *program, size_t index, void *slot)
 static void
 gmemShimProofTryTable(gmemShimProofProgram *program, const ElfW(Rela) * table, size_t count)
 {
-    for (size_t i = 0; table != NULL && program->proven && i < count; i++) {
+    size_t i, j;
+
+    for (i = 0; table != NULL && program->proven && i < count; i++) {
         const unsigned long type = ELF64_R_TYPE(table[i].r_info);
         const char *name;
 
         if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT && type != R_X86_64_64)
             continue;
         name = program->names + program->symbols[ELF64_R_SYM(table[i].r_info)].st_name;
-        for (size_t j = 0; program->proven && j < GMEM_SHIM_PROOFS; j++) {
+        for (j = 0; program->proven && j < GMEM_SHIM_PROOFS; j++) {
             if (strcmp(gmemShimProofs[j].name, name) == 0)
                 gmemShimProofTryOne(program, j, (void *)(program->base + table[i].r_offset));
         }
@@ -187,11 +189,13 @@ gmemShimProofTryTable(gmemShimProofProgram *program, const ElfW(Rela) * table, s
 static void
 gmemShimProofCheckNeeds(gmemShimProofProgram *program)
 {
-    for (size_t i = 0; program->proven && i < GMEM_SHIM_PROOFS; i++) {
+    size_t i, j;
+
+    for (i = 0; program->proven && i < GMEM_SHIM_PROOFS; i++) {
         const char *need = gmemShimProofs[i].need;
         bool met = need == NULL;
 
-        for (size_t j = 0; !met && j < GMEM_SHIM_PROOFS; j++)
+        for (j = 0; !met && j < GMEM_SHIM_PROOFS; j++)
             met = program->imported[j] && gmemShimProofs[j].need == need;
         if (met)
             continue;
@@ -206,17 +210,18 @@ static int
 gmemShimProofVisit(struct dl_phdr_info *info, size_t size, void *data)
 {
     gmemShimProofProgram *program = data;
+    size_t i;
 
     (void)size;
     program->base = info->dlpi_addr;
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    for (i = 0; i < info->dlpi_phnum; i++) {
         if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
             gmemShimProofRead(program,
                               (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr));
     }
     program->proven = true;
     if (program->symbols != NULL && program->names != NULL) {
-        for (size_t i = 0; i < 2; i++)
+        for (i = 0; i < 2; i++)
             gmemShimProofTryTable(program, program->tables[i], program->counts[i]);
     }
     gmemShimProofCheckNeeds(program);

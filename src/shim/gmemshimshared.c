@@ -73,7 +73,9 @@ static int gmemShimSharedMapsErrno;     /* why mappings could not be read, else 
 static gmemShimBackend *
 gmemShimSharedByNumber(int fd)
 {
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    size_t i;
+
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         if (atomic_load(&gmemShimSharedBackends[i].fd) == fd)
             return &gmemShimSharedBackends[i];
     }
@@ -101,7 +103,9 @@ gmemShimSharedFind(int fd)
 static void
 gmemShimSharedSweep(void)
 {
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    size_t i;
+
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         if (!gmemShimSharedIsAlive(&gmemShimSharedBackends[i]))
             atomic_store(&gmemShimSharedBackends[i].fd, -1);
     }
@@ -253,7 +257,9 @@ gmemShimSharedMapping(uint64_t address, dev_t *device, ino_t *inode)
 static gmemShimBackend *
 gmemShimSharedByFile(dev_t device, ino_t inode)
 {
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    size_t i;
+
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->size > 0 && backend->device == device &&
@@ -266,8 +272,10 @@ gmemShimSharedByFile(dev_t device, ino_t inode)
 int
 gmemShimSharedInit(const gmemShimConfig *config)
 {
+    size_t i;
+
     gmemShimSharedConfig = *config;
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
         atomic_store(&gmemShimSharedBackends[i].fd, -1);
     return gmemShimPublishInit(config);
 }
@@ -378,9 +386,10 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
 {
     unsigned int backends = 0;
     unsigned long long ram = 0;
+    size_t i;
 
     GMEM_SHIM_LOCKED(&gmemShimSharedLock);
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         const gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->start) {
@@ -400,7 +409,7 @@ gmemShimSharedVerify(char *reason, size_t reasonSize)
         snprintf(reason, reasonSize, "cannot see what the guest's RAM is: /proc/self/maps: %m");
         return false;
     }
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         const gmemShimBackend *backend = &gmemShimSharedBackends[i];
 
         if (atomic_load(&backend->fd) >= 0 && backend->start && !backend->used) {

@@ -49,7 +49,9 @@ typedef struct {
 static bool
 gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, size_t size)
 {
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+    size_t i;
+
+    for (i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
         const void *start = (const void *)(info->dlpi_addr + segment->p_vaddr);
 
@@ -67,11 +69,12 @@ static int
 gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
 {
     gmemShimStartSearch *search = data;
+    size_t i;
 
     (void)size;
     search->found = true;
-    for (size_t i = 0;
-         search->found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]); i++) {
+    for (i = 0; search->found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]);
+         i++) {
         if (search->memfd || !gmemShimStartMarks[i].memfd)
             search->found = gmemShimStartSegmentsHave(info, gmemShimStartMarks[i].text,
                                                       gmemShimStartMarks[i].size);

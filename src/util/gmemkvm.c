@@ -49,11 +49,12 @@ gmemKVMNumaPolicyIsShared(void *first, void *second, size_t size, bool *known)
     unsigned long nodes[NODES_MAX / BITS_PER_WORD] = {0};
     unsigned long one[NODES_MAX / BITS_PER_WORD] = {0};
     int mode = MPOL_DEFAULT;
+    size_t i;
 
     if (syscall(SYS_get_mempolicy, NULL, nodes, NODES_MAX, NULL, MPOL_F_MEMS_ALLOWED) < 0)
         return false;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(nodes); i++) {
+    for (i = 0; i < G_N_ELEMENTS(nodes); i++) {
         if (nodes[i]) {
             one[i] = nodes[i] & -nodes[i];
             break;
@@ -353,7 +354,7 @@ gmemKVMLookup(void)
 void
 gmemKVMFree(gmemKVM *kvm)
 {
-    if (!kvm)
+    if (kvm == NULL)
         return;
 
     g_free(kvm->reason);

@@ -163,6 +163,7 @@ gmemShimConfigFormat(const gmemShimConfig *config)
                         config->listed * (GMEM_SHIM_ID_MAX + GMEM_SHIM_CONFIG_BACKEND) +
                         config->nOptions * (GMEM_SHIM_HASH_DIGITS + 1));
     char *end = text;
+    unsigned int i;
 
     if (text == NULL)
         abort();
@@ -170,13 +171,13 @@ gmemShimConfigFormat(const gmemShimConfig *config)
                          gmemModeToString(config->mode), config->backends, config->ram);
     if (config->mode == GMEM_MODE_CONVERTIBLE)
         GMEM_SHIM_CONFIG_ADD(end, ",start=%s", config->startPrivate ? "private" : "shared");
-    for (unsigned int i = 0; i < config->listed; i++) {
+    for (i = 0; i < config->listed; i++) {
         const gmemShimConfigBackend *backend = &config->list[i];
 
         GMEM_SHIM_CONFIG_ADD(end, ",%s=%s:%llu", backend->ram ? "backend" : "other", backend->id,
                              backend->size);
     }
-    for (unsigned int i = 0; i < config->nOptions; i++)
+    for (i = 0; i < config->nOptions; i++)
         GMEM_SHIM_CONFIG_ADD(end, "%s%016" PRIx64, i == 0 ? GMEM_SHIM_CONFIG_ARGV : ":",
                              config->options[i]);
     return text;

@@ -117,6 +117,7 @@ runHalt(int vm, void *memory)
     struct kvm_regs regs = {.rflags = 2};
     struct kvm_sregs sregs;
     struct kvm_run *run;
+    int i;
 
     if (vcpu < 0 || size < 0)
         die("KVM_CREATE_VCPU");
@@ -129,7 +130,7 @@ runHalt(int vm, void *memory)
         die("KVM_SET_REGS");
     *(unsigned char *)memory = 0xf4;
 
-    for (int i = 0; i < 2; i++) {
+    for (i = 0; i < 2; i++) {
         if (ioctl(vcpu, KVM_RUN, 0) < 0)
             die("KVM_RUN");
         printf("ran: exit reason %u%s\n", run->exit_reason,
@@ -184,9 +185,11 @@ sceneErrno(void)
 static void
 sceneBackend(void)
 {
+    int i;
+
     makeVM();
     errno = STRANGE_ERRNO;
-    for (int i = 0; i < 2; i++) {
+    for (i = 0; i < 2; i++) {
         const int fd = makeBackend(i == 0);
 
         printf("backend %s errno %d close-on-exec %d\n", isGuestMemfd(fd) ? "guest_memfd" : "memfd",
@@ -275,8 +278,10 @@ sceneRunElsewhere(void)
 static void *
 threadBackends(void *unused)
 {
+    int i;
+
     (void)unused;
-    for (int i = 0; i < 100; i++) {
+    for (i = 0; i < 100; i++) {
         const int fd = makeBackend(i % 2 == 0);
 
         if (!isGuestMemfd(fd))
@@ -291,8 +296,10 @@ threadBackends(void *unused)
 static void *
 threadOthers(void *unused)
 {
+    int i;
+
     (void)unused;
-    for (int i = 0; i < 2000; i++) {
+    for (i = 0; i < 2000; i++) {
         const int fd = memfd_create("other", MFD_ALLOW_SEALING);
 
         errno = STRANGE_ERRNO;
@@ -312,13 +319,14 @@ sceneThreads(void)
 {
     pthread_t threads[4];
     int good = 0;
+    int i;
 
     makeVM();
-    for (size_t i = 0; i < 4; i++) {
+    for (i = 0; i < 4; i++) {
         if (pthread_create(&threads[i], NULL, i < 2 ? threadBackends : threadOthers, NULL) != 0)
             die("pthread_create");
     }
-    for (int i = 0; i < 100; i++) {
+    for (i = 0; i < 100; i++) {
         const pid_t child = fork();
         int status = -1;
 
@@ -336,7 +344,7 @@ sceneThreads(void)
         if (waitpid(child, &status, 0) == child && status == 0)
             good++;
     }
-    for (size_t i = 0; i < 4; i++)
+    for (i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     printf("children %d\n", good);
 }
@@ -345,9 +353,10 @@ static void
 sceneArgv(int argc, char **argv, char **envp)
 {
     const char *preload = getenv("LD_PRELOAD");
+    int i;
 
     printf("argv");
-    for (int i = 0; i < argc; i++)
+    for (i = 0; i < argc; i++)
         printf(" %s", argv[i]);
     printf("\nargc %d terminated %d\n", argc, argv[argc] == NULL);
     printf("environment follows %d is passed %d\n", argv[argc + 1] == envp[0], envp == environ);
@@ -374,12 +383,14 @@ main(int argc, char **argv, char **envp)
         {"threads", sceneThreads},
     };
     const char *scene = "argv";
+    int argument;
+    size_t i;
 
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], "-name") == 0)
-            scene = argv[i + 1];
+    for (argument = 1; argument + 1 < argc; argument++) {
+        if (strcmp(argv[argument], "-name") == 0)
+            scene = argv[argument + 1];
     }
-    for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+    for (i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
         if (strcmp(scenes[i].name, scene) == 0) {
             scenes[i].play();
             return 0;

@@ -12,8 +12,9 @@ int
 main(int argc, char **argv)
 {
     char *emulator = getenv("GMEM_TEST_EMULATOR");
+    int i;
 
-    for (int i = 1; i < argc; i++) {
+    for (i = 1; i < argc; i++) {
         if (strcmp(argv[i], "memory-backend-memfd") == 0)
             fprintf(stderr, "wrapper: a memory backend\n");
     }

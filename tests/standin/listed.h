@@ -12,11 +12,11 @@ listed(const char *variable, const char *name)
     const char *list = getenv(variable);
     const size_t length = strlen(name);
 
-    while (list && *list) {
+    while (list != NULL && *list != '\0') {
         if (strncmp(list, name, length) == 0 && list[length] == '=')
             return atoi(list + length + 1);
         list = strchr(list, ',');
-        if (list)
+        if (list != NULL)
             list++;
     }
     return -1;

@@ -1112,7 +1112,9 @@ isRefusedOtherwise(Row row)
 static void
 testArguments(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
         g_autofree char *twin =
             g_strdup_printf("tests/unit/qemu/test_command.c: \"%s\"", ruleRows[i].arguments);
 
@@ -1125,8 +1127,10 @@ testArguments(void)
 static bool
 isFoundAt(gmemDomainRule rule, const char *path)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
-        for (size_t j = 0; ruleRows[i].rule == rule && j < G_N_ELEMENTS(cases); j++) {
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
+        for (j = 0; ruleRows[i].rule == rule && j < G_N_ELEMENTS(cases); j++) {
             g_autofree char *text = caseDomain(&cases[j]);
             g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
             gmemDomainDef def = {.root = gmemXMLRoot(xml)};
@@ -1143,10 +1147,12 @@ isFoundAt(gmemDomainRule rule, const char *path)
 static void
 testWhere(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
+    size_t i, j;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
         g_auto(GStrv) paths = g_strsplit(gmemDomainRules[i].where, "|", -1);
 
-        for (size_t j = 0; paths[j] != NULL; j++) {
+        for (j = 0; paths[j] != NULL; j++) {
             if (!isFoundAt(gmemDomainRules[i].rule, paths[j]))
                 g_error("no refused domain of rule number %zu has '%s'", i, paths[j]);
         }

@@ -127,8 +127,9 @@ testWithoutPreload(void)
          "LD_PRELOAD=/lib/asan.so /bin/qemu"},
         {"LD_PRELOAD='/a b.so:/x/libvirt-gmem.so' /bin/qemu", "LD_PRELOAD='/a b.so' /bin/qemu"},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *got = gmemNativeWithoutPreload(cases[i].native);
 
         g_assert_cmpstr(got, ==, cases[i].expected);

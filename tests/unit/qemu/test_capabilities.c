@@ -120,7 +120,9 @@ testFlags(gconstpointer data)
 static void
 testRecordedReply(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(testRecorded); i++) {
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(testRecorded); i++) {
         g_autofree char *text = testRecordedReplies(testRecorded[i].name);
         g_autoptr(GError) error = NULL;
         g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", text, &error);

@@ -14,7 +14,9 @@
 static void
 testRecordedSchemas(void)
 {
-    for (size_t i = 0; i < G_N_ELEMENTS(testRecorded); i++) {
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(testRecorded); i++) {
         g_autofree char *text = testRecordedReplies(testRecorded[i].name);
         g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
         g_autoptr(gmemJSON) json = gmemJSONParse(lines[2], NULL);

@@ -91,6 +91,7 @@ fakeSetSlot(const struct gmemKVMMemoryRegion2 *region)
 {
     const bool gmem = (region->flags & KVM_MEM_GUEST_MEMFD) != 0;
     FakeSlot *slot = &fake.slots[region->slot];
+    size_t i;
 
     g_assert_cmpuint(region->slot, <, SLOTS_MAX);
     if (region->memory_size == 0) {
@@ -103,7 +104,7 @@ fakeSetSlot(const struct gmemKVMMemoryRegion2 *region)
         return fakeFail(EINVAL);
     if (slot->used && (gmem || (slot->region.flags & KVM_MEM_GUEST_MEMFD) != 0))
         return fakeFail(EINVAL);
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
+    for (i = 0; i < SLOTS_MAX; i++) {
         const struct gmemKVMMemoryRegion2 *other = &fake.slots[i].region;
 
         if (!fake.slots[i].used || i == region->slot)
@@ -546,19 +547,20 @@ testConversionsRefused(void)
         {~0ULL - PAGE + 1, 2 * PAGE},
         {PAGE, ~0ULL - PAGE + 1},
     };
+    size_t i;
 
     if (!inOwnProcess())
         return;
     beginWithSlots("shared");
     memset(low, 'S', LOW_SIZE);
-    for (size_t i = 0; i < G_N_ELEMENTS(ranges); i++) {
+    for (i = 0; i < G_N_ELEMENTS(ranges); i++) {
         g_test_message("%" G_GINT64_MODIFIER "x %" G_GINT64_MODIFIER "x", ranges[i].address,
                        ranges[i].size);
         g_assert_cmpint(gmemShimConvertibleMap(ranges[i].address, ranges[i].size, true), ==,
                         -EINVAL);
     }
     g_assert_cmpuint(fake.attributesSet, ==, 0);
-    for (uint64_t i = 0; i < LOW_SIZE; i++)
+    for (i = 0; i < LOW_SIZE; i++)
         g_assert_cmpint(low[i], ==, 'S');
     g_assert_cmpint(gmemShimConvertibleMap(0, LOW_SIZE + HIGH_SIZE, true), ==, 0);
 }
@@ -635,6 +637,7 @@ testFaults(void)
     gmemShimStatus status;
     FakeExit exits[EXITS_MAX];
     int vcpu;
+    size_t i;
 
     if (!inOwnProcess())
         return;
@@ -649,14 +652,14 @@ testFaults(void)
     g_assert_true(fake.attribute[0x100]);
 
     /* It keeps failing: the access is a wish. */
-    for (size_t i = 0; i < 17; i++)
+    for (i = 0; i < 17; i++)
         exits[i] = shared;
     exits[17] = halt;
     g_assert_cmpint(runVcpu(vcpu, exits, 18), ==, 0);
     g_assert_false(fake.attribute[0x100]);
     readStatus(&status, backends);
     g_assert_cmpuint(status.implicit, ==, 1);
-    for (size_t i = 0; i < 17; i++)
+    for (i = 0; i < 17; i++)
         exits[i] = toPrivate;
     g_assert_cmpint(runVcpu(vcpu, exits, 18), ==, 0);
     g_assert_true(fake.attribute[0x100]);
@@ -667,7 +670,7 @@ testFaults(void)
     g_assert_cmpint(runVcpu(vcpu, exits, 17), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
     /* No RAM there, for ever; and another failure altogether. */
-    for (size_t i = 0; i < 101; i++)
+    for (i = 0; i < 101; i++)
         exits[i] = nowhere;
     g_assert_cmpint(runVcpu(vcpu, exits, 101), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
@@ -685,6 +688,7 @@ testFaultsWhileReplaced(void)
     gmemShimStatusBackend backends[2];
     gmemShimStatus status;
     int vcpu;
+    size_t i;
 
     if (!inOwnProcess())
         return;
@@ -692,7 +696,7 @@ testFaultsWhileReplaced(void)
     vcpu = makeVcpu();
     g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
     g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
-    for (size_t i = 0; i < 40; i++)
+    for (i = 0; i < 40; i++)
         exits[i] = shared;
     exits[40] = (FakeExit){EINTR, KVM_EXIT_INTR, {0}};
     g_assert_cmpint(runVcpu(vcpu, exits, 41), ==, -1);
@@ -713,6 +717,7 @@ testHeld(void)
     gmemShimStatus status;
     char text[4096] = "";
     int log, null;
+    size_t i;
 
     if (!inOwnProcess())
         return;
@@ -721,7 +726,7 @@ testHeld(void)
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     g_assert_cmpint(dup2(null, gmemShimHalvesByIndex(0)->gmem), >=, 0);
     g_assert_cmpint(dup2(log, STDERR_FILENO), ==, STDERR_FILENO);
-    for (size_t i = 0; i < 3; i++) {
+    for (i = 0; i < 3; i++) {
         g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
         g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, false), ==, 0);
     }
@@ -857,11 +862,12 @@ testCPUID(void)
         struct kvm_cpuid2 head;
         struct kvm_cpuid_entry2 entries[2];
     } cpuid = {.head.nent = 2};
+    size_t i;
 
     if (!inOwnProcess())
         return;
     beginWithSlots("shared");
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         cpuid.entries[0].function = cases[i].base;
         memcpy(&cpuid.entries[0].ebx, cases[i].signature, 4);
         memcpy(&cpuid.entries[0].ecx, cases[i].signature + 4, 4);
@@ -878,8 +884,9 @@ static void *
 convertAtRandom(void *data)
 {
     unsigned int seed = GPOINTER_TO_UINT(data);
+    unsigned int i;
 
-    for (unsigned int i = 0; i < 4000; i++) {
+    for (i = 0; i < 4000; i++) {
         const uint64_t page = (uint64_t)rand_r(&seed) % 700;
         const uint64_t pages = 1 + (uint64_t)rand_r(&seed) % 60;
 
@@ -897,31 +904,33 @@ testThreads(void)
     gmemShimStatus status;
     pthread_t threads[4];
     uint64_t counted[2] = {0};
+    uint64_t page;
+    unsigned int i;
 
     if (!inOwnProcess())
         return;
     beginWithSlots("shared");
-    for (unsigned int i = 0; i < G_N_ELEMENTS(threads); i++)
+    for (i = 0; i < G_N_ELEMENTS(threads); i++)
         g_assert_cmpint(pthread_create(&threads[i], NULL, convertAtRandom, GUINT_TO_POINTER(i + 1)),
                         ==, 0);
-    for (unsigned int i = 0; i < G_N_ELEMENTS(threads); i++)
+    for (i = 0; i < G_N_ELEMENTS(threads); i++)
         pthread_join(threads[i], NULL);
 
-    for (uint64_t i = 0; i < (LOW_SIZE + HIGH_SIZE) / PAGE; i++) {
-        const bool second = i >= LOW_SIZE / PAGE;
-        const uint64_t offset = (second ? i - LOW_SIZE / PAGE : i) * PAGE;
+    for (page = 0; page < (LOW_SIZE + HIGH_SIZE) / PAGE; page++) {
+        const bool second = page >= LOW_SIZE / PAGE;
+        const uint64_t offset = (second ? page - LOW_SIZE / PAGE : page) * PAGE;
         uint64_t end;
 
         g_assert_cmpint(
             gmemShimHalvesRun(gmemShimHalvesByIndex(second), offset, offset + PAGE, &end), ==,
-            fake.attribute[i]);
-        if (fake.attribute[i])
+            fake.attribute[page]);
+        if (fake.attribute[page])
             counted[second] += PAGE;
     }
     readStatus(&status, backends);
     g_assert_cmpuint(status.hypercalls, ==, 16000);
     g_assert_cmpuint(status.refused, ==, 0);
-    for (unsigned int i = 0; i < 2; i++) {
+    for (i = 0; i < 2; i++) {
         g_assert_cmpuint(counted[i], >, 0);
         g_assert_cmpuint(backends[i].privateBytes, ==, counted[i]);
         g_assert_cmpuint(backends[i].privateBytes + backends[i].sharedBytes, ==,

@@ -92,10 +92,11 @@ testSharedBackend(void)
     const int vm = openVM();
     struct stat file;
     char *memory;
+    size_t i;
 
     if (vm < 0)
         return;
-    for (size_t i = 0; i < G_N_ELEMENTS(flags); i++) {
+    for (i = 0; i < G_N_ELEMENTS(flags); i++) {
         const int closeOnExec = (flags[i] & MFD_CLOEXEC) != 0 ? FD_CLOEXEC : 0;
         unsigned int before;
         int fd;
@@ -190,6 +191,7 @@ testSharedTableFull(void)
     g_autofree char *text = NULL;
     Captured captured;
     struct rlimit limit;
+    size_t i;
 
     if (vm < 0)
         return;
@@ -204,7 +206,7 @@ testSharedTableFull(void)
     }
     init(1, BACKEND_SIZE);
 
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++) {
         fds[i] = gmemShimSharedCreate(BACKEND_NAME, 0);
         g_assert_cmpint(fds[i], >=, 0);
     }
@@ -225,7 +227,7 @@ testSharedTableFull(void)
         g_assert_true(isGuestMemfd(fd));
         close(fd);
     }
-    for (size_t i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
         close(fds[i]);
     close(vm);
 }
@@ -314,6 +316,7 @@ testSharedVerify(void)
     void *memory[3];
     void *ordinary;
     int fd[3];
+    size_t i;
 
     if (vm < 0)
         return;
@@ -356,7 +359,7 @@ testSharedVerify(void)
     init(2, 2 * BACKEND_SIZE + 1);
     assertUnverified("of 4194305 bytes in all");
 
-    for (size_t i = 0; i < 3; i++) {
+    for (i = 0; i < 3; i++) {
         munmap(memory[i], BACKEND_SIZE);
         close(fd[i]);
     }

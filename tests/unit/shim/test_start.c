@@ -37,8 +37,9 @@ testArgv(void)
         {"qemu -x-libvirt-gmem " GOOD " -S -x-libvirt-gmem", GMEM_SHIM_ARGV_REFUSED,
          "it is given 2 times"},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(GStrv) words = g_strsplit(cases[i].before, " ", -1);
         const guint count = g_strv_length(words);
         /* As on a process's stack: the environment stands right behind argv. */
@@ -121,11 +122,12 @@ testPreload(void)
         {"LD_PRELOAD=", NULL},
         {"LD_PRELOADX=qemu-gmem.so", "LD_PRELOADX=qemu-gmem.so"},
     };
+    size_t i;
 
     g_assert_true(g_file_set_contents(own, "", 0, NULL));
     g_assert_cmpint(symlink(own, link), ==, 0);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *variable = g_strdup(cases[i].before);
         char home[] = "HOME=/root";
         char path[] = "PATH=/bin";

@@ -190,13 +190,14 @@ static void
 testProbeTwice(void)
 {
     int fd = openKVM();
+    unsigned int i;
 
     if (fd < 0)
         return;
     close(fd);
 
     unsigned int before = countDescriptors();
-    for (unsigned int i = 0; i < 3; i++) {
+    for (i = 0; i < 3; i++) {
         g_autoptr(gmemKVM) first = gmemKVMProbe();
         g_autoptr(gmemKVM) second = gmemKVMProbe();
 
@@ -459,6 +460,8 @@ testLookup(void)
 int
 main(int argc, char **argv)
 {
+    size_t i;
+
     g_setenv("LC_ALL", "C", TRUE);
     g_test_init(&argc, &argv, NULL);
 
@@ -468,7 +471,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm/lookup", testLookup);
     g_test_add_func("/kvm/not-kvm", testNotKVM);
     g_test_add_func("/kvm/forbidden", testForbidden);
-    for (size_t i = 0; i < G_N_ELEMENTS(hosts); i++) {
+    for (i = 0; i < G_N_ELEMENTS(hosts); i++) {
         g_autofree char *name = g_strdup_printf("/kvm/host/%s", hosts[i].name);
         g_test_add_data_func(name, &hosts[i], testHost);
     }

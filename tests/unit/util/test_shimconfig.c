@@ -32,8 +32,9 @@ testConfigGood(void)
         {"version=1,mode=fully-shared,backends=512,ram=18446744073709551615", 512,
          18446744073709551615ULL},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         gmemShimConfig config = {0};
         char reason[REASON_MAX] = "untouched";
 
@@ -147,8 +148,9 @@ testConfigBad(void)
         {"version=1,mode=fully-shared,backends=1,ram=18446744073709551616", "no size of RAM"},
         {"version=1,mode=fully-shared,backends=1,ram=99999999999999999999999", "no size of RAM"},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         gmemShimConfig config = {.backends = 77};
         char reason[REASON_MAX] = "";
 
@@ -168,8 +170,9 @@ testConfigLong(void)
     g_autofree char *version = g_strdup_printf("version=2,%s", longValue);
     const char *values[] = {longValue, json, version};
     gmemShimConfig config;
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(values); i++) {
+    for (i = 0; i < G_N_ELEMENTS(values); i++) {
         char reason[64];
 
         g_assert_false(gmemShimConfigParse(values[i], &config, reason, sizeof(reason)));
