@@ -94,8 +94,8 @@ gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned
         return below;
     return gmemConnectionRefuse(
         virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-        _("a domain with <launchSecurity type='sw-protected'/> cannot be ballooned: its "
-          "current memory stays its memory"));
+        _("memory ballooning is not supported for a domain with <launchSecurity "
+          "type='sw-protected'/>: current memory cannot be set below maximum memory"));
 }
 
 static int

@@ -421,9 +421,9 @@ def calls(kind):
         check.refused(lambda: host.call('sw', 'attachDeviceFlags', VIRTIO_MEM, CONFIG),
                       ERR_CONFIG_UNSUPPORTED, part="<memory model='virtio-mem'>")
         check.refused(lambda: host.call('sw', 'setMemoryFlags', 20 * KIB, CONFIG),
-                      ERR_OPERATION_UNSUPPORTED, "Operation not supported: a domain with "
-                      "<launchSecurity type='sw-protected'/> cannot be ballooned: its current "
-                      'memory stays its memory')
+                      ERR_OPERATION_UNSUPPORTED, "Operation not supported: memory ballooning is not supported "
+                      "for a domain with <launchSecurity type='sw-protected'/>: current memory "
+                      'cannot be set below maximum memory')
         check.equal(host.python.dumpxml('sw'), xml, 'dumpxml after the refusals')
         for limit in (1, CELLS[0], CELLS[0] + 128 * KIB - 1):
             check.refused(lambda each=limit: host.call(

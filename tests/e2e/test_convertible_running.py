@@ -40,8 +40,8 @@ def unreadable(operation):
             "the guest's private pages" % (operation, ELEMENT))
 
 
-NO_BALLOON = ('Operation not supported: a domain with %s cannot be ballooned: its current memory stays '
-              'its memory' % ELEMENT)
+NO_BALLOON = ('Operation not supported: memory ballooning is not supported for a domain with %s: current '
+              'memory cannot be set below maximum memory' % ELEMENT)
 NO_CRASH_DUMP = ("Operation not supported: a domain with %s cannot be dumped when it crashes: the host "
                  "cannot read the guest's private pages; use an action without a dump" % ELEMENT)
 CRASH, COREDUMP_DESTROY, COREDUMP_RESTART = 2, 4, 5
