@@ -150,8 +150,11 @@ drawBackend(gmemMap *map, const gmemToolBackend *backend)
         gmemToolRange whole = {0, (guint64)backend->size, 0};
         g_array_append_val(ranges, whole);
     }
-    g_string_append_printf(map->text, "<text class='h' x='%d' y='%d'>%s%s</text>\n", GMEM_MAP_LEFT,
-                           map->y + 10, id, known ? "" : _(", guest addresses unknown"));
+    g_string_append_printf(map->text, "<text class='h' x='%d' y='%d'>%s%s%s%s</text>\n",
+                           GMEM_MAP_LEFT, map->y + 10, id,
+                           known ? "" : _(", guest addresses unknown"),
+                           backend->gmemResident < 0 ? _(", guest_memfd unknown") : "",
+                           backend->ordinaryResident < 0 ? _(", ordinary half unknown") : "");
     map->y += 16;
     for (guint i = 0; i < ranges->len; i++) {
         const gmemToolRange *range = &g_array_index(ranges, gmemToolRange, i);

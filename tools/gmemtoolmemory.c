@@ -452,7 +452,8 @@ findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
     for (guint i = 0; i < domain->backends->len; i++) {
         gmemToolBackend *backend = domain->backends->pdata[i];
 
-        findAddress(domain, backend);
+        if (fullyShared)
+            findAddress(domain, backend);
         if (only)
             backend->nodes = g_strdup(only);
         else if (maps && backend->address != 0 && fullyShared && backend->size > 0)

@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -96,6 +97,8 @@ class Page:
     def __init__(self, preload):
         self.rig = rig.DaemonRig(preload)
         os.makedirs(self.rig.outer(WHERE))
+        shutil.copytree(os.path.join(rig.SOURCE, 'examples'),
+                        self.rig.outer(os.path.join(WHERE, 'examples')))
 
     def __enter__(self):
         return self
@@ -171,10 +174,17 @@ def run_page(t, page):
 PAGES = sorted('docs/' + name for name in os.listdir(DOCS)
                if name.endswith('.rst') and '.. code-block:: console' in read('docs', name))
 
-for _page in PAGES:
+for _page in PAGES + ['README.md']:
     @suite.test('%s: its commands do what it says' % _page)
     def page_(t, page=_page):
         run_page(t, page)
+
+
+@suite.test('README.md links to files that there are')
+def links(t):
+    found = re.findall(r'\]\(([^)#:]+)\)', read('README.md'))
+    t.true(len(found) > 8, 'links: %r' % found)
+    t.equal([link for link in found if not os.path.exists(os.path.join(rig.SOURCE, link))], [], 'dead')
 
 
 @suite.test('host.rst has each line of virt-gmem host')

@@ -41,6 +41,13 @@ def keeps_secrets(t, vm, machine):
     for backend, cell in zip(vm.status()['backends'], vm.cells):
         t.equal((backend['private'], backend['shared']),
                 (pages * PAGE, cell[1] - cell[0] - pages * PAGE), 'bytes of ' + backend['id'])
+        t.equal(backend['size'], cell[1] - cell[0], 'size of ' + backend['id'])
+        # A kernel without cachestat(2) does not tell.
+        t.true(backend['resident-guest-memfd'] in (None, pages * PAGE), 'private pages in memory: %r'
+               % backend['resident-guest-memfd'])
+        t.true(pages * PAGE <= backend['resident-ordinary'] <= backend['shared'],
+               'shared pages in memory: %d' % backend['resident-ordinary'])
+    t.equal([holder['process'] for holder in vm.status()['holders']], [vm.pid], 'who has it')
     for cell in vm.cells:
         at = middle(cell, 4 * pages)
         t.equal(guest.shared(at, pages // 2), 0, 'answer to the hypercall back')
@@ -98,7 +105,10 @@ def errors(t, vm):
                             ('no page', (0x100000, 0, 0x10))):
         t.equal(guest.ask('c', *arguments), EINVAL, 'answer for ' + what)
     after = vm.status()
-    t.equal(after['backends'], before['backends'], 'numbers of backends')
+    counts = ('private', 'shared', 'to-private', 'to-shared')
+    t.equal([[backend[count] for count in counts] for backend in after['backends']],
+            [[backend[count] for count in counts] for backend in before['backends']],
+            'numbers of backends')
     t.true(after['refused'] > before['refused'], 'refused ones are not counted')
     t.equal(guest.verify(end - PAGE, 1, secret), 1, 'the last page')
     # A range that is private already, in part or wholly, keeps what it has.

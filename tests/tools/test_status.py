@@ -419,6 +419,12 @@ def snp(t):
         t.equal([(h['process'], h['mapped'], h['descriptors']) for h in found['holders']],
                 [(one.pid, 16 * mib, 6)], 'who has it')  # Python maps a duplicate
         t.has(tools.call('status', 'st-snp')[1], '  conversions: unknown\n', 'output')
+        with tools.directory() as where:
+            picture = os.path.join(where, 'map.svg')
+            t.equal(tools.call('status', '--map', picture, 'st-snp'), (0, '', ''), '--map')
+            for text in ('>a, guest addresses unknown, ordinary half unknown<',
+                         '>b, guest addresses unknown, guest_memfd unknown, ordinary half unknown<'):
+                t.has(read(picture), text, 'the picture')
         t.equal(sorted(ask()[1].keys() & {'st-snp'}), ['st-snp'], 'among all')
 
 

@@ -219,7 +219,8 @@ def emulator(t):
 @suite.test('help for each verb, and wrong usage')
 def usage(t):
     verbs = re.findall(r'^  (\w+) ', tools.call('help')[1], re.M)
-    t.equal(verbs, ['host', 'emulator', 'validate', 'lower', 'raise', 'argv', 'run', 'status'], 'verbs')
+    t.equal(verbs, ['host', 'emulator', 'validate', 'lower', 'raise', 'argv', 'run', 'schema',
+                    'status'], 'verbs')
     for verb in verbs:
         code, out, err = tools.call('help', verb)
         t.equal((code, err), (0, ''), 'help ' + verb)
