@@ -29,7 +29,7 @@ typedef struct {
     size_t nbackends;    /* how many of them */
     char *sharedOnly;    /* the first option that has another process or hardware reach guest
                           * memory: "-device vhost-user-fs-pci"; NULL: none */
-    char *firmware;      /* the image that the machine starts with; NULL: QEMU's own */
+    char *firmware;      /* an image that requires SMM; NULL: none */
     bool dumpCore;       /* guest RAM belongs into a core dump of QEMU, QEMU's default */
     bool nodesetsDiffer; /* they are bound to more than one set of host nodes, or in more than one
                           * way: the plan's cellNodesetsDiffer, for the child, which has no other

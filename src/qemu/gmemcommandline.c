@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "gmemerror.h"
+#include "gmemfirmware.h"
 #include "gmemi18n.h"
 
 /* They set up RAM or the accelerator in ways that the checks would not see. */
@@ -33,8 +34,9 @@ static const char *const gmemCommandLineMemoryKeys[] = {
     "memdev", "volatile-memdev", "persistent-memdev", "lsa", "pmrdev", NULL,
 };
 
-/* What libvirt calls the image of UEFI firmware. */
+/* What libvirt calls the image of UEFI firmware, and how the names of all its images begin. */
 #define GMEM_FIRMWARE_NODE "libvirt-pflash0-storage"
+#define GMEM_LIBVIRT_NODE "libvirt-"
 
 /* As many backends, and as many that refer to them, as QEMU could have: 128 NUMA nodes, 256 memory
  * slots, and PCI devices. What compares each with each stays cheap. */
@@ -289,13 +291,30 @@ gmemCommandLineReadDisk(gmemCommandLine *line, const char *option, const char *d
         line->vfio = g_strdup_printf("-%s %s", option, disk);
 }
 
+/* Firmware in flash memory: libvirt's, or the user's -drive if=pflash, or an image that -machine
+ * pflash0 may name. As what else would one have an image of firmware that requires SMM? */
+static void
+gmemCommandLineReadFlash(gmemCommandLine *line, const gmemProps *props, bool drive)
+{
+    static const char *const keys[] = {"file", "filename", NULL};
+    g_autofree char *name = gmemPropsGet(props, drive ? "if" : "node-name");
+    size_t i;
+
+    if (drive ? g_strcmp0(name, "pflash") != 0
+              : name != NULL && g_str_has_prefix(name, GMEM_LIBVIRT_NODE) &&
+                    strcmp(name, GMEM_FIRMWARE_NODE) != 0)
+        return;
+    for (i = 0; keys[i] != NULL; i++)
+        gmemCommandLineReplace(&line->firmware,
+                               gmemPropsFind(props, keys[i], gmemFirmwareRequiresSMM));
+}
+
 static int
 gmemCommandLineReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
     static const char *const keys[] = {"driver", "format", "file", "filename", NULL};
     bool drive = strcmp(option->name, "drive") == 0;
     g_auto(gmemProps) props = {0};
-    g_autofree char *node = NULL;
     size_t i;
 
     if (gmemPropsInit(&props, option, drive ? GMEM_PROPS_OPTS : GMEM_PROPS_KEYVAL_OR_JSON,
@@ -306,18 +325,19 @@ gmemCommandLineReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option,
 
         gmemCommandLineReadDisk(line, option->name, disk);
     }
-    node = gmemPropsGet(&props, "node-name");
-    if (g_strcmp0(node, GMEM_FIRMWARE_NODE) == 0)
-        gmemCommandLineReplace(&line->firmware, gmemPropsGet(&props, "filename"));
+    gmemCommandLineReadFlash(line, &props, drive);
     return 0;
 }
 
+/* -bios, and -pflash, of which the second one has variables. */
 static int
-gmemCommandLineReadBIOS(gmemCommandLine *line,
-                        const gmemArgvOption *option,
-                        GError **error G_GNUC_UNUSED)
+gmemCommandLineReadFirmware(gmemCommandLine *line,
+                            const gmemArgvOption *option,
+                            GError **error G_GNUC_UNUSED)
 {
-    gmemCommandLineReplace(&line->firmware, g_strdup(option->value));
+    if (option->value != NULL && gmemFirmwareRequiresSMM(option->value))
+        gmemCommandLineReplace(&line->firmware, g_strdup(option->value));
+    gmemCommandLineReadDisk(line, option->name, option->value);
     return 0;
 }
 
@@ -583,7 +603,7 @@ gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, G
         {GMEM_SHIM_OPTION, gmemCommandLineReadCarrier},
         {"M", gmemCommandLineReadMachine},
         {"accel", gmemCommandLineReadAccel},
-        {"bios", gmemCommandLineReadBIOS},
+        {"bios", gmemCommandLineReadFirmware},
         {"blockdev", gmemCommandLineReadBlockdev},
         {"cdrom", gmemCommandLineReadImage},
         {"device", gmemCommandLineReadDevice},
@@ -605,7 +625,7 @@ gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, G
         {"numa", gmemCommandLineReadNUMA},
         {"object", gmemCommandLineReadObject},
         {"overcommit", gmemCommandLineReadLock},
-        {"pflash", gmemCommandLineReadImage},
+        {"pflash", gmemCommandLineReadFirmware},
         {"realtime", gmemCommandLineReadLock},
         {"set", gmemCommandLineReadSet},
     };

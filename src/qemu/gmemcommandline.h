@@ -54,7 +54,7 @@ typedef struct {
     char *irqchip;
     char *accelIrqchip;
     char *smm;
-    char *firmware; /* the image that libvirt puts into the first flash, or the BIOS */
+    char *firmware; /* an image in flash memory, or the BIOS, that requires SMM */
     char *dumpGuestCore;
     char *suspend;    /* a -global that leaves suspend-to-memory on */
     char *memfdUser;  /* a device that requires RAM to be a memfd, with the property */

@@ -36,9 +36,9 @@ def rig_and_client():
     return rig, client_of(rig)
 
 
-def protected(name, machine='q35', loader='', efi=True):
+def protected(name, machine='q35', loader='', efi=True, **options):
     xml = domain(name, 64 * KIB, private=False, launch='sw-protected', machine=machine,
-                 emulator='/run/emulator')
+                 emulator='/run/emulator', **options)
     xml = xml.replace('<os>', "<os firmware='efi'>" if efi else '<os>')
     return xml.replace("<boot dev='hd'/></os>", loader + '</os>')
 
@@ -88,6 +88,25 @@ def _(check):
         check.has(rig.read(rig.log), "domain 'smm' is defined but could not start now: the firmware "
                   "'%s' requires SMM" % path, 'the log')
         check.refused(lambda: client.start('smm'), ERR_CONFIG_UNSUPPORTED, REFUSED % path)
+
+
+@suite.test("firmware that requires SMM in the user's own arguments: refused at start")
+def _(check):
+    _rig, client = rig_and_client()
+    node = "{'driver':'raw','node-name':'fw','file':{'driver':'file','filename':'%s'}}" % SMM
+    for arguments in (['-drive', 'if=pflash,format=raw,readonly=on,file=' + SMM],
+                      ['-drive', 'file.filename=%s,if=pflash,file.driver=file' % SMM],
+                      ['-pflash', SMM], ['-bios', SMM],
+                      ['-blockdev', node, '-machine', 'pflash0=fw'],
+                      ['-machine', 'pflash0=fw', '-blockdev', 'file,node-name=fw,filename=' + SMM]):
+        client.define(protected('users', efi=False, arguments=arguments))
+        check.refused(lambda: client.start('users'), ERR_CONFIG_UNSUPPORTED, REFUSED % SMM)
+        client.undefine('users')
+    plain = ['-drive', 'if=pflash,format=raw,readonly=on,file=' + PLAIN]
+    client.define(protected('users', efi=False, arguments=plain))
+    client.start('users')
+    client.destroy('users')
+    client.undefine('users')
 
 
 @suite.test('firmware that requires SMM: refused at an autostart, too')
