@@ -310,8 +310,8 @@ def collect():
 
     @suite.test('there are command lines of both modes')
     def _(check):
-        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 24, 'the number')
-        check.equal(sum(name.startswith('shim-convertible-') for name in names), 30, 'the number')
+        check.equal(sum(name.startswith('shim-fully-shared-') for name in names), 25, 'the number')
+        check.equal(sum(name.startswith('shim-convertible-') for name in names), 31, 'the number')
 
     for name in names:
         if name.startswith('shim-fully-shared-'):

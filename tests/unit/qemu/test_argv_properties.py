@@ -103,7 +103,7 @@ FEATURES = {
     'a cell without CPUs': ('cpuless',),
     'memory locked': ('locked',),
     'a vhost-user device': ('vhost-user',),
-    'pflash': ('pflash',),
+    'pflash': ('pflash', 'efi'),
     'a ROM': ('bios',),
     'two -machine': ('user-machine',),
     'a file for RAM': ('file',),

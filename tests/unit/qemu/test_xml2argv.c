@@ -78,6 +78,7 @@ static const struct {
     {"vhost-user", BOTH, false},
     {"pflash", BOTH, false},
     {"bios", BOTH, false},
+    {"efi", BOTH, false},   /* libvirt chooses firmware, without SMM for convertible memory */
     {"mixed", BOTH, false}, /* bound cells, dimm, NVDIMM, allocated at once */
 };
 
