@@ -673,17 +673,11 @@ testRepeated(void)
         "<memoryBacking><locked/><access mode='shared'/></memoryBacking><memoryBacking/>"
         "<memoryBacking><source type='memfd'/><private/></memoryBacking>",
     };
-    g_autofree char *file = testSimple("<memoryBacking><private/></memoryBacking><memoryBacking>"
-                                       "<source type='file'/></memoryBacking>");
-    g_autofree char *text = testSimple(
-        "<features/><features><acpi/><ioapic driver='kvm'/></features><features><smm/></features>"
-        "<memoryBacking/><memoryBacking><hugepages/></memoryBacking>" TEST_SW);
     g_autofree char *features =
         testSimple("<features/><features><acpi/></features><features><smm state='off'/></features>"
                    "<memoryBacking/><memoryBacking><hugepages/></memoryBacking>" TEST_SW);
     g_autofree char *lowered = testLower(features, GMEM_MODE_CONVERTIBLE);
     g_autofree char *raised = testRound(features, GMEM_MODE_CONVERTIBLE);
-    g_autoptr(GError) error = NULL;
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(backings); i++) {
@@ -705,13 +699,29 @@ testRepeated(void)
     testUtilAssert(raised, "count(features/ioapic)", "0");
     testUtilAssert(raised, "count(memoryBacking/allocation)", "0");
     testUtilAssert(raised, "count(memoryBacking/hugepages)", "1");
+}
 
-    /* What they forbid, they forbid wherever it stands. */
-    g_assert_null(gmemLower(file, true, NULL, &error));
-    g_assert_nonnull(error);
-    g_clear_error(&error);
-    g_assert_null(gmemLower(text, true, NULL, &error));
-    g_assert_nonnull(error);
+/* What they forbid, they forbid wherever it stands. */
+static void
+testRepeatedForbidden(void)
+{
+    static const char *const forbidden[] = {
+        "<memoryBacking><private/></memoryBacking><memoryBacking><hugepages/></memoryBacking>",
+        "<memoryBacking><hugepages/></memoryBacking><memoryBacking><private/></memoryBacking>",
+        "<memoryBacking><private/></memoryBacking><memoryBacking><source type='file'/>"
+        "</memoryBacking>",
+        "<features/><features><acpi/><ioapic driver='kvm'/></features><features><smm/></features>"
+        "<memoryBacking/><memoryBacking><hugepages/></memoryBacking>" TEST_SW,
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(forbidden); i++) {
+        g_autofree char *text = testSimple(forbidden[i]);
+        g_autoptr(GError) error = NULL;
+
+        g_assert_null(gmemLower(text, true, NULL, &error));
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+    }
 }
 
 /* The root's declaration stays where something else needs it. */
@@ -1568,6 +1578,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/formatting", testFormatting);
     g_test_add_func("/conf/lower/formatting-backing", testFormattingBacking);
     g_test_add_func("/conf/lower/repeated", testRepeated);
+    g_test_add_func("/conf/lower/repeated-forbidden", testRepeatedForbidden);
     g_test_add_func("/conf/lower/namespace-used", testNamespaceUsed);
     g_test_add_func("/conf/lower/ready-made", testReadyMade);
     g_test_add_func("/conf/lower/ready-gone", testReadyGone);
