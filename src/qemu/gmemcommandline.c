@@ -353,18 +353,16 @@ gmemCommandLineDeviceUse(const char *driver, const char *key)
     return strcmp(driver, "ivshmem-plain") == 0 ? GMEM_USE_DEVICE : GMEM_USE_OTHER;
 }
 
-/* See gmemDomainParseMemfdUsers() in gmemdomain.c. */
+/* See gmemDomainParseMemfdUsers() in gmemdomain.c. @device: a driver, or the id of -set. */
 static void
-gmemCommandLineReadMemfdUser(gmemCommandLine *line, const gmemProps *props, const char *driver)
+gmemCommandLineReadMemfdUser(gmemCommandLine *line,
+                             const char *device,
+                             const char *key,
+                             const char *value)
 {
-    g_autofree char *iommufd = gmemPropsGet(props, "iommufd");
-
-    if (line->memfdUser != NULL)
-        return;
-    if (iommufd != NULL)
-        line->memfdUser = g_strdup_printf("%s,iommufd=%s", driver, iommufd);
-    else if (gmemPropsGetBool(props, "blob") == 1)
-        line->memfdUser = g_strdup_printf("%s,blob=on", driver);
+    if (line->memfdUser == NULL && value != NULL &&
+        (strcmp(key, "iommufd") == 0 || (strcmp(key, "blob") == 0 && gmemPropsIsTrue(value))))
+        line->memfdUser = g_strdup_printf("%s,%s=%s", device, key, value);
 }
 
 static int
@@ -373,6 +371,8 @@ gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, G
     g_auto(gmemProps) props = {0};
     g_autofree char *driver = NULL;
     g_autofree char *id = NULL;
+    g_autofree char *iommufd = NULL;
+    g_autofree char *blob = NULL;
     bool memory = false;
     size_t i;
 
@@ -383,7 +383,10 @@ gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, G
     if (driver == NULL)
         return 0;
     gmemCommandLineReadShared(line, option->name, driver);
-    gmemCommandLineReadMemfdUser(line, &props, driver);
+    iommufd = gmemPropsGet(&props, "iommufd");
+    blob = gmemPropsGet(&props, "blob");
+    gmemCommandLineReadMemfdUser(line, driver, "iommufd", iommufd);
+    gmemCommandLineReadMemfdUser(line, driver, "blob", blob);
     if (line->vfio == NULL && g_str_has_prefix(driver, "vfio-"))
         line->vfio = g_strdup(driver);
     if (g_str_has_prefix(driver, "virtio-mem"))
@@ -502,6 +505,8 @@ gmemCommandLineReadSet(gmemCommandLine *line, const gmemArgvOption *option, GErr
         return gmemCommandLineRefuseOption(option, error);
     if ((g_str_has_prefix(group, "net") || strcmp(group, "nic") == 0) && strcmp(key, "type") == 0)
         return gmemCommandLineRefuseOption(option, error);
+    if (strcmp(group, "device") == 0)
+        gmemCommandLineReadMemfdUser(line, id, key, value);
     if (strcmp(group, "drive") == 0)
         gmemCommandLineReadDisk(line, option->name, value);
     return 0;
@@ -541,6 +546,7 @@ gmemCommandLineReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, G
     if (g_str_has_prefix(driver, "memory-backend") || strcmp(property, "kernel-irqchip") == 0 ||
         g_strv_contains(gmemCommandLineMemoryKeys, property))
         return gmemCommandLineRefuseOption(option, error);
+    gmemCommandLineReadMemfdUser(line, driver, property, value);
     if (strcmp(property, "disable-s3") == 0 && !gmemCommandLineIsNonZero(value))
         gmemCommandLineReplace(&line->suspend, g_strdup(option->value));
     return 0;
