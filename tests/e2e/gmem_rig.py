@@ -748,6 +748,18 @@ class EmbedRig(Rig):
         return VirshClient(self, self.uri, self.preload)
 
 
+def is_back(rig, virsh, **options):
+    """Whether the daemon that the command talks to answers, and has done with its running domains.
+
+    A daemon that comes back lists a domain while a thread still connects to its QEMU, holding the
+    domain's job. Who destroys it then is told that it does not run, now and then.
+    """
+    result = rig.run([*virsh, 'list', '--name'], **options)
+    for name in result.stdout.split():
+        rig.run([*virsh, 'dommemstat', name], **options)
+    return result.returncode == 0
+
+
 class DaemonRig(Rig):
     """A libvirtd of its own behind libvirt's usual socket."""
 
@@ -801,12 +813,7 @@ class DaemonRig(Rig):
             except OSError:
                 return False
         # The socket is there before the drivers are: an answer is not.
-        result = self.run(['/usr/bin/virsh', '-q', '-c', self.uri, 'list', '--name'])
-        # A daemon that comes back lists a domain while a thread still connects to its QEMU, holding
-        # the domain's job. Who destroys it then is told that it does not run, now and then (11.3).
-        for name in result.stdout.split():
-            self.run(['/usr/bin/virsh', '-q', '-c', self.uri, 'dommemstat', name])
-        return result.returncode == 0
+        return is_back(self, ['/usr/bin/virsh', '-q', '-c', self.uri])
 
     def kill_daemon(self, number=signal.SIGKILL):
         self.daemon.send_signal(number)

@@ -13,9 +13,9 @@ import subprocess
 from gmem_calls import ELEMENTS, plain, titled
 from gmem_checks import Guest, evidence, shows_private
 from gmem_evidence import guest_memfds
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, LIBVIRTD, MIB, PATIENCE, QEMU, Failure, PythonClient,
-                      Sandbox, Skip, Suite, domain, kvm_extension, need_guest_memfd, need_kvm,
-                      need_root, wait_for)
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, LIBVIRTD, MIB, PATIENCE, QEMU, Failure,
+                      PythonClient, Sandbox, Skip, Suite, domain, kvm_extension, need_guest_memfd,
+                      need_kvm, need_root, wait_for, is_back)
 
 suite = Suite()
 
@@ -60,6 +60,8 @@ class Session(Sandbox):
             self.daemon = self.popen([*AS_USER, LIBVIRTD], stdin=subprocess.DEVNULL, stdout=log,
                                      stderr=log, env=self.home([self.library]))
         wait_for(lambda: os.path.exists(self.outer(RUNTIME + '/libvirt/libvirt-sock')), 'the socket')
+        wait_for(lambda: is_back(self, [*AS_USER, '/usr/bin/virsh', '-q', '-c', URI], env=self.home()),
+                 'the daemon to answer')
         self.client = PythonClient(self, URI, wrapper=AS_USER, environment=self.home())
 
     def stop(self):

@@ -47,7 +47,7 @@ def publishes():
     require_kvm()
     with Emulator([64, 56], paused=True) as qemu:
         qmp = qemu.connect()
-        wanted = {'magic': b'GMEMSTAT', 'version': 2, 'backends': 0, 'mode': 2, 'verified': 0,
+        wanted = {'magic': b'GMEMSTAT', 'version': 2, 'backends': 2, 'mode': 2, 'verified': 0,
                   'ram': 120 * MIB, 'held': 0}
         require(published(qemu.pid) == wanted, published(qemu.pid))
         qmp('cont')

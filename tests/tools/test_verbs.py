@@ -219,7 +219,7 @@ def emulator(t):
 @suite.test('help for each verb, and wrong usage')
 def usage(t):
     verbs = re.findall(r'^  (\w+) ', tools.call('help')[1], re.M)
-    t.equal(verbs, ['host', 'emulator', 'validate', 'lower', 'raise', 'argv', 'run', 'schema',
+    t.equal(verbs, ['host', 'emulator', 'validate', 'explain', 'lower', 'raise', 'argv', 'run', 'schema',
                     'status'], 'verbs')
     for verb in verbs:
         code, out, err = tools.call('help', verb)
