@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* heap.c: preloaded into libvirtd, tells how much of its heap is in use.
  *
- * What a process has resident says little of what it has lost: malloc keeps what many threads had at
- * once. To each opening of $GMEM_HEAP_ASK for writing, the answer, in bytes, is written to
+ * What a process has resident says little of what it has lost: malloc keeps what many threads had
+ * at once. To each opening of $GMEM_HEAP_ASK for writing, the answer, in bytes, is written to
  * $GMEM_HEAP_ANSWER, by malloc's own account. Both are FIFOs. */
 
 #include <errno.h>
