@@ -107,7 +107,8 @@ lookAtDescriptor(GArray *files, int directory, DIR *dir, const char *name, bool 
     if (vm && strcmp(link, GMEM_LINK_VM) == 0)
         *vm = true;
     gmem = strstr(link, GMEM_LINK_GUEST_MEMFD) && link[0] != '/';
-    gmem = gmem || strcmp(link, "/" GMEM_LINK_GUEST_MEMFD) == 0;
+    gmem = gmem || strcmp(link, "/" GMEM_LINK_GUEST_MEMFD) == 0 ||
+           strcmp(link, "/" GMEM_LINK_GUEST_MEMFD " (deleted)") == 0;
     if (gmem || g_str_has_prefix(link, GMEM_LINK_MEMFD))
         addFile(files, directory, name, gmem);
 }

@@ -248,7 +248,7 @@ def html(t):
         t.true(len(pages) > 10, 'pages')
         for page in pages:
             with open(page, encoding='utf-8') as f:
-                links = re.findall(r'href="([^"#]+)', f.read())
+                links = re.findall(r'href="([^"#?]+)', f.read())
             for link in links:
                 if not re.match(r'[a-z]+:', link):
                     path = os.path.normpath(os.path.join(os.path.dirname(page), link))
