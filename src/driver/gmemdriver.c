@@ -4,6 +4,7 @@
 
 #include "gmemdriver.h"
 
+#include <assert.h>
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,8 +151,32 @@ gmemDriverIsSpecialFile(const char *path)
     return stat(path, &file) == 0 && (!S_ISREG(file.st_mode) || file.st_size == 0);
 }
 
+/* Whole sentences, for translators. */
+static const char *const gmemDriverRefusals[] = {
+    [GMEM_DRIVER_SAVE] = N_("saving is not possible for a domain with <launchSecurity "
+                            "type='sw-protected'/>: the host cannot read the guest's private "
+                            "pages"),
+    [GMEM_DRIVER_SNAPSHOT] = N_("a snapshot with memory is not possible for a domain with "
+                                "<launchSecurity type='sw-protected'/>: the host cannot read the "
+                                "guest's private pages"),
+    [GMEM_DRIVER_MIGRATE] = N_("migration is not possible for a domain with <launchSecurity "
+                               "type='sw-protected'/>: the host cannot read the guest's private "
+                               "pages"),
+    [GMEM_DRIVER_DUMP] = N_("a memory dump is not possible for a domain with <launchSecurity "
+                            "type='sw-protected'/>: the host cannot read the guest's private "
+                            "pages"),
+    [GMEM_DRIVER_PEEK] = N_("reading guest memory is not possible for a domain with "
+                            "<launchSecurity type='sw-protected'/>: the host cannot read the "
+                            "guest's private pages"),
+    [GMEM_DRIVER_DIRTY_RATE] = N_("measuring the rate of changed memory is not possible for a "
+                                  "domain with <launchSecurity type='sw-protected'/>: the host "
+                                  "cannot read the guest's private pages"),
+};
+static_assert(G_N_ELEMENTS(gmemDriverRefusals) == GMEM_DRIVER_OPERATION_LAST,
+              "every operation has a message");
+
 int
-gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
+gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation)
 {
     g_autoptr(gmemPlan) plan = NULL;
     int active;
@@ -163,11 +188,8 @@ gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation)
     active = virDomainIsActive(domain);
     if (active != 1)
         return active;
-    return gmemConnectionRefuse(
-        virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED,
-        _("%s is not possible for a domain with <launchSecurity type='sw-protected'/>: the "
-          "host cannot read the guest's private pages"),
-        operation);
+    return gmemConnectionRefuse(virDomainGetConnect(domain), VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                                _(gmemDriverRefusals[operation]));
 }
 
 static gmemMode
@@ -176,13 +198,13 @@ gmemDriverMode(const gmemPlan *plan)
     return plan != NULL ? plan->mode : GMEM_MODE_NONE;
 }
 
-/* What a guest's memory is, for messages. */
+/* A guest's element, for messages; NULL: it has ordinary memory. */
 static const char *
 gmemDriverModeElement(const gmemPlan *plan)
 {
     gmemMode mode = gmemDriverMode(plan);
 
-    return mode == GMEM_MODE_NONE ? _("ordinary memory") : gmemRulesElement(mode);
+    return mode == GMEM_MODE_NONE ? NULL : gmemRulesElement(mode);
 }
 
 static bool
@@ -194,12 +216,22 @@ gmemDriverSameMode(const gmemPlan *then, const gmemPlan *now)
 int
 gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now)
 {
+    const char *started = gmemDriverModeElement(then);
+    const char *wanted = gmemDriverModeElement(now);
 
     if (gmemDriverSameMode(then, now))
         return 0;
+    if (started == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the guest was started with ordinary memory and cannot go on with %s"), wanted);
+    if (wanted == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the guest was started with %s and cannot go on with ordinary memory"), started);
     return gmemConnectionRefuse(conn, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("the guest was started with %s and cannot go on with %s"),
-                                gmemDriverModeElement(then), gmemDriverModeElement(now));
+                                started, wanted);
 }
 
 /* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
@@ -228,14 +260,32 @@ gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
 {
     g_autoptr(gmemPlan) saved = NULL;
     int image = gmemDriverGetManagedSave(domain, &saved);
+    const char *then = gmemDriverModeElement(saved);
+    const char *wanted = gmemDriverModeElement(now);
+    virConnectPtr conn;
+    const char *name;
 
     if (image <= 0 || gmemDriverSameMode(saved, now))
         return MIN(image, 0);
+    conn = virDomainGetConnect(domain);
+    name = virDomainGetName(domain);
+    if (then == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("domain '%s' has a managed save image of a guest with ordinary memory, and cannot be "
+              "defined with %s until 'virsh managedsave-remove' has removed the image"),
+            name, wanted);
+    if (wanted == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("domain '%s' has a managed save image of a guest with %s, and cannot be defined with "
+              "ordinary memory until 'virsh managedsave-remove' has removed the image"),
+            name, then);
     return gmemConnectionRefuse(
-        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
+        conn, VIR_ERR_CONFIG_UNSUPPORTED,
         _("domain '%s' has a managed save image of a guest with %s, and cannot be "
           "defined with %s until 'virsh managedsave-remove' has removed the image"),
-        virDomainGetName(domain), gmemDriverModeElement(saved), gmemDriverModeElement(now));
+        name, then, wanted);
 }
 
 /* What is named as @uuid, as libvirt reads that; *@domain is out, NULL where it is not there. */
@@ -365,40 +415,76 @@ gmemDriverCheckManaged(virDomainPtr domain)
 {
     g_autoptr(gmemPlan) running = NULL;
     g_autoptr(gmemPlan) defined = NULL;
+    virConnectPtr conn;
+    const char *then, *now;
 
     if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
         gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         return -1;
     if (gmemDriverSameMode(running, defined))
         return 0;
+    conn = virDomainGetConnect(domain);
+    then = gmemDriverModeElement(running);
+    now = gmemDriverModeElement(defined);
+    if (then == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the guest was started with ordinary memory, and the domain is defined with %s now, "
+              "so a managed save could not go on: save the guest to a file ('virsh save'), or "
+              "define the domain as it runs"),
+            now);
+    if (now == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the guest was started with %s, and the domain is defined with ordinary memory now, "
+              "so a managed save could not go on: save the guest to a file ('virsh save'), or "
+              "define the domain as it runs"),
+            then);
     return gmemConnectionRefuse(
-        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
+        conn, VIR_ERR_CONFIG_UNSUPPORTED,
         _("the guest was started with %s, and the domain is defined with %s now, so a "
           "managed save could not go on: save the guest to a file ('virsh save'), or define "
           "the domain as it runs"),
-        gmemDriverModeElement(running), gmemDriverModeElement(defined));
+        then, now);
 }
 
 /* What a managed save image has in it goes on as it was, whatever the domain's configuration has
  * become. So it must not have become another mode: a guest on ordinary memory would go on as if it
  * were the private one that the configuration shows. */
 static int
-gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *then)
+gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *image)
 {
-    g_autoptr(gmemPlan) now = NULL;
+    g_autoptr(gmemPlan) defined = NULL;
+    virConnectPtr conn;
     GError *error = NULL;
+    const char *then, *now;
 
-    if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &now) < 0)
+    if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         return -1;
-    if (gmemFilesCheck(domain, now, &error) < 0)
+    if (gmemFilesCheck(domain, defined, &error) < 0)
         return gmemConnectionReport(virDomainGetConnect(domain), error);
-    if (gmemDriverSameMode(then, now))
-        return gmemDriverCheckSaved(virDomainGetConnect(domain), then);
+    if (gmemDriverSameMode(image, defined))
+        return gmemDriverCheckSaved(virDomainGetConnect(domain), image);
+    conn = virDomainGetConnect(domain);
+    then = gmemDriverModeElement(image);
+    now = gmemDriverModeElement(defined);
+    if (then == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the managed save image is of a guest with ordinary memory, and the domain is "
+              "defined with %s now: remove the image, or start without it ('--force-boot')"),
+            now);
+    if (now == NULL)
+        return gmemConnectionRefuse(
+            conn, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the managed save image is of a guest with %s, and the domain is defined with "
+              "ordinary memory now: remove the image, or start without it ('--force-boot')"),
+            then);
     return gmemConnectionRefuse(
-        virDomainGetConnect(domain), VIR_ERR_CONFIG_UNSUPPORTED,
+        conn, VIR_ERR_CONFIG_UNSUPPORTED,
         _("the managed save image is of a guest with %s, and the domain is defined with "
           "%s now: remove the image, or start without it ('--force-boot')"),
-        gmemDriverModeElement(then), gmemDriverModeElement(now));
+        then, now);
 }
 
 int

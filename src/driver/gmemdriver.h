@@ -106,15 +106,26 @@ int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
  */
 bool gmemDriverIsSpecialFile(const char *path);
 
+/* What requires the host to read the memory of the running guest. */
+typedef enum {
+    GMEM_DRIVER_SAVE = 0,
+    GMEM_DRIVER_SNAPSHOT,
+    GMEM_DRIVER_MIGRATE,
+    GMEM_DRIVER_DUMP,
+    GMEM_DRIVER_PEEK,
+    GMEM_DRIVER_DIRTY_RATE,
+    GMEM_DRIVER_OPERATION_LAST
+} gmemDriverOperation;
+
 /**
  * gmemDriverRefuseConvertible:
- * @operation: what cannot be done, translated: the subject of the message
+ * @operation: what cannot be done
  *
- * For operations that need the host to read the memory of the running guest. Returns 0, or -1 with
+ * Whether that can be done with the running guest. Returns 0, or -1 with
  * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way; or with another
  * error where it cannot be told.
  */
-int gmemDriverRefuseConvertible(virDomainPtr domain, const char *operation);
+int gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation);
 
 /**
  * gmemDriverCheckDefinition:

@@ -618,7 +618,7 @@ GMEM_INTERPOSED int
 virDomainCoreDump(virDomainPtr domain, const char *to, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainCoreDump, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DUMP) < 0)
         return -1;
     return gmemReal()->virDomainCoreDump(domain, to, flags);
 }
@@ -630,7 +630,7 @@ virDomainCoreDumpWithFormat(virDomainPtr domain,
                             unsigned int flags)
 {
     if (GMEM_DOOR(virDomainCoreDumpWithFormat, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("a memory dump")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DUMP) < 0)
         return -1;
     return gmemReal()->virDomainCoreDumpWithFormat(domain, to, format, flags);
 }
@@ -640,7 +640,7 @@ virDomainMemoryPeek(
     virDomainPtr domain, unsigned long long start, size_t size, void *buffer, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainMemoryPeek, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("reading guest memory")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_PEEK) < 0)
         return -1;
     return gmemReal()->virDomainMemoryPeek(domain, start, size, buffer, flags);
 }
@@ -649,7 +649,7 @@ GMEM_INTERPOSED int
 virDomainStartDirtyRateCalc(virDomainPtr domain, int seconds, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainStartDirtyRateCalc, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("measuring the rate of changed memory")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DIRTY_RATE) < 0)
         return -1;
     return gmemReal()->virDomainStartDirtyRateCalc(domain, seconds, flags);
 }

@@ -29,7 +29,7 @@ gmemDriverMigrateCheckSource(virDomainPtr domain, const gmemDriverXML *xml)
 {
     g_autoptr(gmemPlan) running = NULL;
 
-    if (gmemDriverRefuseConvertible(domain, _("migration")) < 0)
+    if (gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return -1;
     if (xml->text == NULL || !gmemConnectionIsOurs(gmemConnectionOf(domain)))
         return 0;
@@ -165,7 +165,7 @@ virDomainMigratePerform(virDomainPtr domain,
                         unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
                                                bandwidth);
@@ -345,7 +345,7 @@ virDomainMigrate(virDomainPtr domain,
                  unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrate, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return NULL;
     return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
 }
@@ -390,7 +390,7 @@ virDomainMigrateToURI(virDomainPtr domain,
                       unsigned long bandwidth)
 {
     if (GMEM_DOOR(virDomainMigrateToURI, gmemConnectionOf(domain), flags) &&
-        gmemDriverRefuseConvertible(domain, _("migration")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return -1;
     return gmemReal()->virDomainMigrateToURI(domain, duri, flags, dname, bandwidth);
 }

@@ -34,7 +34,7 @@ gmemDriverSaveLower(virDomainPtr domain, gmemDriverXML *xml)
 {
     g_autoptr(gmemPlan) then = NULL;
 
-    if (gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+    if (gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0)
         return -1;
     if (domain == NULL || xml->text == NULL)
         return 0;
@@ -99,7 +99,7 @@ GMEM_INTERPOSED int
 virDomainSave(virDomainPtr domain, const char *to)
 {
     if (GMEM_DOOR(virDomainSave, gmemConnectionOf(domain), 0) &&
-        gmemDriverRefuseConvertible(domain, _("saving")) < 0)
+        gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0)
         return -1;
     return gmemReal()->virDomainSave(domain, to);
 }
@@ -144,7 +144,7 @@ GMEM_INTERPOSED int
 virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 {
     if (GMEM_DOOR(virDomainManagedSave, gmemConnectionOf(domain), flags) &&
-        (gmemDriverRefuseConvertible(domain, _("saving")) < 0 ||
+        (gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0 ||
          gmemDriverCheckManaged(domain) < 0))
         return -1;
     return gmemReal()->virDomainManagedSave(domain, flags);

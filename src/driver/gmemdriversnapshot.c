@@ -120,7 +120,7 @@ virDomainSnapshotCreateXML(virDomainPtr domain, const char *xml, unsigned int fl
             return NULL;
         if (!redefine && (flags & VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY) == 0 &&
             virDomainIsActive(domain) != 0 &&
-            gmemDriverRefuseConvertible(domain, _("a snapshot with memory")) < 0)
+            gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SNAPSHOT) < 0)
             return NULL;
     }
     return gmemReal()->virDomainSnapshotCreateXML(domain, ours.text, flags);

@@ -180,23 +180,29 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     return 0;
 }
 
-/* Why memory that libvirt adds to that process would be ordinary, or might be; NULL: it is not. */
-static const char *
-gmemStartWhyNoHotplug(gmemWitness witness)
+/* Refuses where memory that libvirt adds to that process would be ordinary, or might be. */
+static int
+gmemStartCheckHotplugWitness(gmemWitness witness, GError **error)
 {
     switch (witness) {
     case GMEM_WITNESS_FULLY_SHARED:
-        return NULL;
+        return 0;
     case GMEM_WITNESS_PROPERTY:
-        return _("libvirt does not ask its emulator for guest_memfd there");
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <private/>: "
+                              "libvirt does not ask its emulator for guest_memfd there"));
     case GMEM_WITNESS_OLDER:
-        return _(
-            "its emulator was started by an older libvirt-gmem, or by a wrapper that waits for "
-            "it, and does not tell what its memory is; shut the domain down and start it again");
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <private/>: its "
+                              "emulator was started by an older libvirt-gmem, or by a wrapper "
+                              "that waits for it, and does not tell what its memory is; shut the "
+                              "domain down and start it again"));
     case GMEM_WITNESS_CONVERTIBLE:
     case GMEM_WITNESS_SILENT:
     default:
-        return _("its emulator does not make guest_memfd of it");
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <private/>: its "
+                              "emulator does not make guest_memfd of it"));
     }
 }
 
@@ -205,7 +211,6 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     gmemWitness witness;
-    const char *why;
 
     if (plan->mode == GMEM_MODE_CONVERTIBLE)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
@@ -214,14 +219,10 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     if (plan->mode != GMEM_MODE_FULLY_SHARED)
         return 0;
     if (gmemWitnessAsk(domain, &witness, &cause) < 0)
-        why = cause->message;
-    else
-        why = gmemStartWhyNoHotplug(witness);
-    if (why == NULL)
-        return 0;
-    return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                        _("memory cannot be attached to a running domain with <private/>: %s"),
-                        why);
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("memory cannot be attached to a running domain with <private/>: %s"),
+                            cause->message);
+    return gmemStartCheckHotplugWitness(witness, error);
 }
 
 /* Why that process is none with the memory that <private/> is; NULL: it is one. */
