@@ -206,7 +206,8 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     return 0;
 }
 
-/* @granule: libvirt rounds up to that many KiB by itself. */
+/* @granule: libvirt rounds up to that many KiB by itself.
+ * @what: the element that gives the size; NULL: the domain's <memory>, less its devices */
 static int
 gmemDomainValidatePages(unsigned long long size,
                         unsigned long long granule,
@@ -219,6 +220,11 @@ gmemDomainValidatePages(unsigned long long size,
 
     if (page == 0 || rounded % page == 0)
         return 0;
+    if (what == NULL)
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("%s requires guest RAM (%llu KiB) to be a multiple of its huge page "
+                              "size (%llu KiB); use %llu KiB or other pages"),
+                            wish, size, page, (rounded / page + 1) * page);
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("%s requires %s (%llu KiB) to be a multiple of its huge page size (%llu "
                           "KiB); use %llu KiB or other pages"),
@@ -241,7 +247,7 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
     if (def->ncells > 0)
         return 0;
     return gmemDomainValidatePages(gmemDomainMemoryMainRam(def), GMEM_CELL_GRANULE_KIB, def->page,
-                                   wish, _("guest RAM"), error);
+                                   wish, NULL, error);
 }
 
 static int
