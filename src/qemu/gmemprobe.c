@@ -73,16 +73,6 @@ typedef enum {
     GMEM_PROBE_STEP_LAST
 } gmemProbeStep;
 
-static const char *const gmemProbeStepNames[] = {
-    [GMEM_PROBE_STEP_STDIO] = N_("setting up its standard streams"),
-    [GMEM_PROBE_STEP_CAPABILITIES] = N_("dropping capabilities"),
-    [GMEM_PROBE_STEP_USER] = N_("changing the user"),
-    [GMEM_PROBE_STEP_NO_NEW_PRIVS] = N_("giving up new privileges"),
-    [GMEM_PROBE_STEP_CLOSE] = N_("closing descriptors"),
-    [GMEM_PROBE_STEP_EXEC] = N_("executing it"),
-};
-static_assert(G_N_ELEMENTS(gmemProbeStepNames) == GMEM_PROBE_STEP_LAST, "every step has a name");
-
 /* What the child reports over the status pipe, which execve closes. GMEM_PROBE_STEP_LAST is no
  * failure: its user cannot read the shim, and it goes without. */
 typedef struct {
@@ -562,22 +552,59 @@ gmemProbeLastWords(const gmemProbeRun *run)
     return words;
 }
 
+/* Reports why the child did not become the emulator. */
+static int
+gmemProbeRefuseFailure(const char *emulator, const gmemProbeFailure *failure, GError **error)
+{
+    const char *cause = gmemI18nErrno(failure->saved);
+
+    switch (failure->step) {
+    case GMEM_PROBE_STEP_STDIO:
+        return gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("cannot set up the standard streams of the emulator '%s' to ask what it offers: %s"),
+            emulator, cause);
+    case GMEM_PROBE_STEP_CAPABILITIES:
+        return gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("cannot drop the capabilities of the emulator '%s' to ask what it offers: %s"),
+            emulator, cause);
+    case GMEM_PROBE_STEP_USER:
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("cannot change the user to ask the emulator '%s' what it offers: %s"),
+                            emulator, cause);
+    case GMEM_PROBE_STEP_NO_NEW_PRIVS:
+        return gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("cannot give up new privileges to ask the emulator '%s' what it offers: %s"),
+            emulator, cause);
+    case GMEM_PROBE_STEP_CLOSE:
+        return gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("cannot close descriptors to ask the emulator '%s' what it offers: %s"), emulator,
+            cause);
+    case GMEM_PROBE_STEP_EXEC:
+    case GMEM_PROBE_STEP_LAST:
+    default:
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("cannot execute the emulator '%s' to ask what it offers: %s"),
+                            emulator, cause);
+    }
+}
+
 static int
 gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
 {
     g_autofree char *words = gmemProbeLastWords(run);
     gmemProbeFailure failure = {.step = GMEM_PROBE_STEP_LAST};
-    bool told = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
+    bool reported = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
 
-    if (told && failure.step == GMEM_PROBE_STEP_LAST) {
+    if (reported && failure.step == GMEM_PROBE_STEP_LAST) {
         run->shim = false;
-        told = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
+        reported = read(run->status[0], &failure, sizeof(failure)) == (ssize_t)sizeof(failure);
     }
-    if (told && (size_t)failure.step < G_N_ELEMENTS(gmemProbeStepNames))
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("cannot run the emulator '%s' to ask what it offers: %s: %s"),
-                            run->emulator, _(gmemProbeStepNames[failure.step]),
-                            gmemI18nErrno(failure.saved));
+    if (reported && failure.step < GMEM_PROBE_STEP_LAST)
+        return gmemProbeRefuseFailure(run->emulator, &failure, error);
     /* info stays zero where somebody else in this process reaps children that are not his, or
      * ignores SIGCHLD; then the replies alone must tell. */
     if (run->info.si_pid != 0 && run->info.si_code != CLD_EXITED)

@@ -171,9 +171,9 @@ static const Case cases[] = {
     {"nul", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,
      "the emulator $ does not speak QMP: it said nothing"},
     {"missing", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,
-     "cannot run the emulator $ to ask what it offers: executing it: No such file or directory"},
+     "cannot execute the emulator $ to ask what it offers: No such file or directory"},
     {".", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,
-     "cannot run the emulator $ to ask what it offers: executing it: Permission denied"},
+     "cannot execute the emulator $ to ask what it offers: Permission denied"},
 };
 
 static void
