@@ -54,13 +54,21 @@ typedef struct {
     bool diff;   /* beside stock libvirt's */
 } gmemRunOptions;
 
+/* Why a domain ended. */
+typedef enum {
+    RUN_END_NONE = 0, /* it has not */
+    RUN_END_SIGNAL,
+    RUN_END_TIME,
+    RUN_END_CRASH,
+    RUN_END_SHUTDOWN
+} gmemRunEnd;
+
 typedef struct {
     const gmemRunOptions *options;
     virConnectPtr conn;
     virDomainPtr domain;
     bool active;
-    const char *ended; /* why, translated; NULL: it has not */
-    bool crashed;
+    gmemRunEnd end;
 } gmemRun;
 
 /* What the signal handlers set; a process runs one domain. */
@@ -131,8 +139,8 @@ onSignal(int watch G_GNUC_UNUSED, int fd, int events G_GNUC_UNUSED, void *data)
     gmemRun *run = data;
     char buffer[16];
 
-    if (read(fd, buffer, sizeof(buffer)) > 0)
-        run->ended = _("stopped by a signal");
+    if (read(fd, buffer, sizeof(buffer)) > 0 && run->end != RUN_END_CRASH)
+        run->end = RUN_END_SIGNAL;
 }
 
 static void
@@ -140,7 +148,8 @@ onTimeout(int timer G_GNUC_UNUSED, void *data)
 {
     gmemRun *run = data;
 
-    run->ended = _("the time is up");
+    if (run->end != RUN_END_CRASH)
+        run->end = RUN_END_TIME;
 }
 
 static int
@@ -156,9 +165,10 @@ onLifecycle(virConnectPtr conn G_GNUC_UNUSED,
         return 0;
 
     run->active = false;
-    run->crashed =
-        detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED;
-    run->ended = run->crashed ? _("QEMU crashed") : _("the guest has shut down");
+    if (detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)
+        run->end = RUN_END_CRASH;
+    else
+        run->end = RUN_END_SHUTDOWN;
     return 0;
 }
 
@@ -272,6 +282,31 @@ startDomain(gmemRun *run)
     return 0;
 }
 
+static void
+printEnd(const gmemRun *run)
+{
+    const char *name = virDomainGetName(run->domain);
+
+    switch (run->end) {
+    case RUN_END_SIGNAL:
+        printf(_("ended: %s, stopped by a signal\n"), name);
+        break;
+    case RUN_END_TIME:
+        printf(_("ended: %s, the time is up\n"), name);
+        break;
+    case RUN_END_CRASH:
+        printf(_("ended: %s, QEMU crashed\n"), name);
+        break;
+    case RUN_END_SHUTDOWN:
+        printf(_("ended: %s, the guest has shut down\n"), name);
+        break;
+    case RUN_END_NONE:
+    default:
+        break;
+    }
+    fflush(stdout);
+}
+
 static int
 waitForEnd(gmemRun *run)
 {
@@ -283,16 +318,16 @@ waitForEnd(gmemRun *run)
         virEventAddTimeout(run->options->seconds * 1000, onTimeout, run, NULL) < 0)
         return failLibvirt(_("no timer"));
 
-    while (run->ended == NULL) {
+    while (run->end == RUN_END_NONE) {
         if (virEventRunDefaultImpl() < 0)
             return failLibvirt(_("the event loop ends"));
     }
 
-    printf(_("ended: %s, %s\n"), virDomainGetName(run->domain), run->ended);
-    fflush(stdout);
-    if (run->crashed)
-        showLog(run);
-    return run->crashed ? -1 : 0;
+    printEnd(run);
+    if (run->end != RUN_END_CRASH)
+        return 0;
+    showLog(run);
+    return -1;
 }
 
 static int
