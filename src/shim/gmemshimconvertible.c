@@ -267,9 +267,9 @@ gmemShimConvertibleConvertStep(
         runEnd == offset + size)
         return 0;
     if (gmemShimConvertibleSetAttributes(address, size, isPrivate) < 0) {
-        gmemShimReport("%llu bytes at guest address 0x%llx cannot be made %s: %m",
-                       (unsigned long long)size, (unsigned long long)address,
-                       isPrivate ? "private" : "shared");
+        gmemShimReport(isPrivate ? "%llu bytes at guest address 0x%llx cannot be made private: %m"
+                                 : "%llu bytes at guest address 0x%llx cannot be made shared: %m",
+                       (unsigned long long)size, (unsigned long long)address);
         return -1;
     }
     gmemShimHalvesConvert(slot->halves, offset, size, isPrivate);
@@ -461,8 +461,9 @@ gmemShimConvertibleFault(uint64_t address, uint64_t size, bool isPrivate, bool i
         return GMEM_SHIM_FAULT_RETRY;
     offset = slot->offset + (start - slot->address);
     if (gmemShimHalvesRun(slot->halves, offset, offset + GMEM_SHIM_PAGE, &runEnd) == isPrivate) {
-        gmemShimReport("KVM has no memory for the %s page at guest address 0x%llx",
-                       isPrivate ? "private" : "shared", (unsigned long long)start);
+        gmemShimReport(isPrivate ? "KVM has no memory for the private page at guest address 0x%llx"
+                                 : "KVM has no memory for the shared page at guest address 0x%llx",
+                       (unsigned long long)start);
         return GMEM_SHIM_FAULT_STOP;
     }
     if (gmemShimConvertibleConvertStep(start, size, isPrivate, &done, &counted) < 0)

@@ -144,8 +144,9 @@ gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
         nanosleep(&wait, NULL);
         return true;
     }
-    gmemShimReport("the guest accessed 0x%llx as %s memory, where there is none",
-                   (unsigned long long)vcpu->fault, isPrivate ? "private" : "shared");
+    gmemShimReport(isPrivate ? "the guest accessed 0x%llx as private memory, where there is none"
+                             : "the guest accessed 0x%llx as shared memory, where there is none",
+                   (unsigned long long)vcpu->fault);
     return false;
 }
 
