@@ -159,7 +159,7 @@ describeProcess(const char *pid, const char *library, bool *good)
 
     if (!maps) {
         *good = false;
-        return g_strdup_printf(_("%s may not be looked into, run as root"), process.name);
+        return g_strdup_printf(_("%s may not be looked into; run as root"), process.name);
     }
     while ((line = strsep(&rest, "\n")))
         readMapping(pid, line, &process);

@@ -162,7 +162,7 @@ checkKVMConvertible(gmemHost *host)
                  g_strdup(g_strerror(kvm->attributesErrno)));
     addCheck(host, "kvm-user-memory2", _("KVM: guest_memfd in memory slots (USER_MEMORY2)"),
              passOr(kvm->userMemory2, lacking),
-             kvm->userMemory2 ? NULL : g_strdup(_("needs Linux 6.12")));
+             kvm->userMemory2 ? NULL : g_strdup(_("requires Linux 6.12")));
 }
 
 static void
@@ -196,7 +196,7 @@ checkNumaPolicy(gmemHost *host)
     const char *reason = NULL;
 
     if (!host->kvm->numaPolicyKnown)
-        reason = _("cannot be found out here");
+        reason = _("cannot be determined here");
     else if (!host->kvm->numaPolicy)
         reason = _("cells bound to different host nodes are refused, one nodeset for the whole "
                    "domain works; requires a newer Linux (7.2 does)");
@@ -233,7 +233,7 @@ checkQEMUUserOpens(gmemHost *host,
 
     addCheck(host, id, title, passOr(why == 0, GMEM_RESULT_WARN),
              why == 0 ? g_strdup(name)
-                      : g_strdup_printf(_("user %s: %s: %s; let that user in, or name another one "
+                      : g_strdup_printf(_("user %s: %s: %s; let that user open it, or name another "
                                           "in %s"),
                                         name, path, g_strerror(why), GMEM_QEMU_CONF));
 }
@@ -357,7 +357,7 @@ checkLibraries(gmemHost *host)
     virGetVersion(&host->libvirtVersion, NULL, NULL);
     new = host->libvirtVersion >= GMEM_LIBVIRT_MIN;
     addCheck(host, "libvirt", "libvirt", passOr(new, GMEM_RESULT_FAIL),
-             g_strdup_printf(new ? "%lu.%lu.%lu" : _("%lu.%lu.%lu; needs 9.0.0 or newer"),
+             g_strdup_printf(new ? "%lu.%lu.%lu" : _("%lu.%lu.%lu; requires 9.0.0 or newer"),
                              host->libvirtVersion / 1000000, host->libvirtVersion / 1000 % 1000,
                              host->libvirtVersion % 1000));
     checkDaemons(host);

@@ -316,11 +316,11 @@ waitForEnd(gmemRun *run)
 
     if (run->options->seconds > 0 &&
         virEventAddTimeout(run->options->seconds * 1000, onTimeout, run, NULL) < 0)
-        return failLibvirt(_("no timer"));
+        return failLibvirt(_("a timer cannot be added"));
 
     while (run->end == RUN_END_NONE) {
         if (virEventRunDefaultImpl() < 0)
-            return failLibvirt(_("the event loop ends"));
+            return failLibvirt(_("the event loop fails"));
     }
 
     printEnd(run);

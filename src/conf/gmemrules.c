@@ -71,8 +71,8 @@ gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition conditi
         return 0;
     if (!g_utf8_validate(text, -1, NULL))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("the domain is not in UTF-8, so it cannot be told whether it meets "
-                              "the condition %s of a rule"),
+                            _("cannot determine whether the domain meets the condition %s of a "
+                              "rule: it is not in UTF-8"),
                             gmemHostConfConditionToString(condition));
     return gmemRulesGlob(pattern, text) ? 1 : 0;
 }

@@ -24,7 +24,7 @@ gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **pla
     return gmemConnectionRefuse(
         conn, VIR_ERR_OPERATION_UNSUPPORTED,
         _("save image '%s' is not a regular file, or is empty, so the memory of its guest "
-          "cannot be compared with the XML that is to take its place"),
+          "cannot be compared with the XML that is to replace it"),
         image);
 }
 

@@ -48,7 +48,7 @@ gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, 
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the file '%s' with the memory of a snapshot is not a regular file, or is "
-              "empty: it cannot be told whether the guest in it has private memory"),
+              "empty: cannot determine whether the guest in it has private memory"),
             file);
     if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0),
                                 &then) < 0)

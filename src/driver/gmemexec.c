@@ -259,9 +259,10 @@ gmemExecGetImageMode(char *const argv[], gmemMode *mode)
     fd = gmemFileOpen(path, &why);
     known = fd >= 0 && gmemImageMode(fd, mode);
     if (!known)
-        gmemLog("whether the guest in '%s' goes on with the kind of memory that it was saved with "
-                "cannot be told: %s",
-                path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
+        gmemLog(
+            "cannot determine whether the guest in '%s' goes on with the kind of memory that it "
+            "was saved with: %s",
+            path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
     if (fd >= 0)
         close(fd);
     return known;

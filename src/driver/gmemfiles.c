@@ -106,9 +106,9 @@ gmemFilesRefuse(
 {
     if (plan == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("what '%s' asks for, which libvirt reads by itself, cannot be told "
-                              "(%s): domain '%s' does not start until it has been defined with "
-                              "'virsh define'"),
+                            _("cannot determine what '%s', which libvirt reads by itself, asks "
+                              "for (%s): domain '%s' does not start until it has been defined "
+                              "with 'virsh define'"),
                             path, cause->message, name);
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("%s in '%s' is not known to libvirt, which reads the file by itself: "

@@ -195,7 +195,7 @@ gmemStartCheckHotplugWitness(gmemWitness witness, GError **error)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                             _("memory cannot be attached to a running domain with <private/>: its "
                               "emulator was started by an older libvirt-gmem, or by a wrapper "
-                              "that waits for it, and does not tell what its memory is; shut the "
+                              "that waits for it, and does not report what its memory is; shut the "
                               "domain down and start it again"));
     case GMEM_WITNESS_CONVERTIBLE:
     case GMEM_WITNESS_SILENT:

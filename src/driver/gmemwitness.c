@@ -129,7 +129,7 @@ gmemWitnessReadStatus(int directory, int fd, const char **fault)
 
     if (!gmemStatusIsSealed(fd) || fstat(fd, &st) < 0 || !gmemWitnessGetUser(directory, &uid) ||
         st.st_uid != uid) {
-        *fault = _("its status is not one of its own making");
+        *fault = _("its status was not made by it");
         return NULL;
     }
     return gmemStatusRead(fd, fault);
@@ -208,7 +208,7 @@ gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const 
     /* What libvirt has forked is still a copy of this process until it becomes QEMU. */
     if (fstatat(directory, "exe", &its, 0) < 0 || stat("/proc/self/exe", &own) < 0 ||
         !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino)) {
-        *why = _("it may not be looked into, or is no emulator");
+        *why = _("it may not be looked into, or is not an emulator");
         return false;
     }
     text = gmemWitnessReadCommandLine(directory, &length);

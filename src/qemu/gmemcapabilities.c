@@ -95,7 +95,7 @@ gmemQEMUCapsReadVersion(gmemQEMUCaps *caps, gmemJSON *greeting, GError **error)
     if (!gmemJSONGetSize(version, "major", &major) || !gmemJSONGetSize(version, "minor", &minor) ||
         !gmemJSONGetSize(version, "micro", &micro) || major > 999 || minor > 999 || micro > 999)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not tell its version"), caps->emulator);
+                            _("the emulator '%s' does not report its version"), caps->emulator);
     caps->version = (unsigned int)(major * 1000000 + minor * 1000 + micro);
     return 0;
 }

@@ -499,7 +499,7 @@ gmemProbeListen(gmemProbeRun *run, GError **error)
                                 gmemI18nErrno(errno));
         if (n == 0)
             return gmemErrorSet(error, VIR_ERR_OPERATION_TIMEOUT,
-                                _("the emulator '%s' did not tell in time what it offers"),
+                                _("the emulator '%s' did not report in time what it offers"),
                                 run->emulator);
         run->exited = fds[0].revents != 0;
         if (run->out[0] >= 0 &&

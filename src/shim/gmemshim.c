@@ -163,7 +163,7 @@ gmemShimAnswerProbe(char *const argv[])
     if (getenv(GMEM_SHIM_PROBE_VARIABLE) == NULL || !gmemShimStartIsQEMU(argv))
         return;
     if (!gmemShimProofRun(reason, sizeof(reason)))
-        gmemShimReport("the shim is not in the way: %s", reason);
+        gmemShimReport("QEMU's calls do not all arrive at the shim: %s", reason);
     else if (write(STDOUT_FILENO, event, strlen(event)) < 0)
         gmemShimReport("write: %m");
 }
@@ -183,7 +183,7 @@ gmemShimStart(int *argc, char ***argv)
         return;
 
     if (!gmemShimProofRun(reason, sizeof(reason))) {
-        gmemShimReport("the shim is not in the way: %s", reason);
+        gmemShimReport("QEMU's calls do not all arrive at the shim: %s", reason);
         _exit(EXIT_FAILURE);
     }
     if (gmemShimStartTakePair(argc, argv, &gmemShimConfiguration, reason, sizeof(reason)) !=
@@ -206,8 +206,9 @@ gmemShimCreateVM(int fd, unsigned long request, void *argument)
     int vm;
 
     if (atomic_load(&gmemShimVM) >= 0) {
-        gmemShimReport("QEMU wants a second KVM VM: its memory could not be told from the first "
-                       "one's");
+        gmemShimReport(
+            "QEMU asks for a second KVM VM, whose memory could not be distinguished from "
+            "that of the first");
         errno = EBUSY;
         return -1;
     }

@@ -380,7 +380,7 @@ gmemShimConvertibleChangeSlot(const struct kvm_userspace_memory_region *region,
         slot.offset = region->userspace_addr - (uint64_t)(uintptr_t)slot.halves->base;
 
     if (slot.halves != NULL && (region->flags & KVM_MEM_LOG_DIRTY_PAGES) != 0) {
-        gmemShimReport("QEMU wants to log changes of the memory at guest address 0x%llx, which "
+        gmemShimReport("QEMU asks to log changes of the memory at guest address 0x%llx, which "
                        "KVM cannot do for a software-protected VM: it cannot be saved or "
                        "migrated",
                        (unsigned long long)region->guest_phys_addr);

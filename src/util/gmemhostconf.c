@@ -214,7 +214,7 @@ gmemHostConfEndGroup(gmemHostConfParser *parser, GError **error)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         conditions ? _("[%s] at line %zu of '%s' has no mode=")
-                                   : _("[%s] at line %zu of '%s' has no condition: name=* takes "
+                                   : _("[%s] at line %zu of '%s' has no condition: name=* matches "
                                        "every domain"),
                         parser->group, parser->groupLine, parser->path);
 }

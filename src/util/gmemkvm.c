@@ -205,8 +205,8 @@ gmemKVMOpenReason(const char *path, int why)
                                  "machine, allow it to nest"),
                                path, gmemI18nErrno(why));
     if (why == EACCES || why == EPERM)
-        return g_strdup_printf(_("%s cannot be opened: %s; run as root, or as a user whom the "
-                                 "file's group lets in (usually kvm)"),
+        return g_strdup_printf(_("%s cannot be opened: %s; run as root, or as a member "
+                                 "of the file's group (usually kvm)"),
                                path, gmemI18nErrno(why));
     return g_strdup_printf(_("%s cannot be opened: %s"), path, gmemI18nErrno(why));
 }

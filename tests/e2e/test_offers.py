@@ -518,7 +518,7 @@ def _(check):
                     longest = max(longest, time.monotonic() - before)
                     time.sleep(0.2)
             check.refused(start.result, ERR_OPERATION_TIMEOUT, 'Timed out during operation: ' + SAID +
-                          'did not tell in time what it offers')
+                          'did not report in time what it offers')
             seconds = time.monotonic() - begin
             check.true(PROBE_SECONDS <= seconds < PROBE_SECONDS + 20,
                        'attempt %d took %.1f s' % (attempt, seconds))
@@ -539,7 +539,7 @@ def _(check):
         client.define(private(rig))
         autostart(rig, client)
         wait_for(lambda: 'libvirt-gmem: Timed out during operation: ' + SAID +
-                 'did not tell in time what it offers' in rig.read(rig.domain_log % 'vm'),
+                 'did not report in time what it offers' in rig.read(rig.domain_log % 'vm'),
                  'the autostart to fail')
         check.equal(rig.python().state('vm'), 'shut off', 'state')
         check.equal(standin.starts(), [], 'starts')

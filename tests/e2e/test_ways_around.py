@@ -211,7 +211,7 @@ def _(check):
         check.has(log, "in '%s%s.xml' is not known to libvirt, which reads the file by itself: "
                   "domain '%s' does not start" % (DIRECTORY, path, name), "the daemon's log")
     for path in ('both', 'behind'):
-        check.has(log, "what '%s%s.xml' asks for, which libvirt reads by itself, cannot be told (" %
+        check.has(log, "cannot determine what '%s%s.xml', which libvirt reads by itself, asks for (" %
                   (DIRECTORY, path), "the daemon's log")
     check.lacks(log, 'plain.xml', "the daemon's log")
     wait_for(lambda: rig.emulator('plain'), 'the autostart of the ordinary domain')

@@ -27,7 +27,7 @@ MEMORY_CALLS = (
 REFUSED = 'Operation not supported: memory cannot be attached to a running domain with <private/>: '
 ORDINARY = REFUSED + 'its emulator does not make guest_memfd of it'
 OLDER = REFUSED + ('its emulator was started by an older libvirt-gmem, or by a wrapper that waits for '
-                   'it, and does not tell what its memory is; shut the domain down and start it again')
+                   'it, and does not report what its memory is; shut the domain down and start it again')
 PROPERTY = REFUSED + 'libvirt does not ask its emulator for guest_memfd there'
 
 # Says of itself what a shim says, and holds the file with the number as libvirt's child does.

@@ -59,7 +59,7 @@ def pair_refused(pair, *words):
 
 
 def no_faults():
-    """The preloaded fault injector itself is not in the way."""
+    """The preloaded fault injector itself changes nothing."""
     require_kvm()
     with Emulator([128], faults='') as qemu:
         qmp = qemu.connect()
@@ -199,8 +199,8 @@ def preload_none():
 def in_front(function):
     """Another preload takes QEMU's calls of one function and makes the system call by itself."""
     def test():
-        said = stopped('qemu-gmem: the shim is not in the way: calls of %s() do not arrive at it, '
-                       "but at '%s'" % (function, FRONT), preload=(FRONT, SHIM),
+        said = stopped("qemu-gmem: QEMU's calls do not all arrive at the shim: calls of %s() do not "
+                       "arrive at it, but at '%s'" % (function, FRONT), preload=(FRONT, SHIM),
                        variables={'GMEM_TEST_FRONT': function})
         require_not_in('armed', said)
         require(said.count('\n') == 1, 'one line:', said)

@@ -94,7 +94,7 @@ def second_vm():
     status, out, err = act('second-vm')
     require(status == 0, status, out, err)
     require_in('second VM -1 errno 1\n', out)
-    require_in('QEMU wants a second KVM VM', err)
+    require_in('QEMU asks for a second KVM VM', err)
 
 
 def runs(scene):

@@ -274,7 +274,7 @@ def daemons(t):
     nobody = ('setpriv', '--reuid=%d' % NOBODY, '--clear-groups')
     if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode == 0:
         t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
-                  r'looked into, run as root\)$', 'for an ordinary user')
+                  r'looked into; run as root\)$', 'for an ordinary user')
 
 
 # The same with a copy of the library, of which then becomes what $2 does.

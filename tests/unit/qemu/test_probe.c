@@ -150,13 +150,13 @@ typedef struct {
 
 static const Case cases[] = {
     {"hangs", SHORT_MS, VIR_ERR_OPERATION_TIMEOUT,
-     "the emulator $ did not tell in time what it offers"},
+     "the emulator $ did not report in time what it offers"},
     {"half-answers", SHORT_MS, VIR_ERR_OPERATION_TIMEOUT,
-     "the emulator $ did not tell in time what it offers"},
+     "the emulator $ did not report in time what it offers"},
     {"floods", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,
      "the emulator $ printed more than 16777216 bytes when it was asked what it offers"},
     {"floods-stderr", SHORT_MS, VIR_ERR_OPERATION_TIMEOUT,
-     "the emulator $ did not tell in time what it offers"},
+     "the emulator $ did not report in time what it offers"},
     {"lies", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,
      "the emulator $ did not answer query-qmp-schema with a list"},
     {"dies", GMEM_PROBE_TIMEOUT_MS, VIR_ERR_INTERNAL_ERROR,

@@ -55,7 +55,7 @@ static const Case cases[] = {
     {"rule-no-mode", "\n[rule one]\nname=*\n[convertible]\n", false,
      "[rule one] at line 2 of '%s' has no mode="},
     {"rule-no-condition", RULE "[rule two]\nmode=convertible\n", false,
-     "[rule two] at line 4 of '%s' has no condition: name=* takes every domain"},
+     "[rule two] at line 4 of '%s' has no condition: name=* matches every domain"},
     {"rule-pattern", "[rule one]\ntitle=\n", false,
      "line 2 of '%s' has a pattern for title that is empty, or longer than 255 bytes"},
     {"rule-spec", "[rule one]\nnova-extra-spec=gmem:memory\n", false,

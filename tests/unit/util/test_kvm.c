@@ -259,8 +259,8 @@ testForbidden(void)
     g_assert_cmpint(fd, >=, 0);
     close(fd);
     g_assert_cmpint(g_chmod(path, 0), ==, 0);
-    words =
-        g_strdup_printf("%s cannot be opened: Permission denied; run as root, or as a user", path);
+    words = g_strdup_printf("%s cannot be opened: Permission denied; run as root, or as a member",
+                            path);
 
     child = fork();
     g_assert_cmpint(child, >=, 0);
