@@ -2,7 +2,7 @@
 /* gmemargv.c: reads QEMU's command line the way QEMU does: option by option, each with its value.
  *
  * QEMU's rule: a word that does not start with '-' is a disk image; every other one is an option,
- * written with one dash or two, and takes the next word whatever that looks like, unless the option
+ * written with one dash or two, and uses the next word whatever that looks like, unless the option
  * is one of those without a value. A new QEMU may grow options without a value that are not listed
  * here. Then the word after such an option is taken for its value; gmemArgvIsAmbiguous() is for
  * those to whom that would matter. Our own option hidden in this way makes QEMU refuse to start. */

@@ -13,7 +13,7 @@ typedef struct {
     const char *name; /* without its dashes ("--name" is "-name"); NULL for a positional argument */
     const char *value; /* NULL where the option takes none, or argv ended */
     size_t index;      /* of the option in argv */
-    size_t count;      /* how many words of argv it takes: 1 or 2 */
+    size_t count;      /* how many words of argv it has: 1 or 2 */
 } gmemArgvOption;
 
 /**

@@ -41,6 +41,6 @@ int gmemErrorSet(GError **error, int code, const char *format, ...) G_GNUC_PRINT
  * @error: an error of domain GMEM_ERROR; one of another domain counts as internal
  *
  * Returns the whole message as libvirt would write it, its prefix in front ("unsupported
- * configuration: …"): virSetError() takes the text as it is and adds nothing. Free with g_free().
+ * configuration: …"): virSetError() uses the text as it is and adds nothing. Free with g_free().
  */
 char *gmemErrorFormat(const GError *error);

@@ -27,7 +27,7 @@ gmemFileOpenHeld(int held, int *why)
 
     snprintf(link, sizeof(link), "/proc/self/fd/%d", held);
     fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    /* ENOENT is no answer: the file is there, and /proc is not. */
+    /* ENOENT is not an answer: the file is there, and /proc is not. */
     if (fd < 0)
         *why = errno == ENOENT ? EIO : errno;
     return fd;

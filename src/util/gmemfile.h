@@ -13,8 +13,8 @@
  * @path: followed where it is a symbolic link
  * @why: out: where there is no descriptor: an errno, or GMEM_FILE_NOT_REGULAR
  *
- * Opens a regular file for reading; what is none, a FIFO or a device, is not opened. Returns the
- * descriptor, the caller's, or -1. Takes no lock, as all of this file.
+ * Opens a regular file for reading; anything else, such as a FIFO or a device, is not opened.
+ * Returns the descriptor, the caller's, or -1. Takes no lock, as all of this file.
  */
 int gmemFileOpen(const char *path, int *why);
 
@@ -23,9 +23,9 @@ int gmemFileOpen(const char *path, int *why);
  * @fd: a regular file
  * @max: bytes that it may have
  * @why: out: where nothing is returned: an errno; EFBIG where there is more, EILSEQ where there is
- * a NUL, behind which nobody would look
+ * a NUL, after which nobody would look
  *
- * Returns what is in the file, with a NUL behind it, to be freed with g_free(); or NULL.
+ * Returns what is in the file, with a NUL after it, to be freed with g_free(); or NULL.
  */
 char *gmemFileRead(int fd, size_t max, int *why);
 

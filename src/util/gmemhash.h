@@ -25,8 +25,8 @@ char *gmemHashSHA256(const char *text, GError **error);
  * @key: GMEM_HASH_KEY_SIZE bytes, which nobody else knows
  * @data: @length bytes
  *
- * SipHash-2-4 with an output of 128 bits (Aumasson and Bernstein, 2012): who does not know the key
- * cannot find two texts of the same digest.
+ * SipHash-2-4 with an output of 128 bits (Aumasson and Bernstein, 2012): without the key nobody can
+ * find two texts of the same digest.
  */
 void
 gmemHashKeyedCompute(const guint8 *key, const void *data, size_t length, gmemHashKeyed *digest);

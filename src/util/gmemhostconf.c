@@ -8,7 +8,7 @@
  * the file.
  *
  * The text is that of a GKeyFile, which has no numbers of lines, though, joins groups of one name,
- * and takes the last of two keys: a rule must not be another one than its author sees. */
+ * and uses the last of two keys: a rule must be the one that its author sees. */
 
 #include "gmemhostconf.h"
 
@@ -108,7 +108,7 @@ typedef struct {
     char *group; /* NULL: before the first one */
     size_t groupLine;
     gmemHostConfRule *rule; /* NULL: @group is none */
-    GHashTable *seen;       /* groups, and the keys of this one behind a newline */
+    GHashTable *seen;       /* groups, and the keys of this one after a newline */
 } gmemHostConfParser;
 
 static void

@@ -49,8 +49,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemHostConf, gmemHostConfClear)
  * @path: GMEM_HOST_CONF_FILE
  * @conf: out; to be cleared with gmemHostConfClear(); empty after an error, and where there is no
  * file
- * @error: VIR_ERR_CONFIG_UNSUPPORTED: the file is there and cannot be read, is not root's alone to
- *         write, or gmemHostConfParse() refuses it; the message names it
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED: the file is there and cannot be read, is not owned by root or
+ *         is writable by others, or gmemHostConfParse() refuses it; the message names it
  *
  * Returns 0, or -1 with @error.
  */
@@ -62,7 +62,7 @@ int gmemHostConfRead(const char *path, gmemHostConf *conf, GError **error);
  * @text: what is in the file: groups and keys as in a GKeyFile, but none of them twice
  * @conf, @error: as above; the message has the line's number
  *
- * What is not known is refused, and all of the file with it.
+ * What is unknown is refused, and all of the file with it.
  */
 int gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GError **error);
 
@@ -71,8 +71,8 @@ int gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GE
  * @path: GMEM_HOST_CONF_FILE
  * @error: as gmemHostConfRead()
  *
- * Reads and, where that is not what it was, keeps what was found, be it an error, for
- * gmemHostConfGet(). Thread-safe. Where there is no file it costs a call of open(2).
+ * Reads the file and, where it has changed, keeps the result, also if it is an error, for
+ * gmemHostConfGet(). Thread-safe. Where there is no file, this costs one open(2).
  *
  * Returns 0, or -1 with @error.
  */
@@ -84,7 +84,7 @@ int gmemHostConfRefresh(const char *path, GError **error);
  * off, found; nobody's to clear, and there for as long as the process is
  * @error: its error; VIR_ERR_INTERNAL_ERROR where there was none
  *
- * For the child between fork and exec, whose user need not be one that may read the file. Takes no
+ * For the child between fork and exec, whose user may not be allowed to read the file. Takes no
  * lock.
  */
 int gmemHostConfGet(gmemHostConf *conf, GError **error);

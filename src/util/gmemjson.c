@@ -3,7 +3,7 @@
  *
  * QEMU's own dialect (the comment at the top of its qobject/json-lexer.c) is turned into strict
  * JSON first. Beyond RFC 8259 it has strings in single quotes and the escape \'; it lacks
- * noncharacters, raw or escaped, an exponent behind a lone zero, and member names given twice.
+ * noncharacters, raw or escaped, an exponent after a lone zero, and member names given twice.
  * U+0000 is the bytes C0 80. What yajl has beyond RFC 8259, comments and two more kinds of space,
  * is refused here.
  *
@@ -65,7 +65,7 @@ gmemJSONDealloc(void *context G_GNUC_UNUSED, void *pointer)
     g_free(pointer);
 }
 
-/* yajl does not look whether it gets all that it asks for. */
+/* yajl does not check whether it gets all that it asks for. */
 static yajl_alloc_funcs gmemJSONAllocFuncs = {
     .malloc = gmemJSONAlloc,
     .realloc = gmemJSONRealloc,
@@ -333,7 +333,7 @@ gmemJSONString(const char **in, char **out)
     return true;
 }
 
-/* Strict JSON of QEMU's; NULL where QEMU's lexer refuses it, or yajl's takes more. */
+/* Strict JSON of QEMU's; NULL where QEMU's lexer refuses it, or yajl's accepts more. */
 static char *
 gmemJSONFromQEMU(const char *text)
 {

@@ -68,8 +68,8 @@ const char *gmemJSONKey(const gmemJSON *object, size_t i);
 /**
  * gmemJSONGet:
  *
- * Returns @object's member @name, of whatever type, or NULL (also when @object is no object).
- * A name given twice yields the last one, as QEMU's parser would take it: none of them is trusted
+ * Returns @object's member @name, of whatever type, or NULL (also when @object is not an object).
+ * A name given twice yields the last one, as in QEMU's parser: none of them is trusted
  * to be the first.
  */
 gmemJSON *gmemJSONGet(const gmemJSON *object, const char *name);

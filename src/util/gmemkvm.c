@@ -6,14 +6,14 @@
  * convertible type has guest_memfd at all, and memory attributes are still that type's alone. So
  * one VM of each type that there is gets asked, and lives as long as the question.
  *
- * Convertible memory has a shared half that is no guest_memfd. Kernels that convert in place take
- * shared pages from guest_memfd, and the guest would run on the wrong memory. What tells is not a
- * version and not a capability whose number may change, but where a page of a VM can be made
- * private: in the VM, or in its guest_memfd.
+ * Convertible memory has a shared half that is not guest_memfd. Kernels that convert in place take
+ * shared pages from guest_memfd, and the guest would run on the wrong memory. This is decided
+ * neither by a version nor by a capability whose number may change, but by where a page of a VM can
+ * be made private: in the VM, or in its guest_memfd.
  *
  * Whether guest_memfd keeps a NUMA policy per file has no capability. It shows where one file is
  * mapped twice: a policy that mbind() sets on one mapping is seen on the other only if it went to
- * the file; where the file does not take it, it stays with the mapping. */
+ * the file; where the file does not keep it, it stays with the mapping. */
 
 #include "config.h"
 
@@ -266,8 +266,8 @@ gmemKVMProbe(void)
     return gmemKVMProbePath(GMEM_KVM_DEVICE);
 }
 
-/* What the answer depends on. KVM's modules make their device anew when they are loaded, and only
- * then take most of their parameters. */
+/* What the answer depends on. KVM's modules create their device again when they are loaded, and
+ * read most of their parameters only then. */
 typedef struct {
     dev_t file[2]; /* the file system that has the device file; the device */
     ino_t inode;

@@ -28,7 +28,7 @@ typedef struct {
     int attributesErrno;  /* why a page of a VM of the convertible type could not be made private
                            * although it has attributes and guest_memfd, else 0 (tried) */
     bool numaPolicy;      /* guest_memfd keeps a NUMA policy per file (two-mappings probe) */
-    bool numaPolicyKnown; /* the probe could be made (needs MMAP and INIT_SHARED) */
+    bool numaPolicyKnown; /* the probe could be made (requires MMAP and INIT_SHARED) */
     char *kernel;         /* uname -r */
 } gmemKVM;
 
@@ -55,7 +55,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemKVM, gmemKVMFree)
  * gmemKVMCanFullyShared / gmemKVMCanConvertible:
  *
  * Whether this host can run a domain in that mode as far as KVM goes. Return 0, or -1 with
- * VIR_ERR_CONFIG_UNSUPPORTED and a message that names the first thing missing and its cure.
+ * VIR_ERR_CONFIG_UNSUPPORTED and a message that names the first thing missing and its remedy.
  */
 int gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error);
 int gmemKVMCanConvertible(const gmemKVM *kvm, GError **error);

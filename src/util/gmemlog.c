@@ -65,7 +65,7 @@ gmemLog(const char *format, ...)
         at += length;
     }
     end = (size_t)(stpcpy(line + end, text[at] != '\0' ? GMEM_LOG_CUT "\n" : "\n") - line);
-    /* There is nobody left to tell where that fails. */
+    /* Where that fails there is nobody left to report it to. */
     if (write(STDERR_FILENO, line, end) < 0)
         errno = saved;
     errno = saved;

@@ -19,7 +19,7 @@
 /* Bytes. What huge pages of no stated size have: the smallest that the host's default can be. */
 #define GMEM_PLATFORM_HUGE_PAGE (2 * 1024 * 1024)
 
-/* gmemPlatformRefusesMachine: whether a machine type of that name has not what either mode needs.
+/* gmemPlatformRefusesMachine: whether a machine type of that name lacks what either mode requires.
  * NULL is none. */
 static inline bool
 gmemPlatformRefusesMachine(const char *name)

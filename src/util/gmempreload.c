@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmempreload.c: the libraries of this project that are preloaded, where they lie, and into what.
+/* gmempreload.c: the libraries of this project that are preloaded, where they are, and into what.
  */
 
 #include "gmempreload.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemprops.c: the properties of a QEMU option, as key=value,… or as JSON.
  *
- * Both parsers of key=value,… take the first word for the value of an implied key where it has no
+ * Both parsers of key=value,… read the first word as the value of an implied key where it has no
  * '=', a doubled comma for one comma of a value, and of a key that is given twice the last value.
- * Of the two, QemuOpts (QEMU's util/qemu-option.c) takes any key, takes one alone for a boolean,
- * and of "id" the first value, which has to be an identifier. keyval (util/keyval.c) requires '='
- * after every other key, ends an implied value at the first comma, and has keys with a structure:
- * "a.b=", "list.0=". Whether all of them make one structure is left to QEMU. */
+ * Of the two, QemuOpts (QEMU's util/qemu-option.c) accepts any key, reads one alone as a boolean,
+ * and of "id" uses the first value, which has to be an identifier. keyval (util/keyval.c) requires
+ * '=' after every other key, ends an implied value at the first comma, and has keys with a
+ * structure: "a.b=", "list.0=". Whether all of them make one structure is left to QEMU. */
 
 #include "gmemprops.h"
 
@@ -70,7 +70,7 @@ gmemPropsKeyvalIsKey(const char *key, size_t length)
     }
 }
 
-/* The value at *@text, which is moved behind it and its comma. */
+/* The value at *@text, which is moved past it and its comma. */
 static char *
 gmemPropsKeyvalValue(const char **text)
 {

@@ -52,8 +52,8 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProps, gmemPropsClear)
  * gmemPropsGet:
  *
  * Returns the spelling of a property, to be freed with g_free(), or NULL where it is not there. A
- * boolean of JSON is "on" or "off". Something nested is an empty string, which is no valid value of
- * any property asked for here.
+ * boolean of JSON is "on" or "off". Something nested is an empty string, which is not a valid value
+ * of any property asked for here.
  */
 char *gmemPropsGet(const gmemProps *props, const char *key);
 
@@ -65,7 +65,7 @@ char *gmemPropsGet(const gmemProps *props, const char *key);
  */
 char *gmemPropsGetList(const gmemProps *props, const char *key);
 
-/* gmemPropsIsId: whether @value is what QEMU takes for an identifier. */
+/* gmemPropsIsId: whether @value is what QEMU accepts as an identifier. */
 bool gmemPropsIsId(const char *value);
 
 /* gmemPropsIsTrue: whether @value is one of QEMU's words for true. */
@@ -76,7 +76,7 @@ bool gmemPropsIsTrue(const char *value);
 int gmemPropsGetBool(const gmemProps *props, const char *key);
 
 /* gmemPropsGetSize: a property in bytes; with QEMU's suffixes in key=value notation. Returns false
- * where it is not there, or is no such number. */
+ * where it is not there, or is not such a number. */
 bool gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long long *size);
 
 /**

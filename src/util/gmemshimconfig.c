@@ -72,7 +72,7 @@ gmemShimConfigMode(const char **text, gmemMode *mode)
     return false;
 }
 
-/* What QEMU takes for an id: a letter, then letters, digits, "-", "." and "_". */
+/* What QEMU accepts as an id: a letter, then letters, digits, "-", "." and "_". */
 static size_t
 gmemShimConfigIdLength(const char *text)
 {

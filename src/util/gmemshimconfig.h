@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemshimconfig.h: the shim's configuration, as it stands in QEMU's argv, the value of the pair
- * where the shim is needed. Not JSON, so that the shim needs no parser for it:
+ * where the shim is required. Not JSON, so that the shim does not require a parser for it:
  *
  *   version=1,mode=fully-shared,backends=2,ram=536870912,argv=0123456789abcdef
  *   version=1,mode=convertible,backends=1,ram=268435456,start=shared,backend=pc.ram:268435456,argv=…

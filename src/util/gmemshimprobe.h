@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemshimprobe.h: how the driver's probe of an emulator (gmemprobe.h) finds out whether the shim
- * gets into the QEMU behind it, and is in the way there. */
+ * gets into the QEMU that it starts, and receives its calls there. */
 #pragma once
 
 /* The variable that has the shim say so, where QEMU is started without our option. */

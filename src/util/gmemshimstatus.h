@@ -13,7 +13,7 @@
  *   1   convertible mode only; the head ends with startPrivate
  *   2   both modes; the head as below
  *
- * Members that were `reserved` once are 0 where an older shim has written them: "not told". */
+ * Members that were `reserved` once are 0 where an older shim has written them: "not reported". */
 #pragma once
 
 #include <stddef.h>

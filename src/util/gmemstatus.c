@@ -6,8 +6,8 @@
  * known by its link, which any file at the root of a mount namespace can have, too: a FIFO, or a
  * file of a file system that QEMU itself serves and that never answers. So the file is first held
  * by a descriptor that only names it (O_PATH), and the kernel is asked, without asking the file's
- * own file system, whether it is on the mount that all memfds are on. What cannot be told from
- * here: whether the numbers are true. */
+ * own file system, whether it is on the mount that all memfds are on. What cannot be determined
+ * from here is whether the numbers are true. */
 
 #include "gmemstatus.h"
 

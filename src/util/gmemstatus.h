@@ -36,10 +36,10 @@ gmemShimStatus *gmemStatusRead(int fd, const char **fault);
  * @status: of gmemStatusRead()
  *
  * Returns KVM's memory slots, of gmemShimStatusSlot, those in use only; free with g_array_unref().
- * NULL where they are not told, do not fit into the list, or are being changed for a second.
+ * NULL where they are not reported, do not fit into the list, or are being changed for a second.
  */
 GArray *gmemStatusReadSlots(int fd, const gmemShimStatus *status);
 
-/* gmemStatusIsSealed: whether nothing but a shim's kind of memfd is behind @fd: what it says may be
- * a lie nevertheless, if QEMU was taken over. */
+/* gmemStatusIsSealed: whether @fd is a memfd of the kind that a shim makes, and nothing else: what
+ * it says may be a lie nevertheless, if QEMU was taken over. */
 bool gmemStatusIsSealed(int fd);

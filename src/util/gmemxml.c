@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemxml.c: reads XML, and where each of its elements stands in the text.
+/* gmemxml.c: reads XML, and where each of its elements is in the text.
  *
  * Not with libxml2, though libvirt uses that: an allocation of libxml2's that fails can leave an
- * attribute or an element out of the tree without a word, some of what it does takes time that
+ * attribute or an element out of the tree silently, some of what it does takes time that
  * grows with the square of the text, and its tree does not say where things stand. A document
  * without a document type declaration leaves nothing to interpretation: elements, attributes, text,
  * comments, processing instructions, CDATA sections, and references to characters. Memory is
  * GLib's, which ends the process where there is none; nothing recurses.
  *
- * The reader is more lenient than libxml2, never stricter: what libxml2 takes must come out the
+ * The reader is more lenient than libxml2, never stricter: what libxml2 accepts must come out the
  * same, and the rest is refused by libvirt. test_xml.c and fuzz_xml.c hold the two together.
  */
 
@@ -59,7 +59,7 @@ struct gmemXML {
 
 typedef struct {
     gmemXML *xml;
-    const char *begin; /* of the document, behind a byte order mark */
+    const char *begin; /* of the document, after a byte order mark */
     const char *p;
     gmemXMLNode *open;   /* the innermost element that p is in */
     gmemXMLNode *last;   /* the element that ended last */
@@ -99,7 +99,7 @@ gmemXMLIsChar(gunichar c)
            (c >= 0xe000 && c <= 0xfffd) || (c >= 0x10000 && c <= 0x10ffff);
 }
 
-/* "&#…;", @p being behind the "#". */
+/* "&#…;", @p being after the "#". */
 static const char *
 gmemXMLReadNumber(const char *p, gunichar *c)
 {
@@ -584,8 +584,8 @@ gmemXMLParse(const char *text, GError **error)
     return rc == 0 ? g_steal_pointer(&xml) : NULL;
 }
 
-/* Whether libxml2 looks behind the root in any case. From 2.12 on it need not, but has attributes
- * in a table; before, trying it would take the square of their number. */
+/* Whether libxml2 looks beyond the root in any case. From 2.12 on it may not, but has attributes in
+ * a table; before, trying it would cost the square of their number. */
 static bool
 gmemXMLIsThorough(void)
 {
@@ -610,11 +610,11 @@ char *
 gmemXMLMalformed(const char *text)
 {
     bool tags = strchr(text, '<') != NULL || gmemXMLEncodingIsEBCDIC(text);
-    /* What has no tag is no document. Elsewhere, a tag that begins behind the root, or in whatever
-     * did not end. */
+    /* What has no tag is not a document. Elsewhere, a tag that begins after the root, or in
+     * whatever did not end. */
     g_autofree char *malformed = g_strconcat(text, tags ? "\n</" : "", NULL);
 
-    /* libxml2 2.15 does not look behind the root once it has met an error that does not end it: a
+    /* libxml2 2.15 does not look beyond the root once it has met an error that does not end it: a
      * prefix that is not bound, a bad xml:id. */
     return gmemXMLIsThorough() || gmemXMLIsRefused(malformed) ? g_steal_pointer(&malformed)
                                                               : g_strdup("<malformed");
@@ -1091,7 +1091,7 @@ gmemXMLCompareChanges(const void *left, const void *right)
 
     if (a->at != b->at)
         return a->at < b->at ? -1 : 1;
-    /* What goes in behind one element stands in front of what is cut out behind it. */
+    /* What is inserted after one element goes before what is cut out after it. */
     if ((a->length == 0) != (b->length == 0))
         return a->length == 0 ? -1 : 1;
     return a->sequence < b->sequence ? -1 : 1;
@@ -1105,7 +1105,7 @@ typedef struct {
     size_t size;
 } gmemXMLStep;
 
-/* Behind the steps stands what all of them put in. */
+/* After the steps comes what all of them insert. */
 struct gmemXMLPatch {
     size_t memory;
     size_t length; /* of the text that is changed */

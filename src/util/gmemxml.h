@@ -26,7 +26,7 @@ struct gmemXMLNode {
     gmemXMLNs *ns;         /* NULL: in no namespace */
     const char *start;     /* the start tag's "<" */
     const char *tagEnd;    /* the start tag's ">" or "/>" */
-    const char *end;       /* behind the element */
+    const char *end;       /* after the element */
     guint32 nameLength;    /* of the name as written, prefix included */
     guint32 changed;       /* gmemXMLEdit's: see there */
 };
@@ -41,12 +41,13 @@ struct gmemXMLNode {
  * Time and memory are linear in the text, whatever its shape, and nothing limits how deep elements
  * nest.
  *
- * What libxml2 (and so libvirt) takes, this takes, and understands alike. Not the other way round:
- * characters in names, an attribute that occurs twice and the like are left to libvirt to refuse.
+ * What libxml2 (and so libvirt) accepts, this accepts, and understands alike. Not the other way
+ * round: characters in names, an attribute that occurs twice and the like are left to libvirt to
+ * refuse.
  */
 gmemXML *gmemXMLParse(const char *text, GError **error);
 
-/* gmemXMLMalformed: @text so changed that no XML parser takes it: libvirt, given that, refuses it
+/* gmemXMLMalformed: @text changed so that no XML parser accepts it: libvirt, given that, refuses it
  * in the words that it has for @text, or, were @text well formed after all, in others. That libxml2
  * refuses it is tried here, and where that is not certain it is another malformed text. Free with
  * g_free(). */
@@ -88,7 +89,7 @@ typedef struct {
     size_t nameLength;
     const char *value; /* without quotes, references not replaced */
     size_t valueLength;
-    const char *end; /* behind the closing quote */
+    const char *end; /* after the closing quote */
 } gmemXMLAttr;
 
 /* gmemXMLNextAttribute: writes the attribute of @node that follows @attr, whose @name is NULL for
@@ -134,15 +135,15 @@ gmemXMLEdit *gmemXMLEditNew(gmemXML *xml);
 void gmemXMLEditFree(gmemXMLEdit *edit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemXMLEdit, gmemXMLEditFree)
 
-/* gmemXMLEditRemove: takes @node out, and the white space in front of it. */
+/* gmemXMLEditRemove: removes @node, and the white space before it. */
 void gmemXMLEditRemove(gmemXMLEdit *edit, gmemXMLNode *node);
 
 /* gmemXMLEditSetAttribute: @name is the name as written, prefix included; @value NULL removes. */
 void
 gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name, const char *value);
 
-/* gmemXMLEditPrepend, -Append, -InsertAfter: @markup goes directly behind @node's start tag, in
- * front of its end tag (in front of the white space there, too), and behind @node. */
+/* gmemXMLEditPrepend, -Append, -InsertAfter: @markup goes directly after @node's start tag, before
+ * its end tag (and the white space there), and after @node. */
 void gmemXMLEditPrepend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 void gmemXMLEditAppend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 void gmemXMLEditInsertAfter(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
@@ -150,14 +151,14 @@ void gmemXMLEditInsertAfter(gmemXMLEdit *edit, gmemXMLNode *node, const char *ma
 /* gmemXMLEditReplace: @markup stands in place of @node. */
 void gmemXMLEditReplace(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup);
 
-/* gmemXMLIndent: the white space directly behind @node's start tag: what stands in front of each of
+/* gmemXMLIndent: the white space directly after @node's start tag: what stands in front of each of
  * its children in a document that was formatted. Free with g_free(). */
 char *gmemXMLIndent(const gmemXMLNode *node);
 
 /* gmemXMLEndsInSpace: whether white space stands in front of @node's end tag. */
 bool gmemXMLEndsInSpace(const gmemXMLNode *node);
 
-/* gmemXMLEditRemoved: whether @node itself was taken out. */
+/* gmemXMLEditRemoved: whether @node itself was removed. */
 bool gmemXMLEditRemoved(const gmemXMLNode *node);
 
 /* gmemXMLEditEmptied: whether, after the removals so far, @node has neither attributes nor content
@@ -167,8 +168,8 @@ bool gmemXMLEditEmptied(const gmemXMLNode *node);
 /* gmemXMLEditApply: the changed text, to be freed with g_free(). */
 char *gmemXMLEditApply(gmemXMLEdit *edit);
 
-/* The changes by themselves: they need neither the document nor its tree, and can be made again in
- * a text that is the same to the byte. One piece of memory, to be freed with g_free(). */
+/* The changes by themselves: they require neither the document nor its tree, and can be made again
+ * in a text that is the same to the byte. One piece of memory, to be freed with g_free(). */
 typedef struct gmemXMLPatch gmemXMLPatch;
 
 /* gmemXMLEditPatch: the changes of @edit. */

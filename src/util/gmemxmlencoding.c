@@ -3,8 +3,8 @@
  *
  * libvirt is given strings, which end at the first NUL. So UTF-16 and UTF-32 cannot occur, and of
  * the families that XML tells apart by the first bytes that leaves EBCDIC and what is like ASCII
- * there. Whether the declaration counts depends on libxml2's version: in a string, 2.9 takes
- * everything for UTF-8. Tags are the same either way where the encoding is a superset of ASCII; so
+ * there. Whether the declaration counts depends on libxml2's version: in a string, 2.9 reads
+ * everything as UTF-8. Tags are the same either way where the encoding is a superset of ASCII; so
  * only those can be dealt with, and keep their bytes. */
 
 #include "gmemxmlencoding.h"
