@@ -14,7 +14,7 @@
  * GMEM_DOOR:
  * @function: an interposed function, by its name
  * @conn: as gmemConnectionMayCall()
- * @flags: what the client calls @function with; 0 where that takes no flags
+ * @flags: what the client calls @function with; 0 where that has no flags
  *
  * What each interposed function asks before it looks at any argument of its client's. False: the
  * real function gets all of them untouched, and its answer is the client's.
@@ -35,7 +35,7 @@ bool gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags);
 /**
  * gmemConnectionOf:
  *
- * Returns the connection of @domain; NULL where that is NULL or no domain.
+ * Returns the connection of @domain; NULL where that is NULL or not a domain.
  */
 static inline virConnectPtr
 gmemConnectionOf(virDomainPtr domain)
@@ -52,7 +52,7 @@ gmemConnectionOf(virDomainPtr domain)
  * (migration) must see that daemon's answer unchanged.
  *
  * Asked once of the URI as libvirt keeps it, by the parser that libvirt uses. The first such
- * connection of an embedded driver also tells the capabilities cache its directory. May reset the
+ * connection of an embedded driver also sets the directory of the capabilities cache. May reset the
  * last error of libvirt: call it before the real function, or after one that succeeded.
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
@@ -63,7 +63,7 @@ char *gmemConnectionGetRoot(virConnectPtr conn);
 
 /**
  * gmemConnectionReport:
- * @conn: whose error handler, where it has one of its own, is told
+ * @conn: whose error handler, where it has one of its own, is called
  * @error: taken over and freed; of domain GMEM_ERROR. NULL: libvirt's own error is the last one,
  * and stays
  *

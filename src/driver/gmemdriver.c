@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdriver.c: what the functions in front of libvirt's public API have in common: lowering and
- * raising, the early check, and which mode a guest has that was defined, saved or runs. */
+ * raising, the early check, and the mode of a guest that was defined, was saved or runs. */
 
 #include "gmemdriver.h"
 
@@ -295,7 +295,7 @@ gmemDriverLookup(virConnectPtr conn, const char *uuid, virDomainPtr *domain)
     *domain = virDomainLookupByUUIDString(conn, uuid);
     if (*domain != NULL)
         return 0;
-    /* libvirt does not define with what is no UUID. */
+    /* libvirt does not define with what is not a UUID. */
     if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN && virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
         return -1;
     virResetLastError();
@@ -375,7 +375,7 @@ gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
 }
 
 /* The UUID that @xml gives its domain, to be freed with g_free(); NULL: none. *@unknown is out:
- * whether that cannot be told, so that it may be any. */
+ * whether that cannot be determined, so that it may be any. */
 static char *
 gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
 {
@@ -495,7 +495,7 @@ gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
     GError *error = NULL;
     int image = 0;
 
-    /* Public functions may be handed anything; what is no domain gets libvirt's own error. */
+    /* Public functions may be given anything; what is not a domain gets libvirt's own error. */
     if (!gmemConnectionIsOurs(conn))
         return 0;
     if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0)

@@ -49,7 +49,7 @@ int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
  * @plan: of a guest that is to go on from a save image or snapshot; may be NULL
  *
  * gmemDriverCheckPlan(), but for what the guest can do without: the pages it has are not lost for
- * want of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started
+ * lack of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started
  * for a guest of another mode by this call (gmemexpect.h).
  */
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
@@ -80,8 +80,9 @@ int gmemDriverStarted(virConnectPtr conn, int result);
  * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is
  * nothing, or the call is none of ours
  *
- * Returns 0, or -1 with an error reported where it cannot be told: libvirt does not show the domain
- * (the error is then its own), the domain's pair is damaged, or its emulator does not confirm it.
+ * Returns 0, or -1 with an error reported where it cannot be determined: libvirt does not show the
+ * domain (the error is then its own), the domain's pair is damaged, or its emulator does not
+ * confirm it.
  */
 int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
 
@@ -92,17 +93,17 @@ int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
  *       error is then the last one, did not show it
  * @plan: out: what the domain in there asks for; NULL where that is nothing
  *
- * Returns 0, or -1 with an error reported where it cannot be told.
+ * Returns 0, or -1 with an error reported where it cannot be determined.
  */
 int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 
 /**
  * gmemDriverIsSpecialFile:
  *
- * Whether @path, a client's text, is there and no regular file with anything in it: a pipe that
- * nobody writes to would keep whoever opens it, and one can be read but once, and not by us. Files
- * of the kernel's that keep whoever reads them (/proc/kmsg, trace_pipe) say that they are regular,
- * and empty.
+ * Whether @path, a client's text, exists and is not a regular file with anything in it: a pipe that
+ * nobody writes to would block whoever opens it, and a pipe can be read only once, and not by us.
+ * Files of the kernel that block whoever reads them (/proc/kmsg, trace_pipe) report that they are
+ * regular, and empty.
  */
 bool gmemDriverIsSpecialFile(const char *path);
 
@@ -122,15 +123,15 @@ typedef enum {
  * @operation: what cannot be done
  *
  * Whether that can be done with the running guest. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages stand in the way; or with another
- * error where it cannot be told.
+ * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages prevent it; or with another error
+ * where it cannot be determined.
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation);
 
 /**
  * gmemDriverCheckDefinition:
  * @xml: of a domain, lowered; its text may be NULL. It is replaced where it is malformed, for
- *       libvirt to refuse: which version of libxml2 takes what is not for us to tell
+ *       libvirt to refuse: which version of libxml2 accepts what is not decided here
  *
  * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
  * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with
@@ -149,14 +150,14 @@ int gmemDriverCheckManaged(virDomainPtr domain);
 /**
  * gmemDriverRefuseOtherMode:
  * @then: the plan of the saved or running guest; NULL: an ordinary domain
- * @now: the plan of the XML that shall take its place; NULL as above
+ * @now: the plan of the XML that is to replace it; NULL as above
  *
  * libvirt's own check of ABI stability does not look into <qemu:commandline>. Returns 0, or -1 with
  * VIR_ERR_CONFIG_UNSUPPORTED reported where memory would become another kind.
  */
 int gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now);
 
-/* What is there of a domain that is about to be defined. */
+/* What exists of a domain that is about to be defined. */
 typedef struct {
     gmemMode mode; /* as it is defined; GMEM_MODE_NONE also where it is not */
     bool image;    /* it has a managed save image, of a guest of this mode: */
@@ -167,6 +168,6 @@ typedef struct {
  * gmemDriverGetFormer:
  * @xml: the definition
  *
- * Returns 0, or -1 with the error reported where it cannot be told.
+ * Returns 0, or -1 with the error reported where it cannot be determined.
  */
 int gmemDriverGetFormer(virConnectPtr conn, const gmemXML *xml, gmemDriverFormer *former);

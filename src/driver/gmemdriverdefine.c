@@ -21,7 +21,7 @@
 #include "gmemxml.h"
 
 /* The mode that the rule gives, with a line in the log; GMEM_MODE_NONE: none. A managed save image
- * goes on as it is, whatever has become of the rules. */
+ * goes on as it is, whatever has happened to the rules. */
 static gmemMode
 gmemDriverDefineRuledMode(const gmemRulesAnswer *answer, const gmemDriverFormer *former)
 {
@@ -117,8 +117,8 @@ gmemDriverDefineFormerMode(virConnectPtr conn, const gmemDriverXML *xml)
 }
 
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
- * another day or host. The log tells; and where private memory is given up, perhaps by a client
- * that does not know the element and writes the domain anew. */
+ * another day or host. The log reports it; and where private memory is given up, perhaps by a
+ * client that does not know the element and rewrites the domain. */
 static void
 gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *plan, gmemMode former)
 {
@@ -244,7 +244,7 @@ virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, u
     return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
 }
 
-/* libvirt writes the file of the other name anew, without what it has dropped of this one. */
+/* libvirt writes the file of the other name again, without what it has dropped of this one. */
 static int
 gmemDriverDefineCheckRename(virDomainPtr domain)
 {

@@ -16,8 +16,8 @@
 #include "gmemstart.h"
 #include "gmemxml.h"
 
-/* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be told
- * whether the domain runs, it may be both. */
+/* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be
+ * determined whether the domain runs, it may be both. */
 static bool
 gmemDriverMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
 {
@@ -161,8 +161,8 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
           "a dump"));
 }
 
-/* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is none
- * of ours. Returns 0, or -1 with the error reported. */
+/* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is not
+ * one of ours. Returns 0, or -1 with the error reported. */
 static int
 gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
 {
@@ -269,7 +269,7 @@ gmemDriverMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
     return gmemStartCheck(conn, plan, error) == 0 ? g_steal_pointer(&lowered) : NULL;
 }
 
-/* The device is not to blame for what is the matter with the domain anyway: the host cannot start
+/* The device is not to blame for what is wrong with the domain anyway: the host cannot start
  * it, say. */
 static bool
 gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
@@ -281,7 +281,7 @@ gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *e
 }
 
 /* Whether the domain that @device would make could be defined, and could be started: a guest that
- * has the device is saved as ever, and could not come back. */
+ * has the device is saved as usual, and could not be restored. */
 static int
 gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMemoryDevice *device)
 {
@@ -391,8 +391,8 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
     return 0;
 }
 
-/* The size of a domain's memory is part of rules, and libvirt leaves <currentMemory> behind, which
- * a convertible domain must not have below it. */
+/* The size of a domain's memory is part of rules, and libvirt leaves <currentMemory> as it is,
+ * which a convertible domain must not have below it. */
 static int
 gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
 {
@@ -538,7 +538,7 @@ virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
     return gmemReal()->virDomainUpdateDeviceFlags(domain, ours.text, flags);
 }
 
-/* The copy takes the disk's place in the guest that runs: a device like one that is attached. */
+/* The copy replaces the disk in the running guest: a device like one that is attached. */
 GMEM_INTERPOSED int
 virDomainBlockCopy(virDomainPtr domain,
                    const char *disk,

@@ -5,8 +5,8 @@
  * configuration) is lowered, and a guest with private pages is refused. What the source gives out
  * is meant for another daemon and stays lowered: a destination without this library then fails to
  * start QEMU. On the destination, XML arrives lowered and passes as it is; the checks of a start
- * come first there, while there is somebody to tell. Cookies are libvirt's own and are not looked
- * at.
+ * come first there, while there is somebody to report to. Cookies are libvirt's own and are not
+ * looked at.
  *
  * An embedded driver has no daemon in front: there the public functions, with which clients start a
  * migration, call the driver directly. In clients of a daemon they pass through here untouched. */
@@ -87,7 +87,7 @@ gmemDriverMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, 
 }
 
 /* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds
- * out only in the middle that the kernel does not tell it of such touches on guest_memfd; by then
+ * out only in the middle that the kernel does not report such accesses to guest_memfd; by then
  * neither host has all of the guest, and it is lost. */
 static int
 gmemDriverMigrateRefusePostCopy(virDomainPtr domain)

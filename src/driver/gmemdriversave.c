@@ -12,7 +12,7 @@
 #include "gmemreal.h"
 
 /* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported where
- * that cannot be told. */
+ * that cannot be determined. */
 static int
 gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
@@ -58,7 +58,7 @@ gmemDriverSaveLowerManaged(virDomainPtr domain, gmemDriverXML *xml)
     return gmemDriverRefuseOtherMode(conn, then, xml->plan);
 }
 
-/* @image's own mode must be that of the XML that shall take the place of its own. */
+/* @image's own mode must be that of the XML that is to replace its own. */
 static int
 gmemDriverSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now)
 {

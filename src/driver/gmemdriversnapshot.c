@@ -14,7 +14,7 @@
 #include "gmemxml.h"
 
 /* The file with the memory of an external snapshot; NULL where @snapshot has none. Of several
- * <memory> libvirt takes the first that names a file. */
+ * <memory> libvirt uses the first that names a file. */
 static char *
 gmemDriverSnapshotMemoryFile(const gmemXML *snapshot)
 {
@@ -28,7 +28,7 @@ gmemDriverSnapshotMemoryFile(const gmemXML *snapshot)
 }
 
 /* Such a file is a save image, and has XML of its own. libvirt does not open it where a snapshot is
- * redefined, so what is the matter with it matters only where a domain with private memory is
+ * redefined, so what is wrong with it matters only where a domain with private memory is
  * concerned. */
 static int
 gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)

@@ -42,7 +42,7 @@
 #include "gmemvalidate.h"
 
 /* Seconds for everything between libvirt's call and the real execve: the emulator's own probe,
- * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that takes time. */
+ * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that waits. */
 #define GMEM_EXEC_TIMEOUT 30
 
 #define GMEM_ENV "/usr/bin/env"
@@ -161,7 +161,7 @@ gmemExecAddShim(char *const envp[])
     int fd;
 
     /* ld.so merely warns about a preload that it cannot load. QEMU would then stop at the carrier
-     * option, which it does not know; this says what really is the matter. Not by access(), which
+     * option, which it does not know; this says what really is wrong. Not by access(), which
      * AppArmor has no say in: QEMU's profile is in force here already. */
     fd = open(shim, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
@@ -176,7 +176,7 @@ gmemExecAddShim(char *const envp[])
     }
     close(fd);
     value = gmemExecGetPreload(envp, &index);
-    /* Behind the others: a sanitizer's run-time library insists on being the first. */
+    /* After the others: a sanitizer's run-time library insists on being the first. */
     return gmemExecSetPreload(
         envp, value != NULL && value[0] != '\0' ? g_strconcat(value, ":", shim, NULL) : shim);
 }
@@ -191,10 +191,10 @@ gmemExecLogNotes(const gmemPlan *plan)
         gmemLog("%s", notes[i]);
 }
 
-/* Guest RAM belongs into a core dump of QEMU (<memory dumpCore='on'>). The kernel takes guest_memfd
- * for a mapped file, and leaves those out by default (core(5): bit 3); where it does not belong
- * there, QEMU itself says so of the mapping. The filter outlives execve. Whoever changed its user
- * may not open the file without being dumpable, which execve sets anew in any case. */
+/* Guest RAM belongs into a core dump of QEMU (<memory dumpCore='on'>). The kernel regards
+ * guest_memfd as a mapped file, and leaves those out by default (core(5): bit 3); where it does not
+ * belong there, QEMU itself says so of the mapping. The filter outlives execve. Whoever changed its
+ * user may not open the file without being dumpable, which execve sets again in any case. */
 static void
 gmemExecDumpCore(void)
 {
@@ -300,7 +300,7 @@ gmemExecCheckFile(char *const argv[])
     gmemExecRefuse(error);
 }
 
-/* A guest that was saved would be lost for want of a NUMA policy. What arrives by migration has
+/* A guest that was saved would be lost for lack of a NUMA policy. What arrives by migration has
  * been checked by the call, and stays where it is. */
 static int
 gmemExecValidateHost(char *const argv[], gmemPlan *plan, const gmemKVM *kvm, GError **error)
@@ -367,7 +367,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     gmemReal()->execve(path, command->argv, envp);
 }
 
-/* Some vhost-user back ends cannot do with guest_memfd by themselves (vhost-user-gmem.c). libvirt
+/* Some vhost-user back ends cannot handle guest_memfd by themselves (vhost-user-gmem.c). libvirt
  * starts virtiofsd before QEMU, and its arguments do not name the domain: so each gets the preload,
  * but where it is known that the domain has no private memory.
  *
@@ -405,7 +405,7 @@ gmemExecIsVirtiofsd(const char *path, char *const argv[])
 {
     size_t i;
 
-    /* env would take a word with '=' for a variable. */
+    /* env would read a word with '=' as a variable. */
     if (strchr(path, '=') != NULL || argv[0] == NULL || argv[1] == NULL ||
         !g_str_has_prefix(argv[1], "--fd="))
         return false;

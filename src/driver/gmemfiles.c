@@ -4,7 +4,7 @@
  *
  * The files are read twice: all of them before the daemon's main(), which is before libvirt reads
  * them, and that of a domain before it starts. The first is for autostart, where no call is; and
- * for files that libvirt has written anew since, without what it had dropped. The second is for
+ * for files that libvirt has rewritten since, without what it had dropped. The second is for
  * what came later, and SIGHUP. Nothing but text is searched where the words are not there. */
 
 #include "gmemfiles.h"
@@ -32,7 +32,7 @@
 typedef struct {
     char *name;
     char *argument; /* how QEMU's -name begins */
-    gmemMode mode;  /* GMEM_MODE_LAST: cannot be told */
+    gmemMode mode;  /* GMEM_MODE_LAST: cannot be determined */
     char *message;  /* why the domain does not start in another one */
     int forgotten;
 } gmemFilesEntry;
@@ -66,7 +66,8 @@ gmemFilesDirectory(const char *root)
 }
 
 /* What the file at @path asks for that libvirt will not find there: *@plan is NULL where that is
- * nothing, as in all that libvirt wrote itself. Returns -1 with @error where it cannot be told. */
+ * nothing, as in all that libvirt wrote itself. Returns -1 with @error where it cannot be
+ * determined. */
 static int
 gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
 {
@@ -89,7 +90,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
         gmemFilesNotePrivate();
         return 0;
     }
-    /* Malformed for us need not be malformed for the libxml2 that reads it then. */
+    /* What is malformed for us may not be malformed for the libxml2 that reads it then. */
     xml = gmemXMLParse(text, error);
     lowered = xml != NULL ? gmemLower(text, false, plan, error) : NULL;
     if (lowered == NULL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemimage.c: what a save image of libvirt's itself says of its guest's memory.
  *
- * Such a file begins with a header of libvirt's (magic, version, and how long the XML is), behind
- * which stands the domain's XML, with a NUL at its end. What libvirt writes it writes in one way,
+ * Such a file begins with a header of libvirt's (magic, version, and how long the XML is), after
+ * which comes the domain's XML, with a NUL at its end. What libvirt writes it writes in one way,
  * so the pair is found as text: a parser has locks, and this runs between fork and exec. Other text
  * that looks like the pair can be in a domain's <metadata>; then a guest may be refused that could
  * go on, and its administrator finds the reason in what he wrote. */
@@ -28,7 +28,7 @@
 typedef struct {
     char magic[16];
     guint32 version;
-    guint32 length; /* of the XML with its NUL, and what may stand behind that */
+    guint32 length; /* of the XML with its NUL, and what may come after that */
     guint32 rest[17];
 } gmemImageHeader;
 
@@ -57,7 +57,7 @@ gmemImageGetXML(int fd)
     return NULL;
 }
 
-/* The value that stands behind the option at @at; NULL: it is not as libvirt writes it. */
+/* The value that comes after the option at @at; NULL: it is not as libvirt writes it. */
 static char *
 gmemImageGetValue(const char *at)
 {

@@ -132,8 +132,8 @@ gmemNativeCompare(const void *left, const void *right)
 }
 
 /* Of each old word where it stands first, counted from 1, in *@first, and in @same, at each place,
- * the next place of the same word; 0: none. So that finding one does not take the longer, the more
- * there are. */
+ * the next place of the same word; 0: none. So that finding one does not cost more, the more there
+ * are. */
 static void
 gmemNativeIndex(const gmemNativeWords *words, GTree *first, guint *same)
 {
@@ -272,7 +272,7 @@ gmemNativeWithoutPreload(const char *native)
             return NULL;
         text = g_string_new_len(native, start - native);
         if (rest == NULL) {
-            /* A <qemu:env> took the place of ours; with nothing to replace it comes last. */
+            /* A <qemu:env> replaced ours; with nothing to replace it comes last. */
             g_string_append_len(text, next, environment - next);
             g_string_append_printf(text, "%s ", spelled);
             g_string_append(text, environment);

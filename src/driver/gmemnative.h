@@ -11,7 +11,7 @@
  * gmemNativeHasPair:
  * @native: environment and arguments as stock libvirt wrote them for a shell
  *
- * Returns whether the command line has the carrier option, or can't be read at all.
+ * Returns whether the command line has the carrier option, or cannot be read at all.
  */
 bool gmemNativeHasPair(const char *native);
 
@@ -19,7 +19,7 @@ bool gmemNativeHasPair(const char *native);
  * gmemNativeBuild:
  * @native: as above
  * @caps: what QEMU offers
- * @shim: path of qemu-gmem.so, shown as a preload where QEMU will need it
+ * @shim: path of qemu-gmem.so, shown as a preload where QEMU will require it
  * @error: as gmemCommandBuild()
  *
  * Returns the command line that QEMU would really get, in the same form; words that stay are the
@@ -32,7 +32,7 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
  * gmemNativeWithoutPreload:
  *
  * libvirt shows LD_PRELOAD of its own process, which in an embedding client names this library; a
- * start would take that out (gmemexec.c). Returns @native without it, to be freed with g_free(), or
+ * start would remove that (gmemexec.c). Returns @native without it, to be freed with g_free(), or
  * NULL where nothing has to change.
  */
 char *gmemNativeWithoutPreload(const char *native);

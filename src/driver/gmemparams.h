@@ -15,7 +15,7 @@ typedef struct {
 void gmemParamsClear(gmemParams *params);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemParams, gmemParamsClear)
 
-/* gmemParamsGet: the string @name of the list, NULL where it is not there or no string. */
+/* gmemParamsGet: the string @name of the list, NULL where it is not there or not a string. */
 const char *gmemParamsGet(const gmemParams *params, const char *name);
 
 /* gmemParamsReplace: the string @name, which is there, becomes @value (taken over; of g_malloc) in

@@ -5,7 +5,7 @@
  * have the library mapped, so in a daemon our entry leaves the environment as soon as the library
  * is there. In any other process it stays: `timeout 60 python3 …` hands it on to python3 by an
  * execve of its own, and a client may spawn a session daemon. There, only the children that libvirt
- * itself makes are kept clean (gmemexec.c). Only our own entries are ever taken out. */
+ * itself makes are kept clean (gmemexec.c). Only our own entries are ever removed. */
 
 #include "gmemprocess.h"
 

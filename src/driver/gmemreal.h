@@ -12,12 +12,12 @@
 /* Marks the definitions that libvirt-gmem.syms exports. */
 #define GMEM_INTERPOSED __attribute__((visibility("default")))
 
-/* What libvirt wants of the connection. A function is denied to one that was opened read-only:
+/* What libvirt requires of the connection. A function is denied to one that was opened read-only:
  * always (GMEM_WRITER), never (GMEM_ANYBODY), or where it is called with one of the flags given. */
 #define GMEM_WRITER (-1)
 #define GMEM_ANYBODY 0
 
-/* Every function whose real definition is called from here, and what libvirt wants for it. */
+/* Every function whose real definition is called from here, and what libvirt requires for it. */
 #define GMEM_REAL_FUNCTIONS(X)                                                                     \
     X(execve, GMEM_ANYBODY)                                                                        \
     X(virConnectDomainXMLToNative, GMEM_WRITER)                                                    \
@@ -98,7 +98,7 @@ typedef struct {
      * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */
     void (*virSetError)(virErrorPtr error);
     /* The same. Hands the last error to the handler that the client has set, as each public
-     * function of libvirt does when it fails; NULL is no loss for clients that ask for the last
+     * function of libvirt does when it fails; NULL does not matter to clients that ask for the last
      * error. */
     void (*virDispatchError)(virConnectPtr conn);
 } gmemRealTable;

@@ -3,7 +3,7 @@
  *
  * Of a child that ends before QEMU runs, libvirt reports what it wrote, as an internal error. The
  * thread that serves the call forks the child, so the two share a page of memory, without a lock;
- * execve leaves it behind, so that no QEMU can write there. */
+ * execve unmaps it, so that no QEMU can write there. */
 #pragma once
 
 #include <glib.h>

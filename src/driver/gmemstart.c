@@ -51,7 +51,7 @@ gmemStartAskEmulator(virConnectPtr conn, const char *emulator)
     return found;
 }
 
-/* libvirt's default: asked for again when the search that it begins with leads somewhere else. */
+/* libvirt's default: asked for again when the search for it leads somewhere else. */
 static char *
 gmemStartDefaultEmulator(virConnectPtr conn)
 {
@@ -225,7 +225,7 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     return gmemStartCheckHotplugWitness(witness, error);
 }
 
-/* Why that process is none with the memory that <private/> is; NULL: it is one. */
+/* Why that process does not have the memory that <private/> is; NULL: it does. */
 static const char *
 gmemStartWhyNotShared(gmemWitness witness)
 {

@@ -32,7 +32,7 @@ int gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **ca
  */
 int gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error);
 
-/* gmemStartCheckParsed: the same for a domain as gmemStartGetCaps() takes: libvirt is not asked. */
+/* gmemStartCheckParsed: the same for a domain as in gmemStartGetCaps(): libvirt is not asked. */
 int gmemStartCheckParsed(virConnectPtr conn, const gmemPlan *plan, GError **error);
 
 /* gmemStartNote: what an administrator should know of a domain that is about to start goes to the
@@ -58,9 +58,9 @@ int gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **er
  * @plan: of the domain as libvirt says it runs; may be NULL
  *
  * Whether the QEMU that runs (gmemwitness.h), if one does, has the memory that a plan of mode
- * fully-shared promises. Other plans are taken for true: there is nothing to confirm of an ordinary
- * one, and next to nothing is done with a convertible one. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED, or without @error where libvirt does not tell whether the domain
+ * fully-shared promises. Other plans are taken as they are: there is nothing to confirm of an
+ * ordinary one, and next to nothing is done with a convertible one. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED, or without @error where libvirt does not report whether the domain
  * runs.
  */
 int gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error);
@@ -70,6 +70,6 @@ int gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **er
  * @domcaps: stock libvirt's domain capabilities
  *
  * Returns 1 << gmemMode for each mode that this host can run with the emulator that @domcaps is
- * about; 0 where that cannot be found out.
+ * about; 0 where that cannot be determined.
  */
 unsigned int gmemStartGetModes(const char *domcaps);

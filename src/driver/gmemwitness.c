@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemwitness.c: asks the QEMU of a running domain itself how its memory came about.
  *
- * No public call of libvirt's tells a domain's process, but libvirt keeps its number in a file, and
- * that file locked by the process itself, from before it becomes QEMU: a lock that only its owner
- * can hold, and that goes with it. So the process is the one whose number is in the file and which
- * the kernel says holds the lock; /proc/PID is opened before that is asked, and stays that
+ * No public call of libvirt's reports a domain's process, but libvirt keeps its number in a file,
+ * and that file locked by the process itself, from before it becomes QEMU: a lock that only its
+ * owner can hold, and that goes with it. So the process is the one whose number is in the file and
+ * which the kernel says holds the lock; /proc/PID is opened before that is asked, and stays that
  * process's.
  *
  * What it says is published by the shim in it (gmemstatus.h), in a file of the process's own user.
- * Where there is none, its command line tells more. Linux reads that from anonymous memory only, so
+ * Where there is none, its command line says more. Linux reads that from anonymous memory only, so
  * a hostile QEMU cannot put a file there that never answers. */
 
 #include "gmemwitness.h"
@@ -102,7 +102,7 @@ gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
     return directory;
 }
 
-/* The effective user of the process behind @directory. */
+/* The effective user of the process that @directory is of. */
 static bool
 gmemWitnessGetUser(int directory, uid_t *uid)
 {
@@ -194,7 +194,7 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
     return true;
 }
 
-/* Asks the process behind @directory. @why: out: where it has no answer; translated. */
+/* Asks the process that @directory is of. @why: out: where it has no answer; translated. */
 static bool
 gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const char **why)
 {

@@ -12,7 +12,7 @@ typedef enum {
                                   too */
     GMEM_WITNESS_CONVERTIBLE,  /* the shim is in it, or in a QEMU that it waits for, in mode
                                   convertible */
-    GMEM_WITNESS_PROPERTY,     /* QEMU was told on its command line to use guest_memfd of its own */
+    GMEM_WITNESS_PROPERTY,     /* its command line has QEMU use guest_memfd of its own */
     GMEM_WITNESS_OLDER,        /* an older library started it, whose shim says nothing, or it waits
                                   for its QEMU; fully shared by its command line */
     GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
