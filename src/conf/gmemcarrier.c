@@ -2,7 +2,7 @@
 /* gmemcarrier.c: the value of the carrier pair, between text and structure.
  *
  * The text comes back from places that others can write to (a client's XML, a saved image, another
- * host), so parsing takes exactly what formatting writes and nothing that is merely similar. Runs
+ * host), so parsing accepts exactly what formatting writes and nothing that is merely similar. Runs
  * between fork and exec, too: malloc only, none of glib's containers. */
 
 #include "gmemcarrier.h"

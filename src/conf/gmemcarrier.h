@@ -14,7 +14,8 @@
 /* Version 2 knows one of several elements by its name
  * ("os/firmware/feature[secure-boot]/@enabled"), and one of several devices by its file
  * ("devices/memory[path:…]/@access"), version 1 did by its number ("devices/memory[2]/@access"),
- * which changes where a device in front goes. A pair without such changes is of version 1 still. */
+ * which changes when a device before it is removed. A pair without such changes is of version 1
+ * still. */
 #define GMEM_CARRIER_VERSION_OLDEST 1
 #define GMEM_CARRIER_VERSION 2
 #define GMEM_CARRIER_KEY "path:"

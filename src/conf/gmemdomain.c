@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdomain.c: reads the two elements and what else of a domain matters to them, and writes the
  * elements. What it reads, it reads as stock libvirt does: elements in no namespace, the first one
- * where libvirt takes the first, and the same defaults. */
+ * where libvirt uses the first, and the same defaults. */
 
 #include "gmemdomain.h"
 
@@ -45,7 +45,7 @@ gmemLaunchSecurityFromString(const char *text)
     return GMEM_LAUNCH_SECURITY_UNKNOWN;
 }
 
-/* @attributes: how many the element may have. Comments and white space are no content. */
+/* @attributes: how many the element may have. Comments and white space are not content. */
 static int
 gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attributes, GError **error)
 {
@@ -145,7 +145,7 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
     return 0;
 }
 
-/* All <qemu:arg>, as libvirt puts them behind its own arguments: the nodes of all of them and,
+/* All <qemu:arg>, as libvirt puts them after its own arguments: the nodes of all of them and,
  * one further on, their values. */
 static int
 gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv, GError **error)
@@ -329,7 +329,7 @@ gmemDomainParseVfio(gmemDomainDef *def, gmemXMLNode *root)
 }
 
 /* What hands the descriptor of guest RAM to the kernel as that of a memfd: IOMMU_IOAS_MAP_FILE and
- * UDMABUF_CREATE_LIST take files of memfd_create(2) only, the latter sealed ones. */
+ * UDMABUF_CREATE_LIST accept files of memfd_create(2) only, the latter sealed ones. */
 static void
 gmemDomainParseMemfdUsers(gmemDomainDef *def, gmemXMLNode *root)
 {

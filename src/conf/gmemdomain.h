@@ -42,5 +42,5 @@ void gmemDomainPostParse(gmemDomainDef *def);
  * formatting would have them. */
 void gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit);
 
-/* gmemDomainPlan: what the other parts of the project need to know. */
+/* gmemDomainPlan: what the other parts of the project have to know. */
 gmemPlan *gmemDomainPlan(const gmemDomainDef *def);

@@ -81,8 +81,8 @@ typedef struct {
     bool suspendToMem;                /* asked for */
     char *dump; /* what has libvirt dump the guest's memory by itself: "<on_crash>…</on_crash>" or
                  * "<watchdog action='dump'/>" */
-    char *vfio; /* the first device that needs VFIO, as users write it: "<hostdev type='pci'>" */
-    const char *memfdUser; /* the first device that needs RAM to be a memfd, as users write it */
+    char *vfio; /* the first device that requires VFIO, as users write it: "<hostdev type='pci'>" */
+    const char *memfdUser; /* the first device that requires RAM to be a memfd, as users write it */
     char *sharedOnly; /* the first device whose other half is a process or hardware that reaches
                        * shared pages only: "<filesystem> with <driver type='virtiofs'/>" */
     bool nodesetsDiffer;

@@ -218,7 +218,7 @@ gmemDomainMemoryPageOf(const gmemDomainPages *pages, unsigned long long cell)
     return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
 }
 
-/* The number of a cell as @text has it; @otherwise where that is none. */
+/* The number of a cell as @text has it; @otherwise where that is not a number. */
 static unsigned long long
 gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
 {
@@ -295,8 +295,8 @@ gmemDomainMemoryParseNumaMode(gmemXMLNode *node)
 }
 
 /* Not on memory backends, but by the domain's cpuset or as the policy that QEMU inherits, libvirt
- * puts in force what <memory> of <numatune> says. Whatever a cell wants else needs a policy of its
- * own. */
+ * puts in force what <memory> of <numatune> says. Whatever else a cell asks for requires a policy
+ * of its own. */
 static void
 gmemDomainMemoryParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 {

@@ -7,7 +7,7 @@
 /* gmemDomainMemoryParse: the part of gmemDomainParseXML() that reads them. */
 void gmemDomainMemoryParse(gmemDomainDef *def);
 
-/* gmemDomainMemoryMainRam: KiB of RAM that is no memory device, where there are no cells. */
+/* gmemDomainMemoryMainRam: KiB of RAM that is not a memory device, where there are no cells. */
 unsigned long long gmemDomainMemoryMainRam(const gmemDomainDef *def);
 
 /* gmemDomainMemoryRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0

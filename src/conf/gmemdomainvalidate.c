@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomainvalidate.c: what cannot stand beside the two elements, as far as XML alone decides.
+/* gmemdomainvalidate.c: what cannot be used with the two elements, as far as XML alone decides.
  *
  * One rule, one function; a table says which rule is for which mode. Values that stock libvirt
  * does not know are left to its own error. */
@@ -467,7 +467,7 @@ static const struct {
      .where = "devices/video/model@blob=on|devices/hostdev/driver@iommufd=yes|devices/video"},
 };
 
-/* The first element at @path, with that attribute if the path has one behind a "@". */
+/* The first element at @path, with that attribute if the path has one after a "@". */
 static const gmemXMLNode *
 gmemDomainValidateFindAt(const gmemDomainDef *def, const char *path)
 {

@@ -8,14 +8,14 @@
 
 /**
  * gmemDomainValidate:
- * @error: VIR_ERR_CONFIG_UNSUPPORTED, naming the element in the way and what would make it work
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED, naming the conflicting element and what would make it work
  *
  * All rules that XML alone decides.
  */
 int gmemDomainValidate(const gmemDomainDef *def, GError **error);
 
-/* gmemDomainValidateReport: @node: the element in the way, of the definition's document; where
- * several are in the way of one rule, the first of them. */
+/* gmemDomainValidateReport: @node: the conflicting element, of the definition's document; where
+ * several break one rule, the first of them. */
 typedef void gmemDomainValidateReport(const gmemXMLNode *node, const GError *error, void *opaque);
 
 /* gmemDomainValidateAll: the same rules, and each that is broken is reported, in the order in which
@@ -25,11 +25,12 @@ gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report
 
 /**
  * gmemDomainValidateLimit:
- * @limit, @ram: <hard_limit> and guest RAM of a convertible domain, in KiB; a @limit of 0 is none
+ * @limit, @ram: <hard_limit> and guest RAM of a convertible domain, in KiB; a @limit of 0 means
+ * none
  * @wish: the element to name
  * @error: as gmemDomainValidate()
  *
- * The rule about them, for who changes the limit of a domain without a document.
+ * The rule about them, for code that changes the limit of a domain without a document.
  */
 int gmemDomainValidateLimit(unsigned long long limit,
                             unsigned long long ram,

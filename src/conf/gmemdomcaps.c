@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomcaps.c: tells in libvirt's domain capabilities which of the two memory modes can be used.
+/* gmemdomcaps.c: reports in libvirt's domain capabilities which of the two memory modes can be
+ * used.
  */
 
 #include "gmemdomcaps.h"
@@ -18,7 +19,7 @@ typedef struct {
     int indent;                /* of the block, in columns */
     gmemXMLNode *node;         /* NULL: libvirt has none */
     gmemXMLNode *parent;       /* a new block is appended to that, … */
-    gmemXMLNode *behind;       /* … or put behind that: one of the two, or NULL: nowhere */
+    gmemXMLNode *behind;       /* … or put after that: one of the two, or NULL: nowhere */
 } gmemDomCapsBlock;
 
 static bool

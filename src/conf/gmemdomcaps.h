@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomcaps.h: tells in libvirt's domain capabilities which of the two memory modes can be used.
+/* gmemdomcaps.h: reports in libvirt's domain capabilities which of the two memory modes can be
+ * used.
  */
 #pragma once
 

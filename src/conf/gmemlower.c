@@ -2,11 +2,11 @@
 /* gmemlower.c: between the XML that users write and the XML that stock libvirt understands.
  *
  * A document is read once, whatever number of domains it has, and changed where they stand.
- * Lowering takes the two elements out, puts the carrier pair in, and makes the changes listed in
+ * Lowering removes the two elements, inserts the carrier pair, and makes the changes listed in
  * gmemLowerings, which the pair remembers. What it made is then parsed again: a wish that did not
  * arrive in the text that libvirt gets must never start a domain without it. Raising is the way
- * back from XML that libvirt formatted. Text of which it cannot be told what it says does not go on
- * as it is. */
+ * back from XML that libvirt formatted. Text whose meaning cannot be determined is not passed on as
+ * it is. */
 
 #include "gmemlower.h"
 
@@ -23,7 +23,7 @@
 /* Of SHA-256, in a key: enough that no two files of a domain have the same. */
 #define GMEM_LOWERING_KEY_DIGITS 16
 
-/* What a mode needs of the rest of the domain. */
+/* What a mode requires of the rest of the domain. */
 typedef struct {
     gmemMode mode;
     const char *parent;
@@ -116,7 +116,7 @@ gmemLoweringPath(const gmemLowering *lowering, const char *key)
                            lowering->attribute);
 }
 
-/* What tells a device from its siblings, whichever of them come and go: the file behind it. As a
+/* What distinguishes a device from its siblings, whichever of them come and go: its file. As a
  * digest, for a path may be as long as the pair, and have anything in it. */
 static char *
 gmemLoweringKey(gmemXMLNode *element)
@@ -236,8 +236,8 @@ gmemLowerChangeOne(const gmemLowering *lowering,
 }
 
 /* Whether all of the elements of one key are without the attribute. Two devices may have one file:
- * what the user wrote for one of them must not be taken for ours, so the change is not noted then,
- * and is shown. */
+ * what the user wrote for one of them must not be regarded as ours, so the change is not noted
+ * then, and is shown. */
 static bool
 gmemLowerIsOursAlone(const gmemLowering *lowering, const GPtrArray *elements)
 {
@@ -409,7 +409,7 @@ gmemLoweringIsHeld(const gmemLowering *lowering, gmemXMLNode *element)
 }
 
 /* The elements that @change is about, as far as they still have the value that lowering gave them.
- * Free with g_ptr_array_unref(). @devices: of @root, made by the first call that needs it. */
+ * Free with g_ptr_array_unref(). @devices: of @root, made by the first call that requires it. */
 static GPtrArray *
 gmemLoweringHolders(const gmemLowering *lowering,
                     const gmemCarrierChange *change,
@@ -605,7 +605,7 @@ gmemLowerPathOfToday(const gmemDomainDef *def,
     return gmemLoweringPath(lowering, key);
 }
 
-/* libvirt takes devices out of a domain without a look at the pair. Returns the pair of @def as it
+/* libvirt removes devices from a domain without looking at the pair. Returns the pair of @def as it
  * would be written today, without the changes of devices that @fresh does not have. */
 static gmemCarrier *
 gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
@@ -643,8 +643,8 @@ gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }
 
-/* What becomes of a document: its domains, as find() gives them, each as it was read, and the value
- * of its pair once it is lowered, NULL where it is none of ours. */
+/* What happens to a document: its domains, as find() gives them, each as it was read, and the value
+ * of its pair once it is lowered, NULL where it is not one of ours. */
 typedef struct {
     gmemXML *xml;
     gmemXMLNode **domains;

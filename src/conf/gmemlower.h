@@ -13,7 +13,7 @@
  * @xml: domain XML from a client
  *
  * Returns false where @xml certainly has neither of the elements nor the carrier pair: a substring
- * search, the whole cost for a domain that does not use them. True is no promise.
+ * search, the whole cost for a domain that does not use them. True does not promise anything.
  */
 bool gmemLowerMayHaveElements(const char *xml);
 
@@ -33,7 +33,7 @@ bool gmemLowerMayHaveElements(const char *xml);
  * the domain is ours. NULL on refusal, which includes that @xml may be about us and has a document
  * type declaration. Malformed XML that may be about us comes back so that stock libvirt reports its
  * own error on it, and certainly does (gmemXMLMalformed()). Of XML that is already lowered, the
- * pair is renewed where it tells of devices that libvirt has taken out of the domain since.
+ * pair is renewed where it names devices that libvirt has removed from the domain since.
  *
  * <private/> beside launch security sev-snp or tdx asks for nothing, but is to be shown again: such
  * a domain gets a pair and a plan of mode GMEM_MODE_NONE.

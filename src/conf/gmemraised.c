@@ -19,7 +19,7 @@ typedef struct {
     gmemXMLPatch *patch;
 } gmemRaisedEntry;
 
-/* A guess at what an entry takes in the table and in the heap. */
+/* A guess at the size of an entry in the table and in the heap. */
 #define GMEM_RAISED_OVERHEAD (sizeof(gmemRaisedEntry) + 64)
 
 static GMutex gmemRaisedLock;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemraised.h: how texts of libvirt's were raised, to raise the same texts again.
  *
- * Raising is a pure function of the text, and who monitors domains asks for the same texts again
- * and again. What is kept of one is not the text but a digest of 128 bits, keyed with random bytes
- * of this process so that nobody can look for two texts that share one, and the list of changes. */
+ * Raising is a pure function of the text, and whoever monitors domains asks for the same texts
+ * again and again. What is kept of one is not the text but a digest of 128 bits, keyed with random
+ * bytes of this process so that nobody can look for two texts that share one, and the list of
+ * changes. */
 #pragma once
 
 #include "gmemxml.h"

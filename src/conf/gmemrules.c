@@ -4,7 +4,7 @@
  * A rule is a client that writes the element in the place of one that does not know it: an edit of
  * the text, before anything else looks at it. So all that holds for the elements holds for a rule,
  * and a domain never depends on the rule again that once gave it the element. A rule says what a
- * domain has at least, and takes nothing away. */
+ * domain has at least, and removes nothing. */
 
 #include "gmemrules.h"
 

@@ -28,10 +28,11 @@ bool gmemRulesIsWeaker(gmemMode mode, gmemMode wanted);
  * gmemRulesMeets:
  * @domain: a <domain>
  * @condition: out: where 0 is returned: the first condition that is not met
- * @error: VIR_ERR_XML_ERROR: what the rule is about is not UTF-8 there, so that it cannot be told
+ * @error: VIR_ERR_XML_ERROR: what the rule is about is not UTF-8 there, so that it cannot be
+ * determined
  *
- * Returns 1 where the domain meets all conditions of @rule, 0 where not, -1 with @error. Takes time
- * that is linear in the domain.
+ * Returns 1 where the domain meets all conditions of @rule, 0 where not, -1 with @error. Its cost
+ * is linear in the domain.
  */
 int gmemRulesMeets(const gmemHostConfRule *rule,
                    gmemXMLNode *domain,
@@ -41,7 +42,7 @@ int gmemRulesMeets(const gmemHostConfRule *rule,
 /**
  * gmemRulesAsk:
  * @conf: its rules; NULL: none
- * @xml: a domain as a client wrote it; what is none meets no rule
+ * @xml: a domain as a client wrote it; anything else meets no rule
  * @answer: out; to be cleared with gmemRulesAnswerClear(); valid as long as @conf is
  * @error: as gmemRulesMeets(), or the elements, or the pair, in there are malformed
  *
@@ -57,7 +58,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
  * @mode: what the domain is to have: more than it asks for by itself
  * @path: of gmem.conf, for messages
  * @error: of the domain with the element, the rule's name in front of it;
- * VIR_ERR_CONFIG_UNSUPPORTED also where another <launchSecurity> is in the way
+ * VIR_ERR_CONFIG_UNSUPPORTED also where another <launchSecurity> conflicts
  *
  * Returns the text with the element, as if its author had written it, to be freed with g_free();
  * what else is in there keeps its bytes. It is certain that lowering gives it @mode (or, beside

@@ -30,9 +30,9 @@ static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *form
 /* Of an element that is valid there are two at most. */
 #define GMEM_SCHEMA_ATTRIBUTES_MAX 16
 
-/* @element as the schema has to see it, to be freed with g_free(). Whatever it has too many of
- * libxml2 would take the square of, so that goes: declarations of namespaces, as nothing that is
- * valid is in one; and attributes and elements beyond those that make it invalid. */
+/* @element as the schema has to see it, to be freed with g_free(). The cost in libxml2 is the
+ * square of whatever it has too many of, so that is removed: declarations of namespaces, as nothing
+ * that is valid is in one; and attributes and elements beyond those that make it invalid. */
 static char *
 gmemSchemaReduce(const gmemXMLNode *element)
 {
