@@ -56,8 +56,8 @@ gmemQEMUCapsGetFlags(const gmemQMPSchema *schema)
         if (gmemQEMUCapsHasBool(schema, backend, "private"))
             halved++;
     }
-    /* A tree that has "private" on some backends only would leave the others' RAM ordinary without
-     * a word: what it calls sw-protected-vm is nothing to build on. */
+    /* A tree that has "private" on some backends only would leave the others' RAM ordinary
+     * silently: what it calls sw-protected-vm cannot be relied on. */
     if (gmemQMPSchemaFindObject(schema, "sw-protected-vm") != NULL &&
         (halved == 0 || halved == backends)) {
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;

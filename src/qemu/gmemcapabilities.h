@@ -12,9 +12,9 @@ typedef enum {
     GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD, /* switch "guest-memfd" on memory-backend-memfd */
     GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM, /* it is an OnOffAuto: in JSON "on", and not true */
     GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD,    /* bool "x-guest-memfd" on memory-backend-memfd */
-    GMEM_QEMU_CAPS_MEMFD,                  /* object type memory-backend-memfd: the shim needs it */
+    GMEM_QEMU_CAPS_MEMFD,   /* object type memory-backend-memfd: the shim requires it */
     GMEM_QEMU_CAPS_NO_SHIM, /* the shim was tried, and does not get into it: a wrapper that clears
-                             * the environment, another preload in front */
+                             * the environment, another preload before it */
     GMEM_QEMU_CAPS_LAST
 } gmemQEMUCapsFlag;
 
@@ -36,7 +36,8 @@ gmemQEMUCaps *gmemQEMUCapsCopy(const gmemQEMUCaps *caps);
 
 bool gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag);
 
-/* gmemQEMUCapsHasOwnGuestMemfd: whether fully shared memory needs a property, and not the shim. */
+/* gmemQEMUCapsHasOwnGuestMemfd: whether fully shared memory requires a property, and not the shim.
+ */
 bool gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps);
 
 /**

@@ -6,18 +6,18 @@
  * for more: its version, and when its file was made (status change time). Anything that differs
  * makes the entry a miss, and the next store replaces it.
  *
- * Wrappers. A file that is no ELF image (a script) says nothing about the QEMU behind it, which may
- * be upgraded without the script's changing. Its results never go to disk, and in memory they hold
- * for a few seconds only: long enough for the check in libvirt's parent and the one in its child to
- * cost one probe, and a result gone stale in between does no harm, as QEMU refuses a property that
- * it does not have.
+ * Wrappers. A file that is not an ELF image (a script) says nothing about the QEMU that it starts,
+ * which may be upgraded without the script's changing. Its results never go to disk, and in memory
+ * they hold for a few seconds only: long enough for the check in libvirt's parent and the one in
+ * its child to cost one probe, and a result gone stale in between does no harm, as QEMU refuses a
+ * property that it does not have.
  *
  * Disk. Whoever can write these files decides what QEMU is started with, so a file counts only
  * where it and its directory belong to root or to us and nobody else may write them.
  *
- * Memory. Readers take the table from an atomic pointer and copy what they need; writers, one at a
+ * Memory. Readers get the table from an atomic pointer and copy what they use; writers, one at a
  * time, build a new table and swap the pointer. The forked child does the same as any reader and so
- * needs no lock; fork() gives it every other thread's writes up to some point in that thread's
+ * requires no lock; fork() gives it every other thread's writes up to some point in that thread's
  * order, and a table is complete before the pointer shows it. A table that was swapped out is freed
  * when no reader is inside: who comes in after the swap sees the new one. (A reader in the child
  * leaves the parent's count alone, and the child frees nothing.) */

@@ -135,8 +135,8 @@ gmemCommandPreallocIsLowered(const gmemBackend *backend)
 }
 
 /* libvirt preallocates huge pages whether or not it is asked to, and refuses to be asked not to. In
- * convertible mode RAM would be held twice then. Lowering tells by a change of its own to
- * <allocation mode='immediate'> that it was not the user who wrote that. */
+ * convertible mode RAM would be held twice then. A change of lowering's own to <allocation
+ * mode='immediate'> says that it was not the user who wrote that. */
 static void
 gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char **edits)
 {
@@ -153,7 +153,8 @@ gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier,
         const char *text = gmemCommandBackendText(backend, edits);
         const char *at = strstr(text, on);
 
-        /* Spelled in another way it is not libvirt's, but a user's own argument, and so a wish. */
+        /* Spelled in another way it is not libvirt's, but a user's own argument, and so intended.
+         */
         if (!gmemCommandPreallocIsLowered(backend) || backend->props.json == NULL || at == NULL)
             continue;
         gmemCommandLineReplace(
@@ -163,8 +164,8 @@ gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier,
 }
 
 /* argv with @edits; where @keepPair is false, -@option @value stands in the place of the pair, or
- * nothing where @option is NULL; where it is true, right behind it. That place is where libvirt
- * puts launch security objects: behind its devices, before the user's arguments. */
+ * nothing where @option is NULL; where it is true, right after it. That place is where libvirt puts
+ * launch security objects: after its devices, before the user's arguments. */
 static char **
 gmemCommandAssemble(const gmemCommandLine *line,
                     char *const *edits,

@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
     char **argv; /* NULL-terminated; free with g_strfreev() */
-    bool shim;   /* QEMU needs qemu-gmem.so preloaded; the pair stayed in argv */
+    bool shim;   /* QEMU requires qemu-gmem.so as a preload; the pair stayed in argv */
     gmemMode mode;
     char *emulatorObject; /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
                            * "x-guest-memfd", "shim" */
@@ -51,15 +51,15 @@ bool gmemCommandHasPair(char *const argv[]);
  * @argv: the command line as stock libvirt wrote it, with the carrier pair in it
  * @caps: what QEMU offers
  * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done:
- *         each memory backend or option in the way is named
+ *         each conflicting memory backend or option is named
  *
  * A pure function that never touches host or QEMU, and the authority on what starts. RAM is what
  * the machine uses as RAM: the backend named by -machine memory-backend=, by each -numa …,memdev=,
  * by each pc-dimm's memdev. Every other word of @argv is passed byte for byte.
  *
- * Where the shim is needed, the pair stays where it is, and its value becomes the shim's
+ * Where the shim is required, the pair stays where it is, and its value becomes the shim's
  * configuration (gmemshimconfig.h). A pair of mode "none" (<private/> beside launch security that
- * has guest_memfd by itself) is taken out and changes nothing else.
+ * has guest_memfd by itself) is removed and changes nothing else.
  *
  * libvirt preallocates huge pages on its own account. Where lowering noted a change of its own to
  * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held
@@ -69,7 +69,7 @@ bool gmemCommandHasPair(char *const argv[]);
  */
 gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
 
-/* gmemCommandSeal: where the shim is needed, its configuration is written anew, with which options
- * make memory, so that the shim notices when a wrapper script adds others. The last thing that is
- * done to argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
+/* gmemCommandSeal: where the shim is required, its configuration is written again, with the options
+ * that make memory, so that the shim notices when a wrapper script adds others. The last thing that
+ * is done to argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
 void gmemCommandSeal(gmemCommand *command, bool startPrivate);

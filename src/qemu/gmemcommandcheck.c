@@ -80,7 +80,7 @@ gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
                 _("memory backend %s (%s) is used by %s; beside private memory "
                   "there can be that of nvdimm, virtio-pmem and ivshmem-plain only"),
                 backend->name, backend->type, backend->user);
-        /* Also because qemu-gmem.so takes every memory-backend-memfd for RAM. */
+        /* Also because qemu-gmem.so regards every memory-backend-memfd as RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %s of %s is a %s; beside private memory it has "
@@ -118,7 +118,7 @@ gmemCommandCheckBackends(gmemCommandLine *line, GError **error)
 }
 
 /* A pair that asks for nothing: <private/> beside sev-snp or tdx. Beside anything else it would be
- * a wish that nobody fulfils. */
+ * a request that nobody fulfils. */
 int
 gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
 {
@@ -130,7 +130,7 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
     return 0;
 }
 
-/* The shim tells a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
+/* The shim recognises a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
  * suspend-to-memory is the same to it: memory would be lost. */
 static int
 gmemCommandCheckSuspend(const gmemCommandLine *line, GError **error)

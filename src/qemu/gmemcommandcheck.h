@@ -5,7 +5,7 @@
 #include "gmemcommandline.h"
 
 /*
- * All of them: VIR_ERR_CONFIG_UNSUPPORTED with what is in the way, named as on the command line.
+ * All of them: VIR_ERR_CONFIG_UNSUPPORTED with what conflicts, named as on the command line.
  * Called also in the child between fork and exec: no lock.
  */
 

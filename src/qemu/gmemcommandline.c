@@ -292,7 +292,7 @@ gmemCommandLineReadDisk(gmemCommandLine *line, const char *option, const char *d
 }
 
 /* Firmware in flash memory: libvirt's, or the user's -drive if=pflash, or an image that -machine
- * pflash0 may name. As what else would one have an image of firmware that requires SMM? */
+ * pflash0 may name. An image of firmware that requires SMM has no other use. */
 static void
 gmemCommandLineReadFlash(gmemCommandLine *line, const gmemProps *props, bool drive)
 {
@@ -473,7 +473,7 @@ gmemCommandLineReadObject(gmemCommandLine *line, const gmemArgvOption *option, G
     return gmemCommandLineAddBackend(line, &backend, error);
 }
 
-/* What is in *@text before @end, which *@text is moved behind; to be freed with g_free(). NULL: one
+/* What is in *@text before @end, which *@text is moved past; to be freed with g_free(). NULL: one
  * of @ends comes first, or it is too short or too long for QEMU. */
 static char *
 gmemCommandLineTakePart(const char **text, char end, const char *ends)

@@ -3,7 +3,7 @@
  *
  * A descriptor is a JSON file in one of a few directories. Of two files of the same name the one in
  * the directory that takes precedence is the only one that counts, an empty one included: that is
- * how an administrator takes a distribution's descriptor out of use. Several descriptors may be
+ * how an administrator disables a distribution's descriptor. Several descriptors may be
  * about the same image, with different variable stores, so all of them have a say.
  *
  * Runs in the child between fork and exec, too: malloc, but nothing that takes a lock. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemnotes.c: what an administrator should know of a domain that is about to start. Nothing here
- * stands in the way of the start; it goes to the log. */
+ * prevents the start; it goes to the log. */
 
 #include "gmemnotes.h"
 

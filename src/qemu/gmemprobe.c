@@ -155,7 +155,7 @@ gmemProbePipe(int fds[2], GError **error)
     return 0;
 }
 
-/* Whether a security module may treat what we execute in another way than what libvirt does. */
+/* Whether a security module may treat what we execute otherwise than what libvirt does. */
 static bool
 gmemProbeIsConfined(void)
 {
@@ -205,7 +205,7 @@ gmemProbeChildTell(int status, gmemProbeStep step)
 {
     gmemProbeFailure failure = {.step = step, .saved = errno};
 
-    /* Where even this fails, the parent sees a child that ended without a word. */
+    /* Where even this fails, the parent sees a child that ended without a message. */
     if (write(status, &failure, sizeof(failure)) < 0)
         _exit(127);
 }

@@ -35,8 +35,8 @@ void gmemProbeSetShim(const char *path);
  * supplementary groups), and talks QMP to it. Of our preloads it has the shim alone, where that was
  * set and the user may read it, and GMEM_QEMU_CAPS_NO_SHIM is set where the shim does not answer
  * from QEMU. Under a security module that confines this process that is not tried: it may have what
- * we execute run with a scrubbed environment, which it does not when libvirt starts a domain. There
- * is no no_new_privs then either, with which AppArmor refuses to leave a profile.
+ * we execute run with a scrubbed environment, which it does not when libvirt starts a domain. Nor
+ * is no_new_privs set then, with which AppArmor refuses to leave a profile.
  * Whatever it does, it is killed at the end with its process group; as root in a PID namespace of
  * its own with every process it ever made.
  *

@@ -49,7 +49,7 @@ gmemQEMUConfParseLine(const char *line, const char *key)
     return length > 0 ? g_strndup(line, length) : NULL;
 }
 
-/* libvirt keeps entries in the order of the file and takes the first one of a name. */
+/* libvirt keeps entries in the order of the file and uses the first one of a name. */
 static char *
 gmemQEMUConfGet(const char *text, const char *key)
 {

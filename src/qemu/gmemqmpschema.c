@@ -4,8 +4,8 @@
  * That is a flat array of a thousand or more entries that name each other. The command object-add
  * names the type of its argument; that type is tagged by "qom-type" and has a variant for each
  * object type; a variant's type lists that object type's properties, those it inherits included
- * (QEMU flattens bases in introspection). Entries are found by name, which needs an index; it is a
- * sorted array and not a hash table, because this also runs in the child between fork and exec,
+ * (QEMU flattens bases in introspection). Entries are found by name, which requires an index; it is
+ * a sorted array and not a hash table, because this also runs in the child between fork and exec,
  * where GLib's slice allocator might wait for a lock that nobody will release. */
 
 #include "gmemqmpschema.h"
@@ -24,7 +24,7 @@ typedef struct {
 struct gmemQMPSchema {
     gmemQMPSchemaEntry *entries; /* sorted by name */
     size_t nentries;
-    gmemJSON *objects; /* the variants of object-add's argument; NULL: it takes any properties */
+    gmemJSON *objects; /* the variants of object-add's argument; NULL: it accepts any properties */
 };
 
 static int
@@ -160,7 +160,7 @@ gmemQMPSchemaNew(gmemJSON *array, const char *emulator, GError **error)
                      emulator);
         return NULL;
     }
-    /* Before 6.0 object-add took any properties; then there is nothing to find. */
+    /* Before 6.0 object-add accepted any properties; then there is nothing to find. */
     if (g_strcmp0(gmemJSONGetString(argument, "tag"), "qom-type") == 0)
         schema->objects = gmemJSONGet(argument, "variants");
     return g_steal_pointer(&schema);

@@ -24,7 +24,7 @@ int gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GEr
  * gmemQEMUValidatePages:
  * @command: what QEMU is about to be started with
  * @huge: where the size goes, in bytes, of the RAM backends on huge pages
- * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page, where one is no
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page, where one is not a
  *         multiple of the other
  *
  * Looks at the mounts that the command line names, so it belongs where QEMU's file system is: in
