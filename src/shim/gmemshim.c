@@ -34,18 +34,18 @@
  *
  *   inert      No configuration, or not in QEMU: every call is passed on. This is what a wrapper
  *              script's interpreter and everything else that inherits LD_PRELOAD gets.
- *   armed      The configuration is taken. Memory is replaced as QEMU makes it.
+ *   armed      The configuration has been read. Memory is replaced as QEMU makes it.
  *   verified   At the first KVM_RUN all that the configuration says was found to be true. What is
  *              plugged in later is replaced as before.
  *
  * There is no way back and no fall-back: where a guest_memfd cannot be had, QEMU's call fails and
  * QEMU gives up by itself (a dimm that is plugged in then only fails its object-add). Where RAM
- * came about in a way that the shim does not see, refusing to run the guest: the process ends
- * before the first KVM_RUN.
+ * came about in a way that the shim does not see, the guest is not run: the process ends before the
+ * first KVM_RUN.
  *
  * Calls that are not the shim's own cost an atomic load and a comparison, leave errno alone and
  * take no lock, in any thread, in signal handlers and in forked children. QEMU's children do not
- * load the shim: in QEMU it takes itself out of LD_PRELOAD. */
+ * load the shim: in QEMU it removes itself from LD_PRELOAD. */
 
 /* With 64-bit file offsets <unistd.h> renames ftruncate and fcntl; both names are defined here. */
 #undef _FILE_OFFSET_BITS
@@ -196,8 +196,8 @@ gmemShimStart(int *argc, char ***argv)
     gmemShimArm();
 }
 
-/* QEMU makes one VM, unless told to make a new one at each reset (-machine x-change-vmfd-on-reset,
- * QEMU 11): the guest_memfds belong to the first. */
+/* QEMU makes one VM, unless it is configured to make a new one at each reset (-machine
+ * x-change-vmfd-on-reset, QEMU 11): the guest_memfds belong to the first. */
 static int
 gmemShimCreateVM(int fd, unsigned long request, void *argument)
 {

@@ -4,7 +4,7 @@
  * The VM is made with type KVM_X86_SW_PROTECTED_VM. In such a VM a guest page is shared or private
  * by an attribute that KVM keeps for each guest address, and a memory slot has two halves: QEMU's
  * mapping for the shared pages and a guest_memfd for the private ones. QEMU knows of neither. It
- * makes its memory backends and slots as ever; the shim gives each RAM backend its private half
+ * makes its memory backends and slots as usual; the shim gives each RAM backend its private half
  * (gmemshimhalves.c), each slot over RAM both halves, and serves the guest's conversions.
  *
  * Which memory is RAM is known by the order in which QEMU maps it: memory backends come first,
@@ -22,7 +22,7 @@
  *   removes the slots around it and makes others. The guest_memfd keeps its pages while it is in no
  *   slot, so what was private is there again with the next one.
  * - Attributes belong to guest addresses, not to memory, so they are set from the bitmap of the
- *   backend before a slot is made and taken away when it is removed: the ROM that takes its place
+ *   backend before a slot is made and cleared when it is removed: the ROM that replaces it
  *   is readable whatever the RAM under it was.
  * - Read-only RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
  *   cannot be reached until it is writable again.
@@ -38,8 +38,9 @@
  * Conversions
  *
  * First KVM gets the attribute, which takes the pages from all vCPUs, then the other half is freed.
- * Both orders of two vCPUs that convert the same page at once are served one behind the other. The
- * lock is dropped now and then in a large range, so that a small one need not wait for all of it.
+ * Both orders of two vCPUs that convert the same page at once are served one after the other. The
+ * lock is dropped now and then in a large range, so that a small one does not have to wait for all
+ * of it.
  *
  * KVM_EXIT_MEMORY_FAULT comes when a vCPU found a page otherwise than its attribute was when it
  * faulted. In a VM of this type nothing but the attribute says how a page is accessed, so this is
@@ -49,7 +50,7 @@
  * where there is no RAM is tried again for a while before it does: QEMU replaces a slot by removing
  * it first.
  *
- * A reset is told by its vCPUs: see gmemshimvcpu.c. */
+ * A reset is recognised by its vCPUs: see gmemshimvcpu.c. */
 
 #include "gmemshimconvertible.h"
 

@@ -42,7 +42,7 @@ int gmemShimConvertibleCheckExtension(int fd, unsigned long capability);
  * where it is a memory backend's and cannot have a private half. */
 int gmemShimConvertibleMapped(void *base, size_t size, int flags, int file);
 
-/* gmemShimConvertibleMayMap: whether gmemShimConvertibleMapped() has to be told. No lock. */
+/* gmemShimConvertibleMayMap: whether gmemShimConvertibleMapped() has to be called. No lock. */
 bool gmemShimConvertibleMayMap(void);
 
 /* gmemShimConvertibleKeepsPages: whether transparent huge pages are not for this memory. */
@@ -70,11 +70,11 @@ int gmemShimConvertibleSetSlot(const struct kvm_userspace_memory_region *region,
  *
  * Serves KVM_HC_MAP_GPA_RANGE. Returns 0, or a negative error number of KVM's hypercalls: EINVAL
  * for what is not whole pages or not RAM, and then nothing has changed; EFAULT where KVM or a
- * change of the machine's memory map stopped it underway.
+ * change of the machine's memory map stopped it halfway.
  */
 int gmemShimConvertibleMap(uint64_t address, uint64_t size, bool isPrivate);
 
-/* What becomes of an access that KVM_EXIT_MEMORY_FAULT has reported. */
+/* What happens to an access that KVM_EXIT_MEMORY_FAULT has reported. */
 typedef enum {
     GMEM_SHIM_FAULT_STOP,   /* it cannot be made: QEMU stops the VM; the reason has been reported */
     GMEM_SHIM_FAULT_RETRY,  /* the guest should try again */

@@ -142,9 +142,9 @@ static bool
 gmemShimHalvesFailed(gmemShimHalves *halves, gmemShimHeld what)
 {
     const unsigned int bit = 1U << what;
-    const bool first = (halves->told & bit) == 0;
+    const bool first = (halves->reported & bit) == 0;
 
-    halves->told |= bit;
+    halves->reported |= bit;
     gmemShimPublishHeld();
     return first;
 }
@@ -183,9 +183,9 @@ gmemShimHalvesFreePrivate(gmemShimHalves *halves, uint64_t offset, uint64_t size
 }
 
 /* Private pages come from where the thread that makes them may take memory. A guest_memfd keeps a
- * policy of its own only where it can be mapped, but of a slot with such a one KVM takes shared
+ * policy of its own only where it can be mapped, but for a slot with such a one KVM takes shared
  * pages, too, from there and not from QEMU's mapping. So those of a bound backend are made at once,
- * by a thread that is bound as long as that takes. */
+ * by a thread that is bound for that time. */
 static void
 gmemShimHalvesPlace(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {

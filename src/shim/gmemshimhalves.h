@@ -32,7 +32,7 @@ typedef struct {
     int policy;           /* of mbind(2) for the shared half; 0: none */
     unsigned long nodes[GMEM_SHIM_NODES_WORDS]; /* of that policy, a bit for each */
     bool used;                                  /* both halves have been in a memory slot */
-    unsigned int told; /* what could not be done for it and has been reported: a bit for each */
+    unsigned int reported; /* what could not be done for it and has been reported: a bit for each */
 } gmemShimHalves;
 
 /* All of them; the caller of any of the functions below holds the lock of convertible mode. */
@@ -60,7 +60,7 @@ int gmemShimHalvesMapped(void *base, size_t size, int flags, int file, int vm);
 /* gmemShimHalvesAt: the backend that has @size bytes at @address wholly; NULL: none. */
 gmemShimHalves *gmemShimHalvesAt(uint64_t address, uint64_t size);
 
-/* gmemShimHalvesByIndex: the RAM backends in the order of the command line; NULL behind the last.
+/* gmemShimHalvesByIndex: the RAM backends in the order of the command line; NULL after the last.
  */
 gmemShimHalves *gmemShimHalvesByIndex(unsigned int index);
 
@@ -76,8 +76,8 @@ void gmemShimHalvesBound(gmemShimHalves *halves,
  * @offset, @end: bytes; multiples of GMEM_SHIM_PAGE
  * @runEnd: out
  *
- * Returns whether the page at @offset is private, and in @runEnd where, not behind @end, the first
- * page is that is otherwise.
+ * Returns whether the page at @offset is private, and in @runEnd the first page that is otherwise,
+ * or @end.
  */
 bool
 gmemShimHalvesRun(const gmemShimHalves *halves, uint64_t offset, uint64_t end, uint64_t *runEnd);

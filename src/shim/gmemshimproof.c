@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimproof.c: proves that the shim is in the way of the calls that QEMU makes.
+/* gmemshimproof.c: proves that the calls that QEMU makes arrive at the shim.
  *
  * That the shim is loaded does not mean that QEMU's calls come to it: another preload in front of
  * it may have functions of the same names, and make the system calls by itself. RAM would then be
@@ -185,7 +185,7 @@ gmemShimProofTryTable(gmemShimProofProgram *program, const ElfW(Rela) * table, s
     }
 }
 
-/* A call by system call number, or in a way that is not known here, would pass by unseen. */
+/* A call by system call number, or in a way that is not known here, would not be seen. */
 static void
 gmemShimProofCheckNeeds(gmemShimProofProgram *program)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimproof.h: proves that the shim is in the way of the calls that QEMU makes. */
+/* gmemshimproof.h: proves that the calls that QEMU makes arrive at the shim. */
 #pragma once
 
 #include <stdatomic.h>

@@ -19,7 +19,7 @@ void gmemShimPublishVerified(void);
 /* gmemShimPublishMade: mode fully-shared: QEMU has got one more guest_memfd, of @size bytes. */
 void gmemShimPublishMade(uint64_t inode, uint64_t size);
 
-/* gmemShimPublishSlot: KVM has taken this change of its memory slots. Keeps errno. */
+/* gmemShimPublishSlot: KVM has accepted this change of its memory slots. Keeps errno. */
 void gmemShimPublishSlot(const struct kvm_userspace_memory_region *region);
 
 /* The caller of those that follow holds the lock of convertible mode. They keep errno. */

@@ -36,7 +36,7 @@ gmemShimReport(const char *format, ...)
     if (length == sizeof(line) - 1)
         length--;
     line[length++] = '\n';
-    /* There is nobody left to tell where stderr itself fails. */
+    /* Where stderr itself fails there is nobody left to report it to. */
     if (write(STDERR_FILENO, line, length) < 0)
         return;
 }

@@ -2,10 +2,10 @@
 /* gmemshimshared.c: mode fully-shared: a memory backend's memfd is made a guest_memfd.
  *
  * A memory-backend-memfd calls memfd_create("memory-backend-memfd"), ftruncate(),
- * fcntl(F_ADD_SEALS) and mmap(MAP_SHARED), in this order. A guest_memfd needs its size when it is
- * made, so the memfd is only noted, and ftruncate() is where the guest_memfd takes its number. To
- * KVM the memory is an ordinary slot over a mapping: dirty logging, read-only aliases, saving and
- * migration work as ever.
+ * fcntl(F_ADD_SEALS) and mmap(MAP_SHARED), in this order. A guest_memfd requires its size when it
+ * is made, so the memfd is only noted, and ftruncate() is where the guest_memfd takes its number.
+ * To KVM the memory is an ordinary slot over a mapping: dirty logging, read-only aliases, saving
+ * and migration work as ever.
  *
  * A backend is known by its number together with st_dev and st_ino: close() is not watched, so the
  * number alone may long be another file's. A memfd that takes a number takes over its entry, and
@@ -13,7 +13,7 @@
  *
  * The RAM of the command line is there before QEMU takes any command from its monitor, so the first
  * guest_memfds, as many as the configuration says, are those of the start. A dimm that is plugged
- * in before the first KVM_RUN comes behind them and is not counted.
+ * in before the first KVM_RUN comes after them and is not counted.
  *
  * Whether a backend is really the guest's RAM is not believed of QEMU, but read from the memory
  * slots that it gives to KVM and from the kernel's list of mappings, when each slot is set: later

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemshimstart.c: what has to be settled before a program's main: whose it is, argv, environment.
  *
- * The shim is preloaded into what libvirt executes, and that need not be QEMU: <emulator> may name
+ * The shim is preloaded into what libvirt executes, and that may not be QEMU: <emulator> may name
  * a script that ends in `exec qemu-system-x86_64 "$@"`, or a compiled program that does the same.
  * Such a process must pass the pair and LD_PRELOAD on as they are. If the pair were taken from it,
- * the QEMU behind it would run on ordinary memory and nobody would notice. So QEMU is recognised by
- * what it must have, not others by what they lack: every string of gmemShimStartMarks[], each with
- * its NUL, in the read-only segments of the main executable. In doubt the pair stays, and then QEMU
- * refuses to start ("invalid option"). */
+ * the QEMU that it starts would run on ordinary memory and nobody would notice. So QEMU is
+ * recognised by what it must have, not others by what they lack: every string of
+ * gmemShimStartMarks[], each with its NUL, in the read-only segments of the main executable. In
+ * doubt the pair stays, and then QEMU refuses to start ("invalid option"). */
 
 #include "gmemshimstart.h"
 
@@ -190,7 +190,7 @@ gmemShimStartIsOwn(const char *entry, size_t length, const char *own)
            theirs.st_ino == ours.st_ino;
 }
 
-/* Takes @own out of a list of entries, in place; the separator behind an entry goes with it, or
+/* Takes @own out of a list of entries, in place; the separator after an entry goes with it, or
  * that before the last one. Returns whether any entry is left. */
 static bool
 gmemShimStartFilter(char *list, const char *own)

@@ -36,8 +36,8 @@ bool gmemShimStartHasPair(char *const argv[]);
  * @reason: out: where it was refused, why
  * @reasonSize: bytes at @reason
  *
- * Takes the option and its value out. The words before it move up and *@argv moves with them, so
- * that what stands behind argv's NULL on a process's stack, the environment, still stands there.
+ * Removes the option and its value. The words before it move up and *@argv moves with them, so that
+ * what comes after argv's NULL on a process's stack, the environment, is still there.
  */
 gmemShimArgvResult gmemShimStartTakePair(
     int *argc, char ***argv, gmemShimConfig *config, char *reason, size_t reasonSize);
@@ -47,6 +47,6 @@ gmemShimArgvResult gmemShimStartTakePair(
  * @environment: NULL-terminated; changed in place, the strings in it too
  * @own: path that the shim was loaded from
  *
- * Takes the shim, and nothing else, out of LD_PRELOAD; a variable with nothing left in it goes.
+ * Removes the shim, and nothing else, from LD_PRELOAD; a variable with nothing left in it goes.
  */
 void gmemShimStartDropPreload(char **environment, const char *own);

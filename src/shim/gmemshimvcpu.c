@@ -7,12 +7,12 @@
  * for that (immediate_exit, signals), so QEMU's pause and stop wait for one conversion at most.
  *
  * No call marks a reset of the guest, but what QEMU does then is unmistakable. It stops all vCPUs,
- * resets the devices and gives every vCPU its state anew; KVM_SET_MP_STATE is part of that and used
- * for nothing else while a guest runs (QEMU 7.2, 10.0 and 11.1). So a reset is when each vCPU has
- * had its state set and none has run since, at least one having run before. A vCPU that is plugged
- * in gets its state, too, but then the others have run in theirs. One that was unplugged no longer
- * counts: QEMU ends its thread, and that is noticed. Waking up from suspend-to-memory looks the
- * same and would lose memory that has to be kept; it is switched off in QEMU's command line.
+ * resets the devices and gives every vCPU its state again; KVM_SET_MP_STATE is part of that and
+ * used for nothing else while a guest runs (QEMU 7.2, 10.0 and 11.1). So a reset is when each vCPU
+ * has had its state set and none has run since, at least one having run before. A vCPU that is
+ * plugged in gets its state, too, but then the others have run in theirs. One that was unplugged no
+ * longer counts: QEMU ends its thread, and that is noticed. Waking up from suspend-to-memory looks
+ * the same and would lose memory that has to be kept; it is switched off in QEMU's command line.
  *
  * What QEMU writes to memory at a reset, it writes to shared memory, and before the vCPUs get their
  * state. It is not lost: making private memory shared does not touch the shared half. */
@@ -39,7 +39,7 @@
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 
-/* An access that fails as often as that, one time right behind the other, is not in a race with a
+/* An access that fails as often as that, one time right after the other, is not in a race with a
  * conversion. */
 #define GMEM_SHIM_FAULTS_MAX 16
 

@@ -2,7 +2,7 @@
 /* vhost-user-gmem.c: guest_memfd for vhost-user back ends that seek in guest memory's descriptors.
  *
  * QEMU hands a back end descriptors of guest memory. Some, virtiofsd 1.13 for one, find out by
- * lseek(SEEK_END) how large the file behind each is, and end where that fails: a guest_memfd has a
+ * lseek(SEEK_END) how large the file of each is, and end where that fails: a guest_memfd has a
  * size, but cannot seek (ESPIPE). Preloaded into such a program, this answers the seeks: to the
  * end by fstat(), and to an offset by that offset, as no read() or write() of a guest_memfd can
  * follow.
