@@ -49,13 +49,13 @@ int gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags);
  * gmemToolFileFault:
  * @path: a file of this project's
  *
- * Returns NULL where it can be read, else why not and the cure, translated; free with g_free().
+ * Returns NULL where it can be read, else why not and the remedy, translated; free with g_free().
  */
 char *gmemToolFileFault(const char *path);
 
 /**
  * gmemToolDaemonsDescribe:
- * @library: where libvirt-gmem.so is, for the cure
+ * @library: where libvirt-gmem.so is, for the remedy
  * @good: out: whether all of them have it, and its file is still the one on disk
  *
  * Returns what each libvirtd and virtqemud of this host, be it the system's or a session's, has of
@@ -78,7 +78,8 @@ typedef enum {
 
 /* gmemToolPaint: what switches a terminal on @out to that colour, as virt-host-validate does; ""
  * where
- * @out is no terminal, or NO_COLOR in the environment has a value. GMEM_TOOL_PLAIN ends a colour.
+ * @out is not a terminal, or NO_COLOR in the environment has a value. GMEM_TOOL_PLAIN ends a
+ * colour.
  */
 const char *gmemToolPaint(FILE *out, gmemToolColour colour);
 
@@ -94,7 +95,7 @@ char *gmemToolRead(const char *path);
 /**
  * gmemToolParse:
  * @entries: the verb's options
- * @argc, @argv: what follows the program's name, the verb first; parsed options are taken out
+ * @argc, @argv: what follows the program's name, the verb first; parsed options are removed
  * @parameters: for --help, what follows the options
  * @summary: for --help
  *

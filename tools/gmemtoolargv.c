@@ -46,7 +46,7 @@ toLines(const char *native, GError **error)
     for (char **word = words; *word != NULL; word++) {
         g_autofree char *quoted = NULL;
 
-        /* libvirt shows that of its own process; a start takes it out. */
+        /* libvirt shows that of its own process; a start removes it. */
         if (g_str_has_prefix(*word, "LD_PRELOAD=") &&
             strstr(*word, gmemPreloadName(GMEM_PRELOAD_LIBRARY)) != NULL)
             continue;

@@ -30,7 +30,7 @@ typedef struct {
     char *name;    /* as "libvirtd (process 12)" */
     bool mapped;   /* the library is in it */
     bool stale;    /* its file is not the one on disk any more */
-    char *version; /* NULL: cannot be told */
+    char *version; /* NULL: cannot be determined */
 } gmemDaemon;
 
 static void

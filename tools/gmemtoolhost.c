@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemtoolhost.c: `virt-gmem host`: what this host can do for guest_memfd, line by line.
  *
- * Two questions are answered: one line for each thing that matters, with the reason and the cure
+ * Two questions are answered: one line for each thing that matters, with the reason and the remedy
  * where it is missing, and one for each memory mode, which is what the exit status tells. A thing
  * that is missing is FAIL where a mode that was asked about cannot do without it, else WARN. Asked
  * about is by default only the fully shared mode: the kernels of distributions cannot do the other.
@@ -59,7 +59,7 @@ typedef struct {
     const char *id; /* for --json; part of the interface */
     const char *title;
     gmemResult result;
-    char *detail; /* what was found; reason and cure where something is missing; may be NULL */
+    char *detail; /* what was found; reason and remedy where something is missing; may be NULL */
 } gmemCheck;
 
 typedef struct {
@@ -117,7 +117,7 @@ addCheck(gmemHost *host, const char *id, const char *title, gmemResult result, c
     g_array_append_val(host->checks, check);
 }
 
-/* What the lack of something that only @mode needs amounts to. */
+/* What the lack of something that only @mode requires amounts to. */
 static gmemResult
 missing(const gmemHost *host, gmemMode mode)
 {

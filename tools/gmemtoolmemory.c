@@ -273,26 +273,26 @@ matchConvertible(gmemToolDomain *domain)
     const gmemShimStatus *status = domain->status;
 
     for (uint32_t i = 0; i < status->backends; i++) {
-        const gmemShimStatusBackend *told = &status->backend[i];
+        const gmemShimStatusBackend *published = &status->backend[i];
         gmemToolBackend *backend = NULL;
 
         for (guint j = 0; j < domain->backends->len && !backend; j++) {
             gmemToolBackend *other = domain->backends->pdata[j];
 
-            if (strncmp(other->id ? other->id : "", told->id, sizeof(told->id) - 1) == 0)
+            if (strncmp(other->id ? other->id : "", published->id, sizeof(published->id) - 1) == 0)
                 backend = other;
         }
         if (!backend) {
             backend = backendNew(domain->backends);
-            backend->id = g_strndup(told->id, sizeof(told->id));
-            backend->size = (gint64)(told->privateBytes + told->sharedBytes);
+            backend->id = g_strndup(published->id, sizeof(published->id));
+            backend->size = (gint64)(published->privateBytes + published->sharedBytes);
         }
-        backend->privateBytes = (gint64)told->privateBytes;
-        backend->sharedBytes = (gint64)told->sharedBytes;
-        backend->toPrivate = (gint64)told->toPrivate;
-        backend->toShared = (gint64)told->toShared;
-        backend->inode = told->inode;
-        backend->address = told->address;
+        backend->privateBytes = (gint64)published->privateBytes;
+        backend->sharedBytes = (gint64)published->sharedBytes;
+        backend->toPrivate = (gint64)published->toPrivate;
+        backend->toShared = (gint64)published->toShared;
+        backend->inode = published->inode;
+        backend->address = published->address;
     }
 }
 
@@ -349,7 +349,7 @@ matchFiles(gmemToolDomain *domain)
     }
 }
 
-/* A DIMM that was taken out is still in the status. */
+/* A DIMM that was removed is still in the status. */
 static void
 dropGone(gmemToolDomain *domain)
 {
@@ -497,7 +497,7 @@ isOrdinary(const gmemToolDomain *domain, const gmemToolMapping *own)
     return false;
 }
 
-/* What is behind the memory of @domain, among its files: guest_memfds, and the memfds of ordinary
+/* What the memory of @domain consists of, among its files: guest_memfds, and the memfds of ordinary
  * halves. */
 static void
 keepFiles(gmemToolDomain *domain)

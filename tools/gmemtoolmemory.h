@@ -44,7 +44,7 @@ typedef struct {
 
 typedef struct {
     pid_t pid;
-    char *name;             /* as QEMU was told; NULL: it was told none */
+    char *name;             /* as on QEMU's command line; NULL: none is there */
     const char *mode;       /* "fully-shared", "convertible", "sw-protected", "sev-snp", "tdx" */
     const char *supplier;   /* who makes guest_memfd: "qemu-gmem.so" or "QEMU" */
     gmemShimStatus *status; /* what qemu-gmem.so says; NULL: it is not in there */

@@ -58,7 +58,7 @@ gmemToolText(int directory, const char *name, gsize *length)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* A number behind @key at the start of a line. */
+/* A number after @key at the start of a line. */
 static bool
 findNumber(const char *text, const char *key, guint64 *number)
 {

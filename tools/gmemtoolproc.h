@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A file behind descriptors of one process. */
+/* A file that descriptors of one process refer to. */
 typedef struct {
     int fd;               /* the lowest of them */
     unsigned int count;   /* how many */

@@ -243,7 +243,7 @@ showLog(const gmemRun *run)
 static int
 startDomain(gmemRun *run)
 {
-    /* By way of the one function type that compilers let pass for any other. */
+    /* By way of the one function type that compilers accept for any other. */
     virConnectDomainEventGenericCallback callback =
         VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))onLifecycle);
     g_autofree char *uri = g_strconcat("qemu:///embed?root=", run->options->root, NULL);
@@ -425,7 +425,8 @@ findObstacle(const gmemToolFiles *files)
     return NULL;
 }
 
-/* Neither cgroups nor namespaces nor labels: libvirt would need systemd and a security driver. */
+/* Neither cgroups nor namespaces nor labels: libvirt would require systemd and a security driver.
+ */
 static int
 writeConfig(const char *root, const gmemToolFiles *files, bool quiet, GError **error)
 {
@@ -675,7 +676,7 @@ gmemToolRun(int argc, char **argv)
 {
     g_auto(gmemRunOptions) options = {0};
     g_autoptr(gmemToolFiles) files = gmemToolFilesFind();
-    /* Parsing takes options out; the worker gets them all. */
+    /* Parsing removes options; the worker gets them all. */
     g_auto(GStrv) all = g_strdupv(argv);
     int allCount = argc;
     g_autofree char *duration = NULL;

@@ -31,7 +31,7 @@ isElement(const gmemXMLNode *node, const char *name)
     return gmemXMLIsNs(node, GMEM_RNG, "element") && g_strcmp0(named, name) == 0;
 }
 
-/* The element behind @node in document order, within @root; NULL at the end. */
+/* The element after @node in document order, within @root; NULL at the end. */
 static gmemXMLNode *
 nextNode(const gmemXMLNode *root, gmemXMLNode *node)
 {
