@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-# No test needs more to be understood.
+# No test requires more to be understood.
 MOST_LINES = 200
 LONGEST_LINE = 500
 

@@ -124,9 +124,9 @@ def run_tree(tree, results):
         os.unlink(report)
     command = ["meson", "test", "-C", build, "--print-errorlogs", "--num-processes", "2",
                "--wrapper", WRAPPER,
-               # A busy machine, or a sanitizer, is no failure.
+               # A busy machine, or a sanitizer, is not a failure.
                "--timeout-multiplier", "5"]
-    # Of a tree of which one suite is wanted, no more need have been built.
+    # Of a tree of which one suite is wanted, no more has to have been built.
     status = subprocess.run(command + (["--no-rebuild", "--suite", suite] if suite else []),
                             stdin=subprocess.DEVNULL, check=False).returncode
     if not os.path.exists(report):

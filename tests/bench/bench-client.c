@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-client.c: calls libvirt as bench.py says, and tells how long each call took.
+/* bench-client.c: calls libvirt as bench.py says, and reports how long each call took.
  *
  * Each line on stdin is a piece, a number of calls and a file with a domain's XML; the answer is a
  * line with the nanoseconds of each call. Embedded, those are processor time of this process;

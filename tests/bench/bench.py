@@ -70,7 +70,7 @@ def xml_of(configuration, plain, private):
 
 
 def xml_to_start(configuration, plain, private):
-    """The same for starts: no QEMU without the library takes the lowered one, so what the private
+    """The same for starts: no QEMU without the library accepts the lowered one, so what the private
     domain stands beside is the ordinary one."""
     return private if configuration == PRIVATE else plain
 

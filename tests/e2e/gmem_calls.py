@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_calls.py: a pair of hosts, stock and with the library, that are told to do the same things.
+"""gmem_calls.py: a pair of hosts, stock and with the library, that are made to do the same things.
 
 What the library shows of a private domain is what stock libvirt shows of the same domain without
 <private/>, plus the lines of the element: compared to the byte."""
@@ -100,7 +100,7 @@ class Host:
         return wait_for(lambda: self.rig.emulator(name) is None, 'the end of ' + name)
 
     def goes_on(self, check, last):
-        """The guest, restored from memory, is behind pass @last, and did not boot."""
+        """The guest, restored from memory, is past pass @last, and did not boot."""
         number, _ = self.guest.wait_pass(last)
         check.true(number > last, 'pass %d after pass %d' % (number, last))
         check.lacks(self.guest.text, 'boot found', "the guest's serial port")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_client.py: the other side of gmem_rig.PythonClient, in a sandbox: calls what it is told to.
+"""gmem_client.py: the other side of gmem_rig.PythonClient, in a sandbox: calls what it is asked to.
 
 Nothing of this tree is imported: a copy of this file is all that is there.
 """

@@ -66,7 +66,7 @@ def command_line(pid):
 
 
 def options(argv):
-    """Yields (name, value) as QEMU reads them: a value is never taken for an option."""
+    """Yields (name, value) as QEMU reads them: a value is never read as an option."""
     i = 1
     while i < len(argv):
         word = argv[i]
@@ -104,7 +104,7 @@ def size_in_bytes(value):
         return value
     match = re.fullmatch(r'(\d+)([bBkKmMgGtT]?)', value)
     if not match:
-        raise EvidenceError('%r is no size' % value)
+        raise EvidenceError('%r is not a size' % value)
     return int(match[1]) << {'': 0, 'b': 0, 'k': 10, 'm': 20, 'g': 30, 't': 40}[match[2].lower()]
 
 
@@ -129,7 +129,7 @@ def ram_objects(argv):
         elif name == 'device':
             p = properties(value, 'driver')
             if p.get('driver') == 'pc-dimm':
-                # Without an address each goes behind the former.
+                # Without an address each goes after the former.
                 address = int(str(p['addr']), 0) if p.get('addr') else 0
                 dimms.append((address, len(dimms), p['memdev']))
     names = machine + [memdev for _, memdev in sorted(cells)] + [d[2] for d in sorted(dimms)]
@@ -371,4 +371,4 @@ def locate(found, ranges, address):
         if offset < backend.size:
             return backend, offset
         offset -= backend.size
-    raise EvidenceError('%#x lies behind all RAM' % address)
+    raise EvidenceError('%#x is beyond all RAM' % address)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_nova.py: Nova's libvirt driver as a client, told by lines of JSON what to do with an instance.
+"""gmem_nova.py: Nova's libvirt driver as a client: lines of JSON say what to do with an instance.
 
 It is Nova's own code from the XML to libvirt's calls. What has no part in that is left out: the
 database (objects are made here, and saved nowhere), images (empty disks), and the network's agent.

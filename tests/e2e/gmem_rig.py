@@ -129,13 +129,13 @@ def wait_for(probe, what, timeout=PATIENCE):
 def need_root():
     """The reason why nothing here can run, or None."""
     if os.geteuid() != 0:
-        return 'needs root: namespaces and a private libvirtd'
+        return 'requires root: namespaces and a private libvirtd'
     for path in (LIBVIRTD, QEMU, '/usr/bin/virsh', '/usr/bin/unshare'):
         if not os.access(path, os.X_OK):
-            return 'needs ' + path
+            return 'requires ' + path
     probe = subprocess.run([PYTHON, '-c', 'import libvirt'], stderr=subprocess.PIPE, check=False)
     if probe.returncode:
-        return 'needs python3-libvirt'
+        return 'requires python3-libvirt'
     return None
 
 
@@ -406,7 +406,7 @@ class Sandbox:
 
     def guest_image(self, name, disk=False):
         """A copy of the guest payload for one domain, for domain(boot=…): the firmware, which runs at
-        once, or the disk that needs a BIOS. Disks are locked; and either may become another user's."""
+        once, or the disk that requires a BIOS. Disks are locked; and either may become another user's."""
         source = GUEST_DISK if disk else GUEST
         path = '/run/%s%s' % (name, os.path.splitext(source)[1])
         shutil.copyfile(source, self.outer(path))
@@ -508,7 +508,7 @@ def _first(root):
 
 
 class LibvirtError(Exception):
-    """What libvirt answered. code is None where the client (virsh) does not tell."""
+    """What libvirt answered. code is None where the client (virsh) does not report it."""
 
     def __init__(self, message, code=None, domain=None):
         super().__init__('%s (code %s, domain %s)' % (message, code, domain))
@@ -528,7 +528,7 @@ class Died(Exception):
 
 
 class PythonClient:
-    """A python3-libvirt process in a sandbox, told call by call what to do.
+    """A python3-libvirt process in a sandbox, which is given one call after another.
 
     An embedded driver lives and dies with this process."""
 
@@ -537,7 +537,7 @@ class PythonClient:
     def __init__(self, sandbox, uri, preload=(), wrapper=(), environment=None):
         self.sandbox = sandbox
         self.log = tempfile.TemporaryFile()
-        # A copy, because @wrapper may make another user of it, who need not see this tree.
+        # A copy, because @wrapper may make another user of it, who may not see this tree.
         script = '/run/client.py'
         if not os.path.exists(sandbox.outer(script)):
             shutil.copyfile(CLIENT, sandbox.outer(script))
@@ -715,7 +715,7 @@ class Rig(Sandbox):
     log = None
 
     def __exit__(self, kind, error, trace):
-        # What a failure needs, and goes with the sandbox.
+        # What explains a failure, and goes with the sandbox.
         if kind and self.log and not isinstance(error, Skip):
             for line in self.read(self.log).splitlines()[-30:]:
                 print('# libvirtd: ' + line[:500])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_standin.py: makes QEMU stand-ins (../standin/standin.py tells what they are) and other KVMs."""
+"""gmem_standin.py: makes QEMU stand-ins (../standin/standin.py says what they are) and other KVMs."""
 
 import io
 import json

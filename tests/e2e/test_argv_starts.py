@@ -91,7 +91,7 @@ class OtherSide:
 
 
 class Emulator:
-    """A QEMU of a golden command line, with the files and the socket that it needs."""
+    """A QEMU of a golden command line, with the files and the socket that it requires."""
 
     def __init__(self, name, pair=True, shim=False):
         with open(os.path.join(DATA, name + '.args'), encoding='utf-8') as file:
@@ -324,7 +324,7 @@ def collect():
 
 def need():
     if not os.access(gmem_rig.QEMU, os.X_OK):
-        return 'needs ' + gmem_rig.QEMU
+        return 'requires ' + gmem_rig.QEMU
     if not os.path.exists(gmem_rig.SHIM):
         raise SystemExit('%s is not built' % gmem_rig.SHIM)
     return None

@@ -113,7 +113,7 @@ def _(check):
         if name in names:
             check.true(': ' in what, '%s is interposed, but has no test' % name)
         elif ': ' not in what:
-            check.true(what in reasons, '%s: %r is no reason' % (name, what))
+            check.true(what in reasons, '%s: %r is not a reason' % (name, what))
 
 
 @suite.test('what carries domain XML by its name is interposed, or not of the QEMU driver')

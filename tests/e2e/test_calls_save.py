@@ -256,7 +256,7 @@ def saves(kind):
         check.equal(host.rig.emulators(), [], 'emulators')
 
     def restarted(change):
-        """libvirt without its managed save image: what it does then is no business of the image's."""
+        """libvirt without its managed save image: what it does then does not concern the image."""
         host = pair.ours
         path = host.rig.outer(host.rig.state_directory + '/save/vm.save')
 
@@ -273,7 +273,7 @@ def saves(kind):
         again((path + '.aside', path))
 
     def not_defined(check, then, now, xml):
-        """Nor by the same uuid in another spelling, or where it cannot be told."""
+        """Nor by the same uuid in another spelling, or where it cannot be determined."""
         host = pair.ours
         message = ("unsupported configuration: domain 'vm' has a managed save image of a guest with "
                    "%s, and cannot be defined with %s until 'virsh managedsave-remove' has removed the "
@@ -289,7 +289,7 @@ def saves(kind):
             for method, arguments in (('defineXML', [text]), ('defineXMLFlags', [text, 0])):
                 check.refused(lambda m=method, a=arguments: host.call(None, m, *a),
                               ERR_CONFIG_UNSUPPORTED, message)
-        # Malformed, which libxml2 2.15 does not see behind an xml:id that is none.
+        # Malformed, which libxml2 2.15 does not see after a bad xml:id.
         check.refused(lambda: host.call(None, 'defineXML', xml.replace(
             '</domain>', "<metadata><x xml:id='1'/></metadata></domain>text")))
         check.equal(host.python.dumpxml('vm'), before, 'dumpxml')
@@ -394,7 +394,7 @@ def saves(kind):
         xml = host.virsh('save-image-dumpxml', IMAGE, '--security-info')
         check.has(xml, '<title>b</title>', 'save-image-dumpxml')
         shows_private(check, xml)
-        # virsh forgets what it was told, and exits with 0.
+        # virsh forgets the answer, and exits with 0.
         host.virsh('save-image-edit', IMAGE, env=env('/<private/d'))
         check.equal(host.virsh('save-image-dumpxml', IMAGE, '--security-info'), xml, 'the image')
         host.virsh('restore', IMAGE, '--xml', virsh.file(titled(xml, 'c')))

@@ -417,7 +417,7 @@ def snapshots(kind):
     @test('checkpoint: made, shown, redefined')
     def _(check):
         need_guest_memfd()
-        # The guest's own disk, where it needs one, is raw.
+        # The guest's own disk, where it requires one, is raw.
         own = "<disk name='vda' checkpoint='no'/>" * ("'vda'" in pair.ours.python.dumpxml('vm'))
         xml = "<domaincheckpoint><name>c1</name><disks>%s<disk name='vdb'/></disks>" \
               "</domaincheckpoint>" % own

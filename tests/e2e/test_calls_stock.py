@@ -213,7 +213,7 @@ for name, of in functions:
         answers['%s with %s' % (name, what)] = [value in (None, 0xffffffff, 0xffffffffffffffff), said]
 json.dump(answers, sys.stdout)
 '''
-# They start something without any further argument; or stock libvirt takes NULL badly: several steps
+# They start something without any further argument; or stock libvirt does not handle NULL: several steps
 # of migration crash, and saving without a file keeps the domain locked (9.0).
 SKIPPED = r'virDomain(Create(WithFiles|WithFlags)?|Migrate.*|SaveParams)'
 

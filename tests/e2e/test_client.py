@@ -19,7 +19,7 @@ def answer(call):
 
 
 def conversation(client, raw):
-    """What a client is told about domains that the library would treat."""
+    """What a client is answered about domains that the library would treat."""
     told = []
 
     def tell(call):

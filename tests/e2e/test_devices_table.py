@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Device documents, each with each call that takes one: what becomes of it in a private domain, in a
+"""Device documents, each with each call that accepts one: what happens to it in a private domain, in a
 sw-protected one, and, beside stock, in an ordinary one; and what the RAM is made of after each. The
 sw-protected one runs in a stand-in, on a KVM that only libvirt sees."""
 

@@ -144,7 +144,7 @@ def needs(command):
         rig.need_guest_memfd()
     program = command.split()[0]
     if program in ('virt-install', 'virt-xml') and not os.access('/usr/bin/' + program, os.X_OK):
-        raise rig.Skip('needs %s (Debian package virtinst)' % program)
+        raise rig.Skip('requires %s (Debian package virtinst)' % program)
 
 
 def run_page(t, page):
@@ -254,7 +254,7 @@ def html(t):
                     path = os.path.normpath(os.path.join(os.path.dirname(page), link))
                     t.true(os.path.exists(path), '%s links to %s' % (page, link))
         return
-    raise rig.Skip('needs sphinx-build (Debian package python3-sphinx)')
+    raise rig.Skip('requires sphinx-build (Debian package python3-sphinx)')
 
 
 if __name__ == '__main__':

@@ -112,7 +112,7 @@ def _(check):
         for question, answer in zip(QUESTIONS, stock):
             raised = ask(rig.virsh(), question)
             check_raised(check, answer, raised, [] if question in NOT_OURS else modes())
-            # virsh prints a line end behind what it got.
+            # virsh prints a line end after what it got.
             check.equal(client.call(None, 'getDomainCapabilities', *[v or None for v in question])
                         .rstrip('\n'), raised.rstrip('\n'), 'what python gets')
 
@@ -185,7 +185,7 @@ def _(check):
 def _(check):
     need_kvm()
     if not os.access('/usr/bin/virt-install', os.X_OK):
-        raise Skip('needs virt-install (Debian package virtinst)')
+        raise Skip('requires virt-install (Debian package virtinst)')
     arguments = ['/usr/bin/virt-install', '--connect', 'qemu:///system', '--name', 'guest',
                  '--uuid', '6f2cf7d4-0c41-4b5f-9a5a-4a0f1f1a7a11', '--memory', '64',
                  '--disk', 'none', '--network', 'none', '--osinfo', 'generic', '--import',

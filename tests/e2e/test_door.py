@@ -36,13 +36,13 @@ def source(name):
 
 
 def table():
-    """{function: what it needs} of gmemreal.h, those of libc left out."""
+    """{function: what it requires} of gmemreal.h, those of libc left out."""
     text = source('gmemreal.h').replace('\\\n', '')
     return dict(re.findall(r'\bX\((vir\w+),\s*([^)]+?)\)', text))
 
 
 def needs(need, flags):
-    """Whether a call with @flags needs more than a read-only connection."""
+    """Whether a call with @flags requires more than a read-only connection."""
     import libvirt
     if need == 'GMEM_WRITER':
         return True
@@ -90,7 +90,7 @@ def _(check):
 
 
 def furnish(rig, client):
-    """Defines what gmem_door.py needs. @client: of python3-libvirt, and may write."""
+    """Defines what gmem_door.py requires. @client: of python3-libvirt, and may write."""
     disk = rig.guest_image('vm', disk=True)
     text = domain('vm', private=False, kind='qemu', boot=disk)
     client.define(text)
@@ -335,7 +335,7 @@ def _(check):
         check.true(int(result.stdout.split()[1]) > 0, 'no address was used again')
 
 
-# What the daemon opens as its own QEMU driver; a client's libvirt sends what is behind "name=".
+# What the daemon opens as its own QEMU driver; a client's libvirt sends what comes after "name=".
 SPELLED = ['qemu:///system#%ff', 'qemu:///system#%00a', 'qemu:///system?a=%ff', 'qemu:/system',
            'qemu://@/system', 'qemu://u@/system',
            'qemu+unix:///system?socket=/run/libvirt/libvirt-sock&x=%ff',

@@ -111,7 +111,7 @@ def killed(call):
         need_guest_memfd()
         with DaemonRig((KILL_AT,) + library(), environment={'GMEM_TEST_KILL': LEFT}) as rig:
             client = rig.python()
-            for _ in range(2):  # what is done once for a daemon, or an emulator, is no step of the call
+            for _ in range(2):  # what is done once for a daemon, or an emulator, is not a step of the call
                 prepare(rig, client, call)
                 steps = steps_of(rig, client, call)
                 if 'vm' not in client.names():

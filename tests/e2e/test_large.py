@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Private domains as large and as deep as stock libvirt takes them, through a real libvirtd."""
+"""Private domains as large and as deep as stock libvirt accepts them, through a real libvirtd."""
 
 import re
 

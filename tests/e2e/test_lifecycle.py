@@ -220,7 +220,7 @@ def life(kind):
         check.true(it.rig.emulator('vm') is None, 'a QEMU after the save')
         before = it.guest.text
         it.client.restore('/run/saved')
-        # QEMU opens the file anew, empty.
+        # QEMU opens the file again, empty.
         number, now = it.guest.wait_pass(last)
         check.equal(now, pages, 'pages of the restored guest')
         check.lacks(it.guest.text, 'boot found', "the restored guest's serial port")

@@ -120,7 +120,7 @@ def clean(check, processes, what, preload=''):
 
 
 def processes_of(kind, foreign):
-    """@foreign: another library in LD_PRELOAD before and behind ours, which must stay."""
+    """@foreign: another library in LD_PRELOAD before and after ours, which must stay."""
     preload = [FOREIGN, LIBRARY] if foreign else [LIBRARY]
 
     @suite.test('%s: who maps the libraries%s' % (

@@ -31,7 +31,7 @@ class Nova:
         need_guest_memfd()
         if subprocess.run([PYTHON, '-c', 'import nova.virt.libvirt.driver'], stderr=subprocess.PIPE,
                           check=False).returncode:
-            raise Skip('needs python3-nova')
+            raise Skip('requires python3-nova')
         self.host = DaemonRig(library())
         self.host.write('/etc/libvirt/gmem.conf', RULE, 0o600)
         self.host.run(['sh', '-c', 'ip link add nova0 type bridge && ip link set nova0 up'])

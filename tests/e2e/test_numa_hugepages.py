@@ -199,7 +199,7 @@ def status_kib(pid, key):
 def _(check):
     need_guest_memfd()
     # libvirt sets the limit of locked memory to <hard_limit>. Where the test may not raise it, as in
-    # many containers, QEMU needs none: it keeps CAP_IPC_LOCK.
+    # many containers, QEMU requires none: it keeps CAP_IPC_LOCK.
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     kib = 4 * KIB * KIB if hard == resource.RLIM_INFINITY else hard // 1024
     limit = "<memtune><hard_limit unit='KiB'>%d</hard_limit></memtune>" % kib
@@ -285,7 +285,7 @@ def _(check):
                   '<hugepages>%s</hugepages>' % page(1048576)):
         xml = domain('vm', cells=[32 * KIB, 34 * KIB], backing=pages)
         check.refused(lambda xml=xml: client.define(xml), CONFIG_UNSUPPORTED, message)
-    # What is called so here is no huge page.
+    # What is called so here is not a huge page.
     start_guest(check, {'cells': [19 * KIB, 25 * KIB],
                         'backing': '<hugepages>%s</hugepages>' % page(4)}, [19, 25])
 

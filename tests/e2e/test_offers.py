@@ -371,7 +371,7 @@ def _(check):
         has_property(check, only_start(check, standin), 'guest-memfd')
         client.destroy('vm')
         check.equal(cache_files(rig), [], 'cache files of a script')
-        # The script does not change with the QEMU behind it. What is known of it holds for seconds.
+        # The script does not change with the QEMU that it starts. What is known of it holds for seconds.
         for offers in (NEITHER, X_PROPERTY):
             standin.replace(offers)
             time.sleep(SCRIPT_SECONDS + 1)
@@ -781,7 +781,7 @@ def _(check):
         check.equal(standin.asked(), asked + 1, 'how often it was asked')
         check.equal(cache_files(rig), [], 'cache files')
         client.destroy('vm')
-        # With what is on disk nobody needs to be asked.
+        # With what is on disk nobody has to be asked.
         run_once(check, rig, client, standin)
         cache_file(check, rig)
         asked = standin.asked()

@@ -135,7 +135,7 @@ def _(check):
         check.has(client.dumpxml('vm'), SHARED, 'dumpxml without an image')
         client.start('vm')
         client.call('vm', 'managedSave', MANAGED_SAVE_PAUSED)
-        # A rule of another mode gives what the image has, also to XML that was made anew.
+        # A rule of another mode gives what the image has, also to XML that was written again.
         host.rules(RULES.replace('fully-shared', 'convertible'))
         client.define(xml)
         check.has(client.dumpxml('vm'), SHARED, 'dumpxml')

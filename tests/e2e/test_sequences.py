@@ -110,7 +110,7 @@ OFF = ('start', 'start', 'start', 'define as private', 'define as ordinary', 'de
 ON_ONLY = ('destroy', 'save', 'managedsave', 'managedsave', 'revert', 'snapshot', 'attach', 'reset',
            'attach --live', 'suspend', 'resume', 'define as private', 'define as ordinary',
            'define again', 'attach --config', 'desc', 'undefine', 'restart the daemon')
-# Steps after which the configuration need not be what was defined last.
+# Steps after which the configuration may not be what was defined last.
 FORGETS = ('revert', 'revert --force', 'desc', 'create', 'restore', 'undefine', 'undefine all')
 
 

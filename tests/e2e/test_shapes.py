@@ -35,7 +35,7 @@ SHAPES = [
     ("the user's own arguments and environment",
      {'memory': 29 * KIB, 'arguments': ARGUMENTS, 'environment': ENVIRONMENT}, [29]),
     ('source memfd and shared access written out', {'memory': 27 * KIB, 'backing': SHARED}, [27]),
-    # libvirt takes several elements for one.
+    # libvirt treats several elements as one.
     ('two <memoryBacking>, <private/> in the second',
      {'backing': "<nosharepages/></memoryBacking><memoryBacking>" + SHARED}, [23, 29]),
     ('allocated at once', {'backing': "<allocation mode='immediate'/>"}, [19, 25]),

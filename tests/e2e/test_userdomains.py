@@ -74,7 +74,7 @@ def plain_again(xml):
 
 
 def masked(text):
-    """Without what libvirt makes up anew at every parsing or differs between two stock daemons."""
+    """Without what libvirt makes up again at every parsing or differs between two stock daemons."""
     text = re.sub(r'52:54:00(:[0-9a-f]{2}){3}', 'MAC', text)
     text = re.sub(r'(of process |domain-)\d+', r'\1N', text)
     text = re.sub(r'base=\d{4}-[\dT:-]+', 'base=NOW', text)

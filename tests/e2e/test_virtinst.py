@@ -24,7 +24,7 @@ class Host:
 
     def __init__(self):
         if not os.access('/usr/bin/virt-install', os.X_OK):
-            raise Skip('needs virtinst')
+            raise Skip('requires virtinst')
         self.rig = DaemonRig(library())
         self.client = self.rig.python()
 

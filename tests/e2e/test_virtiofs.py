@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virtiofs beside private RAM: the real virtiofsd takes a guest_memfd, and libvirt starts it so that it
+"""virtiofs beside private RAM: the real virtiofsd accepts a guest_memfd, and libvirt starts it so that it
 does.
 
 A guest that mounts the file system is in tests/nested. Here the other half of the vhost-user protocol is
@@ -155,7 +155,7 @@ def _(check):
         os.close(memory)
 
 
-# Run under the preload: a guest_memfd, then what must be as ever.
+# Run under the preload: a guest_memfd, then what must be as usual.
 SEEKER = '''
 import os, sys, tempfile
 memory = int(sys.argv[1])

@@ -194,7 +194,7 @@ def _(check):
     rig.write(DIRECTORY + 'comma.xml', domain('a,b', memory=RAM))
     rig.write(DIRECTORY + 'sw.xml', domain('sw', memory=RAM, private=False, launch='sw-protected'))
     rig.write(DIRECTORY + 'both.xml', domain('both', memory=RAM, backing='<nosharepages/><private/>'))
-    # Malformed, which libxml2 2.15 does not see behind an xml:id that is none.
+    # Malformed, which libxml2 2.15 does not see after a bad xml:id.
     rig.write(DIRECTORY + 'behind.xml', domain('behind', memory=RAM, body="<metadata><x xmlns='urn:x' "
                                                "xml:id='1'/></metadata>") + 'text')
     rig.write(DIRECTORY + 'plain.xml', domain('plain', memory=RAM, private=False))
@@ -225,7 +225,7 @@ def _(check):
         for call in (('create',), ('rename', 'other', 0)):
             check.refused(lambda name=name, c=call: client.call(name, *c), ERR_CONFIG_UNSUPPORTED,
                           part=DEFINE)
-    # libvirt writes the file anew, without what it has dropped.
+    # libvirt writes the file again, without what it has dropped.
     client.call('vm', 'setMetadata', 0, 'other', None, None, 2)
     check.lacks(rig.read(DIRECTORY + 'vm.xml'), 'private', "libvirt's file")
     check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=DEFINE)
@@ -240,7 +240,7 @@ def _(check):
         client.destroy(name)
     for name in client.names():
         client.undefine(name)
-    for path in glob.glob(rig.outer(DIRECTORY + 'behind.xml')):  # where libvirt did not take it
+    for path in glob.glob(rig.outer(DIRECTORY + 'behind.xml')):  # where libvirt did not accept it
         os.unlink(path)
     os.unlink(rig.outer(DIRECTORY + 'comma.xml'))  # not by libvirt: it is not called a,b.xml
 

@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Every refusal tells why, in UTF-8 that libvirt can send, with a code of libvirt's. */
+/* Every refusal says why, in UTF-8 that libvirt can send, with a code of libvirt's. */
 static inline void
 fuzzAssertRefused(const GError *error)
 {

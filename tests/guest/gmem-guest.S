@@ -90,7 +90,7 @@ start:
         cld
         mov     %dl, drive
 
-        # A floppy controller may need a second try after reset.
+        # A floppy controller may require a second try after reset.
         mov     $3, %di
 read:   mov     $0x0200 + STAGE_SECTORS, %ax
         mov     $stage, %bx

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-private.S: a guest that makes pages of its RAM private and shared again as it is told over its
+/* gmem-private.S: a guest that makes pages of its RAM private and shared again as it is asked to over its
  * serial port: a boot disk, and a firmware of its own (assembled with ROM defined).
  *
  * 32-bit code without paging, on two processors. All of it, its stacks and its tables stay in shared
@@ -26,7 +26,7 @@
  *
  * Then it takes commands, a line each: a letter and hexadecimal arguments (what is left out is 0),
  * first those of the fw_cfg file opt/org.libvirt-gmem/commands, then what the port receives. The
- * answer is the line with " = " and results behind it:
+ * answer is the line with " = " and results after it:
  *
  *     p ADDRESS PAGES               KVM_HC_MAP_GPA_RANGE, private = what it returned: 0, or negative;
  *                                   -1000 without a call where KVM does not say that there is one
@@ -372,7 +372,7 @@ do_reset:
 
         # ---- the pattern ----
 
-        # make_block: a block at %edi of seed %edx, %edi behind it.
+        # make_block: a block at %edi of seed %edx, %edi after it.
 make_block:
         push    %edx
         push    %edi
@@ -396,7 +396,7 @@ make_block:
         pop     %edx
         ret
 
-        # check_block: whether the block at %edi is one of seed %edx (ZF), %edi behind it.
+        # check_block: whether the block at %edi is one of seed %edx (ZF), %edi after it.
 check_block:
         push    %edx
         push    %ebp

@@ -39,7 +39,7 @@ start:  cli
         mov     %eax, PRIVATE + 4
 
         # Not where KVM does not say that there is such a call. Who made the processor decides which
-        # of the two instructions KVM need not emulate.
+        # of the two instructions KVM does not have to emulate.
         mov     $0x40000001, %eax
         cpuid
         bt      $16, %eax

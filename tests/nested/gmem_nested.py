@@ -218,7 +218,7 @@ def missing():
     """The reason why no machine can be run here, or None."""
     for program in (QEMU, 'setpriv', 'taskset'):
         if not shutil.which(program):
-            return 'needs ' + program
+            return 'requires ' + program
     return None
 
 

@@ -141,7 +141,7 @@ class Guest:
 class Running:
     """A convertible domain with the payload, from before its first instruction.
 
-    @boot: 'rom', or 'disk' behind the BIOS; @cells: MiB. Its QEMU is in a cgroup of its own from
+    @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. Its QEMU is in a cgroup of its own from
     then on (.charged(), .peak()): what QEMU had allocated before is charged elsewhere, so what is
     counted is the guest's memory and what it takes to run it."""
 
@@ -204,7 +204,7 @@ class Running:
         return int(self._peak.read())
 
     def peak_from_now(self):
-        # Linux 6.12: what is written to a descriptor makes that descriptor's peak begin anew.
+        # Linux 6.12: what is written to a descriptor makes that descriptor's peak begin again.
         self._peak = open(os.path.join(self.group, 'memory.peak'), 'r+', encoding='ascii')
         self._peak.write('0\n')
         self._peak.flush()
@@ -261,7 +261,7 @@ class Running:
 
 
 def _dump_core(text):
-    """libvirt keeps the guest's memory out of core dumps unless told otherwise."""
+    """libvirt keeps the guest's memory out of core dumps unless configured otherwise."""
     root = ET.fromstring(text)
     root.find('memory').set('dumpCore', 'on')
     return ET.tostring(root, encoding='unicode')

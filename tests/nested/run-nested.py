@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the tests that need a kernel other than the machine's, each set in a machine of its own.
+"""Runs the tests that require a kernel other than the machine's, each set in a machine of its own.
 
 usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
 

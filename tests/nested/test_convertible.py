@@ -99,8 +99,8 @@ def errors(t, vm):
     t.equal(guest.private(end - PAGE, 1), 0, 'answer for the last page')
     guest.write(end - PAGE, 1, secret)
     before = vm.status()
-    for what, arguments in (('one page behind RAM', (end, 1, 0x10)),
-                            ('the last page and one behind', (end - PAGE, 2, 0)),
+    for what, arguments in (('one page after RAM', (end, 1, 0x10)),
+                            ('the last page and one after it', (end - PAGE, 2, 0)),
                             ('a lot more than RAM', (0x100000, 0xfff00, 0x10)),
                             ('the firmware', (0xfffff000, 1, 0x10)),
                             ('half a page', (0x100800, 1, 0x10)),

@@ -129,7 +129,7 @@ def set_private(vm, address, size, private):
 
 
 def set_slot(vm, mapping, size, memfd):
-    """Slot 0 at guest address 0, both halves of it; @size 0 takes it away."""
+    """Slot 0 at guest address 0, both halves of it; @size 0 removes it."""
     fcntl.ioctl(vm, KVM_SET_USER_MEMORY_REGION2,
                 struct.pack('IIQQQQI116x', 0, MEM_GUEST_MEMFD if size else 0, 0, size, mapping, 0,
                             memfd))

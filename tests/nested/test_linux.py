@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Linux as a guest, in both modes and behind both firmwares, from its first instruction to user space.
+"""Linux as a guest, in both modes and with both firmwares, from its first instruction to user space.
 
 The kernel is Debian's for clouds (fetch-linux; its path in GMEM_LINUX), user space a busybox and the
 script below, in an initramfs written here. The kernel has no idea that memory could be private, so

@@ -144,7 +144,7 @@ def _(check):
         address = ctypes.addressof(ctypes.c_char.from_buffer(own))
         for node in (0, 1):
             check.equal(set(nodes_of(0, [address + o for o in pages], move=node)), {node},
-                        'nodes of ordinary pages that were told to go to %d' % node)
+                        'nodes of ordinary pages that were bound to %d' % node)
         start = found[0].mapping.start + 8 * MIB
         before = nodes_of(pid, [start + o for o in pages])
         check.equal(set(before), {0}, 'nodes of guest RAM')

@@ -296,7 +296,7 @@ def main():
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     with open('/etc/os-release', encoding='utf-8') as file:
         older = 'VERSION_ID="12"' in file.read()
-    skip = (rig.need_root() or (missing and 'needs ' + ', '.join(missing)) or
+    skip = (rig.need_root() or (missing and 'requires ' + ', '.join(missing)) or
             (not older and 'is for Debian 12, where it was tried') or '')
     status = 0
     if not skip:

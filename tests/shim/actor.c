@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* actor.c: passes for QEMU with the shim, and then does what a real QEMU would not do for a test.
  *
- * usage: actor -name SCENE   with the shim's option before or behind, and the shim preloaded.
+ * usage: actor -name SCENE   with the shim's option before or after, and the shim preloaded.
  * Prints what it saw, one fact a line; exits 0 unless something could not even be tried. */
 
 #undef _FILE_OFFSET_BITS

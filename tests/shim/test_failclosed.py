@@ -110,7 +110,7 @@ def private_mapping():
 
 
 def ordinary_memory():
-    """RAM that is no memory-backend-memfd is not found out by counting descriptors alone."""
+    """RAM that is not a memory-backend-memfd is not found out by counting descriptors alone."""
     require_kvm()
     with Emulator([128], '-object', 'memory-backend-ram,id=plain,size=128M',
                   '-machine', 'memory-backend=plain') as qemu:

@@ -255,7 +255,7 @@ def daemonized():
             require_guest_memfd(pid, [64])
             require(qmp('query-status')['running'])
         finally:
-            # Not by QMP: QEMU 11.1 drops a "quit" with the connection that is closed behind it.
+            # Not by QMP: QEMU 11.1 drops a "quit" with the connection that is closed after it.
             os.kill(pid, signal.SIGKILL)
 
 

@@ -10,7 +10,7 @@
  * in-place conversion" says of the kernels that have it; none was there to be tried. libvirt does
  * not pass the list on to QEMU, in which this therefore changes nothing.
  *
- * Two more are no capabilities: 1000=ERRNO, and /dev/kvm cannot be opened; 1001=ERRNO, and no VM
+ * Two more are not capabilities: 1000=ERRNO, and /dev/kvm cannot be opened; 1001=ERRNO, and no VM
  * can be made. */
 
 #undef _FILE_OFFSET_BITS

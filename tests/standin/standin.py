@@ -75,7 +75,7 @@ class Schema:
                 kinds['members'].append({'name': LAUNCH})
 
     def variant(self, kind):
-        """The object type behind a qom-type, or None."""
+        """The object type of a qom-type, or None."""
         for variant in self.argument['variants']:
             if variant['case'] == kind:
                 return self.named[variant['type']]
@@ -113,11 +113,11 @@ def ask_schema():
                 process.stdin.flush()
                 process.stdout.read()
                 return Schema(reply['return'])
-    return fail('the real QEMU does not tell its schema')
+    return fail('the real QEMU does not report its schema')
 
 
 def misbehave(how):
-    """An emulator that does not tell what it offers."""
+    """An emulator that does not report what it offers."""
     if how == 'hangs':
         time.sleep(100000)
     print('{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 9}}, "capabilities": []}}',

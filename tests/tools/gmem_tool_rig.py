@@ -32,7 +32,7 @@ _turn = None
 
 ENV = dict({k: v for k, v in os.environ.items() if k != 'LD_PRELOAD'}, LC_ALL='C')
 
-# A mount namespace in which /dev is a directory without kvm, but with what any program needs.
+# A mount namespace in which /dev is a directory without kvm, but with what any program requires.
 HIDE_KVM = '''
 set -e
 mkdir -p "$1/dev"

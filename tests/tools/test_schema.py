@@ -76,7 +76,7 @@ def elements(t):
     with tools.directory() as directory:
         paths = [write(directory, '%d.xml' % n, DOMAIN % case) for n, case in enumerate(cases)]
         for case, got, wanted in zip(cases, validate(*paths), cases.values()):
-            # xmllint's 3; what else it may be is no answer.
+            # xmllint's 3; what else it may be is not an answer.
             t.equal(got, wanted, 'exit statuses for %r' % (case,))
 
 
@@ -119,4 +119,4 @@ def wrong(t):
 if __name__ == '__main__':
     tools.need_build()
     sys.exit(suite.run(rig.need_root() or
-                       (None if os.path.exists(VALIDATE) else 'needs ' + VALIDATE)))
+                       (None if os.path.exists(VALIDATE) else 'requires ' + VALIDATE)))

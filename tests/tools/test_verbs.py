@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_verbs.py: the verbs of virt-gmem that need no daemon and run no domain: validate, lower, raise,
+"""test_verbs.py: the verbs of virt-gmem that require no daemon and run no domain: validate, lower, raise,
 argv, emulator; help, and colours."""
 
 import os

@@ -20,7 +20,7 @@ void testAllocStart(void);
 testAllocCounts testAllocGet(void);
 
 /* testAllocFail: allocation number @which from now on (1: the next one) fails, and where @rest all
- * behind it, too; 0: none. */
+ * after it, too; 0: none. */
 void testAllocFail(size_t which, bool rest);
 
 /* testAllocFailed: whether it came to that. */

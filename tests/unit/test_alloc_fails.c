@@ -3,11 +3,11 @@
  *
  * Each case is done once as it is, which gives the right answer and the number of allocations:
  * GLib's, libxml2's, yajl's and libc's own. Then it is done once for each of these, in a process of
- * its own, and that allocation fails; for some of them all behind them fail, too. The answer must
+ * its own, and that allocation fails; for some of them all after them fail, too. The answer must
  * then be the right one or an error, or the process must have ended (GLib's end it). Above all it
  * must not be the XML as it came in, nor be without a plan.
  *
- * GLib before 2.76 needs G_SLICE=always-malloc in the environment (see test_alloc.h). */
+ * GLib before 2.76 requires G_SLICE=always-malloc in the environment (see test_alloc.h). */
 
 #include <fcntl.h>
 #include <signal.h>
@@ -24,7 +24,7 @@
 #include "gmemnested.h"
 #include "test_alloc.h"
 
-/* Every so many allocations all behind one fail, too. */
+/* Every so many allocations all after one fail, too. */
 #define TEST_STEP 16
 
 #define TEST_QEMU "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -231,7 +231,7 @@ testChild(const testCase *test, size_t which, bool rest)
     GError *error = NULL;
     char *made;
 
-    /* What GLib says when it ends the process is no news here, and only what ends a daemon is to
+    /* What GLib says when it ends the process is not news here, and only what ends a daemon is to
      * end this process. */
     dup2(testNull, STDOUT_FILENO);
     dup2(testNull, STDERR_FILENO);

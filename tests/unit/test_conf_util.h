@@ -38,7 +38,7 @@ testUtilInSilence(void)
     return false;
 }
 
-/* Of the text parsed last. libxml2 2.15 does not look behind the root once a prefix was not bound:
+/* Of the text parsed last. libxml2 2.15 does not look beyond the root once a prefix was not bound:
  * it takes a text that our reader, and any other libxml2, refuses. */
 static inline bool
 testUtilUnbound(void)

@@ -7,7 +7,7 @@
  *
  *  - the second step costs at most 2.2 times what the first one does, in instructions and in
  *    allocations (what does not depend on the size drops out of the steps);
- *  - as large as libvirt takes text in one call, it still works, in memory that is bounded by the
+ *  - as large as libvirt accepts text in one call, it still works, in memory that is bounded by the
  *    text's size;
  *  - what comes out is no larger than what went in and what is inserted for each domain.
  *

@@ -12,9 +12,9 @@ typedef struct {
     GString *backing;     /* in <memoryBacking>, in front of <private/> */
     GString *body;        /* in <domain> */
     GString *devices;     /* in <devices> */
-    GString *arguments;   /* in <qemu:commandline>, behind the pair */
-    GString *commandline; /* behind <qemu:commandline> */
-    GString *added;       /* in the pair's list, behind what is always there */
+    GString *arguments;   /* in <qemu:commandline>, after the pair */
+    GString *commandline; /* after <qemu:commandline> */
+    GString *added;       /* in the pair's list, after what is always there */
     GString *around;      /* attributes of <domainsnapshot> */
     GString *beside;      /* in <domainsnapshot>, in front of the domain */
     size_t domains;       /* how many of them are in <domainsnapshot> */

@@ -119,7 +119,7 @@ def check_layers():
 
 
 def check_circles():
-    """no two files need each other, whichever way around"""
+    """no two files require each other, whichever way around"""
     included = rooms()
     while included:
         leaves = [room for room, others in included.items() if not others & set(included)]

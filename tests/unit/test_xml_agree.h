@@ -9,7 +9,7 @@
 
 #include "gmemxml.h"
 
-/* libxml2's opinion of what is no content. */
+/* libxml2's opinion of what is not content. */
 static inline bool
 testIsEmpty(const xmlNode *node)
 {
@@ -31,7 +31,7 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
     size_t n = 0;
 
     for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
-        /* libxml2 2.15 takes "xmlns:a:b" for an attribute, and not, as 2.9 and the reader do, for
+        /* libxml2 2.15 reads "xmlns:a:b" as an attribute, and not, as 2.9 and the reader do, for
          * the declaration of a prefix that no name can have: nobody reads either. "xmlns:" is one
          * to all of them. */
         if (strncmp((const char *)attribute->name, "xmlns:", 6) == 0 &&

@@ -118,7 +118,7 @@ static const struct {
     [ROW_OWN_DUMP] = {"<on_crash>, <watchdog>: with a dump", OK, BOTH, NULL, NULL},
     [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
                             "tests/unit/conf/test_lower.c: more than one <launchSecurity>"},
-    /* Fully shared first, convertible behind: what is ok there, and what is refused here. */
+    /* Fully shared first, then convertible: what is ok there, and what is refused here. */
     [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
                     "tests/e2e/test_convertible_running.py: setMemoryFlags"},
@@ -168,7 +168,7 @@ typedef struct {
     const char *os;
     const char *devices;
     const char *rest;
-    const char *message; /* behind "unsupported configuration: <wish> "; NULL: accepted */
+    const char *message; /* after "unsupported configuration: <wish> "; NULL: accepted */
     const char *path;    /* in the lowered XML, where accepted */
     const char *value;   /* of it */
     Host host;

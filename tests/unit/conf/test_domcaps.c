@@ -6,7 +6,7 @@
  * short: few CPU models and features are left, and not all devices. One was not recorded:
  * *-sev.xml is its neighbour with what libvirt's documentation says of a host with AMD SEV. Each
  * other file there is what the answer of one row of the table below must become; with
- * GMEM_TEST_REGENERATE_OUTPUT=1 in the environment they are written anew. */
+ * GMEM_TEST_REGENERATE_OUTPUT=1 in the environment they are written again. */
 
 #include "config.h"
 
@@ -332,7 +332,7 @@ assertOnlyAdds(const char *stock, const char *raised)
     g_assert_cmpstr(stock, ==, "");
 }
 
-/* The strings that @expression selects, each with a '|' behind; read by libxml2 alone. */
+/* The strings that @expression selects, each with a '|' after it; read by libxml2 alone. */
 static char *
 selectStrings(const char *xml, const char *expression)
 {
@@ -571,7 +571,7 @@ testLaunchSecurity(void)
         LAUNCH_SECURITY("        <value>sev</value>\n        <value>tdx</value>\n" SW_PROTECTED));
     assertSecurity(LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"),
                    LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"));
-    /* Fully shared memory is no launch security. */
+    /* Fully shared memory is not launch security. */
     assertPart("  </memoryBacking>\n", "  </memoryBacking>\n", ENUM_OF_ONE "  </memoryBacking>\n",
                FULLY_SHARED);
 }

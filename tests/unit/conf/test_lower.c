@@ -161,7 +161,7 @@ testSpacedName(void)
     g_assert_cmpstr(plan->name, ==, " a\n");
 }
 
-/* What the user wrote is not taken for what lowering put in. */
+/* What the user wrote is not regarded as what lowering put in. */
 static void
 testFullySharedPartly(void)
 {
@@ -724,7 +724,7 @@ testRepeatedForbidden(void)
     }
 }
 
-/* The root's declaration stays where something else needs it. */
+/* The root's declaration stays where something else requires it. */
 static void
 testNamespaceUsed(void)
 {

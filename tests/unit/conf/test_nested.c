@@ -192,7 +192,7 @@ testSame(void)
         "</domain ></domainsnapshot>",
         "<domainbackup><domain><memoryBacking><private/></memoryBacking></domain></domainbackup>",
         "<network><name><private/></name></network>",
-        /* an entity that nobody needs */
+        /* an entity that nobody uses */
         "<!DOCTYPE domainsnapshot [<!ENTITY e 'x'>]><domainsnapshot><name>&e;</name><domain>"
         "</domain></domainsnapshot>",
     };
@@ -284,7 +284,7 @@ testForged(void)
     }
 }
 
-/* Deeper than libxml2 goes: a domain with metadata that libvirt takes, inside of a snapshot. */
+/* Deeper than libxml2 goes: a domain with metadata that libvirt accepts, inside of a snapshot. */
 static void
 testDeep(void)
 {

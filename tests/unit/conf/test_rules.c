@@ -14,7 +14,7 @@
 #define SHARED "mode=fully-shared\n"
 #define CONVERTIBLE "mode=convertible\n"
 
-/* A domain with @inner behind its name. */
+/* A domain with @inner after its name. */
 #define DOMAIN(inner)                                                                              \
     "<domain type='kvm'><name>web-1</name>" inner "<memory>65536</memory>"                         \
     "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"
@@ -152,7 +152,7 @@ testEdit(gconstpointer data)
     g_assert_cmpint(error->code, ==, VIR_ERR_CONFIG_UNSUPPORTED);
 }
 
-/* The first rule that is met counts; what the domain asks for is told beside it. */
+/* The first rule that is met counts; what the domain asks for is reported beside it. */
 static void
 testAsk(void)
 {
@@ -187,7 +187,7 @@ testWeaker(void)
     g_assert_false(gmemRulesIsWeaker(GMEM_MODE_FULLY_SHARED, GMEM_MODE_NONE));
 }
 
-/* "Cannot be told" is not "no": a title in Latin-1. */
+/* "Cannot be determined" is not "no": a title in Latin-1. */
 static void
 testUnknown(void)
 {

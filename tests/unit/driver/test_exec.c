@@ -124,7 +124,7 @@ __wrap_gmemReal(void)
     return &table;
 }
 
-/* Of no child's concern: it would need all of the driver. */
+/* Of no child's concern: it would require all of the driver. */
 char *
 gmemConnectionGetRoot(virConnectPtr conn G_GNUC_UNUSED)
 {
@@ -317,7 +317,7 @@ checkRefusal(const Batch *batch)
 }
 
 /* A thread that has nothing of its own from GLib's allocator, as a worker of libvirt's may be: its
- * children's first request needs a lock. */
+ * children's first request requires a lock. */
 static void *
 forkAll(void *data)
 {

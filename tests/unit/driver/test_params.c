@@ -31,7 +31,7 @@ testGet(void)
     list[1].type = VIR_TYPED_PARAM_INT;
     g_strlcpy(list[1].field, "number", sizeof(list[1].field));
     testAddString(&list[2], "last", "3");
-    /* a name that fills its field has no NUL behind it */
+    /* a name that fills its field has no NUL after it */
     memset(full, 'x', sizeof(full) - 1);
     full[sizeof(full) - 1] = '\0';
     testAddString(&list[3], "", "4");

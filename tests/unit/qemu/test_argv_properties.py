@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What must hold between the two command lines of each golden pair, told without the code under test.
+"""What must hold between the two command lines of each golden pair, checked without the code under test.
 
 usage: test_argv_properties.py DIRECTORY
 """

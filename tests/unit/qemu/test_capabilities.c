@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_capabilities.c: flags found in QMP schemas; what is no schema is no answer. */
+/* test_capabilities.c: flags found in QMP schemas; what is not a schema is not an answer. */
 
 #include "config.h"
 

@@ -160,7 +160,7 @@ static const Case cases[] = {
         ONE("shim"),
     },
     {
-        /* more than one backend, in the order of the command line; what the shim needs is said
+        /* more than one backend, in the order of the command line; what the shim requires is said
          * whether or not libvirt has said it: its property may be another machine's */
         "shim-convertible-list",
         CAPS_SHIM,
@@ -1377,7 +1377,7 @@ testNodesets(void)
     }
 }
 
-/* As many cells as QEMU takes, and no time to speak of. */
+/* As many cells as QEMU accepts, and no time to speak of. */
 static void
 testManyCells(void)
 {
@@ -1406,7 +1406,7 @@ testManyCells(void)
     g_assert_cmpuint(g_strv_length(command->argv), ==, argv->len - 1);
 }
 
-/* As many backends and devices that use them as @n says, behind a domain's own. */
+/* As many backends and devices that use them as @n says, after a domain's own. */
 static char **
 manyWords(size_t n)
 {

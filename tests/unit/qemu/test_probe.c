@@ -24,7 +24,7 @@
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 
-/* For emulators that never answer. Others have GMEM_PROBE_TIMEOUT_MS, which they do not need. */
+/* For emulators that never answer. Others have GMEM_PROBE_TIMEOUT_MS, which they do not require. */
 #define SHORT_MS 400
 
 static char *directory; /* where users without privileges can reach the fakes */

@@ -3,7 +3,7 @@
  *
  * No host of a distribution has KVM_X86_SW_PROTECTED_VM, so here the shim's ioctl() goes to
  * fakeIoctl(), which imitates what Documentation/virt/kvm/api.rst of Linux 7.2 says of the requests
- * that the shim makes: which slots KVM takes, what attributes are, what is in struct kvm_run. The
+ * that the shim makes: which slots KVM accepts, what attributes are, what is in struct kvm_run. The
  * memory is real: a guest_memfd is a memfd, from which holes can be punched likewise. What the real
  * KVM does with all this is seen in tests/nested. The shim's state is that of a process, so each
  * test has one of its own. */
@@ -462,7 +462,7 @@ testSlotChanges(void)
     g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, KVM_MEM_LOG_DIRTY_PAGES), ==, -1);
     g_assert_cmpint(errno, ==, EOPNOTSUPP);
     g_assert_true(slotIsBound(1));
-    /* Not one that is not there, and an ordinary one as ever. */
+    /* Not one that is not there, and an ordinary one as usual. */
     g_assert_cmpint(setSlot(7, 0, 0, low, 0), ==, -1);
     g_assert_cmpint(setSlot(7, 7 * MIB, HIGH_SIZE, nvdimm, KVM_MEM_LOG_DIRTY_PAGES), ==, 0);
     g_assert_cmpuint(fake.slots[7].region.flags, ==, KVM_MEM_LOG_DIRTY_PAGES);
@@ -516,7 +516,7 @@ testConversions(void)
     g_assert_cmpuint(backends[1].toPrivate, ==, 1);
     g_assert_cmpuint(backends[1].toShared, ==, 0);
 
-    /* Nothing to do is no conversion, and KVM is not asked. */
+    /* Nothing to do is not a conversion, and KVM is not asked. */
     fake.refuseAttributes = true;
     g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 2 * PAGE, 2 * PAGE, true), ==, 0);
     readStatus(&status, backends);
@@ -666,7 +666,7 @@ testFaults(void)
     readStatus(&status, backends);
     g_assert_cmpuint(status.implicit, ==, 2);
 
-    /* The page is what is wanted, and KVM cannot give it: QEMU is told. */
+    /* The page is what is wanted, and KVM cannot give it: QEMU gets the error. */
     g_assert_cmpint(runVcpu(vcpu, exits, 17), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
     /* No RAM there, for ever; and another failure altogether. */
@@ -774,7 +774,7 @@ testReset(void)
     first = makeVcpu();
     second = makeVcpu();
 
-    /* The state that they begin with is no reset. */
+    /* The state that they begin with is not a reset. */
     gmemShimVcpuSetState(first, NULL);
     gmemShimVcpuSetState(second, NULL);
     g_assert_cmpuint(resets(), ==, 0);
@@ -854,7 +854,7 @@ testCPUID(void)
         bool told;
     } cases[] = {
         {KVM_CPUID_SIGNATURE, "KVMKVMKVM\0\0\0", true},
-        {KVM_CPUID_SIGNATURE + 0x100, "KVMKVMKVM\0\0\0", true}, /* behind Hyper-V's */
+        {KVM_CPUID_SIGNATURE + 0x100, "KVMKVMKVM\0\0\0", true}, /* after Hyper-V's */
         {KVM_CPUID_SIGNATURE, "Microsoft Hv", false},
         {1, "KVMKVMKVM\0\0\0", false},
     };

@@ -329,7 +329,7 @@ testSharedVerify(void)
     setSlot(0, 0, memory[0]);
     assertUnverified("QEMU made 1 guest_memfds of 2097152 bytes");
 
-    /* A memfd that never got a size is no guest_memfd. */
+    /* A memfd that never got a size is not a guest_memfd. */
     close(gmemShimSharedCreate(BACKEND_NAME, 0));
     assertUnverified("QEMU made 1 guest_memfds of 2097152 bytes");
 

@@ -42,7 +42,7 @@ testArgv(void)
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_auto(GStrv) words = g_strsplit(cases[i].before, " ", -1);
         const guint count = g_strv_length(words);
-        /* As on a process's stack: the environment stands right behind argv. */
+        /* As on a process's stack: the environment comes right after argv. */
         g_autofree char **stack = g_new0(char *, count + 3);
         char environment[] = "HOME=/";
         char reason[GMEM_SHIM_REPORT_MAX] = "";

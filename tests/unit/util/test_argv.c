@@ -99,7 +99,7 @@ testAmbiguous(void)
 
 /* A line of the help: "-name arg   what it does", or "-name   what it does". Between the name and
  * the column of descriptions stands the argument or nothing; a name too long for that has two
- * spaces or more behind it where a description follows. */
+ * spaces or more after it where a description follows. */
 static bool
 helpHasValue(const char *line, size_t length)
 {

@@ -292,7 +292,7 @@ testTable(void)
         checkReading(cases[i].option, cases[i].text, cases[i].reading);
 }
 
-/* Each byte inside strings of both kinds, behind a backslash, and between tokens. */
+/* Each byte inside strings of both kinds, after a backslash, and between tokens. */
 static void
 testBytes(void)
 {

@@ -427,8 +427,8 @@ testStopped(const char *text, const GError *error)
     return (size_t)(end - text);
 }
 
-/* libxml2 2.15 does not look behind the root once it has met an error that does not end it, as is a
- * prefix that is not bound. Nothing else may be the matter with a @text that it takes and the
+/* libxml2 2.15 does not look beyond the root once it has met an error that does not end it, as is a
+ * prefix that is not bound. Nothing else may be wrong with a @text that it accepts and the
  * reader does not; and libvirt is given one then that no libxml2 takes. */
 static void
 testAgreeBehind(const char *text, const GError *error, xmlNode *root)
@@ -447,7 +447,8 @@ testAgreeBehind(const char *text, const GError *error, xmlNode *root)
     testAssertAgree(gmemXMLRoot(xml), root);
 }
 
-/* What libxml2 takes is taken, and is the same; unless there is a document type declaration. */
+/* What libxml2 accepts is accepted, and is the same; unless there is a document type declaration.
+ */
 static void
 testAgree(void)
 {
