@@ -6,7 +6,7 @@
 #                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
 #   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
 #   make docs          HTML of the documentation, in build/docs/html
-#   sudo make check-nested    what needs another kernel, on an emulated machine that has it
+#   sudo make check-nested    what requires another kernel, on an emulated machine that has it
 #   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
 #   sudo make deb      Debian packages in BUILD/deb/RELEASE, built in a clean chroot of this machine's
 #                      release, or of those in DEB="bookworm trixie sid"
