@@ -752,7 +752,7 @@ def is_back(rig, virsh, **options):
     """Whether the daemon that the command talks to answers, and has done with its running domains.
 
     A daemon that comes back lists a domain while a thread still connects to its QEMU, holding the
-    domain's job. Who destroys it then is told that it does not run, now and then.
+    domain's job. Who destroys it then gets the error that it does not run, now and then.
     """
     result = rig.run([*virsh, 'list', '--name'], **options)
     for name in result.stdout.split():
