@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 #include "gmemtoolmemory.h"
 #include "gmemtoolproc.h"
 
@@ -22,7 +23,6 @@
 #define GMEM_MAP_SQUARES 8192 /* of a domain, about */
 #define GMEM_MAP_SIDE 7       /* pixels */
 #define GMEM_MAP_LEFT 150
-#define GMEM_MAP_PAGE 4096
 
 typedef struct {
     const gmemToolDomain *domain;
@@ -35,7 +35,7 @@ typedef struct {
 static guint64
 chooseSquare(const gmemToolDomain *domain)
 {
-    guint64 square = GMEM_MAP_PAGE;
+    guint64 square = GMEM_PLATFORM_PAGE;
     guint64 size = 0;
 
     for (guint i = 0; i < domain->backends->len; i++)

@@ -11,9 +11,6 @@
 /* As many as libvirt has for a set of nodes. */
 #define GMEM_DOMAIN_NODES_MAX 16384
 
-#define GMEM_DOMAIN_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
-#define GMEM_DOMAIN_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
-
 /* libvirt's units: "b", "bytes", "KB" is 1000 bytes, "K" and "KiB" are 1024; without one, KiB.
  * Returns KiB, rounded up; 0 for what stock libvirt refuses anyway. */
 static unsigned long long
@@ -195,7 +192,7 @@ gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
         unsigned long long size = gmemDomainMemoryScale(number, unit);
 
         gmemDomainMemoryParsePage(pages, nodeset, size);
-        if (size != GMEM_DOMAIN_PAGE_KIB)
+        if (size != GMEM_PLATFORM_PAGE_KIB)
             def->hugepages = true;
     }
     return pages;
@@ -213,9 +210,9 @@ gmemDomainMemoryPageOf(const gmemDomainPages *pages, unsigned long long cell)
     if (!given && (pages == NULL || !pages->restGiven))
         return 0;
     size = given ? pages->ofCell[cell] : pages->rest;
-    if (size == GMEM_DOMAIN_PAGE_KIB)
+    if (size == GMEM_PLATFORM_PAGE_KIB)
         return 0;
-    return size != 0 ? size : GMEM_DOMAIN_HUGE_PAGE_KIB;
+    return size != 0 ? size : GMEM_PLATFORM_HUGE_PAGE_KIB;
 }
 
 /* The number of a cell as @text has it; @otherwise where that is not a number. */
@@ -278,9 +275,9 @@ gmemDomainMemoryParseDevices(gmemDomainDef *def, const gmemDomainPages *pages, g
         memory->pagesize = gmemDomainMemoryParseSize(nodes[i], "source/pagesize");
         if (memory->pagesize == 0)
             memory->page = gmemDomainMemoryPageOf(pages, gmemDomainMemoryParseId(cell, 0));
-        else if (memory->pagesize != GMEM_DOMAIN_PAGE_KIB)
+        else if (memory->pagesize != GMEM_PLATFORM_PAGE_KIB)
             memory->page = memory->pagesize;
-        if (memory->pagesize > GMEM_DOMAIN_PAGE_KIB)
+        if (memory->pagesize > GMEM_PLATFORM_PAGE_KIB)
             def->hugedimms = true;
     }
 }

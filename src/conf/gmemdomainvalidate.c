@@ -185,9 +185,9 @@ gmemDomainValidateHugepages(const gmemDomainDef *def, const char *wish, GError *
     if (!def->hugepages)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <hugepages>: guest_memfd has pages of 4 KiB "
+                        _("%s cannot be used with <hugepages>: guest_memfd has pages of %d KiB "
                           "only; remove <hugepages>"),
-                        wish);
+                        wish, GMEM_PLATFORM_PAGE_KIB);
 }
 
 static int
@@ -196,12 +196,13 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     size_t i;
 
     for (i = 0; i < def->nmemories; i++) {
-        if (g_strcmp0(def->memories[i].model, "dimm") == 0 && def->memories[i].pagesize > 4)
+        if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
+            def->memories[i].pagesize > GMEM_PLATFORM_PAGE_KIB)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("%s cannot be used with <pagesize> of %llu KiB for a <memory "
-                                  "model='dimm'>: guest_memfd has pages of 4 KiB only; remove "
+                                  "model='dimm'>: guest_memfd has pages of %d KiB only; remove "
                                   "<pagesize>"),
-                                wish, def->memories[i].pagesize);
+                                wish, def->memories[i].pagesize, GMEM_PLATFORM_PAGE_KIB);
     }
     return 0;
 }

@@ -4,6 +4,8 @@
 
 #include "gmemnotes.h"
 
+#include "gmemplatform.h"
+
 /* For the longest list, and its end. */
 #define GMEM_NOTES_MAX 4
 
@@ -22,8 +24,8 @@ gmemNotesFormat(const gmemPlan *plan)
         notes[n++] =
             g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "
                             "a shared half, %llu KiB of it on huge pages, and a private "
-                            "half in pages of 4 KiB",
-                            plan->ram, 2 * plan->ram, plan->hugeRam);
+                            "half in pages of %d KiB",
+                            plan->ram, 2 * plan->ram, plan->hugeRam, GMEM_PLATFORM_PAGE_KIB);
     else if (plan->ram > 0)
         notes[n++] =
             g_strdup_printf("guest RAM of %llu KiB can take up to %llu KiB of host memory: "

@@ -15,9 +15,11 @@
 
 /* Bytes. The base page, and guest_memfd's only one (no hugetlb and no THP as of Linux 7.2). */
 #define GMEM_PLATFORM_PAGE 4096
+#define GMEM_PLATFORM_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
 
 /* Bytes. What huge pages of no stated size have: the smallest that the host's default can be. */
 #define GMEM_PLATFORM_HUGE_PAGE (2 * 1024 * 1024)
+#define GMEM_PLATFORM_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
 
 /* gmemPlatformRefusesMachine: whether a machine type of that name lacks what either mode requires.
  * NULL is none. */
