@@ -48,7 +48,7 @@ toLines(const char *native, GError **error)
 
         /* libvirt shows that of its own process; a start removes it. */
         if (g_str_has_prefix(*word, "LD_PRELOAD=") &&
-            strstr(*word, gmemPreloadName(GMEM_PRELOAD_LIBRARY)) != NULL)
+            strstr(*word, gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) != NULL)
             continue;
         quoted = quote(*word);
 

@@ -123,7 +123,7 @@ readMapping(const char *pid, char *line, gmemDaemon *process)
         inode = 0;
     }
     if (g_strcmp0(strrchr(path, '/') ? strrchr(path, '/') + 1 : NULL,
-                  gmemPreloadName(GMEM_PRELOAD_LIBRARY)) != 0)
+                  gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) != 0)
         return;
     process->mapped = true;
     process->stale |= stat(path, &file) < 0 || file.st_ino != inode;

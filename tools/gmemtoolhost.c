@@ -351,8 +351,8 @@ checkLibraries(gmemHost *host)
 {
     bool new;
 
-    checkFile(host, "library", gmemPreloadName(GMEM_PRELOAD_LIBRARY), host->files->library);
-    checkFile(host, "shim", gmemPreloadName(GMEM_PRELOAD_SHIM), host->files->shim);
+    checkFile(host, "library", gmemPreloadListName(GMEM_PRELOAD_LIBRARY), host->files->library);
+    checkFile(host, "shim", gmemPreloadListName(GMEM_PRELOAD_SHIM), host->files->shim);
 
     virGetVersion(&host->libvirtVersion, NULL, NULL);
     new = host->libvirtVersion >= GMEM_LIBVIRT_MIN;

@@ -184,7 +184,7 @@ libraryIsInFront(const char *library)
         return false;
 
     name = g_path_get_basename(info.dli_fname);
-    if (strcmp(name, gmemPreloadName(GMEM_PRELOAD_LIBRARY)) == 0)
+    if (strcmp(name, gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) == 0)
         return true;
 
     gmemToolError(_("%s could not be preloaded"), library);

@@ -51,7 +51,6 @@
 #undef _FILE_OFFSET_BITS
 
 #include <assert.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -173,7 +172,6 @@ static void
 gmemShimStart(int *argc, char ***argv)
 {
     char reason[GMEM_SHIM_REPORT_MAX];
-    Dl_info own;
 
     if (!gmemShimStartHasPair(*argv)) {
         gmemShimAnswerProbe(*argv);
@@ -191,8 +189,7 @@ gmemShimStart(int *argc, char ***argv)
         gmemShimReport("option -%s: %s", GMEM_SHIM_OPTION, reason);
         _exit(EXIT_FAILURE);
     }
-    if (dladdr(gmemShimStateNames, &own) != 0 && own.dli_fname != NULL)
-        gmemShimStartDropPreload(environ, own.dli_fname);
+    gmemShimStartDropPreload(environ);
     gmemShimArm();
 }
 

@@ -11,16 +11,12 @@
 
 #include "gmemshimstart.h"
 
-#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "gmemargv.h"
-
-/* What separates the entries of LD_PRELOAD: ld.so(8). */
-#define GMEM_SHIM_PRELOAD_SEPARATORS ": "
+#include "gmempreloadlist.h"
 
 /* Bytes for the search: the terminating NUL belongs to each. A wrapper that edits the emulator's
  * options may have the first of them, but no KVM and no monitor of its own. */
@@ -166,66 +162,21 @@ gmemShimStartTakePair(
     return GMEM_SHIM_ARGV_TAKEN;
 }
 
-/* By name where ld.so looked for it in its directories, else by the file that is meant: there are
- * several spellings of a path. */
-static bool
-gmemShimStartIsOwn(const char *entry, size_t length, const char *own)
-{
-    const char *slash = strrchr(own, '/');
-    const char *base = slash != NULL ? slash + 1 : own;
-    char path[PATH_MAX];
-    struct stat theirs;
-    struct stat ours;
-
-    if (length >= sizeof(path))
-        return false;
-    memcpy(path, entry, length);
-    path[length] = '\0';
-
-    if (strchr(path, '/') == NULL)
-        return strcmp(path, base) == 0;
-    if (strcmp(path, own) == 0)
-        return true;
-    return stat(path, &theirs) == 0 && stat(own, &ours) == 0 && theirs.st_dev == ours.st_dev &&
-           theirs.st_ino == ours.st_ino;
-}
-
-/* Takes @own out of a list of entries, in place; the separator after an entry goes with it, or
- * that before the last one. Returns whether any entry is left. */
-static bool
-gmemShimStartFilter(char *list, const char *own)
-{
-    char *from = list;
-    char *to = list;
-    bool left = false;
-
-    while (*from != '\0') {
-        const size_t length = strcspn(from, GMEM_SHIM_PRELOAD_SEPARATORS);
-        const size_t whole = length + (from[length] != '\0' ? 1 : 0);
-
-        if (length == 0 || !gmemShimStartIsOwn(from, length, own)) {
-            memmove(to, from, whole);
-            to += whole;
-            left = left || length > 0;
-        } else if (whole == length && to > list) {
-            to--;
-        }
-        from += whole;
-    }
-    *to = '\0';
-    return left;
-}
-
 void
-gmemShimStartDropPreload(char **environment, const char *own)
+gmemShimStartDropPreload(char **environment)
 {
     static const char name[] = "LD_PRELOAD=";
+    char **from;
     char **to = environment;
 
-    for (char **from = environment; *from != NULL; from++) {
-        if (strncmp(*from, name, strlen(name)) == 0 &&
-            !gmemShimStartFilter(*from + strlen(name), own))
-            continue;
+    for (from = environment; *from != NULL; from++) {
+        if (strncmp(*from, name, strlen(name)) == 0) {
+            char *list = *from + strlen(name);
+
+            gmemPreloadListFilter(list);
+            if (gmemPreloadListIsEmpty(list))
+                continue;
+        }
         *to++ = *from;
     }
     *to = NULL;

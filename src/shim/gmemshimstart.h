@@ -45,8 +45,8 @@ gmemShimArgvResult gmemShimStartTakePair(
 /**
  * gmemShimStartDropPreload:
  * @environment: NULL-terminated; changed in place, the strings in it too
- * @own: path that the shim was loaded from
  *
- * Removes the shim, and nothing else, from LD_PRELOAD; a variable with nothing left in it goes.
+ * Takes this project's libraries, and nothing else, out of LD_PRELOAD; a variable with nothing left
+ * in it goes.
  */
-void gmemShimStartDropPreload(char **environment, const char *own);
+void gmemShimStartDropPreload(char **environment);

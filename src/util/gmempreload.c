@@ -10,37 +10,13 @@
 
 #include "config.h"
 
-static const struct {
-    const char *name;
-    const char *inTree; /* the directory of a build tree where it is made */
-    const char *installed;
-} gmemPreloads[] = {
-    [GMEM_PRELOAD_LIBRARY] = {"libvirt-gmem.so", "src/driver", GMEM_PRELOAD_DIRECTORY},
-    [GMEM_PRELOAD_SHIM] = {"qemu-gmem.so", "src/shim", GMEM_PRELOAD_DIRECTORY},
-    [GMEM_PRELOAD_VHOST_USER] = {"vhost-user-gmem.so", "src/vhostuser", GMEM_PRELOAD_DIRECTORY},
+/* The directory of a build tree where each is made. */
+static const char *const gmemPreloadInTree[] = {
+    [GMEM_PRELOAD_LIBRARY] = "src/driver",
+    [GMEM_PRELOAD_SHIM] = "src/shim",
+    [GMEM_PRELOAD_VHOST_USER] = "src/vhostuser",
 };
-static_assert(G_N_ELEMENTS(gmemPreloads) == GMEM_PRELOAD_LAST, "every library has a row");
-
-static bool
-gmemPreloadIsOurs(const char *entry, size_t length)
-{
-    size_t i;
-
-    for (i = 0; i < G_N_ELEMENTS(gmemPreloads); i++) {
-        size_t n = strlen(gmemPreloads[i].name);
-
-        if (length >= n && strncmp(entry + length - n, gmemPreloads[i].name, n) == 0 &&
-            (length == n || entry[length - n - 1] == '/'))
-            return true;
-    }
-    return false;
-}
-
-const char *
-gmemPreloadName(gmemPreloadLibrary library)
-{
-    return gmemPreloads[library].name;
-}
+static_assert(G_N_ELEMENTS(gmemPreloadInTree) == GMEM_PRELOAD_LAST, "every library has a row");
 
 char *
 gmemPreloadFind(gmemPreloadLibrary library, const char *self, const char *inTree)
@@ -54,39 +30,18 @@ gmemPreloadFind(gmemPreloadLibrary library, const char *self, const char *inTree
         tree = g_strndup(directory, strlen(directory) - strlen(suffix));
         sources = g_build_filename(tree, "src", NULL);
         if (g_file_test(sources, G_FILE_TEST_IS_DIR))
-            return g_build_filename(tree, gmemPreloads[library].inTree, gmemPreloads[library].name,
+            return g_build_filename(tree, gmemPreloadInTree[library], gmemPreloadListName(library),
                                     NULL);
     }
-    return g_build_filename(gmemPreloads[library].installed, gmemPreloads[library].name, NULL);
+    return g_build_filename(GMEM_PRELOAD_DIRECTORY, gmemPreloadListName(library), NULL);
 }
 
 char *
 gmemPreloadWithout(const char *value)
 {
-    char *rest = g_malloc(strlen(value) + 1);
-    char *end = rest;
-    bool found = false;
+    char *rest = g_strdup(value);
 
-    while (*value != '\0') {
-        size_t length = strcspn(value, ": ");
-
-        if (gmemPreloadIsOurs(value, length)) {
-            found = true;
-            value += length;
-            if (*value != '\0')
-                value++;
-            else if (end > rest)
-                end--; /* the separator before the last entry */
-        } else {
-            if (value[length] != '\0')
-                length++;
-            memcpy(end, value, length);
-            end += length;
-            value += length;
-        }
-    }
-    *end = '\0';
-    if (!found)
+    if (!gmemPreloadListFilter(rest))
         g_clear_pointer(&rest, g_free);
     return rest;
 }

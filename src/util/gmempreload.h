@@ -5,19 +5,11 @@
 
 #include <stdbool.h>
 
-typedef enum {
-    GMEM_PRELOAD_LIBRARY,    /* libvirt-gmem.so, into a daemon or client of libvirt's */
-    GMEM_PRELOAD_SHIM,       /* qemu-gmem.so, into QEMU */
-    GMEM_PRELOAD_VHOST_USER, /* vhost-user-gmem.so, into virtiofsd */
-    GMEM_PRELOAD_LAST
-} gmemPreloadLibrary;
+#include "gmempreloadlist.h"
 
 /* What the library says in each daemon's memory, and log, in front of its version; NUL-terminated.
  */
 #define GMEM_PRELOAD_VERSION "libvirt-gmem is in this daemon, version "
-
-/* gmemPreloadName: the name of its file. */
-const char *gmemPreloadName(gmemPreloadLibrary library);
 
 /**
  * gmemPreloadFind:

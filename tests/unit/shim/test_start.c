@@ -2,9 +2,7 @@
 /* test_start.c: what the shim takes from QEMU's command line and from LD_PRELOAD. */
 
 #include <glib.h>
-#include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gmemshimreport.h"
 #include "gmemshimstart.h"
@@ -81,42 +79,17 @@ testArgvEmpty(void)
     g_assert_false(gmemShimStartHasPair(argv));
 }
 
+/* What an entry of ours is, is shown in util/test_preload.c. */
 static void
 testPreload(void)
 {
-    g_autofree char *directory = g_dir_make_tmp("gmem-shim-XXXXXX", NULL);
-    g_autofree char *own = g_build_filename(directory, "qemu-gmem.so", NULL);
-    g_autofree char *other = g_build_filename(directory, "other", "qemu-gmem.so", NULL);
-    g_autofree char *link = g_build_filename(directory, "link.so", NULL);
-    g_autofree char *crooked = g_strdup_printf("%s/./qemu-gmem.so", directory);
-    g_autofree char *colons = g_strdup_printf("LD_PRELOAD=/a.so:%s:/b.so", own);
-    g_autofree char *spaces = g_strdup_printf("LD_PRELOAD=%s /a.so /b.so", own);
-    g_autofree char *last = g_strdup_printf("LD_PRELOAD=/a.so %s", own);
-    g_autofree char *twice = g_strdup_printf("LD_PRELOAD=%s:/a.so:%s", own, own);
-    g_autofree char *alone = g_strdup_printf("LD_PRELOAD=%s", own);
-    g_autofree char *empties = g_strdup_printf("LD_PRELOAD=:%s::", own);
-    g_autofree char *linked = g_strdup_printf("LD_PRELOAD=%s:/a.so", link);
-    g_autofree char *spelled = g_strdup_printf("LD_PRELOAD=%s:/a.so", crooked);
-    g_autofree char *namesake = g_strdup_printf("LD_PRELOAD=%s", other);
-    g_autofree char *longer = g_strdup_printf("LD_PRELOAD=%s.1:/a.so", own);
-    g_autofree char *huge = g_strnfill(8192, 'x');
-    g_autofree char *endless = g_strdup_printf("LD_PRELOAD=/%s:%s", huge, own);
-    g_autofree char *endlessAfter = g_strdup_printf("LD_PRELOAD=/%s", huge);
-    const struct {
+    static const struct {
         const char *before;
         const char *after; /* NULL: the variable is gone */
     } cases[] = {
-        {colons, "LD_PRELOAD=/a.so:/b.so"},
-        {spaces, "LD_PRELOAD=/a.so /b.so"},
-        {last, "LD_PRELOAD=/a.so"},
-        {twice, "LD_PRELOAD=/a.so"},
-        {alone, NULL},
-        {empties, NULL},
-        {linked, "LD_PRELOAD=/a.so"},
-        {spelled, "LD_PRELOAD=/a.so"},
-        {namesake, namesake},
-        {longer, longer},
-        {endless, endlessAfter},
+        {"LD_PRELOAD=/a.so:/x/qemu-gmem.so:/b.so", "LD_PRELOAD=/a.so:/b.so"},
+        {"LD_PRELOAD=/x/qemu-gmem.so", NULL},
+        {"LD_PRELOAD=:/x/qemu-gmem.so::", NULL},
         {"LD_PRELOAD=qemu-gmem.so:libasan.so.8", "LD_PRELOAD=libasan.so.8"},
         {"LD_PRELOAD=libasan.so.8", "LD_PRELOAD=libasan.so.8"},
         {"LD_PRELOAD=", NULL},
@@ -124,17 +97,14 @@ testPreload(void)
     };
     size_t i;
 
-    g_assert_true(g_file_set_contents(own, "", 0, NULL));
-    g_assert_cmpint(symlink(own, link), ==, 0);
-
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *variable = g_strdup(cases[i].before);
         char home[] = "HOME=/root";
         char path[] = "PATH=/bin";
         char *environment[] = {home, variable, path, NULL};
 
-        g_test_message("%.200s", cases[i].before);
-        gmemShimStartDropPreload(environment, own);
+        g_test_message("%s", cases[i].before);
+        gmemShimStartDropPreload(environment);
         g_assert_cmpstr(environment[0], ==, "HOME=/root");
         if (cases[i].after == NULL) {
             g_assert_cmpstr(environment[1], ==, "PATH=/bin");
@@ -145,10 +115,6 @@ testPreload(void)
             g_assert_null(environment[3]);
         }
     }
-
-    g_assert_cmpint(unlink(link), ==, 0);
-    g_assert_cmpint(unlink(own), ==, 0);
-    g_assert_cmpint(rmdir(directory), ==, 0);
 }
 
 int

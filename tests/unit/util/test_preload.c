@@ -23,9 +23,14 @@ testWithout(void)
         {"./qemu-gmem.so", ""},
         {"/x/libvirt-gmem.so:/lib/asan.so", "/lib/asan.so"},
         {"/lib/asan.so:/x/libvirt-gmem.so", "/lib/asan.so"},
+        {"/lib/asan.so /x/qemu-gmem.so", "/lib/asan.so"},
+        {"/x/./qemu-gmem.so:/lib/asan.so", "/lib/asan.so"},
+        {"/x/qemu-gmem.so.1:/lib/asan.so", NULL},
         {"/lib/asan.so /x/libvirt-gmem.so libjemalloc.so", "/lib/asan.so libjemalloc.so"},
         {"/x/libvirt-gmem.so:/y/libvirt-gmem.so", ""},
+        {"/x/qemu-gmem.so:/lib/asan.so:/x/qemu-gmem.so", "/lib/asan.so"},
         {"a.so:/x/libvirt-gmem.so::b.so", "a.so::b.so"},
+        {":/x/qemu-gmem.so::", "::"},
         {"/x/vhost-user-gmem.so:b.so", "b.so"},
     };
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* gmempreloadlist.h: which entries of LD_PRELOAD are libraries of this project. For the shim, too:
+ * nothing but libc. */
+#pragma once
+
+#include <stdbool.h>
+
+typedef enum {
+    GMEM_PRELOAD_LIBRARY,    /* libvirt-gmem.so, into a daemon or client of libvirt's */
+    GMEM_PRELOAD_SHIM,       /* qemu-gmem.so, into QEMU */
+    GMEM_PRELOAD_VHOST_USER, /* vhost-user-gmem.so, into virtiofsd */
+    GMEM_PRELOAD_LAST
+} gmemPreloadLibrary;
+
+/* gmemPreloadListName: the name of its file. */
+const char *gmemPreloadListName(gmemPreloadLibrary library);
+
+/**
+ * gmemPreloadListFilter:
+ * @list: a value of LD_PRELOAD: entries with ':' or ' ' between them; changed in place
+ *
+ * Takes the entries that are libraries of this project, by the names of their files, out of @list.
+ * The separator after an entry goes with it, or that before the last one. Returns whether there
+ * were any. Takes no lock.
+ */
+bool gmemPreloadListFilter(char *list);
+
+/* gmemPreloadListIsEmpty: whether @list has no entry. */
+bool gmemPreloadListIsEmpty(const char *list);
