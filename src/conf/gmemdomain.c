@@ -339,9 +339,18 @@ gmemDomainParseMemfdUsers(gmemDomainDef *def, gmemXMLNode *root)
         const char *value;
         const char *name;
     } users[] = {
-        {"devices/hostdev/driver", "iommufd", "yes", "<hostdev> with <driver iommufd='yes'/>"},
-        {"devices/interface/driver", "iommufd", "yes", "<interface> with <driver iommufd='yes'/>"},
-        {"devices/video/model", "blob", "on", "<video> with <model blob='on'/>"},
+        {.path = "devices/hostdev/driver",
+         .attribute = "iommufd",
+         .value = "yes",
+         .name = "<hostdev> with <driver iommufd='yes'/>"},
+        {.path = "devices/interface/driver",
+         .attribute = "iommufd",
+         .value = "yes",
+         .name = "<interface> with <driver iommufd='yes'/>"},
+        {.path = "devices/video/model",
+         .attribute = "blob",
+         .value = "on",
+         .name = "<video> with <model blob='on'/>"},
     };
     size_t i, j;
 
@@ -382,12 +391,26 @@ gmemDomainParseBackends(gmemDomainDef *def, gmemXMLNode *root)
         const char *value;
         const char *words;
     } devices[] = {
-        {"devices/disk", "type", "vhostuser", "<disk type='vhostuser'>"},
-        {"devices/filesystem/driver", "type", "virtiofs",
-         "<filesystem> with <driver type='virtiofs'/>"},
-        {"devices/interface", "type", "vhostuser", "<interface type='vhostuser'>"},
-        {"devices/interface", "type", "vdpa", "<interface type='vdpa'>"},
-        {"devices/video/driver", "name", "vhostuser", "<video> with <driver name='vhostuser'/>"},
+        {.path = "devices/disk",
+         .attribute = "type",
+         .value = "vhostuser",
+         .words = "<disk type='vhostuser'>"},
+        {.path = "devices/filesystem/driver",
+         .attribute = "type",
+         .value = "virtiofs",
+         .words = "<filesystem> with <driver type='virtiofs'/>"},
+        {.path = "devices/interface",
+         .attribute = "type",
+         .value = "vhostuser",
+         .words = "<interface type='vhostuser'>"},
+        {.path = "devices/interface",
+         .attribute = "type",
+         .value = "vdpa",
+         .words = "<interface type='vdpa'>"},
+        {.path = "devices/video/driver",
+         .attribute = "name",
+         .value = "vhostuser",
+         .words = "<video> with <driver name='vhostuser'/>"},
     };
     size_t i, j;
 

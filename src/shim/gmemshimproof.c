@@ -94,11 +94,16 @@ static const struct {
     const char *need;
     gmemShimProofTry *call;
 } gmemShimProofs[] = {
-    {"ioctl", "ioctl", gmemShimProofIoctl},      {"memfd_create", NULL, gmemShimProofMemfdCreate},
-    {"ftruncate", NULL, gmemShimProofFtruncate}, {"ftruncate64", NULL, gmemShimProofFtruncate},
-    {"fcntl", NULL, gmemShimProofFcntl},         {"fcntl64", NULL, gmemShimProofFcntl},
-    {"mmap", "mmap", gmemShimProofMmap},         {"mmap64", "mmap", gmemShimProofMmap},
-    {"madvise", NULL, gmemShimProofMadvise},     {"mbind", NULL, gmemShimProofBind},
+    {.name = "ioctl", .need = "ioctl", .call = gmemShimProofIoctl},
+    {.name = "memfd_create", .call = gmemShimProofMemfdCreate},
+    {.name = "ftruncate", .call = gmemShimProofFtruncate},
+    {.name = "ftruncate64", .call = gmemShimProofFtruncate},
+    {.name = "fcntl", .call = gmemShimProofFcntl},
+    {.name = "fcntl64", .call = gmemShimProofFcntl},
+    {.name = "mmap", .need = "mmap", .call = gmemShimProofMmap},
+    {.name = "mmap64", .need = "mmap", .call = gmemShimProofMmap},
+    {.name = "madvise", .call = gmemShimProofMadvise},
+    {.name = "mbind", .call = gmemShimProofBind},
 };
 #define GMEM_SHIM_PROOFS (sizeof(gmemShimProofs) / sizeof(gmemShimProofs[0]))
 

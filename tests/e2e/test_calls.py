@@ -175,8 +175,7 @@ def _(check):
                         re.S)[1]
     checked = set(re.findall('"(\\w+)"', checked))
     read_ = set(re.findall(r'gmem(?:XMLAttribute|DomainAttributeIs)\([^;]*?, "(\w+)"', text))
-    # Tables of devices, and of what lowering changes: after the path, or by the member's name.
-    read_ |= set(re.findall(r'\{"devices/[\w/]+", "(\w+)"', text))
+    # Tables of devices, and of what lowering changes.
     read_ |= set(re.findall(r'\.attribute = "(\w+)"', text))
     check.true(len(read_) > 20, 'only %s' % sorted(read_))
     check.equal(sorted(read_ - checked), [], 'read, but not checked')
