@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemi18n.h"
 #include "gmempreload.h"
 
@@ -88,15 +89,13 @@ findVersion(const char *pid, uint64_t start, uint64_t end)
     g_autofree char *path = g_build_filename("/proc", pid, "mem", NULL);
     size_t length = MIN(end - start, GMEM_DAEMON_MAPPING_MAX);
     g_autofree char *memory = g_malloc(length);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    GMEM_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t got = fd < 0 ? -1 : pread(fd, memory, length, (off_t)start);
     const char *found =
         got < 0 ? NULL
                 : memmem(memory, (size_t)got, GMEM_PRELOAD_VERSION, strlen(GMEM_PRELOAD_VERSION));
     size_t left;
 
-    if (fd >= 0)
-        close(fd);
     if (!found)
         return NULL;
     found += strlen(GMEM_PRELOAD_VERSION);

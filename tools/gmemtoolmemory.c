@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "gmemargv.h"
+#include "gmemautofd.h"
 #include "gmemi18n.h"
 #include "gmemprops.h"
 #include "gmemtoolproc.h"
@@ -629,13 +630,11 @@ eachProcess(void (*look)(int directory, pid_t pid, void *opaque), void *opaque)
 
     while (proc && (name = g_dir_read_name(proc))) {
         g_autofree char *path = g_strconcat("/proc/", name, NULL);
-        int directory =
+        GMEM_AUTO_FD directory =
             g_ascii_isdigit(name[0]) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-        if (directory < 0)
-            continue;
-        look(directory, atoi(name), opaque);
-        close(directory);
+        if (directory >= 0)
+            look(directory, atoi(name), opaque);
     }
 }
 

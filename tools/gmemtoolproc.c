@@ -15,6 +15,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
+
 /* Numbers that older headers lack; x86_64 has the same as all that came since. */
 #define GMEM_SYS_PIDFD_OPEN 434
 #define GMEM_SYS_PIDFD_GETFD 438
@@ -39,18 +41,13 @@ typedef struct {
 char *
 gmemToolText(int directory, const char *name, gsize *length)
 {
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    GMEM_AUTO_FD fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     g_autoptr(GString) text = g_string_new(NULL);
     char buffer[16384];
     ssize_t count = -1;
-    int saved;
 
     while (fd >= 0 && text->len < GMEM_TEXT_MAX && (count = read(fd, buffer, sizeof(buffer))) > 0)
         g_string_append_len(text, buffer, count);
-    saved = errno;
-    if (fd >= 0)
-        close(fd);
-    errno = saved;
     if (count < 0)
         return NULL;
     if (length)
@@ -170,12 +167,9 @@ gmemToolMappingsOf(int directory)
 int
 gmemToolDuplicate(pid_t pid, int fd)
 {
-    int process = (int)syscall(GMEM_SYS_PIDFD_OPEN, pid, 0);
-    int copy = process >= 0 ? (int)syscall(GMEM_SYS_PIDFD_GETFD, process, fd, 0) : -1;
+    GMEM_AUTO_FD process = (int)syscall(GMEM_SYS_PIDFD_OPEN, pid, 0);
 
-    if (process >= 0)
-        close(process);
-    return copy;
+    return process >= 0 ? (int)syscall(GMEM_SYS_PIDFD_GETFD, process, fd, 0) : -1;
 }
 
 gint64
@@ -193,7 +187,7 @@ gint64
 gmemToolPresent(int directory, guint64 address, guint64 size)
 {
     const guint64 page = (guint64)sysconf(_SC_PAGESIZE);
-    int fd = openat(directory, "pagemap", O_RDONLY | O_CLOEXEC);
+    GMEM_AUTO_FD fd = openat(directory, "pagemap", O_RDONLY | O_CLOEXEC);
     guint64 left = size / page;
     off_t at = (off_t)(address / page * sizeof(guint64));
     gint64 present = 0;
@@ -210,8 +204,6 @@ gmemToolPresent(int directory, guint64 address, guint64 size)
         left -= (guint64)wanted / sizeof(entries[0]);
         at += wanted;
     }
-    if (fd >= 0)
-        close(fd);
     return left > 0 ? -1 : present * (gint64)page;
 }
 

@@ -21,6 +21,7 @@
 
 #include "config.h"
 #include "gmemargv.h"
+#include "gmemautofd.h"
 #include "gmemcapscache.h"
 #include "gmemcarrier.h"
 #include "gmemcommand.h"
@@ -156,9 +157,9 @@ static char *const *
 gmemExecAddShim(char *const envp[])
 {
     const char *shim = gmemProcessShimPath();
+    GMEM_AUTO_FD fd = -1;
     const char *value;
     size_t index;
-    int fd;
 
     /* ld.so merely warns about a preload that it cannot load. QEMU would then stop at the carrier
      * option, which it does not know; this says what really is wrong. Not by access(), which
@@ -174,7 +175,6 @@ gmemExecAddShim(char *const envp[])
                      shim, (unsigned int)geteuid(), gmemI18nErrno(errno));
         gmemExecRefuse(error);
     }
-    close(fd);
     value = gmemExecGetPreload(envp, &index);
     /* After the others: a sanitizer's run-time library insists on being the first. */
     return gmemExecSetPreload(
@@ -201,7 +201,8 @@ gmemExecDumpCore(void)
     static const char *const path = "/proc/self/coredump_filter";
     char filter[32] = "";
     int dumpable = prctl(PR_GET_DUMPABLE);
-    int fd, written = -1;
+    GMEM_AUTO_FD fd = -1;
+    int written = -1;
 
     prctl(PR_SET_DUMPABLE, 1);
     fd = open(path, O_RDWR | O_CLOEXEC);
@@ -210,8 +211,6 @@ gmemExecDumpCore(void)
     if (written < 0)
         gmemLog("guest RAM will be missing in a core dump of QEMU: cannot change %s: %s", path,
                 gmemI18nErrno(errno));
-    if (fd >= 0)
-        close(fd);
     prctl(PR_SET_DUMPABLE, dumpable);
 }
 
@@ -250,8 +249,8 @@ static bool
 gmemExecGetImageMode(char *const argv[], gmemMode *mode)
 {
     g_autofree char *path = gmemExecSaves != NULL ? gmemExecGetImage(argv) : NULL;
+    GMEM_AUTO_FD fd = -1;
     int why = 0;
-    int fd;
     bool known;
 
     if (path == NULL)
@@ -263,8 +262,6 @@ gmemExecGetImageMode(char *const argv[], gmemMode *mode)
             "cannot determine whether the guest in '%s' goes on with the kind of memory that it "
             "was saved with: %s",
             path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
-    if (fd >= 0)
-        close(fd);
     return known;
 }
 

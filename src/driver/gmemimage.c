@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemcarrier.h"
 #include "gmemfile.h"
 
@@ -98,11 +99,10 @@ gmemImageIsPrivate(const char *path)
 {
     gmemMode mode = GMEM_MODE_NONE;
     int why;
-    int fd = gmemFileOpen(path, &why);
+    GMEM_AUTO_FD fd = gmemFileOpen(path, &why);
 
     if (fd < 0)
         return false;
     gmemImageMode(fd, &mode);
-    close(fd);
     return mode != GMEM_MODE_NONE;
 }

@@ -25,6 +25,7 @@
 
 #include "config.h"
 #include "gmemargv.h"
+#include "gmemautofd.h"
 #include "gmemcarrier.h"
 #include "gmemconnection.h"
 #include "gmemerror.h"
@@ -80,10 +81,10 @@ gmemWitnessReadNumber(int fd)
 static int
 gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    GMEM_AUTO_FD fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    GMEM_AUTO_FD directory = -1;
     g_autofree char *proc = NULL;
     struct stat st;
-    int directory;
 
     if (fd < 0)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("'%s' cannot be read: %s"),
@@ -91,28 +92,21 @@ gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
     *pid = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? gmemWitnessReadNumber(fd) : 0;
     proc = g_strdup_printf("/proc/%d", (int)*pid);
     directory = *pid > 0 ? open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (directory >= 0 && !gmemWitnessHoldsLock(fd, *pid)) {
-        close(directory);
-        directory = -1;
-    }
-    close(fd);
-    if (directory < 0)
+    if (directory < 0 || !gmemWitnessHoldsLock(fd, *pid))
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
                             _("the process whose number is in '%s' does not hold that file"), path);
-    return directory;
+    return gmemAutoFDSteal(&directory);
 }
 
 /* The effective user of the process that @directory is of. */
 static bool
 gmemWitnessGetUser(int directory, uid_t *uid)
 {
-    int fd = openat(directory, "status", O_RDONLY | O_CLOEXEC);
+    GMEM_AUTO_FD fd = openat(directory, "status", O_RDONLY | O_CLOEXEC);
     char text[4096] = "";
     ssize_t count = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
     const char *line;
 
-    if (fd >= 0)
-        close(fd);
     if (count <= 0)
         return false;
     text[count] = '\0';
@@ -138,7 +132,7 @@ gmemWitnessReadStatus(int directory, int fd, const char **fault)
 static char *
 gmemWitnessReadCommandLine(int directory, gsize *length)
 {
-    int fd = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
+    GMEM_AUTO_FD fd = openat(directory, "cmdline", O_RDONLY | O_CLOEXEC);
     char *text = g_malloc(GMEM_WITNESS_CMDLINE_MAX + 1);
     ssize_t count;
 
@@ -146,8 +140,6 @@ gmemWitnessReadCommandLine(int directory, gsize *length)
     while (fd >= 0 && *length < GMEM_WITNESS_CMDLINE_MAX &&
            (count = read(fd, text + *length, GMEM_WITNESS_CMDLINE_MAX - *length)) > 0)
         *length += (gsize)count;
-    if (fd >= 0)
-        close(fd);
     text[*length] = '\0';
     return text;
 }
@@ -200,10 +192,10 @@ gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const 
 {
     g_autofree gmemShimStatus *status = NULL;
     g_autofree char *text = NULL;
+    GMEM_AUTO_FD fd = -1;
     struct stat own, its;
     gsize length;
     int result;
-    int fd;
 
     /* What libvirt has forked is still a copy of this process until it becomes QEMU. */
     if (fstatat(directory, "exe", &its, 0) < 0 || stat("/proc/self/exe", &own) < 0 ||
@@ -222,7 +214,6 @@ gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const 
         return result == 0;
     }
     status = gmemWitnessReadStatus(directory, fd, why);
-    close(fd);
     if (status == NULL)
         return false;
     *witness = status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? GMEM_WITNESS_FULLY_SHARED
@@ -239,16 +230,12 @@ gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
     const char *why = NULL;
     pid_t pid = 0;
-    int directory;
-    bool known;
+    GMEM_AUTO_FD directory = gmemWitnessOpen(path, &pid, error);
 
-    directory = gmemWitnessOpen(path, &pid, error);
     if (directory < 0)
         return -1;
     virDomainGetUUIDString(domain, uuid);
-    known = gmemWitnessExamine(directory, uuid, witness, &why);
-    close(directory);
-    if (!known)
+    if (!gmemWitnessExamine(directory, uuid, witness, &why))
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
                             _("the emulator (process %d): %s"), (int)pid, why);
     return 0;

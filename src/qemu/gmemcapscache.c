@@ -36,6 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemerror.h"
 #include "gmemfile.h"
 #include "gmemhash.h"
@@ -146,13 +147,12 @@ gmemCapsCacheIsELF(const char *path)
     static const char magic[] = {0x7f, 'E', 'L', 'F'};
     char start[sizeof(magic)];
     int why;
-    int fd = gmemFileOpen(path, &why);
+    GMEM_AUTO_FD fd = gmemFileOpen(path, &why);
     ssize_t got;
 
     if (fd < 0)
         return false;
     got = read(fd, start, sizeof(start));
-    close(fd);
     return got == (ssize_t)sizeof(start) && memcmp(start, magic, sizeof(magic)) == 0;
 }
 
@@ -205,16 +205,12 @@ gmemCapsCacheMayTrust(const struct stat *st)
 static int
 gmemCapsCacheOpenDirectory(const char *directory)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    GMEM_AUTO_FD fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
 
-    if (fd < 0)
+    if (fd < 0 || fstat(fd, &st) < 0 || !gmemCapsCacheMayTrust(&st))
         return -1;
-    if (fstat(fd, &st) < 0 || !gmemCapsCacheMayTrust(&st)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+    return gmemAutoFDSteal(&fd);
 }
 
 static char *
@@ -231,19 +227,17 @@ gmemCapsCacheFileRead(const char *directory, const char *name)
     g_autofree char *text = NULL;
     struct stat st;
     ssize_t got = -1;
-    int dirfd = gmemCapsCacheOpenDirectory(directory);
-    int fd;
+    GMEM_AUTO_FD dirfd = gmemCapsCacheOpenDirectory(directory);
+    GMEM_AUTO_FD fd = -1;
 
     if (dirfd < 0)
         return NULL;
     fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    close(dirfd);
     if (fd < 0)
         return NULL;
     text = g_malloc(GMEM_CAPS_CACHE_FILE_MAX + 1);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gmemCapsCacheMayTrust(&st))
         got = read(fd, text, GMEM_CAPS_CACHE_FILE_MAX + 1);
-    close(fd);
     if (got <= 0 || got > GMEM_CAPS_CACHE_FILE_MAX || memchr(text, '\0', (size_t)got) != NULL)
         return NULL;
     text[got] = '\0';
@@ -417,7 +411,7 @@ gmemCapsCacheStore(const char *directory, const gmemQEMUCaps *caps, const gmemCa
 {
     g_autofree char *name = NULL;
     g_autofree char *text = NULL;
-    int dirfd;
+    GMEM_AUTO_FD dirfd = -1;
 
     if (directory == NULL || gmemCapsCacheSelf[0] == '\0' || !key->binary)
         return;
@@ -432,7 +426,6 @@ gmemCapsCacheStore(const char *directory, const gmemQEMUCaps *caps, const gmemCa
     }
     if (gmemCapsCacheFileWrite(dirfd, name, text) < 0)
         g_info("cannot write to the cache directory %s: %s", directory, gmemI18nErrno(errno));
-    close(dirfd);
 }
 
 static void

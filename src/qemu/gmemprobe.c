@@ -35,6 +35,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "gmemautofd.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmempreload.h"
@@ -161,11 +162,9 @@ gmemProbeIsConfined(void)
 {
     static const char free[] = "unconfined";
     char label[sizeof(free)] = "";
-    int fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
+    GMEM_AUTO_FD fd = open("/proc/self/attr/current", O_RDONLY | O_CLOEXEC);
     ssize_t count = fd >= 0 ? read(fd, label, sizeof(label) - 1) : -1;
 
-    if (fd >= 0)
-        close(fd);
     return count > 0 && strcmp(label, free) != 0;
 }
 

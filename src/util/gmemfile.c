@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemi18n.h"
 
 /* Bytes that are asked for at once. */
@@ -37,7 +38,7 @@ gmemFileOpenHeld(int held, int *why)
 int
 gmemFileOpen(const char *path, int *why)
 {
-    int held = open(path, O_PATH | O_CLOEXEC);
+    GMEM_AUTO_FD held = open(path, O_PATH | O_CLOEXEC);
     struct stat file;
     int fd = -1;
 
@@ -50,7 +51,6 @@ gmemFileOpen(const char *path, int *why)
         *why = GMEM_FILE_NOT_REGULAR;
     else
         fd = gmemFileOpenHeld(held, why);
-    close(held);
     return fd;
 }
 
@@ -87,17 +87,14 @@ gmemFileRead(int fd, size_t max, int *why)
 char *
 gmemFileLoad(const char *path, size_t max, int *why)
 {
-    int fd = gmemFileOpen(path, why);
-    char *text;
+    GMEM_AUTO_FD fd = gmemFileOpen(path, why);
 
     if (fd < 0) {
         if (*why == ENOENT || *why == ENOTDIR)
             *why = 0;
         return NULL;
     }
-    text = gmemFileRead(fd, max, why);
-    close(fd);
-    return text;
+    return gmemFileRead(fd, max, why);
 }
 
 const char *

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemerror.h"
 #include "gmemfile.h"
 #include "gmemi18n.h"
@@ -55,19 +56,15 @@ static int
 gmemHostConfLoad(const char *path, char **text, GError **error)
 {
     int why;
-    int fd = gmemFileOpen(path, &why);
+    GMEM_AUTO_FD fd = gmemFileOpen(path, &why);
 
     *text = NULL;
     if (fd < 0 && (why == ENOENT || why == ENOTDIR))
         return 0;
-    if (fd >= 0 && gmemHostConfCheckOwner(path, fd, error) < 0) {
-        close(fd);
+    if (fd >= 0 && gmemHostConfCheckOwner(path, fd, error) < 0)
         return -1;
-    }
-    if (fd >= 0) {
+    if (fd >= 0)
         *text = gmemFileRead(fd, GMEM_HOST_CONF_SIZE_MAX, &why);
-        close(fd);
-    }
     if (*text == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
                             gmemFileReason(why));

@@ -30,6 +30,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
 
@@ -91,7 +92,7 @@ gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
 {
     size_t size = sysconf(_SC_PAGESIZE);
     struct gmemKVMCreateGuestMemfd create = {.size = size, .flags = FULLY_SHARED_FLAGS};
-    int memfd;
+    GMEM_AUTO_FD memfd = -1;
 
     if (!kvm->guestMemfd || (kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
         return;
@@ -104,7 +105,6 @@ gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
     fcntl(memfd, F_SETFD, FD_CLOEXEC);
 
     gmemKVMProbeNumaPolicy(kvm, memfd, size);
-    close(memfd);
 }
 
 static unsigned int
@@ -153,7 +153,7 @@ gmemKVMProbeAttributes(gmemKVM *kvm, int vm)
     size_t size = sysconf(_SC_PAGESIZE);
     struct gmemKVMCreateGuestMemfd create = {.size = size};
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    int memfd = ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create);
+    GMEM_AUTO_FD memfd = ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create);
 
     if (memfd < 0 || memory == MAP_FAILED) {
         kvm->attributesErrno = errno;
@@ -161,8 +161,6 @@ gmemKVMProbeAttributes(gmemKVM *kvm, int vm)
         fcntl(memfd, F_SETFD, FD_CLOEXEC);
         gmemKVMProbeAttributesOf(kvm, vm, memfd, memory, size);
     }
-    if (memfd >= 0)
-        close(memfd);
     if (memory != MAP_FAILED)
         munmap(memory, size);
 }
@@ -170,7 +168,7 @@ gmemKVMProbeAttributes(gmemKVM *kvm, int vm)
 static void
 gmemKVMProbeConvertible(gmemKVM *kvm, int kvmfd)
 {
-    int vm;
+    GMEM_AUTO_FD vm = -1;
 
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return;
@@ -183,7 +181,6 @@ gmemKVMProbeConvertible(gmemKVM *kvm, int kvmfd)
     kvm->convertibleGuestMemfd = gmemKVMCheckExtension(vm, KVM_CAP_GUEST_MEMFD);
     if (kvm->convertibleGuestMemfd)
         gmemKVMProbeAttributes(kvm, vm);
-    close(vm);
 }
 
 static void
@@ -244,8 +241,8 @@ gmemKVM *
 gmemKVMProbePath(const char *path)
 {
     gmemKVM *kvm = g_new0(gmemKVM, 1);
+    GMEM_AUTO_FD kvmfd = -1;
     struct utsname host;
-    int kvmfd;
 
     kvm->kernel = g_strdup(uname(&host) == 0 ? host.release : "?");
 
@@ -256,7 +253,6 @@ gmemKVMProbePath(const char *path)
     }
 
     gmemKVMProbeDevice(kvm, path, kvmfd);
-    close(kvmfd);
     return kvm;
 }
 
@@ -285,8 +281,8 @@ static gmemKVMStamp gmemKVMKnownStamp;
 static bool
 gmemKVMReadStamp(gmemKVMStamp *stamp)
 {
+    GMEM_AUTO_FD fd = -1;
     struct stat device;
-    int fd;
 
     memset(stamp, 0, sizeof(*stamp)); /* compared as a whole */
     if (stat(GMEM_KVM_DEVICE, &device) < 0)
@@ -303,7 +299,6 @@ gmemKVMReadStamp(gmemKVMStamp *stamp)
         return true;
     if (read(fd, &stamp->inPlace, 1) != 1)
         stamp->inPlace = 0;
-    close(fd);
     return true;
 }
 

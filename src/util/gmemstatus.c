@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemi18n.h"
 
 #define GMEM_STATUS_LINK "/memfd:" GMEM_SHIM_STATUS_NAME " (deleted)"
@@ -48,21 +49,18 @@ gmemStatusMount(int fd, guint64 *mount)
 static bool
 gmemStatusIsMemfd(int fd)
 {
-    int own = memfd_create("libvirt-gmem-compare", MFD_CLOEXEC);
+    GMEM_AUTO_FD own = memfd_create("libvirt-gmem-compare", MFD_CLOEXEC);
     guint64 wanted, found;
-    bool same =
-        own >= 0 && gmemStatusMount(own, &wanted) && gmemStatusMount(fd, &found) && wanted == found;
 
-    if (own >= 0)
-        close(own);
-    return same;
+    return own >= 0 && gmemStatusMount(own, &wanted) && gmemStatusMount(fd, &found) &&
+           wanted == found;
 }
 
 /* Entry @name of a /proc/PID/fd. */
 static int
 gmemStatusOpenEntry(int fds, const char *name, int *why)
 {
-    int held = openat(fds, name, O_PATH | O_CLOEXEC);
+    GMEM_AUTO_FD held = openat(fds, name, O_PATH | O_CLOEXEC);
     char path[64];
     int fd = -1;
 
@@ -72,8 +70,6 @@ gmemStatusOpenEntry(int fds, const char *name, int *why)
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         *why = fd < 0 ? errno : 0;
     }
-    if (held >= 0)
-        close(held);
     return fd;
 }
 
