@@ -64,6 +64,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemautofd.h"
 #include "gmemshimerrno.h"
 #include "gmemshimhalves.h"
 #include "gmemshimlock.h"
@@ -199,7 +200,6 @@ gmemShimConvertibleSlotAdd(const gmemShimConvertibleSlot *slot)
         .guest_memfd_offset = slot->offset,
         .guest_memfd = (uint32_t)slot->halves->gmem,
     };
-    int saved;
 
     if (gmemShimConvertibleSlotsHave(slot->halves, slot->offset, slot->size))
         return 1;
@@ -215,14 +215,13 @@ gmemShimConvertibleSlotAdd(const gmemShimConvertibleSlot *slot)
     if (gmemShimConvertibleSlotAttributes(slot, true, true) < 0 ||
         gmemShimReal()->ioctl(gmemShimConvertibleVM, GMEM_KVM_SET_USER_MEMORY_REGION2, &region) <
             0) {
-        saved = errno;
-        gmemShimConvertibleSlotAttributes(slot, true, false);
-        errno = saved;
+        GMEM_SHIM_KEEP_ERRNO;
+
         gmemShimReport("memory backend '%s': %llu bytes at guest address 0x%llx cannot be in a "
                        "memory slot with their guest_memfd: %m",
                        slot->halves->config->id, (unsigned long long)slot->size,
                        (unsigned long long)slot->address);
-        errno = saved;
+        gmemShimConvertibleSlotAttributes(slot, true, false);
         return -1;
     }
     gmemShimConvertibleSlots[gmemShimConvertibleSlotCount++] = *slot;
@@ -296,8 +295,7 @@ gmemShimConvertibleCreateVM(int fd)
         .args[0] = 1ULL << KVM_HC_MAP_GPA_RANGE,
     };
     gmemShimRealTable *real = gmemShimReal();
-    const int vm = real->ioctl(fd, KVM_CREATE_VM, (void *)(uintptr_t)KVM_X86_SW_PROTECTED_VM);
-    int saved;
+    GMEM_AUTO_FD vm = real->ioctl(fd, KVM_CREATE_VM, (void *)(uintptr_t)KVM_X86_SW_PROTECTED_VM);
 
     if (vm < 0) {
         gmemShimReport("KVM cannot create a software-protected VM: %m: this requires a Linux with "
@@ -305,14 +303,11 @@ gmemShimConvertibleCreateVM(int fd)
         return -1;
     }
     if (real->ioctl(vm, KVM_ENABLE_CAP, &hypercalls) < 0) {
-        saved = errno;
         gmemShimReport("KVM does not pass on the hypercall KVM_HC_MAP_GPA_RANGE: %m");
-        close(vm);
-        errno = saved;
         return -1;
     }
-    gmemShimConvertibleVM = vm;
-    return vm;
+    gmemShimConvertibleVM = gmemAutoFDSteal(&vm);
+    return gmemShimConvertibleVM;
 }
 
 int

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemshimerrno.h"
 #include "gmemshimpublish.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
@@ -98,7 +99,6 @@ gmemShimHalvesMake(
         .isPrivate = calloc(words, sizeof(uint64_t)),
     };
     struct stat status;
-    int saved;
 
     if (made.isPrivate != NULL) {
         if (file >= 0)
@@ -107,13 +107,13 @@ gmemShimHalvesMake(
             made.gmem = gmemShimRealGuestMemfd(vm, size, 0);
     }
     if (made.gmem < 0) {
-        saved = errno;
+        GMEM_SHIM_KEEP_ERRNO;
+
         gmemShimReport("memory backend '%s' of %llu bytes gets no guest_memfd: %m", config->id,
                        config->size);
         if (made.file >= 0)
             close(made.file);
         free(made.isPrivate);
-        errno = saved;
         return -1;
     }
     if (gmemShimHalvesConfig->startPrivate)

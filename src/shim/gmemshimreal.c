@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemautofd.h"
 #include "gmemshimerrno.h"
 #include "gmemshimreport.h"
 
@@ -67,13 +68,9 @@ gmemShimRealGuestMemfd(int vm, uint64_t size, uint64_t flags)
 {
     struct gmemKVMCreateGuestMemfd argument = {.size = size, .flags = flags};
     gmemShimRealTable *real = gmemShimReal();
-    const int fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &argument);
+    GMEM_AUTO_FD fd = real->ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &argument);
 
-    if (fd >= 0 && real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0) {
-        GMEM_SHIM_KEEP_ERRNO;
-
-        close(fd);
+    if (fd >= 0 && real->fcntl(fd, F_SETFD, (void *)FD_CLOEXEC) < 0)
         return -1;
-    }
-    return fd;
+    return gmemAutoFDSteal(&fd);
 }

@@ -40,6 +40,7 @@
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
+#include "gmemautofd.h"
 #include "gmemshimerrno.h"
 #include "gmemshimlock.h"
 #include "gmemshimpublish.h"
@@ -150,10 +151,11 @@ gmemShimSharedNote(int fd)
     return 0;
 }
 
-/* What the VM lacks for a guest_memfd of ours, as far as it says so itself. */
+/* What the VM lacks for a guest_memfd of ours, as far as it says so itself. Keeps errno. */
 static const char *
 gmemShimSharedMissing(int vm, unsigned long long size)
 {
+    GMEM_SHIM_KEEP_ERRNO;
     gmemShimRealTable *real = gmemShimReal();
     int flags;
 
@@ -188,11 +190,9 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
     }
     fd = gmemShimRealGuestMemfd(vm, size, GMEM_SHIM_GUEST_MEMFD_FLAGS);
     if (fd < 0) {
-        const int saved = errno;
         const char *missing = gmemShimSharedMissing(vm, size);
         const char *release = uname(&kernel) == 0 ? kernel.release : "?";
 
-        errno = saved;
         gmemShimReport("ioctl KVM_CREATE_GUEST_MEMFD of %llu bytes failed: %m: %s (this is "
                        "Linux %s)",
                        size, missing, release);
@@ -201,13 +201,12 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
     return fd;
 }
 
-/* Puts @from in the place of @to and closes it. */
+/* Puts @from in the place of @to. */
 static int
 gmemShimSharedReplace(int from, int to, struct stat *file)
 {
     const int flags = gmemShimReal()->fcntl(to, F_GETFD, NULL);
     int result = -1;
-    int saved;
 
     if (flags < 0)
         gmemShimReport("fcntl F_GETFD of a memory backend failed: %m");
@@ -217,10 +216,6 @@ gmemShimSharedReplace(int from, int to, struct stat *file)
         gmemShimReport("dup3 of a guest_memfd failed: %m");
     else
         result = 0;
-
-    saved = errno;
-    close(from);
-    errno = saved;
     return result;
 }
 
@@ -290,8 +285,7 @@ int
 gmemShimSharedCreate(const char *name, unsigned int flags)
 {
     const int before = errno;
-    int saved;
-    int fd;
+    GMEM_AUTO_FD fd = -1;
 
     if ((flags & MFD_HUGETLB) != 0) {
         gmemShimReport("a memory backend asks for hugepages, and guest_memfd has none");
@@ -303,14 +297,10 @@ gmemShimSharedCreate(const char *name, unsigned int flags)
         return -1;
 
     GMEM_SHIM_LOCKED(&gmemShimSharedLock);
-    if (gmemShimSharedNote(fd) < 0) {
-        saved = errno;
-        close(fd);
-        errno = saved;
+    if (gmemShimSharedNote(fd) < 0)
         return -1;
-    }
     errno = before;
-    return fd;
+    return gmemAutoFDSteal(&fd);
 }
 
 bool
@@ -324,8 +314,8 @@ gmemShimSharedResize(int fd, off_t size, int vm, gmemShimFtruncate *real)
 {
     const int before = errno;
     gmemShimBackend *backend;
+    GMEM_AUTO_FD gmem = -1;
     struct stat file;
-    int gmem;
 
     GMEM_SHIM_LOCKED(&gmemShimSharedLock);
     backend = gmemShimSharedFind(fd);

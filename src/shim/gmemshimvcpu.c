@@ -150,10 +150,11 @@ gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
     return false;
 }
 
-/* Returns whether the guest should try again. */
+/* Returns whether the guest should try again. Keeps errno. */
 static bool
 gmemShimVcpuFault(gmemShimVcpu *vcpu)
 {
+    GMEM_SHIM_KEEP_ERRNO;
     struct gmemKVMMemoryFault fault;
     bool isPrivate;
 
@@ -216,15 +217,14 @@ gmemShimVcpuMade(int kvm, int fd)
     const int size = real->ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, NULL);
     gmemShimVcpu *vcpu = size > 0 ? calloc(1, sizeof(*vcpu)) : NULL;
     void *run = MAP_FAILED;
-    int saved;
 
     if (vcpu != NULL)
         run = real->mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (run == MAP_FAILED) {
-        saved = errno;
+        GMEM_SHIM_KEEP_ERRNO;
+
         gmemShimReport("cannot watch a vCPU: %m");
         free(vcpu);
-        errno = saved;
         return -1;
     }
     vcpu->fd = fd;
@@ -245,7 +245,6 @@ gmemShimVcpuRun(int fd, void *argument)
 
     for (;;) {
         const int result = real->ioctl(fd, KVM_RUN, argument);
-        int saved;
 
         if (vcpu == NULL)
             return result;
@@ -258,11 +257,8 @@ gmemShimVcpuRun(int fd, void *argument)
             gmemShimVcpuForget(vcpu);
             return result;
         }
-        saved = errno;
-        if (!gmemShimVcpuFault(vcpu)) {
-            errno = saved;
+        if (!gmemShimVcpuFault(vcpu))
             return result;
-        }
     }
 }
 

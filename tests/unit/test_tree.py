@@ -92,8 +92,8 @@ LAYERS = {
     'conf': ('util',),
     'qemu': ('util', 'conf/gmemplan', 'conf/gmemcarrier'),
     'driver': ('util', 'conf', 'qemu'),
-    'shim': ('util/gmemargv', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemplatform', 'util/gmempreloadlist',
-             'util/gmemshim'),
+    'shim': ('util/gmemargv', 'util/gmemautofd', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemplatform',
+             'util/gmempreloadlist', 'util/gmemshim'),
 }
 
 
