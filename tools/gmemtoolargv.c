@@ -31,7 +31,8 @@ quote(const char *word)
     static const char safe[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                "-_=+:,./@%";
 
-    return word[0] && strspn(word, safe) == strlen(word) ? g_strdup(word) : g_shell_quote(word);
+    return word[0] != '\0' && strspn(word, safe) == strlen(word) ? g_strdup(word)
+                                                                 : g_shell_quote(word);
 }
 
 /* A variable, the emulator, or an option with its value, each as one line. */
@@ -40,10 +41,11 @@ toLines(const char *native, GError **error)
 {
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     g_auto(GStrv) words = NULL;
+    char **word;
 
     if (!g_shell_parse_argv(native, NULL, &words, error))
         return NULL;
-    for (char **word = words; *word != NULL; word++) {
+    for (word = words; *word != NULL; word++) {
         g_autofree char *quoted = NULL;
 
         /* libvirt shows that of its own process; a start removes it. */

@@ -18,18 +18,21 @@ formatCondition(const gmemHostConfRule *rule, size_t condition)
 {
     const char *key = rule->keys[condition];
 
-    return g_strdup_printf("%s=%s%s%s", gmemHostConfConditionToString(condition), key ? key : "",
-                           key ? "=" : "", rule->patterns[condition]);
+    return g_strdup_printf("%s=%s%s%s", gmemHostConfConditionToString(condition),
+                           key != NULL ? key : "", key != NULL ? "=" : "",
+                           rule->patterns[condition]);
 }
 
 static void
 printRule(const gmemHostConfRule *rule)
 {
-    printf(_("rule '%s' is for domains with"), rule->name);
-    for (size_t i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++) {
-        g_autofree char *condition = rule->patterns[i] ? formatCondition(rule, i) : NULL;
+    size_t i;
 
-        if (condition)
+    printf(_("rule '%s' is for domains with"), rule->name);
+    for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++) {
+        g_autofree char *condition = rule->patterns[i] != NULL ? formatCondition(rule, i) : NULL;
+
+        if (condition != NULL)
             printf(" %s", condition);
     }
     printf(", %s\n", gmemModeToString(rule->mode));
@@ -40,8 +43,9 @@ static int
 printWhy(const gmemHostConf *conf, gmemXMLNode *domain, GError **error)
 {
     int meets = 0;
+    size_t i;
 
-    for (size_t i = 0; i < conf->nrules && meets == 0; i++) {
+    for (i = 0; i < conf->nrules && meets == 0; i++) {
         const gmemHostConfRule *rule = &conf->rules[i];
         gmemHostConfCondition unmet = GMEM_HOST_CONF_NAME;
         g_autofree char *condition = NULL;
@@ -64,7 +68,7 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
 {
     g_autofree char *ruled = NULL;
 
-    if (!answer->rule) {
+    if (answer->rule == NULL) {
         printf(_("the domain stays as it is: no rule applies\n"));
         return 0;
     }
@@ -72,7 +76,7 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
         printf(_("the domain stays as it is: it has %s itself\n"), gmemRulesElement(answer->own));
         return 0;
     }
-    if (!(ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, error)))
+    if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, error)) == NULL)
         return -1;
     printf(_("the domain gets %s\n"), gmemRulesElement(answer->rule->mode));
     return 0;
@@ -84,7 +88,7 @@ explain(const gmemHostConf *conf, const char *path, const char *text, GError **e
     g_autoptr(gmemXML) xml = gmemXMLParse(text, error);
     g_auto(gmemRulesAnswer) answer = {0};
 
-    if (!xml)
+    if (xml == NULL)
         return -1;
     if (!gmemXMLIs(gmemXMLRoot(xml), "domain"))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the root element is not <domain>"));
@@ -114,13 +118,16 @@ gmemToolExplain(int argc, char **argv)
         gmemToolError(_("unexpected argument '%s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
-    if (!path)
+    if (path == NULL)
         path = g_strdup(GMEM_HOST_CONF_FILE);
-    if (!(rules = gmemToolRead(path)) || (argc > 1 && !(text = gmemToolRead(argv[1]))))
+    if ((rules = gmemToolRead(path)) == NULL ||
+        (argc > 1 && (text = gmemToolRead(argv[1])) == NULL))
         return GMEM_TOOL_EXIT_FAILED;
     if (gmemHostConfParse(path, rules, &conf, &error) == 0 &&
-        (!text || explain(&conf, path, text, &error) == 0)) {
-        for (size_t i = 0; !text && i < conf.nrules; i++)
+        (text == NULL || explain(&conf, path, text, &error) == 0)) {
+        size_t i;
+
+        for (i = 0; text == NULL && i < conf.nrules; i++)
             printRule(&conf.rules[i]);
         return 0;
     }

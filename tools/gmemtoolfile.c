@@ -40,8 +40,9 @@ report(const gmemXMLNode *node, const GError *error, void *opaque)
     gmemFindings *findings = opaque;
     const char *start = findings->text;
     long line = 1;
+    const char *p;
 
-    for (const char *p = findings->text; p < node->start; p++) {
+    for (p = findings->text; p < node->start; p++) {
         if (*p == '\n') {
             line++;
             start = p + 1;

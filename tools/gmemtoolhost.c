@@ -96,13 +96,15 @@ gmemHostNew(gmemMode asked, const char *emulator)
 static void
 gmemHostFree(gmemHost *host)
 {
+    size_t i;
+
     gmemToolFilesFree(host->files);
     g_free(host->emulator);
     gmemKVMFree(host->kvm);
     gmemQEMUCapsFree(host->caps);
     g_free(host->confFault);
     g_array_free(host->checks, TRUE);
-    for (size_t i = 0; i < G_N_ELEMENTS(host->reasons); i++)
+    for (i = 0; i < G_N_ELEMENTS(host->reasons); i++)
         g_free(host->reasons[i]);
     g_free(host);
 }
@@ -412,11 +414,12 @@ static void
 printText(const gmemHost *host)
 {
     glong width = 0;
+    guint i;
 
-    for (guint i = 0; i < host->checks->len; i++)
+    for (i = 0; i < host->checks->len; i++)
         width = MAX(width, g_utf8_strlen(g_array_index(host->checks, gmemCheck, i).title, -1));
 
-    for (guint i = 0; i < host->checks->len; i++) {
+    for (i = 0; i < host->checks->len; i++) {
         const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
 
         printf("%s%*s : %s%s%s", check->title, (int)(width - g_utf8_strlen(check->title, -1)), "",
@@ -465,6 +468,8 @@ genKVM(gmemJSONGen *gen, const gmemKVM *kvm)
 static void
 genQEMU(gmemJSONGen *gen, const gmemHost *host)
 {
+    unsigned int flag;
+
     gmemJSONGenString(gen, "qemu");
     gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     genMember(gen, "emulator", host->emulator);
@@ -472,7 +477,7 @@ genQEMU(gmemJSONGen *gen, const gmemHost *host)
     gmemJSONGenNumber(gen, host->caps ? host->caps->version : 0);
     gmemJSONGenString(gen, "offers");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (unsigned int flag = 0; host->caps && flag < GMEM_QEMU_CAPS_LAST; flag++) {
+    for (flag = 0; host->caps && flag < GMEM_QEMU_CAPS_LAST; flag++) {
         if (gmemQEMUCapsGet(host->caps, flag))
             gmemJSONGenString(gen, gmemQEMUCapsFlagToString(flag));
     }
@@ -483,9 +488,11 @@ genQEMU(gmemJSONGen *gen, const gmemHost *host)
 static void
 genChecks(gmemJSONGen *gen, const gmemHost *host)
 {
+    guint i;
+
     gmemJSONGenString(gen, "checks");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (guint i = 0; i < host->checks->len; i++) {
+    for (i = 0; i < host->checks->len; i++) {
         const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
 
         gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
@@ -501,9 +508,11 @@ genChecks(gmemJSONGen *gen, const gmemHost *host)
 static void
 genModes(gmemJSONGen *gen, const gmemHost *host)
 {
+    unsigned int mode;
+
     gmemJSONGenString(gen, "modes");
     gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
-    for (unsigned int mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
+    for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         gmemJSONGenString(gen, gmemModeToString(mode));
         gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         gmemJSONGenString(gen, "usable");
@@ -547,8 +556,10 @@ printProviderConfig(const gmemHost *host)
     };
     bool daemons = true;
     bool any = false;
+    guint i;
+    unsigned int mode;
 
-    for (guint i = 0; i < host->checks->len; i++) {
+    for (i = 0; i < host->checks->len; i++) {
         const gmemCheck *check = &g_array_index(host->checks, gmemCheck, i);
 
         if (strcmp(check->id, "daemons") == 0 && check->result != GMEM_RESULT_PASS) {
@@ -559,7 +570,7 @@ printProviderConfig(const gmemHost *host)
     printf("meta:\n  schema_version: '1.0'\n"
            "providers:\n  - identification:\n      uuid: '$COMPUTE_NODE'\n"
            "    traits:\n      additional:");
-    for (unsigned int mode = GMEM_MODE_NONE + 1; daemons && mode < GMEM_MODE_LAST; mode++) {
+    for (mode = GMEM_MODE_NONE + 1; daemons && mode < GMEM_MODE_LAST; mode++) {
         if (host->reasons[mode])
             continue;
         printf("\n        - %s", traits[mode]);

@@ -37,8 +37,9 @@ chooseSquare(const gmemToolDomain *domain)
 {
     guint64 square = GMEM_PLATFORM_PAGE;
     guint64 size = 0;
+    guint i;
 
-    for (guint i = 0; i < domain->backends->len; i++)
+    for (i = 0; i < domain->backends->len; i++)
         size += (guint64)MAX(((gmemToolBackend *)domain->backends->pdata[i])->size, 0);
     while (size / square > GMEM_MAP_SQUARES)
         square *= 2;
@@ -74,8 +75,9 @@ drawRange(gmemMap *map, const gmemToolBackend *backend, const gmemToolRange *ran
     bool fullyShared = g_strcmp0(map->domain->mode, "fully-shared") == 0;
     guint64 squares = (range->size + map->square - 1) / map->square;
     int rows = (int)((squares + GMEM_MAP_COLUMNS - 1) / GMEM_MAP_COLUMNS);
+    guint64 i;
 
-    for (guint64 i = 0; i < squares; i++) {
+    for (i = 0; i < squares; i++) {
         guint64 offset = range->offset + i * map->square;
         guint64 size = MIN(map->square, range->offset + range->size - offset);
         gint64 gmem = gmemToolCached(backend->fd, offset, size);
@@ -114,7 +116,7 @@ drawGround(gmemMap *map, const char *label, guint64 size)
 static char *
 escapeID(const gmemToolBackend *backend)
 {
-    g_autofree char *id = gmemToolClean(backend->id ? backend->id : _("unknown"), SIZE_MAX);
+    g_autofree char *id = gmemToolClean(backend->id != NULL ? backend->id : _("unknown"), SIZE_MAX);
 
     return g_markup_escape_text(id, -1);
 }
@@ -123,7 +125,9 @@ escapeID(const gmemToolBackend *backend)
 static void
 join(GArray *ranges)
 {
-    for (guint i = 1; i < ranges->len;) {
+    guint i;
+
+    for (i = 1; i < ranges->len;) {
         gmemToolRange *former = &g_array_index(ranges, gmemToolRange, i - 1);
         const gmemToolRange *range = &g_array_index(ranges, gmemToolRange, i);
 
@@ -141,9 +145,11 @@ static void
 drawBackend(gmemMap *map, const gmemToolBackend *backend)
 {
     g_autofree char *id = escapeID(backend);
-    g_autoptr(GArray) ranges = backend->ranges ? g_array_copy(backend->ranges)
-                                               : g_array_new(FALSE, TRUE, sizeof(gmemToolRange));
+    g_autoptr(GArray) ranges = backend->ranges != NULL
+                                   ? g_array_copy(backend->ranges)
+                                   : g_array_new(FALSE, TRUE, sizeof(gmemToolRange));
     bool known = ranges->len > 0;
+    guint i;
 
     join(ranges);
     if (!known && backend->size > 0) {
@@ -156,7 +162,7 @@ drawBackend(gmemMap *map, const gmemToolBackend *backend)
                            backend->gmemResident < 0 ? _(", guest_memfd unknown") : "",
                            backend->ordinaryResident < 0 ? _(", ordinary half unknown") : "");
     map->y += 16;
-    for (guint i = 0; i < ranges->len; i++) {
+    for (i = 0; i < ranges->len; i++) {
         const gmemToolRange *range = &g_array_index(ranges, gmemToolRange, i);
         g_autofree char *label = g_strdup_printf("%s0x%" PRIx64, known ? "" : "+", range->start);
 
@@ -172,9 +178,10 @@ drawLegend(gmemMap *map, const char *name)
     const struct {
         const char *class, *text;
     } entries[] = {{"p", _("private")}, {"s", _("shared")}, {"a", _("not there yet")}};
+    int i;
 
     g_string_append_printf(map->text, "<text class='h' x='8' y='18'>%s</text>\n", name);
-    for (int i = 0; i < (int)G_N_ELEMENTS(entries); i++)
+    for (i = 0; i < (int)G_N_ELEMENTS(entries); i++)
         g_string_append_printf(map->text,
                                "<rect class='%s' x='%d' y='28' width='10' height='10'/>"
                                "<text x='%d' y='37'>%s</text>\n",
@@ -192,15 +199,16 @@ gmemToolShowMap(const gmemToolDomain *domain)
     static const char style[] = "text{font:11px sans-serif;fill:#222}.h{font-weight:bold}"
                                 ".a{fill:#e4e4e4}.p{fill:#a3184f}.s{fill:#3a7bbf}";
     g_autoptr(GString) body = g_string_new(NULL);
-    g_autofree char *name = gmemToolClean(domain->name ? domain->name : "?", SIZE_MAX);
+    g_autofree char *name = gmemToolClean(domain->name != NULL ? domain->name : "?", SIZE_MAX);
     g_autofree char *escaped = g_markup_escape_text(name, -1);
     g_autofree char *path = g_strdup_printf("/proc/%d", domain->pid);
     gmemMap map = {domain, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), chooseSquare(domain),
                    body, 0};
     const int width = GMEM_MAP_LEFT + GMEM_MAP_COLUMNS * (GMEM_MAP_SIDE + 1) + 8;
+    guint i;
 
     drawLegend(&map, escaped);
-    for (guint i = 0; i < domain->backends->len; i++)
+    for (i = 0; i < domain->backends->len; i++)
         drawBackend(&map, domain->backends->pdata[i]);
     if (map.process >= 0)
         close(map.process);

@@ -36,7 +36,7 @@ backendFree(gmemToolBackend *backend)
     g_free(backend->nodes);
     if (backend->fd >= 0)
         close(backend->fd);
-    if (backend->ranges)
+    if (backend->ranges != NULL)
         g_array_unref(backend->ranges);
     g_free(backend);
 }
@@ -73,8 +73,9 @@ gmemToolClean(const char *text, size_t length)
     g_autofree char *copy = g_strndup(text, strnlen(text, length));
     g_autofree char *valid = g_utf8_make_valid(copy, -1);
     GString *clean = g_string_new(NULL);
+    const char *p;
 
-    for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
+    for (p = valid; *p != '\0'; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
 
         g_string_append_unichar(clean, g_unichar_isprint(c) ? c : 0xfffd);
@@ -93,11 +94,12 @@ nameFromOption(const char *value)
     const char *p = value;
 
     /* Unlike other parts, the first may stand without "guest=". */
-    while (p && !g_str_has_prefix(p, "guest=")) {
-        if ((p = strchr(p, ',')))
+    while (p != NULL && !g_str_has_prefix(p, "guest=")) {
+        if ((p = strchr(p, ',')) != NULL)
             p++;
     }
-    for (p = p ? p + strlen("guest=") : NULL; p && *p && (p[0] != ',' || p[1] == ','); p++) {
+    for (p = p != NULL ? p + strlen("guest=") : NULL;
+         p != NULL && *p != '\0' && (p[0] != ',' || p[1] == ','); p++) {
         if (*p == ',')
             p++;
         g_string_append_c(name, *p);
@@ -111,10 +113,10 @@ readPolicy(const gmemProps *props)
     g_autofree char *policy = gmemPropsGet(props, "policy");
     g_autofree char *nodes = gmemPropsGetList(props, "host-nodes");
 
-    if (!nodes)
-        return g_strdup(policy && strcmp(policy, "default") != 0 ? policy : "none");
+    if (nodes == NULL)
+        return g_strdup(policy != NULL && strcmp(policy, "default") != 0 ? policy : "none");
     g_strdelimit(nodes, "[]", ' ');
-    return g_strdup_printf("%s %s", policy ? policy : "default", g_strstrip(nodes));
+    return g_strdup_printf("%s %s", policy != NULL ? policy : "default", g_strstrip(nodes));
 }
 
 /* What of the launch objects and backends says who makes guest_memfd, and in which kind of VM. */
@@ -128,13 +130,14 @@ readKind(gmemToolDomain *domain, const char *type, const gmemProps *props)
         {"sev-snp-guest", "sev-snp"},
         {"tdx-guest", "tdx"},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(kinds); i++) {
+    for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
         if (strcmp(type, kinds[i].type) == 0)
             domain->mode = kinds[i].mode;
     }
-    if (!domain->mode && (gmemPropsGetBool(props, "guest-memfd") > 0 ||
-                          gmemPropsGetBool(props, "x-guest-memfd") > 0))
+    if (domain->mode == NULL && (gmemPropsGetBool(props, "guest-memfd") > 0 ||
+                                 gmemPropsGetBool(props, "x-guest-memfd") > 0))
         domain->mode = "fully-shared";
 }
 
@@ -147,7 +150,7 @@ readObject(gmemToolDomain *domain, const gmemArgvOption *option)
     gmemToolBackend *backend;
 
     if (gmemPropsInit(&props, option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", NULL) < 0 ||
-        !(type = gmemPropsGet(&props, "qom-type")))
+        (type = gmemPropsGet(&props, "qom-type")) == NULL)
         return;
     readKind(domain, type, &props);
     if (!g_str_has_prefix(type, "memory-backend-"))
@@ -162,7 +165,9 @@ readObject(gmemToolDomain *domain, const gmemArgvOption *option)
 static void
 markRam(gmemToolDomain *domain, GHashTable *ram, const char *id, gint64 cell)
 {
-    for (guint i = 0; id && i < domain->backends->len; i++) {
+    guint i;
+
+    for (i = 0; id != NULL && i < domain->backends->len; i++) {
         gmemToolBackend *backend = domain->backends->pdata[i];
 
         if (g_strcmp0(backend->id, id) == 0) {
@@ -177,7 +182,7 @@ readNumber(const gmemProps *props, const char *key)
 {
     g_autofree char *text = gmemPropsGet(props, key);
 
-    return text ? g_ascii_strtoll(text, NULL, 0) : -1;
+    return text != NULL ? g_ascii_strtoll(text, NULL, 0) : -1;
 }
 
 static void
@@ -209,18 +214,19 @@ readCommandLine(gmemToolDomain *domain, char *const argv[])
     g_autoptr(GHashTable) ram = g_hash_table_new(NULL, NULL);
     gmemArgvOption option;
     size_t position = 0;
+    guint i;
 
     while (gmemArgvNext(argv, &position, &option)) {
-        if (option.name && option.value && strcmp(option.name, "object") == 0)
+        if (option.name != NULL && option.value != NULL && strcmp(option.name, "object") == 0)
             readObject(domain, &option);
     }
     for (position = 0; gmemArgvNext(argv, &position, &option);) {
-        if (option.name && option.value &&
+        if (option.name != NULL && option.value != NULL &&
             (strcmp(option.name, "machine") == 0 || strcmp(option.name, "numa") == 0 ||
              strcmp(option.name, "device") == 0))
             readUse(domain, ram, &option);
     }
-    for (guint i = domain->backends->len; i-- > 0;) {
+    for (i = domain->backends->len; i-- > 0;) {
         if (!g_hash_table_contains(ram, domain->backends->pdata[i]))
             g_ptr_array_remove_index(domain->backends, i);
     }
@@ -234,13 +240,14 @@ readArguments(gmemToolDomain *domain, int directory)
     gsize length = 0;
     g_autofree char *text = gmemToolText(directory, "cmdline", &length);
     gmemArgvOption option;
+    char *p;
 
-    for (char *p = text; p && p < text + length; p += strlen(p) + 1)
+    for (p = text; p != NULL && p < text + length; p += strlen(p) + 1)
         g_ptr_array_add(argv, p);
     g_ptr_array_add(argv, NULL);
     if (argv->len < 2)
         return;
-    if (gmemArgvFind((char *const *)argv->pdata, "name", &option) > 0 && option.value)
+    if (gmemArgvFind((char *const *)argv->pdata, "name", &option) > 0 && option.value != NULL)
         domain->name = nameFromOption(option.value);
     readCommandLine(domain, (char *const *)argv->pdata);
 }
@@ -254,13 +261,14 @@ matchShared(gmemToolDomain *domain)
 {
     const gmemShimStatus *status = domain->status;
     guint known = domain->backends->len;
+    uint32_t i;
 
-    for (uint32_t i = 0; i < status->backends; i++) {
+    for (i = 0; i < status->backends; i++) {
         gmemToolBackend *backend = i < known ? domain->backends->pdata[i] : NULL;
 
-        if (backend && backend->size != (gint64)status->backend[i].sharedBytes)
+        if (backend != NULL && backend->size != (gint64)status->backend[i].sharedBytes)
             return;
-        if (!backend) {
+        if (backend == NULL) {
             backend = backendNew(domain->backends);
             backend->size = (gint64)status->backend[i].sharedBytes;
         }
@@ -272,18 +280,21 @@ static void
 matchConvertible(gmemToolDomain *domain)
 {
     const gmemShimStatus *status = domain->status;
+    uint32_t i;
 
-    for (uint32_t i = 0; i < status->backends; i++) {
+    for (i = 0; i < status->backends; i++) {
         const gmemShimStatusBackend *published = &status->backend[i];
         gmemToolBackend *backend = NULL;
+        guint j;
 
-        for (guint j = 0; j < domain->backends->len && !backend; j++) {
+        for (j = 0; j < domain->backends->len && backend == NULL; j++) {
             gmemToolBackend *other = domain->backends->pdata[j];
 
-            if (strncmp(other->id ? other->id : "", published->id, sizeof(published->id) - 1) == 0)
+            if (strncmp(other->id != NULL ? other->id : "", published->id,
+                        sizeof(published->id) - 1) == 0)
                 backend = other;
         }
-        if (!backend) {
+        if (backend == NULL) {
             backend = backendNew(domain->backends);
             backend->id = g_strndup(published->id, sizeof(published->id));
             backend->size = (gint64)(published->privateBytes + published->sharedBytes);
@@ -313,8 +324,9 @@ owner(const gmemToolDomain *domain, const gmemToolFile *file, gint64 size)
 {
     gmemToolBackend *found = NULL;
     guint same = 0;
+    guint i;
 
-    for (guint i = 0; i < domain->backends->len; i++) {
+    for (i = 0; i < domain->backends->len; i++) {
         gmemToolBackend *backend = domain->backends->pdata[i];
 
         if (backend->inode == file->inode)
@@ -331,7 +343,9 @@ owner(const gmemToolDomain *domain, const gmemToolFile *file, gint64 size)
 static void
 matchFiles(gmemToolDomain *domain)
 {
-    for (guint i = 0; i < domain->files->len; i++) {
+    guint i;
+
+    for (i = 0; i < domain->files->len; i++) {
         const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
         gmemToolBackend *backend;
         gint64 size;
@@ -340,7 +354,7 @@ matchFiles(gmemToolDomain *domain)
         if (!file->gmem)
             continue;
         size = sizeOf(domain, file, &fd);
-        if (!(backend = owner(domain, file, size)) || backend->fd >= 0) {
+        if ((backend = owner(domain, file, size)) == NULL || backend->fd >= 0) {
             backend = backendNew(domain->backends);
             backend->size = size;
         }
@@ -354,10 +368,12 @@ matchFiles(gmemToolDomain *domain)
 static void
 dropGone(gmemToolDomain *domain)
 {
-    for (guint i = domain->backends->len; i-- > 0;) {
+    guint i;
+
+    for (i = domain->backends->len; i-- > 0;) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
 
-        if (!backend->id && backend->inode != 0 && backend->fd < 0)
+        if (backend->id == NULL && backend->inode != 0 && backend->fd < 0)
             g_ptr_array_remove_index(domain->backends, i);
     }
 }
@@ -367,7 +383,9 @@ dropGone(gmemToolDomain *domain)
 static void
 findAddress(const gmemToolDomain *domain, gmemToolBackend *backend)
 {
-    for (guint i = 0; domain->mappings && backend->inode != 0 && i < domain->mappings->len; i++) {
+    guint i;
+
+    for (i = 0; domain->mappings != NULL && backend->inode != 0 && i < domain->mappings->len; i++) {
         const gmemToolMapping *mapping = &g_array_index(domain->mappings, gmemToolMapping, i);
 
         if (mapping->gmem && mapping->inode == backend->inode && mapping->offset == 0 &&
@@ -389,8 +407,10 @@ compareRanges(const void *a, const void *b)
 static void
 findRanges(gmemToolBackend *backend, const GArray *slots)
 {
+    guint i;
+
     backend->ranges = g_array_new(FALSE, TRUE, sizeof(gmemToolRange));
-    for (guint i = 0; i < slots->len; i++) {
+    for (i = 0; i < slots->len; i++) {
         const gmemShimStatusSlot *slot = &g_array_index(slots, gmemShimStatusSlot, i);
         gmemToolRange range = {slot->guest, slot->size, slot->address - backend->address};
 
@@ -408,22 +428,24 @@ findNodes(const gmemToolBackend *backend, const char *maps)
 {
     g_autofree guint64 *pages = g_new0(guint64, 1024);
     GString *text = g_string_new(NULL);
+    const char *line;
+    unsigned int node;
 
-    for (const char *line = maps; line && *line; line = strchr(line, '\n')) {
+    for (line = maps; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
         guint64 address = g_ascii_strtoull(line += *line == '\n', NULL, 16);
         const char *end = strchrnul(line, '\n');
+        const char *p;
 
         if (address < backend->address || address >= backend->address + (guint64)backend->size)
             continue;
-        for (const char *p = line; (p = strstr(p, " N")) && p < end; p++) {
-            unsigned int node;
+        for (p = line; (p = strstr(p, " N")) != NULL && p < end; p++) {
             guint64 count;
 
             if (sscanf(p, " N%u=%" SCNu64, &node, &count) == 2 && node < 1024)
                 pages[node] += count;
         }
     }
-    for (unsigned int node = 0; node < 1024; node++) {
+    for (node = 0; node < 1024; node++) {
         if (pages[node] > 0)
             g_string_append_printf(text, "%s%u: %" PRIu64 " KiB", text->len > 0 ? ", " : "", node,
                                    pages[node] * (guint64)sysconf(_SC_PAGESIZE) / 1024);
@@ -440,24 +462,26 @@ onlyNode(void)
     if (!g_file_get_contents(GMEM_NODES_WITH_MEMORY, &text, NULL, NULL))
         return NULL;
     g_strchomp(text);
-    return strspn(text, "0123456789") == strlen(text) && text[0] ? g_steal_pointer(&text) : NULL;
+    return strspn(text, "0123456789") == strlen(text) && text[0] != '\0' ? g_steal_pointer(&text)
+                                                                         : NULL;
 }
 
 static void
 findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
 {
     g_autofree char *only = onlyNode();
-    g_autofree char *maps = only ? NULL : gmemToolText(directory, "numa_maps", NULL);
+    g_autofree char *maps = only != NULL ? NULL : gmemToolText(directory, "numa_maps", NULL);
     bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
+    guint i;
 
-    for (guint i = 0; i < domain->backends->len; i++) {
+    for (i = 0; i < domain->backends->len; i++) {
         gmemToolBackend *backend = domain->backends->pdata[i];
 
         if (fullyShared)
             findAddress(domain, backend);
-        if (only)
+        if (only != NULL)
             backend->nodes = g_strdup(only);
-        else if (maps && backend->address != 0 && fullyShared && backend->size > 0)
+        else if (maps != NULL && backend->address != 0 && fullyShared && backend->size > 0)
             backend->nodes = findNodes(backend, maps);
         if (fullyShared) {
             backend->ordinaryResident = 0;
@@ -468,7 +492,7 @@ findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
             backend->ordinaryResident =
                 gmemToolPresent(directory, backend->address, (guint64)backend->size);
         }
-        if (slots && backend->address != 0 && backend->size > 0)
+        if (slots != NULL && backend->address != 0 && backend->size > 0)
             findRanges(backend, slots);
     }
 }
@@ -478,7 +502,9 @@ findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
 static bool
 hasGuestMemfd(const GArray *files)
 {
-    for (guint i = 0; files && i < files->len; i++) {
+    guint i;
+
+    for (i = 0; files != NULL && i < files->len; i++) {
         if (g_array_index(files, gmemToolFile, i).gmem)
             return true;
     }
@@ -489,7 +515,9 @@ hasGuestMemfd(const GArray *files)
 static bool
 isOrdinary(const gmemToolDomain *domain, const gmemToolMapping *own)
 {
-    for (guint i = 0; own->inode != 0 && !own->gmem && i < domain->backends->len; i++) {
+    guint i;
+
+    for (i = 0; own->inode != 0 && !own->gmem && i < domain->backends->len; i++) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
 
         if (backend->address >= own->start && backend->address < own->end)
@@ -503,11 +531,14 @@ isOrdinary(const gmemToolDomain *domain, const gmemToolMapping *own)
 static void
 keepFiles(gmemToolDomain *domain)
 {
-    for (guint i = domain->files->len; i-- > 0;) {
+    guint i;
+
+    for (i = domain->files->len; i-- > 0;) {
         const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
         bool wanted = file->gmem;
+        guint j;
 
-        for (guint j = 0; !wanted && domain->mappings && j < domain->mappings->len; j++) {
+        for (j = 0; !wanted && domain->mappings != NULL && j < domain->mappings->len; j++) {
             const gmemToolMapping *own = &g_array_index(domain->mappings, gmemToolMapping, j);
 
             wanted = own->inode == file->inode && isOrdinary(domain, own);
@@ -520,7 +551,7 @@ keepFiles(gmemToolDomain *domain)
 static void
 fill(gmemToolDomain *domain, int directory, const GArray *slots)
 {
-    if (domain->status) {
+    if (domain->status != NULL) {
         domain->supplier = "qemu-gmem.so";
         domain->mode =
             domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? "fully-shared" : "convertible";
@@ -561,7 +592,7 @@ readStatus(gmemToolDomain *domain, int fd, GHashTable *seen, GArray **slots)
     if (fstat(fd, &st) == 0 &&
         !g_hash_table_add(seen, g_strdup_printf("%ju", (uintmax_t)st.st_ino)))
         return false;
-    if (!(domain->status = gmemStatusRead(fd, &fault)))
+    if ((domain->status = gmemStatusRead(fd, &fault)) == NULL)
         domain->error = g_strdup(fault);
     else
         *slots = gmemStatusReadSlots(fd, domain->status);
@@ -583,8 +614,8 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
     domain->pid = pid;
     domain->backends = g_ptr_array_new_with_free_func((GDestroyNotify)backendFree);
     readArguments(domain, directory);
-    named = domain->name && g_strv_contains((const char *const *)names, domain->name);
-    if (names[0] && !named)
+    named = domain->name != NULL && g_strv_contains((const char *const *)names, domain->name);
+    if (names[0] != NULL && !named)
         return NULL;
 
     if ((fd = gmemStatusOpen(directory, &why)) >= 0) {
@@ -595,16 +626,16 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
     /* It has ended. */
     if (!fresh || why == ENOENT || why == ESRCH)
         return NULL;
-    if (domain->error)
+    if (domain->error != NULL)
         return g_steal_pointer(&domain);
-    if (why == 0 && !(domain->files = gmemToolFilesOf(directory, &vm)))
+    if (why == 0 && (domain->files = gmemToolFilesOf(directory, &vm)) == NULL)
         why = errno;
-    if (why == 0 && (domain->status || (vm && hasGuestMemfd(domain->files)))) {
+    if (why == 0 && (domain->status != NULL || (vm && hasGuestMemfd(domain->files)))) {
         fill(domain, directory, slots);
         return g_steal_pointer(&domain);
     }
     if (!named) {
-        *denied += domain->name && why != 0;
+        *denied += domain->name != NULL && why != 0;
         return NULL;
     }
     refuse(domain, why);
@@ -618,7 +649,7 @@ compareDomains(const void *a, const void *b)
     const gmemToolDomain *two = *(gmemToolDomain *const *)b;
     int order = g_strcmp0(one->name, two->name);
 
-    return order ? order : one->pid - two->pid;
+    return order != 0 ? order : one->pid - two->pid;
 }
 
 /* Calls @look for each process that there is. */
@@ -628,7 +659,7 @@ eachProcess(void (*look)(int directory, pid_t pid, void *opaque), void *opaque)
     g_autoptr(GDir) proc = g_dir_open("/proc", 0, NULL);
     const char *name;
 
-    while (proc && (name = g_dir_read_name(proc))) {
+    while (proc != NULL && (name = g_dir_read_name(proc)) != NULL) {
         g_autofree char *path = g_strconcat("/proc/", name, NULL);
         GMEM_AUTO_FD directory =
             g_ascii_isdigit(name[0]) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -651,7 +682,7 @@ lookForDomain(int directory, pid_t pid, void *opaque)
     gmemSearch *search = opaque;
     gmemToolDomain *domain = examine(directory, pid, search->names, search->seen, search->denied);
 
-    if (domain)
+    if (domain != NULL)
         g_ptr_array_add(search->domains, domain);
 }
 
@@ -685,13 +716,15 @@ holderFree(gmemToolHolder *holder)
 static bool
 isMapped(const gmemToolDomain *domain, const gmemToolMapping *mapping)
 {
-    for (guint i = 0; mapping->gmem && i < domain->files->len; i++) {
+    guint i;
+
+    for (i = 0; mapping->gmem && i < domain->files->len; i++) {
         const gmemToolFile *file = &g_array_index(domain->files, gmemToolFile, i);
 
         if (file->gmem && file->inode == mapping->inode)
             return true;
     }
-    for (guint i = 0; !mapping->gmem && domain->mappings && i < domain->mappings->len; i++) {
+    for (i = 0; !mapping->gmem && domain->mappings != NULL && i < domain->mappings->len; i++) {
         const gmemToolMapping *own = &g_array_index(domain->mappings, gmemToolMapping, i);
 
         if (own->inode == mapping->inode && own->device == mapping->device &&
@@ -706,14 +739,15 @@ lookForHolder(int directory, pid_t pid, void *opaque)
 {
     gmemToolDomain *domain = opaque;
     g_autoptr(GArray) mappings = gmemToolMappingsOf(directory);
-    int why = mappings ? 0 : errno;
-    g_autoptr(GArray) files = mappings ? gmemToolFilesOf(directory, NULL) : NULL;
+    int why = mappings != NULL ? 0 : errno;
+    g_autoptr(GArray) files = mappings != NULL ? gmemToolFilesOf(directory, NULL) : NULL;
     gmemToolHolder *holder;
+    guint i;
 
     /* This process has what it needs to look. */
     if (pid == getpid())
         return;
-    if (mappings && !files)
+    if (mappings != NULL && files == NULL)
         why = errno;
     if (why != 0) {
         domain->unseen += why == EACCES || why == EPERM;
@@ -721,7 +755,7 @@ lookForHolder(int directory, pid_t pid, void *opaque)
     }
     holder = g_new0(gmemToolHolder, 1);
     holder->pid = pid;
-    for (guint i = 0; i < mappings->len; i++) {
+    for (i = 0; i < mappings->len; i++) {
         const gmemToolMapping *mapping = &g_array_index(mappings, gmemToolMapping, i);
 
         if (!isMapped(domain, mapping))
@@ -729,10 +763,11 @@ lookForHolder(int directory, pid_t pid, void *opaque)
         holder->mapped += mapping->end - mapping->start;
         holder->writable = holder->writable || mapping->writable;
     }
-    for (guint i = 0; i < files->len; i++) {
+    for (i = 0; i < files->len; i++) {
         const gmemToolFile *file = &g_array_index(files, gmemToolFile, i);
+        guint j;
 
-        for (guint j = 0; j < domain->files->len; j++) {
+        for (j = 0; j < domain->files->len; j++) {
             const gmemToolFile *own = &g_array_index(domain->files, gmemToolFile, j);
 
             if (file->inode == own->inode && file->mount == own->mount)

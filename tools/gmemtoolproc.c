@@ -50,7 +50,7 @@ gmemToolText(int directory, const char *name, gsize *length)
         g_string_append_len(text, buffer, count);
     if (count < 0)
         return NULL;
-    if (length)
+    if (length != NULL)
         *length = text->len;
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -59,7 +59,9 @@ gmemToolText(int directory, const char *name, gsize *length)
 static bool
 findNumber(const char *text, const char *key, guint64 *number)
 {
-    for (const char *line = text; line; line = strchr(line, '\n')) {
+    const char *line;
+
+    for (line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (g_str_has_prefix(line, key)) {
             *number = g_ascii_strtoull(line + strlen(key), NULL, 10);
@@ -75,11 +77,12 @@ addFile(GArray *files, int directory, const char *name, bool gmem)
     g_autofree char *path = g_strconcat("fdinfo/", name, NULL);
     g_autofree char *info = gmemToolText(directory, path, NULL);
     gmemToolFile file = {.fd = atoi(name), .count = 1, .gmem = gmem};
+    guint i;
 
-    if (!info || !findNumber(info, "ino:", &file.inode) ||
+    if (info == NULL || !findNumber(info, "ino:", &file.inode) ||
         !findNumber(info, "mnt_id:", &file.mount))
         return;
-    for (guint i = 0; i < files->len; i++) {
+    for (i = 0; i < files->len; i++) {
         gmemToolFile *other = &g_array_index(files, gmemToolFile, i);
 
         if (other->inode == file.inode && other->mount == file.mount) {
@@ -101,9 +104,9 @@ lookAtDescriptor(GArray *files, int directory, DIR *dir, const char *name, bool 
     if (length < 0)
         return;
     link[length] = '\0';
-    if (vm && strcmp(link, GMEM_LINK_VM) == 0)
+    if (vm != NULL && strcmp(link, GMEM_LINK_VM) == 0)
         *vm = true;
-    gmem = strstr(link, GMEM_LINK_GUEST_MEMFD) && link[0] != '/';
+    gmem = strstr(link, GMEM_LINK_GUEST_MEMFD) != NULL && link[0] != '/';
     gmem = gmem || strcmp(link, "/" GMEM_LINK_GUEST_MEMFD) == 0 ||
            strcmp(link, "/" GMEM_LINK_GUEST_MEMFD " (deleted)") == 0;
     if (gmem || g_str_has_prefix(link, GMEM_LINK_MEMFD))
@@ -120,13 +123,13 @@ gmemToolFilesOf(int directory, bool *vm)
     unsigned int seen = 0;
     int saved = errno;
 
-    if (vm)
+    if (vm != NULL)
         *vm = false;
-    while (dir && (entry = readdir(dir)) && seen++ < GMEM_DESCRIPTORS_MAX) {
+    while (dir != NULL && (entry = readdir(dir)) != NULL && seen++ < GMEM_DESCRIPTORS_MAX) {
         if (g_ascii_isdigit(entry->d_name[0]))
             lookAtDescriptor(files, directory, dir, entry->d_name, vm);
     }
-    if (dir) {
+    if (dir != NULL) {
         closedir(dir);
         return files;
     }
@@ -141,11 +144,12 @@ gmemToolMappingsOf(int directory)
     g_autofree char *text = gmemToolText(directory, "maps", NULL);
     GArray *mappings;
     char *rest = NULL;
+    char *line;
 
-    if (!text)
+    if (text == NULL)
         return NULL;
     mappings = g_array_new(FALSE, TRUE, sizeof(gmemToolMapping));
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
         gmemToolMapping mapping = {0};
         unsigned int major, minor;
         char flags[5];
@@ -158,7 +162,7 @@ gmemToolMappingsOf(int directory)
         mapping.device = ((guint64)major << 32) | minor;
         mapping.writable = flags[1] == 'w';
         mapping.shared = flags[3] == 's';
-        mapping.gmem = path > 0 && strstr(line + path, GMEM_LINK_GUEST_MEMFD);
+        mapping.gmem = path > 0 && strstr(line + path, GMEM_LINK_GUEST_MEMFD) != NULL;
         g_array_append_val(mappings, mapping);
     }
     return mappings;
@@ -195,12 +199,13 @@ gmemToolPresent(int directory, guint64 address, guint64 size)
 
     while (fd >= 0 && left > 0) {
         ssize_t wanted = (ssize_t)(MIN(left, G_N_ELEMENTS(entries)) * sizeof(entries[0]));
+        guint64 i;
 
         if (pread(fd, entries, (size_t)wanted, at) != wanted)
             break;
         /* Bit 63: present, bit 62: swapped. */
-        for (guint64 i = 0; i < (guint64)wanted / sizeof(entries[0]); i++)
-            present += entries[i] >> 62 ? 1 : 0;
+        for (i = 0; i < (guint64)wanted / sizeof(entries[0]); i++)
+            present += (entries[i] >> 62) != 0 ? 1 : 0;
         left -= (guint64)wanted / sizeof(entries[0]);
         at += wanted;
     }
@@ -211,12 +216,12 @@ gint64
 gmemToolStarted(int directory)
 {
     g_autofree char *text = gmemToolText(directory, "stat", NULL);
-    const char *behind = text ? strrchr(text, ')') : NULL;
+    const char *behind = text != NULL ? strrchr(text, ')') : NULL;
     struct timespec now;
     guint64 ticks = 0;
 
     /* Field 22; the name, the second one, may contain anything. */
-    if (!behind ||
+    if (behind == NULL ||
         sscanf(behind,
                ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
                "%*s %*s %*s %*s %" SCNu64,
@@ -234,14 +239,15 @@ findMount(bool legacy, char **root)
     g_autofree char *text = NULL;
     g_auto(GStrv) lines = NULL;
     char *found = NULL;
+    char **line;
 
     if (!g_file_get_contents("/proc/self/mountinfo", &text, NULL, NULL))
         return NULL;
     lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line; line++) {
+    for (line = lines; *line != NULL; line++) {
         g_auto(GStrv) words = g_strsplit(*line, " ", -1);
         const char *behind = strstr(*line, " - ");
-        g_auto(GStrv) type = g_strsplit(behind ? behind + 3 : "", " ", 3);
+        g_auto(GStrv) type = g_strsplit(behind != NULL ? behind + 3 : "", " ", 3);
         g_auto(GStrv) options = NULL;
 
         if (g_strv_length(words) < 5 || g_strv_length(type) < 3 ||
@@ -263,8 +269,9 @@ static char *
 findCgroup(const char *text, bool legacy)
 {
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    char **line;
 
-    for (char **line = lines; *line; line++) {
+    for (line = lines; *line != NULL; line++) {
         g_auto(GStrv) parts = g_strsplit(*line, ":", 3);
         g_auto(GStrv) controllers = NULL;
 
@@ -287,7 +294,7 @@ readCharge(const char *mount, const char *root, char *cgroup, const char *file)
 
     if (strcmp(root, "/") != 0 && g_str_has_prefix(cgroup, root))
         below += strlen(root);
-    while (strlen(below) > 1 && !strstr(below, "..")) {
+    while (strlen(below) > 1 && strstr(below, "..") == NULL) {
         g_autofree char *path = g_build_filename(mount, below, file, NULL);
         g_autofree char *text = NULL;
 
@@ -302,14 +309,16 @@ gint64
 gmemToolCharge(int directory, char **path)
 {
     g_autofree char *text = gmemToolText(directory, "cgroup", NULL);
+    int legacy;
 
-    for (int legacy = 0; text && legacy < 2; legacy++) {
+    for (legacy = 0; text != NULL && legacy < 2; legacy++) {
         g_autofree char *root = NULL;
         g_autofree char *mount = findMount(legacy, &root);
-        g_autofree char *cgroup = mount ? findCgroup(text, legacy) : NULL;
-        gint64 charge = cgroup ? readCharge(mount, root, cgroup,
-                                            legacy ? "memory.usage_in_bytes" : "memory.current")
-                               : -1;
+        g_autofree char *cgroup = mount != NULL ? findCgroup(text, legacy) : NULL;
+        gint64 charge = cgroup != NULL
+                            ? readCharge(mount, root, cgroup,
+                                         legacy ? "memory.usage_in_bytes" : "memory.current")
+                            : -1;
 
         if (charge >= 0) {
             *path = g_steal_pointer(&cgroup);

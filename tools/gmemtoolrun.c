@@ -258,7 +258,7 @@ startDomain(gmemRun *run)
 
     if ((run->conn = virConnectOpen(uri)) == NULL)
         return failLibvirt(_("the embedded driver does not start"));
-    if (caught)
+    if (caught != 0)
         return -1;
     if (run->options->argv)
         return gmemToolPrintArgv(run->conn, xml, run->options->diff);
@@ -268,11 +268,11 @@ startDomain(gmemRun *run)
     if (virConnectDomainEventRegisterAny(run->conn, run->domain, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
                                          callback, run, NULL) < 0)
         return failLibvirt(run->options->file);
-    if (caught)
+    if (caught != 0)
         return -1;
 
     if (virDomainCreate(run->domain) < 0)
-        return caught ? -1 : failLibvirt(_("the domain does not start"));
+        return caught != 0 ? -1 : failLibvirt(_("the domain does not start"));
     run->active = true;
 
     if ((dump = virDomainGetXMLDesc(run->domain, 0)) == NULL)
@@ -387,7 +387,7 @@ work(const gmemRunOptions *options, const gmemToolFiles *files)
         removeRoot(options->root);
     if (result == 0)
         return 0;
-    return caught ? GMEM_TOOL_EXIT_SIGNAL + caught : GMEM_TOOL_EXIT_FAILED;
+    return caught != 0 ? GMEM_TOOL_EXIT_SIGNAL + caught : GMEM_TOOL_EXIT_FAILED;
 }
 
 /* ---- the keeper ---- */
@@ -478,7 +478,7 @@ static void G_GNUC_NORETURN
 becomeWorker(const gmemToolFiles *files, const char *root, int argc, char **argv, pid_t keeper)
 {
     const char *former = g_getenv("LD_PRELOAD");
-    g_autofree char *preload = former != NULL && former[0]
+    g_autofree char *preload = former != NULL && former[0] != '\0'
                                    ? g_strconcat(files->library, ":", former, NULL)
                                    : g_strdup(files->library);
     g_autofree char *option = g_strconcat("--root=", root, NULL);
@@ -528,7 +528,7 @@ startWorker(const gmemToolFiles *files, const char *root, int argc, char **argv)
 
     if (pid < 0)
         gmemToolError("fork: %s", g_strerror(errno));
-    else if (caught)
+    else if (caught != 0)
         kill(pid, SIGTERM);
     return pid;
 }
@@ -615,7 +615,7 @@ keep(const gmemToolFiles *files, int argc, char **argv)
     removeRoot(root);
 
     if (WIFSIGNALED(status)) {
-        if (caught)
+        if (caught != 0)
             return GMEM_TOOL_EXIT_SIGNAL + caught;
         gmemToolError(_("the worker was ended by signal %d; %u processes that it left were killed"),
                       WTERMSIG(status), killed);

@@ -35,9 +35,9 @@ isElement(const gmemXMLNode *node, const char *name)
 static gmemXMLNode *
 nextNode(const gmemXMLNode *root, gmemXMLNode *node)
 {
-    if (node->children)
+    if (node->children != NULL)
         return node->children;
-    while (node != root && !node->next)
+    while (node != root && node->next == NULL)
         node = node->parent;
     return node == root ? NULL : node->next;
 }
@@ -46,9 +46,11 @@ nextNode(const gmemXMLNode *root, gmemXMLNode *node)
 static gmemXMLNode *
 findMemoryBacking(gmemXMLNode *root)
 {
-    for (gmemXMLNode *node = root; node; node = nextNode(root, node)) {
-        if (isElement(node, "memoryBacking") && node->children &&
-            gmemXMLIsNs(node->children, GMEM_RNG, "interleave") && node->children->children)
+    gmemXMLNode *node;
+
+    for (node = root; node != NULL; node = nextNode(root, node)) {
+        if (isElement(node, "memoryBacking") && node->children != NULL &&
+            gmemXMLIsNs(node->children, GMEM_RNG, "interleave") && node->children->children != NULL)
             return node->children;
     }
     return NULL;
@@ -58,7 +60,7 @@ findMemoryBacking(gmemXMLNode *root)
 static gmemXMLNode *
 definitionOf(gmemXMLNode *node)
 {
-    while (node && !gmemXMLIsNs(node, GMEM_RNG, "define"))
+    while (node != NULL && !gmemXMLIsNs(node, GMEM_RNG, "define"))
         node = node->parent;
     return node;
 }
@@ -68,12 +70,12 @@ static char *
 makeSchema(const char *common, GError **error)
 {
     g_autoptr(gmemXML) doc = gmemXMLParse(common, error);
-    gmemXMLNode *backing = doc ? findMemoryBacking(gmemXMLRoot(doc)) : NULL;
+    gmemXMLNode *backing = doc != NULL ? findMemoryBacking(gmemXMLRoot(doc)) : NULL;
     gmemXMLNode *definition = definitionOf(backing);
     g_autofree char *types = NULL;
 
-    if (!definition) {
-        if (doc)
+    if (definition == NULL) {
+        if (doc != NULL)
             gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                          _("it does not define <memoryBacking>"));
         return NULL;
@@ -94,8 +96,8 @@ makeSchema(const char *common, GError **error)
         "    </element>\n"
         "  </define>\n"
         "</grammar>\n",
-        types ? types : "", (int)(backing->tagEnd + 1 - definition->start), definition->start,
-        (int)(definition->end - backing->tagEnd - 1), backing->tagEnd + 1);
+        types != NULL ? types : "", (int)(backing->tagEnd + 1 - definition->start),
+        definition->start, (int)(definition->end - backing->tagEnd - 1), backing->tagEnd + 1);
 }
 
 int
@@ -117,7 +119,7 @@ gmemToolSchema(int argc, char **argv)
     path = g_build_filename(argc > 1 ? argv[1] : GMEM_SCHEMA_DIRECTORY, "domaincommon.rng", NULL);
     if (g_file_get_contents(path, &common, NULL, &error))
         schema = makeSchema(common, &error);
-    if (!schema) {
+    if (schema == NULL) {
         gmemToolError(_("no schema can be made of %s: %s"), path, error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }

@@ -17,14 +17,14 @@
 static char *
 cleanName(const gmemToolDomain *domain)
 {
-    return gmemToolClean(domain->name ? domain->name : "?", SIZE_MAX);
+    return gmemToolClean(domain->name != NULL ? domain->name : "?", SIZE_MAX);
 }
 
 /* NULL stays NULL. */
 static char *
 clean(const char *text)
 {
-    return text ? gmemToolClean(text, SIZE_MAX) : NULL;
+    return text != NULL ? gmemToolClean(text, SIZE_MAX) : NULL;
 }
 
 static gint64
@@ -44,15 +44,17 @@ asKiB(gint64 bytes)
 static const char *
 orUnknown(const char *text)
 {
-    return text ? text : _("unknown");
+    return text != NULL ? text : _("unknown");
 }
 
 static void
 printBackends(const gmemToolDomain *domain)
 {
+    guint i;
+
     printf("  %-16s %7s %12s %12s %12s %12s  %-14s %s\n", _("Backend"), _("Cell"), _("Size KiB"),
            _("Resident KiB"), _("Private KiB"), _("Shared KiB"), _("Policy"), _("Nodes"));
-    for (guint i = 0; i < domain->backends->len; i++) {
+    for (i = 0; i < domain->backends->len; i++) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
         g_autofree char *id = clean(backend->id);
         g_autofree char *policy = clean(backend->policy);
@@ -73,14 +75,15 @@ static void
 printConversions(const gmemToolDomain *domain)
 {
     const gmemShimStatus *status = domain->status;
+    guint i;
 
     if (g_strcmp0(domain->mode, "fully-shared") == 0)
         return;
-    if (!status) {
+    if (status == NULL) {
         printf(_("  conversions: unknown\n"));
         return;
     }
-    for (guint i = 0; i < domain->backends->len; i++) {
+    for (i = 0; i < domain->backends->len; i++) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
         g_autofree char *id = clean(backend->id);
         double seconds = (double)MAX(domain->seconds, 1);
@@ -103,9 +106,11 @@ printConversions(const gmemToolDomain *domain)
 static void
 printHolders(const gmemToolDomain *domain)
 {
-    for (guint i = 0; domain->holders && i < domain->holders->len; i++) {
+    guint i;
+
+    for (i = 0; domain->holders != NULL && i < domain->holders->len; i++) {
         const gmemToolHolder *holder = domain->holders->pdata[i];
-        g_autofree char *name = clean(holder->name ? g_strchomp(holder->name) : "?");
+        g_autofree char *name = clean(holder->name != NULL ? g_strchomp(holder->name) : "?");
         g_autofree char *mapped = asKiB((gint64)holder->mapped);
 
         printf(_("  in process %d (%s): %s KiB mapped%s, %u descriptors\n"), holder->pid, name,
@@ -115,7 +120,7 @@ printHolders(const gmemToolDomain *domain)
                                    : _(" to read"),
                holder->fds);
     }
-    if (domain->holders && domain->unseen > 0)
+    if (domain->holders != NULL && domain->unseen > 0)
         printf(_("  in other processes: unknown: %u may not be looked into\n"), domain->unseen);
 }
 
@@ -128,7 +133,7 @@ gmemToolShowText(const gmemToolDomain *domain)
 
     printf(_("%s (process %d): %s memory, guest_memfd by %s"), name, domain->pid,
            orUnknown(domain->mode), domain->supplier);
-    if (domain->status && domain->status->mode == GMEM_SHIM_STATUS_CONVERTIBLE)
+    if (domain->status != NULL && domain->status->mode == GMEM_SHIM_STATUS_CONVERTIBLE)
         printf(domain->status->startPrivate ? _(", starts private") : _(", starts shared"));
     printf("\n");
     printBackends(domain);
@@ -146,9 +151,9 @@ static gint64
 converted(const gmemToolDomain *domain, guint i)
 {
     const gmemToolBackend *backend =
-        domain && i < domain->backends->len ? domain->backends->pdata[i] : NULL;
+        domain != NULL && i < domain->backends->len ? domain->backends->pdata[i] : NULL;
 
-    return backend ? sum(backend->toPrivate, backend->toShared) : -1;
+    return backend != NULL ? sum(backend->toPrivate, backend->toShared) : -1;
 }
 
 static int
@@ -166,12 +171,13 @@ printBar(const gmemToolBackend *backend, bool fullyShared, int width)
     int private = fullyShared ? 0 : cells(gmem, backend->size, width);
     int shared = MIN(width - private,
                      cells(fullyShared ? gmem : backend->ordinaryResident, backend->size, width));
+    int i;
 
     printf("[%s", gmemToolPaint(stdout, GMEM_TOOL_GREEN));
-    for (int i = 0; i < private; i++)
+    for (i = 0; i < private; i++)
         putchar('#');
     printf("%s%s", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), gmemToolPaint(stdout, GMEM_TOOL_YELLOW));
-    for (int i = 0; i < shared; i++)
+    for (i = 0; i < shared; i++)
         putchar('=');
     printf("%s%*s]", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), width - private - shared, "");
 }
@@ -185,9 +191,10 @@ gmemToolShowBars(const gmemToolDomain *domain,
     g_autofree char *name = cleanName(domain);
     bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
     int width = CLAMP(columns - 64, 10, 200);
+    guint i;
 
     printf(_("%s (process %d): %s memory\n"), name, domain->pid, orUnknown(domain->mode));
-    for (guint i = 0; i < domain->backends->len; i++) {
+    for (i = 0; i < domain->backends->len; i++) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
         g_autofree char *id = clean(backend->id);
         gint64 now = converted(domain, i);
@@ -235,16 +242,17 @@ genCounts(gmemJSONGen *gen, const gmemShimStatus *status)
         const char *name;
         uint64_t value;
     } counts[] = {
-        {"hypercalls", status ? status->hypercalls : 0},
-        {"implicit", status ? status->implicit : 0},
-        {"refused", status ? status->refused : 0},
-        {"resets", status ? status->resets : 0},
-        {"held", status ? status->held : 0},
+        {"hypercalls", status != NULL ? status->hypercalls : 0},
+        {"implicit", status != NULL ? status->implicit : 0},
+        {"refused", status != NULL ? status->refused : 0},
+        {"resets", status != NULL ? status->resets : 0},
+        {"held", status != NULL ? status->held : 0},
     };
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(counts); i++) {
+    for (i = 0; i < G_N_ELEMENTS(counts); i++) {
         gmemJSONGenString(gen, counts[i].name);
-        if (status)
+        if (status != NULL)
             gmemJSONGenNumber(gen, counts[i].value);
         else
             gmemJSONGenString(gen, NULL);
@@ -272,14 +280,16 @@ genBackend(gmemJSONGen *gen, const gmemToolBackend *backend)
 static void
 genHolders(gmemJSONGen *gen, const gmemToolDomain *domain)
 {
+    guint i;
+
     gmemJSONGenString(gen, "holders");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (guint i = 0; domain->holders && i < domain->holders->len; i++) {
+    for (i = 0; domain->holders != NULL && i < domain->holders->len; i++) {
         const gmemToolHolder *holder = domain->holders->pdata[i];
 
         gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         genNumber(gen, "process", holder->pid);
-        genString(gen, "name", holder->name ? g_strchomp(holder->name) : NULL);
+        genString(gen, "name", holder->name != NULL ? g_strchomp(holder->name) : NULL);
         genNumber(gen, "mapped", (gint64)holder->mapped);
         gmemJSONGenString(gen, "writable");
         gmemJSONGenBool(gen, holder->writable);
@@ -294,20 +304,21 @@ static void
 genDomain(gmemJSONGen *gen, const gmemToolDomain *domain)
 {
     const gmemShimStatus *status = domain->status;
+    guint i;
 
     gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     genString(gen, "name", domain->name);
     genNumber(gen, "process", domain->pid);
     genString(gen, "mode", domain->mode);
     genString(gen, "supplier", domain->supplier);
-    genString(gen, "start", !status ? NULL : status->startPrivate ? "private" : "shared");
+    genString(gen, "start", status == NULL ? NULL : status->startPrivate ? "private" : "shared");
     genCounts(gen, status);
     genNumber(gen, "seconds", domain->seconds);
     genNumber(gen, "charge", domain->charge);
     genString(gen, "cgroup", domain->cgroup);
     gmemJSONGenString(gen, "backends");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (guint i = 0; i < domain->backends->len; i++)
+    for (i = 0; i < domain->backends->len; i++)
         genBackend(gen, domain->backends->pdata[i]);
     gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
     genHolders(gen, domain);
@@ -319,10 +330,11 @@ gmemToolShowJSON(const GPtrArray *domains)
 {
     g_autoptr(gmemJSONGen) gen = gmemJSONGenNew();
     g_autofree char *text = NULL;
+    guint i;
 
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (guint i = 0; i < domains->len; i++) {
-        if (!((gmemToolDomain *)domains->pdata[i])->error)
+    for (i = 0; i < domains->len; i++) {
+        if (((gmemToolDomain *)domains->pdata[i])->error == NULL)
             genDomain(gen, domains->pdata[i]);
     }
     gmemJSONGenEnd(gen, GMEM_JSON_ARRAY);
@@ -336,10 +348,11 @@ gmemToolShowJSON(const GPtrArray *domains)
 static char *
 escape(const char *text)
 {
-    g_autofree char *cleaned = clean(text ? text : "");
+    g_autofree char *cleaned = clean(text != NULL ? text : "");
     GString *escaped = g_string_new(NULL);
+    const char *p;
 
-    for (const char *p = cleaned; *p; p++) {
+    for (p = cleaned; *p != '\0'; p++) {
         if (*p == '\\' || *p == '"')
             g_string_append_c(escaped, '\\');
         g_string_append_c(escaped, *p);
@@ -382,7 +395,7 @@ memberOf(const void *structure, size_t member)
 static void
 printHead(const gmemMetric *metric)
 {
-    if (metric->type)
+    if (metric->type != NULL)
         printf("# HELP " GMEM_METRIC "%s %s\n# TYPE " GMEM_METRIC "%s %s\n", metric->name,
                metric->help, metric->name, metric->type);
 }
@@ -390,12 +403,15 @@ printHead(const gmemMetric *metric)
 static void
 printBackendMetric(const GPtrArray *domains, const gmemMetric *metric)
 {
+    guint i;
+
     printHead(metric);
-    for (guint i = 0; i < domains->len; i++) {
+    for (i = 0; i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
         g_autofree char *name = escape(domain->name);
+        guint j;
 
-        for (guint j = 0; !domain->error && j < domain->backends->len; j++) {
+        for (j = 0; domain->error == NULL && j < domain->backends->len; j++) {
             const gmemToolBackend *backend = domain->backends->pdata[j];
             g_autofree char *id = escape(backend->id);
             gint64 value = memberOf(backend, metric->member);
@@ -412,18 +428,21 @@ printBackendMetric(const GPtrArray *domains, const gmemMetric *metric)
 static void
 printDomainMetric(const GPtrArray *domains, const gmemMetric *metric)
 {
+    guint i;
+
     printHead(metric);
-    for (guint i = 0; i < domains->len; i++) {
+    for (i = 0; i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
         g_autofree char *name = escape(domain->name);
-        gint64 value = domain->error         ? -1
-                       : metric->member == 0 ? (gint64)(domain->holders ? domain->holders->len : 0)
-                                             : memberOf(domain, metric->member);
+        gint64 value = domain->error != NULL ? -1
+                       : metric->member == 0
+                           ? (gint64)(domain->holders != NULL ? domain->holders->len : 0)
+                           : memberOf(domain, metric->member);
 
         if (value >= 0)
             printf(GMEM_METRIC
                    "%s{domain=\"%s\",process=\"%d\",mode=\"%s\",supplier=\"%s\"} %" PRId64 "\n",
-                   metric->name, name, domain->pid, domain->mode ? domain->mode : "unknown",
+                   metric->name, name, domain->pid, domain->mode != NULL ? domain->mode : "unknown",
                    domain->supplier, value);
     }
 }
@@ -438,8 +457,9 @@ gmemToolShowMetrics(const GPtrArray *domains)
                                        "Processes that have guest memory mapped or open, QEMU "
                                        "among them.",
                                        0, ""};
+    size_t i;
 
-    for (size_t i = 0; i < G_N_ELEMENTS(backendMetrics); i++)
+    for (i = 0; i < G_N_ELEMENTS(backendMetrics); i++)
         printBackendMetric(domains, &backendMetrics[i]);
     printDomainMetric(domains, &charge);
     printDomainMetric(domains, &holders);

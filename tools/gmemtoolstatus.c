@@ -30,10 +30,12 @@ typedef struct {
 static bool
 isShown(const GPtrArray *domains, const char *name)
 {
-    for (guint i = 0; i < domains->len; i++) {
+    guint i;
+
+    for (i = 0; i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
 
-        if (!domain->error && g_strcmp0(domain->name, name) == 0)
+        if (domain->error == NULL && g_strcmp0(domain->name, name) == 0)
             return true;
     }
     return false;
@@ -44,25 +46,27 @@ static int
 complain(const GPtrArray *domains, char **names, unsigned int denied)
 {
     int result = 0;
+    char **wanted;
+    guint i;
 
-    for (guint i = 0; i < domains->len; i++) {
+    for (i = 0; i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
-        g_autofree char *name = gmemToolClean(domain->name ? domain->name : "?", SIZE_MAX);
+        g_autofree char *name = gmemToolClean(domain->name != NULL ? domain->name : "?", SIZE_MAX);
 
         /* A wrapper script that waits for QEMU has its command line, too. */
-        if (!domain->error || (domain->absent && isShown(domains, domain->name)))
+        if (domain->error == NULL || (domain->absent && isShown(domains, domain->name)))
             continue;
         gmemToolError(_("domain '%s' (process %d): %s"), name, domain->pid, domain->error);
         result = GMEM_TOOL_EXIT_FAILED;
     }
-    for (char **name = names; *name; name++) {
+    for (wanted = names; *wanted != NULL; wanted++) {
         bool found = false;
 
-        for (guint i = 0; i < domains->len && !found; i++)
-            found = g_strcmp0(((gmemToolDomain *)domains->pdata[i])->name, *name) == 0;
+        for (i = 0; i < domains->len && !found; i++)
+            found = g_strcmp0(((gmemToolDomain *)domains->pdata[i])->name, *wanted) == 0;
         if (found)
             continue;
-        gmemToolError(_("no domain '%s' is running"), *name);
+        gmemToolError(_("no domain '%s' is running"), *wanted);
         result = GMEM_TOOL_EXIT_FAILED;
     }
     if (denied > 0) {
@@ -75,14 +79,16 @@ complain(const GPtrArray *domains, char **names, unsigned int denied)
 static void
 showAll(const GPtrArray *domains, const gmemStatusOptions *options)
 {
+    guint i;
+
     if (options->json)
         gmemToolShowJSON(domains);
     else if (options->prometheus)
         gmemToolShowMetrics(domains);
-    for (guint i = 0; !options->json && !options->prometheus && i < domains->len; i++) {
+    for (i = 0; !options->json && !options->prometheus && i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
 
-        if (!domain->error)
+        if (domain->error == NULL)
             gmemToolShowText(domain);
     }
 }
@@ -91,11 +97,12 @@ static GPtrArray *
 lookFor(char **names, bool holders, unsigned int *denied)
 {
     GPtrArray *domains;
+    guint i;
 
     *denied = 0;
     domains = gmemToolDomains(names, denied);
-    for (guint i = 0; holders && i < domains->len; i++) {
-        if (!((gmemToolDomain *)domains->pdata[i])->error)
+    for (i = 0; holders && i < domains->len; i++) {
+        if (((gmemToolDomain *)domains->pdata[i])->error == NULL)
             gmemToolFindHolders(domains->pdata[i]);
     }
     return domains;
@@ -115,10 +122,12 @@ findColumns(void)
 static const gmemToolDomain *
 findSame(const GPtrArray *domains, const gmemToolDomain *wanted)
 {
-    for (guint i = 0; domains && i < domains->len; i++) {
+    guint i;
+
+    for (i = 0; domains != NULL && i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
 
-        if (!domain->error && domain->pid == wanted->pid)
+        if (domain->error == NULL && domain->pid == wanted->pid)
             return domain;
     }
     return NULL;
@@ -128,13 +137,14 @@ static void
 showLook(const GPtrArray *domains, const GPtrArray *former, double seconds)
 {
     bool terminal = isatty(STDOUT_FILENO);
+    guint i;
 
     if (terminal)
         printf("\033[H\033[J");
-    for (guint i = 0; i < domains->len; i++) {
+    for (i = 0; i < domains->len; i++) {
         const gmemToolDomain *domain = domains->pdata[i];
 
-        if (domain->error)
+        if (domain->error != NULL)
             continue;
         if (terminal)
             gmemToolShowBars(domain, findSame(former, domain), seconds, findColumns());
@@ -152,14 +162,15 @@ watch(char **names, const gmemStatusOptions *options)
 {
     g_autoptr(GPtrArray) former = NULL;
     gint64 before = 0;
+    int i;
 
-    for (int i = 1;; i++) {
+    for (i = 1;; i++) {
         unsigned int denied;
         g_autoptr(GPtrArray) domains = lookFor(names, false, &denied);
         gint64 now = g_get_monotonic_time();
 
         showLook(domains, former, (double)MAX(now - before, 1) / G_USEC_PER_SEC);
-        if (i == options->count || ferror(stdout))
+        if (i == options->count || ferror(stdout) != 0)
             return complain(domains, names, denied);
         g_clear_pointer(&former, g_ptr_array_unref);
         former = g_steal_pointer(&domains);
@@ -176,7 +187,7 @@ writeMap(const GPtrArray *domains, const char *path)
     g_autoptr(GError) error = NULL;
     g_autofree char *text = NULL;
 
-    if (domains->len != 1 || ((gmemToolDomain *)domains->pdata[0])->error) {
+    if (domains->len != 1 || ((gmemToolDomain *)domains->pdata[0])->error != NULL) {
         if (domains->len != 1)
             gmemToolError(_("a map is of one domain: %u were found"), domains->len);
         return GMEM_TOOL_EXIT_FAILED;
@@ -212,14 +223,14 @@ status(char **names, const gmemStatusOptions *options)
 
     if (options->watch)
         return watch(names, options);
-    domains = lookFor(names, !options->map, &denied);
-    if (options->map)
+    domains = lookFor(names, options->map == NULL, &denied);
+    if (options->map != NULL)
         result = writeMap(domains, options->map);
     else
         showAll(domains, options);
     fflush(stdout);
     fault = complain(domains, names, denied);
-    return fault ? fault : result;
+    return fault != 0 ? fault : result;
 }
 
 int

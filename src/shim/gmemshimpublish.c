@@ -58,7 +58,9 @@ gmemShimPublishSizes(gmemShimStatusBackend *backend, uint64_t privateBytes)
 static gmemShimStatusBackend *
 gmemShimPublishFind(const char *id)
 {
-    for (uint32_t i = 0; i < gmemShimPublished->backends; i++) {
+    uint32_t i;
+
+    for (i = 0; i < gmemShimPublished->backends; i++) {
         if (strcmp(gmemShimPublished->backend[i].id, id) == 0)
             return &gmemShimPublished->backend[i];
     }
@@ -89,7 +91,9 @@ gmemShimPublishMap(size_t size)
 static void
 gmemShimPublishList(gmemShimStatus *status, const gmemShimConfig *config)
 {
-    for (unsigned int i = 0; i < config->listed; i++) {
+    unsigned int i;
+
+    for (i = 0; i < config->listed; i++) {
         const gmemShimConfigBackend *listed = &config->list[i];
         gmemShimStatusBackend *backend = &status->backend[status->backends];
 
@@ -152,8 +156,9 @@ gmemShimPublishFindSlot(uint32_t number)
     gmemShimStatusSlot *slots =
         (gmemShimStatusSlot *)((char *)gmemShimPublished + gmemShimPublished->slotsAt);
     gmemShimStatusSlot *unused = NULL;
+    uint32_t i;
 
-    for (uint32_t i = 0; i < gmemShimPublished->slotRoom; i++) {
+    for (i = 0; i < gmemShimPublished->slotRoom; i++) {
         if (slots[i].size > 0 && slots[i].number == number)
             return &slots[i];
         if (slots[i].size == 0 && unused == NULL)
@@ -237,8 +242,10 @@ gmemShimPublishImplicit(void)
 void
 gmemShimPublishReset(void)
 {
+    uint32_t i;
+
     gmemShimPublishBegin();
-    for (uint32_t i = 0; i < gmemShimPublished->backends; i++) {
+    for (i = 0; i < gmemShimPublished->backends; i++) {
         gmemShimStatusBackend *backend = &gmemShimPublished->backend[i];
 
         gmemShimPublishSizes(backend, gmemShimPublished->startPrivate

@@ -69,7 +69,9 @@ static pthread_key_t gmemShimVcpuKey; /* the vCPU that a thread runs */
 static gmemShimVcpu *
 gmemShimVcpuFind(int fd)
 {
-    for (gmemShimVcpu *vcpu = gmemShimVcpus; vcpu != NULL; vcpu = vcpu->next) {
+    gmemShimVcpu *vcpu;
+
+    for (vcpu = gmemShimVcpus; vcpu != NULL; vcpu = vcpu->next) {
         if (vcpu->fd == fd)
             return vcpu;
     }
@@ -181,15 +183,18 @@ gmemShimVcpuFault(gmemShimVcpu *vcpu)
 static struct kvm_cpuid_entry2 *
 gmemShimVcpuFeatures(struct kvm_cpuid2 *cpuid)
 {
-    for (uint32_t i = 0; i < cpuid->nent; i++) {
+    uint32_t i;
+
+    for (i = 0; i < cpuid->nent; i++) {
         const struct kvm_cpuid_entry2 *base = &cpuid->entries[i];
         const uint32_t signature[3] = {base->ebx, base->ecx, base->edx};
+        uint32_t j;
 
         if (base->function < KVM_CPUID_SIGNATURE ||
             base->function >= KVM_CPUID_SIGNATURE + 0x10000 ||
             memcmp(signature, "KVMKVMKVM\0\0\0", sizeof(signature)) != 0)
             continue;
-        for (uint32_t j = 0; j < cpuid->nent; j++) {
+        for (j = 0; j < cpuid->nent; j++) {
             if (cpuid->entries[j].function == base->function + 1)
                 return &cpuid->entries[j];
         }

@@ -59,8 +59,9 @@ static bool
 gmemShimConfigMode(const char **text, gmemMode *mode)
 {
     const size_t length = strcspn(*text, ",");
+    gmemMode i;
 
-    for (gmemMode i = GMEM_MODE_NONE + 1; i < GMEM_MODE_LAST; i++) {
+    for (i = GMEM_MODE_NONE + 1; i < GMEM_MODE_LAST; i++) {
         const char *name = gmemModeToString(i);
 
         if (strlen(name) == length && memcmp(name, *text, length) == 0) {

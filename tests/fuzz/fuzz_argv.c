@@ -15,9 +15,10 @@ static void
 fuzzAssertRestKept(char *const *argv, char *const *was)
 {
     gmemArgvOption pair;
+    size_t i, j;
 
     g_assert_cmpint(gmemArgvFind(was, GMEM_SHIM_OPTION, &pair), ==, 1);
-    for (size_t i = 0, j = 0; was[j] != NULL; i++, j++) {
+    for (i = 0, j = 0; was[j] != NULL; i++, j++) {
         if (j == pair.index)
             j += pair.count;
         g_assert_cmpstr(argv[i], ==, was[j]);

@@ -127,11 +127,13 @@ fakeSetSlot(const struct gmemKVMMemoryRegion2 *region)
 static int
 fakeSetAttributes(const struct gmemKVMMemoryAttributes *attributes)
 {
+    uint64_t i;
+
     if (fake.refuseAttributes)
         return fakeFail(ENOMEM);
     g_assert_cmpuint((attributes->address | attributes->size) % PAGE, ==, 0);
     g_assert_cmpuint(attributes->address + attributes->size, <=, PAGES_MAX * PAGE);
-    for (uint64_t i = 0; i < attributes->size / PAGE; i++)
+    for (i = 0; i < attributes->size / PAGE; i++)
         fake.attribute[attributes->address / PAGE + i] = attributes->attributes != 0;
     fake.attributesSet++;
     return 0;
@@ -342,7 +344,9 @@ readStatus(gmemShimStatus *status, gmemShimStatusBackend backends[2])
 static bool
 isZero(const char *memory, uint64_t size)
 {
-    for (uint64_t i = 0; i < size; i++) {
+    uint64_t i;
+
+    for (i = 0; i < size; i++) {
         if (memory[i] != 0)
             return false;
     }
@@ -475,6 +479,7 @@ testConversions(void)
     gmemShimStatus status;
     gmemShimHalves *halves;
     char page[PAGE];
+    uint64_t i;
 
     if (!inOwnProcess())
         return;
@@ -488,7 +493,7 @@ testConversions(void)
     g_assert_true(isZero(low + LOW_SIZE - 3 * PAGE, 3 * PAGE) && isZero(high, PAGE));
     g_assert_cmpint(low[LOW_SIZE - 3 * PAGE - 1], ==, 'S');
     g_assert_cmpint(high[PAGE], ==, 'S');
-    for (uint64_t i = 0; i < 8; i++)
+    for (i = 0; i < 8; i++)
         g_assert_cmpint(fake.attribute[LOW_SIZE / PAGE - 5 + i], ==, i >= 2 && i < 6);
 
     /* What was private is gone, and only that. */
@@ -823,6 +828,7 @@ testStartPrivate(void)
     gmemShimStatusBackend backends[2];
     gmemShimStatus status;
     int vcpu;
+    uint64_t i;
 
     if (!inOwnProcess())
         return;
@@ -830,7 +836,7 @@ testStartPrivate(void)
     readStatus(&status, backends);
     g_assert_cmpuint(status.startPrivate, ==, 1);
     g_assert_cmpuint(backends[0].privateBytes, ==, LOW_SIZE);
-    for (uint64_t i = 0; i < PAGES_MAX; i++)
+    for (i = 0; i < PAGES_MAX; i++)
         g_assert_cmpint(fake.attribute[i], ==, i < (LOW_SIZE + HIGH_SIZE) / PAGE);
     g_assert_cmpint(gmemShimConvertibleMap(PAGE, PAGE, false), ==, 0);
     low[PAGE] = 'S';

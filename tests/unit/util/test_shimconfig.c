@@ -190,11 +190,12 @@ testConfigLimits(void)
     g_autoptr(GString) text = g_string_new("version=1,mode=fully-shared,backends=1,ram=1,argv=");
     gmemShimConfig config = {0};
     char reason[REASON_MAX];
+    size_t i;
 
     g_assert_true(gmemShimConfigParse(full, &config, reason, sizeof(reason)));
     gmemShimConfigClear(&config);
 
-    for (size_t i = 0; i < GMEM_SHIM_OPTIONS_MAX; i++)
+    for (i = 0; i < GMEM_SHIM_OPTIONS_MAX; i++)
         g_string_append_printf(text, "%s%s", i > 0 ? ":" : "", hash);
     g_assert_true(gmemShimConfigParse(text->str, &config, reason, sizeof(reason)));
     g_assert_cmpuint(config.nOptions, ==, GMEM_SHIM_OPTIONS_MAX);
