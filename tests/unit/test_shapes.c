@@ -48,12 +48,6 @@ testAttributes(testParts *parts, size_t size)
     g_string_append(parts->body, "/></metadata>");
 }
 
-static void
-testRootAttributes(testParts *parts, size_t size)
-{
-    testRepeat(parts->root, size, " a%='x'");
-}
-
 /* libvirt refuses it, with what is in front of the fault in it. */
 static void
 testMalformedAttributes(testParts *parts, size_t size)
@@ -72,58 +66,10 @@ testSecurityAttributes(testParts *parts, size_t size)
 }
 
 static void
-testSecurityElements(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<launchSecurity type='sw-protected'><x");
-    testRepeat(parts->body, size, " a%='x'");
-    g_string_append(parts->body, "/></launchSecurity>");
-}
-
-static void
-testFewAttributes(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<a b='%' c='x' d='' e='y'/>");
-}
-
-static void
-testLongAttribute(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<x a='");
-    testRepeat(parts->body, size, "value ");
-    g_string_append(parts->body, "'/>");
-}
-
-static void
-testLongRootAttribute(testParts *parts, size_t size)
-{
-    g_string_append(parts->root, " a='");
-    testRepeat(parts->root, size, "/>&amp;");
-    g_string_append(parts->root, "'");
-}
-
-static void
-testNamespaces(testParts *parts, size_t size)
-{
-    testRepeat(parts->root, size, " xmlns:a%='u'");
-}
-
-static void
-testQEMUNamespaces(testParts *parts, size_t size)
-{
-    testRepeat(parts->root, size, " xmlns:q%='" TEST_QEMU "'");
-}
-
-static void
 testNamespacesUsed(testParts *parts, size_t size)
 {
     testRepeat(parts->root, size / 2, " xmlns:a%='u'");
     testRepeat(parts->body, size / 2, "<a1:x/>");
-}
-
-static void
-testNamespaceEach(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<n:a xmlns:n='u%' n:b='c'/>");
 }
 
 static void
@@ -139,18 +85,6 @@ testLongNamespace(testParts *parts, size_t size)
  */
 
 static void
-testElements(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<a/>");
-}
-
-static void
-testPairsOfTags(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "\n  <a>\n    <b></b>\n  </a>");
-}
-
-static void
 testNested(testParts *parts, size_t size)
 {
     size_t left;
@@ -159,15 +93,6 @@ testNested(testParts *parts, size_t size)
         testRepeat(parts->body, MIN(left, 240) * strlen("<a>"), "<a>");
         testRepeat(parts->body, MIN(left, 240) * strlen("</a>"), "</a>");
     }
-}
-
-static void
-testMetadata(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<metadata>");
-    testRepeat(parts->body, size,
-               "<m:m xmlns:m='urn:%'><memoryBacking><private/></memoryBacking></m:m>");
-    g_string_append(parts->body, "</metadata>");
 }
 
 static void
@@ -184,70 +109,12 @@ testLongName(testParts *parts, size_t size)
 }
 
 static void
-testText(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<description>");
-    testRepeat(parts->body, size, "private memory ");
-    g_string_append(parts->body, "</description>");
-}
-
-static void
-testReferences(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<description>");
-    testRepeat(parts->body, size, "&#65;&lt;");
-    g_string_append(parts->body, "</description>");
-}
-
-static void
 testSpace(testParts *parts, size_t size)
 {
     testRepeat(parts->backing, size / 4, " ");
     testRepeat(parts->root, size / 4, "\n");
     testRepeat(parts->commandline, size / 4, "\t");
     testRepeat(parts->devices, size / 4, " ");
-}
-
-static void
-testSpaces(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<a\t\n            >             </a      >");
-}
-
-static void
-testComments(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<!-- <private/> -->");
-}
-
-static void
-testLongComment(testParts *parts, size_t size)
-{
-    g_string_append(parts->backing, "<!--");
-    testRepeat(parts->backing, size, "<private/> ");
-    g_string_append(parts->backing, "-->");
-}
-
-static void
-testInstructions(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<?p <private/>?>");
-}
-
-static void
-testCDATAs(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<metadata>");
-    testRepeat(parts->body, size, "<a><![CDATA[<private/>]]></a>");
-    g_string_append(parts->body, "</metadata>");
-}
-
-static void
-testLongCDATA(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<description><![CDATA[");
-    testRepeat(parts->body, size, "<memoryBacking>]]");
-    g_string_append(parts->body, "]]></description>");
 }
 
 static void
@@ -367,14 +234,6 @@ testCellsPagesNodesets(testParts *parts, size_t size)
 }
 
 static void
-testMemnodes(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<numatune><memory mode='strict' nodeset='0-1023'/>");
-    testRepeat(parts->body, size, "<memnode cellid='%' mode='strict' nodeset='0,1-1023'/>");
-    g_string_append(parts->body, "</numatune>");
-}
-
-static void
 testMemnodesNodeset(testParts *parts, size_t size)
 {
     g_string_append(parts->body, "<numatune><memory mode='strict' nodeset='");
@@ -415,16 +274,6 @@ testNVDIMMs(testParts *parts, size_t size)
 }
 
 static void
-testDevices(testParts *parts, size_t size)
-{
-    testRepeat(parts->devices, size,
-               "<disk type='file'><source file='/x/%'/></disk><hostdev type='usb'/>"
-               "<interface type='user'><model type='virtio'/></interface>"
-               "<filesystem><driver type='path'/></filesystem><video><driver name='qemu'/></video>"
-               "<shmem name='%'><model type='ivshmem-doorbell'/></shmem>");
-}
-
-static void
 testFeatures(testParts *parts, size_t size)
 {
     g_string_append(parts->body, "<os><firmware>");
@@ -434,49 +283,8 @@ testFeatures(testParts *parts, size_t size)
     g_string_append(parts->body, "</features>");
 }
 
-static void
-testLongNumber(testParts *parts, size_t size)
-{
-    g_string_append(parts->body, "<currentMemory>");
-    testRepeat(parts->body, size, "0");
-    g_string_append(parts->body, "1048576</currentMemory>");
-}
-
-static void
-testSecurities(testParts *parts, size_t size)
-{
-    testRepeat(parts->body, size, "<launchSecurity type='s%'/>");
-}
-
-static void
-testPrivates(testParts *parts, size_t size)
-{
-    testRepeat(parts->backing, size, "<private/>");
-}
-
 /* -- the command line in the domain -------------------------------------------------------------
  */
-
-static void
-testArguments(testParts *parts, size_t size)
-{
-    testRepeat(parts->arguments, size, "<qemu:arg value='-a%'/>");
-}
-
-static void
-testLongArgument(testParts *parts, size_t size)
-{
-    g_string_append(parts->arguments, "<qemu:arg value='-a'/><qemu:arg value='");
-    testRepeat(parts->arguments, size, "{&quot;a&quot;:1}");
-    g_string_append(parts->arguments, "'/>");
-}
-
-static void
-testCommandlines(testParts *parts, size_t size)
-{
-    testRepeat(parts->commandline, size,
-               "<q:commandline xmlns:q='" TEST_QEMU "'><q:arg value='-S'/></q:commandline>");
-}
 
 static void
 testAdded(testParts *parts, size_t size)
@@ -532,80 +340,108 @@ testDomainsUsedHref(testParts *parts, size_t size)
     g_string_append(parts->body, "<metadata><a:x xmlns:a='u'/></metadata>");
 }
 
-static void
-testDisks(testParts *parts, size_t size)
-{
-    g_string_append(parts->beside, "<name>s</name><disks>");
-    testRepeat(parts->beside, size, "<disk name='vd%' snapshot='no'/>");
-    g_string_append(parts->beside, "</disks>");
-}
-
+/* @piece again and again in @part, between @head and @tail; or what a function does. */
+#define IN(part, head, piece, tail) NULL, offsetof(testParts, part), head, piece, tail
+#define BY(function) function, 0, NULL, NULL, NULL
 #define FINE TEST_SHAPE_FINE, TEST_SHAPE_FINE
 
 const testShape testShapes[] = {
-    {"attributes of one element", testAttributes, FINE},
-    {"attributes, malformed", testMalformedAttributes, TEST_SHAPE_FINE, TEST_SHAPE_REFUSED},
-    {"attributes of <domain>", testRootAttributes, FINE},
-    {"elements with attributes", testFewAttributes, FINE},
-    {"a long value", testLongAttribute, FINE},
-    {"a long value in <domain>", testLongRootAttribute, FINE},
-    {"namespaces", testNamespaces, FINE},
-    {"namespaces of QEMU", testQEMUNamespaces, FINE},
-    {"namespaces, used", testNamespacesUsed, FINE},
-    {"a namespace for each element", testNamespaceEach, FINE},
-    {"a long namespace, used", testLongNamespace, FINE},
-    {"elements", testElements, FINE},
-    {"formatted elements", testPairsOfTags, FINE},
-    {"elements 240 deep", testNested, FINE},
-    {"metadata", testMetadata, FINE},
-    {"long names", testLongName, FINE},
-    {"text", testText, FINE},
-    {"references to characters", testReferences, FINE},
-    {"white space", testSpace, FINE},
-    {"white space in tags", testSpaces, FINE},
-    {"comments", testComments, FINE},
-    {"a long comment", testLongComment, FINE},
-    {"processing instructions", testInstructions, FINE},
-    {"CDATA sections", testCDATAs, FINE},
-    {"a long CDATA section", testLongCDATA, FINE},
-    {"ISO-8859-1", testLatin1, FINE},
-    {"entities and references", testEntities, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"a long entity and references", testLongEntity, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"declared attributes", testDefaults, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"comments in the declaration", testDeclaredComments, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"cells", testCells, FINE},
-    {"pages", testPages, FINE},
-    {"a long set of nodes", testLongNodeset, FINE},
-    {"cells and pages", testCellsPages, FINE},
-    {"cells and a long set of nodes", testCellsNodeset, FINE},
-    {"cells, pages and sets of nodes", testCellsPagesNodesets, FINE},
-    {"convertible: cells and pages", testConvertiblePages, FINE},
-    {"convertible: cells and a long set of nodes", testConvertibleNodeset, FINE},
-    {"nodes of cells", testMemnodes, FINE},
-    {"nodes of cells and a long set", testMemnodesNodeset, FINE},
-    {"modules", testDimms, FINE},
-    {"modules and pages", testDimmsPages, FINE},
-    {"convertible: modules and pages", testConvertibleDimms, FINE},
-    {"NVDIMMs", testNVDIMMs, TEST_SHAPE_EITHER, TEST_SHAPE_FINE},
-    {"devices", testDevices, FINE},
-    {"features", testFeatures, FINE},
-    {"a long number", testLongNumber, FINE},
-    {"launch securities", testSecurities, TEST_SHAPE_REFUSED, TEST_SHAPE_EITHER},
-    {"attributes of launch security", testSecurityAttributes, TEST_SHAPE_REFUSED,
+    {"attributes of one element", BY(testAttributes), FINE},
+    {"attributes, malformed", BY(testMalformedAttributes), TEST_SHAPE_FINE, TEST_SHAPE_REFUSED},
+    {"attributes of <domain>", IN(root, "", " a%='x'", ""), FINE},
+    {"elements with attributes", IN(body, "", "<a b='%' c='x' d='' e='y'/>", ""), FINE},
+    {"a long value", IN(body, "<x a='", "value ", "'/>"), FINE},
+    {"a long value in <domain>", IN(root, " a='", "/>&amp;", "'"), FINE},
+    {"namespaces", IN(root, "", " xmlns:a%='u'", ""), FINE},
+    {"namespaces of QEMU", IN(root, "", " xmlns:q%='" TEST_QEMU "'", ""), FINE},
+    {"namespaces, used", BY(testNamespacesUsed), FINE},
+    {"a namespace for each element", IN(body, "", "<n:a xmlns:n='u%' n:b='c'/>", ""), FINE},
+    {"a long namespace, used", BY(testLongNamespace), FINE},
+    {"elements", IN(body, "", "<a/>", ""), FINE},
+    {"formatted elements", IN(body, "", "\n  <a>\n    <b></b>\n  </a>", ""), FINE},
+    {"elements 240 deep", BY(testNested), FINE},
+    {"metadata",
+     IN(body,
+        "<metadata>",
+        "<m:m xmlns:m='urn:%'><memoryBacking><private/></memoryBacking></m:m>",
+        "</metadata>"),
+     FINE},
+    {"long names", BY(testLongName), FINE},
+    {"text", IN(body, "<description>", "private memory ", "</description>"), FINE},
+    {"references to characters", IN(body, "<description>", "&#65;&lt;", "</description>"), FINE},
+    {"white space", BY(testSpace), FINE},
+    {"white space in tags", IN(body, "", "<a\t\n            >             </a      >", ""), FINE},
+    {"comments", IN(body, "", "<!-- <private/> -->", ""), FINE},
+    {"a long comment", IN(backing, "<!--", "<private/> ", "-->"), FINE},
+    {"processing instructions", IN(body, "", "<?p <private/>?>", ""), FINE},
+    {"CDATA sections", IN(body, "<metadata>", "<a><![CDATA[<private/>]]></a>", "</metadata>"),
+     FINE},
+    {"a long CDATA section",
+     IN(body, "<description><![CDATA[", "<memoryBacking>]]", "]]></description>"), FINE},
+    {"ISO-8859-1", BY(testLatin1), FINE},
+    {"entities and references", BY(testEntities), TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
+    {"a long entity and references", BY(testLongEntity), TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
+    {"declared attributes", BY(testDefaults), TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
+    {"comments in the declaration", BY(testDeclaredComments), TEST_SHAPE_REFUSED,
      TEST_SHAPE_REFUSED},
-    {"elements of launch security", testSecurityElements, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"<private/> many times", testPrivates, TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
-    {"arguments", testArguments, FINE},
-    {"a long argument", testLongArgument, FINE},
-    {"command lines", testCommandlines, FINE},
-    {"a long list of changes", testAdded, TEST_SHAPE_FINE, TEST_SHAPE_EITHER},
-    {"a long list of changes of NVDIMMs", testAddedNVDIMMs, TEST_SHAPE_EITHER, TEST_SHAPE_EITHER},
-    {"domains", testDomains, FINE},
-    {"domains and sets of cells", testDomainsNodes, FINE},
-    {"domains and namespaces", testDomainsNamespaces, FINE},
-    {"domains and a long namespace", testDomainsHref, FINE},
-    {"domains and a long namespace, used", testDomainsUsedHref, FINE},
-    {"disks of a snapshot", testDisks, FINE},
+    {"cells", BY(testCells), FINE},
+    {"pages", BY(testPages), FINE},
+    {"a long set of nodes", BY(testLongNodeset), FINE},
+    {"cells and pages", BY(testCellsPages), FINE},
+    {"cells and a long set of nodes", BY(testCellsNodeset), FINE},
+    {"cells, pages and sets of nodes", BY(testCellsPagesNodesets), FINE},
+    {"convertible: cells and pages", BY(testConvertiblePages), FINE},
+    {"convertible: cells and a long set of nodes", BY(testConvertibleNodeset), FINE},
+    {"nodes of cells",
+     IN(body,
+        "<numatune><memory mode='strict' nodeset='0-1023'/>",
+        "<memnode cellid='%' mode='strict' nodeset='0,1-1023'/>",
+        "</numatune>"),
+     FINE},
+    {"nodes of cells and a long set", BY(testMemnodesNodeset), FINE},
+    {"modules", BY(testDimms), FINE},
+    {"modules and pages", BY(testDimmsPages), FINE},
+    {"convertible: modules and pages", BY(testConvertibleDimms), FINE},
+    {"NVDIMMs", BY(testNVDIMMs), TEST_SHAPE_EITHER, TEST_SHAPE_FINE},
+    {"devices",
+     IN(devices,
+        "",
+        "<disk type='file'><source file='/x/%'/></disk><hostdev type='usb'/>"
+        "<interface type='user'><model type='virtio'/></interface>"
+        "<filesystem><driver type='path'/></filesystem><video><driver name='qemu'/></video>"
+        "<shmem name='%'><model type='ivshmem-doorbell'/></shmem>",
+        ""),
+     FINE},
+    {"features", BY(testFeatures), FINE},
+    {"a long number", IN(body, "<currentMemory>", "0", "1048576</currentMemory>"), FINE},
+    {"launch securities", IN(body, "", "<launchSecurity type='s%'/>", ""), TEST_SHAPE_REFUSED,
+     TEST_SHAPE_EITHER},
+    {"attributes of launch security", BY(testSecurityAttributes), TEST_SHAPE_REFUSED,
+     TEST_SHAPE_REFUSED},
+    {"elements of launch security",
+     IN(body, "<launchSecurity type='sw-protected'><x", " a%='x'", "/></launchSecurity>"),
+     TEST_SHAPE_REFUSED, TEST_SHAPE_REFUSED},
+    {"<private/> many times", IN(backing, "", "<private/>", ""), TEST_SHAPE_REFUSED,
+     TEST_SHAPE_REFUSED},
+    {"arguments", IN(arguments, "", "<qemu:arg value='-a%'/>", ""), FINE},
+    {"a long argument",
+     IN(arguments, "<qemu:arg value='-a'/><qemu:arg value='", "{&quot;a&quot;:1}", "'/>"), FINE},
+    {"command lines",
+     IN(commandline,
+        "",
+        "<q:commandline xmlns:q='" TEST_QEMU "'><q:arg value='-S'/></q:commandline>",
+        ""),
+     FINE},
+    {"a long list of changes", BY(testAdded), TEST_SHAPE_FINE, TEST_SHAPE_EITHER},
+    {"a long list of changes of NVDIMMs", BY(testAddedNVDIMMs), TEST_SHAPE_EITHER,
+     TEST_SHAPE_EITHER},
+    {"domains", BY(testDomains), FINE},
+    {"domains and sets of cells", BY(testDomainsNodes), FINE},
+    {"domains and namespaces", BY(testDomainsNamespaces), FINE},
+    {"domains and a long namespace", BY(testDomainsHref), FINE},
+    {"domains and a long namespace, used", BY(testDomainsUsedHref), FINE},
+    {"disks of a snapshot",
+     IN(beside, "<name>s</name><disks>", "<disk name='vd%' snapshot='no'/>", "</disks>"), FINE},
 };
 const size_t testShapesCount = G_N_ELEMENTS(testShapes);
 
@@ -648,6 +484,20 @@ static const struct {
 };
 
 static void
+testShapeFill(const testShape *shape, testParts *parts, size_t size)
+{
+    GString *part = *(GString **)((char *)parts + shape->part);
+
+    if (shape->fill != NULL) {
+        shape->fill(parts, size);
+        return;
+    }
+    g_string_append(part, shape->head);
+    testRepeat(part, size, shape->piece);
+    g_string_append(part, shape->tail);
+}
+
+static void
 testAppend(GString *text, ...)
 {
     const char *piece;
@@ -684,7 +534,7 @@ testShapeDomain(const testShape *shape, size_t size, bool lowered)
     GString *text;
 
     testPartsInit(&parts);
-    shape->fill(&parts, size);
+    testShapeFill(shape, &parts, size);
     text = g_string_new(parts.prolog->str);
     testAppendDomain(text, &parts, lowered, "domain");
     testPartsClear(&parts);
@@ -699,7 +549,7 @@ testShapeSnapshot(const testShape *shape, size_t size, bool lowered)
     size_t i;
 
     testPartsInit(&parts);
-    shape->fill(&parts, size);
+    testShapeFill(shape, &parts, size);
     text = g_string_new(parts.prolog->str);
     g_string_append_printf(text, "<domainsnapshot%s>", parts.around->str);
     g_string_append(text, parts.beside->str);

@@ -31,8 +31,12 @@ typedef enum {
 
 typedef struct {
     const char *name;
-    /* Fills in some @size bytes. */
+    /* Fills in some @size bytes; NULL: @piece again and again, between @head and @tail, is that. */
     void (*fill)(testParts *parts, size_t size);
+    size_t part; /* where in testParts */
+    const char *head;
+    const char *piece;
+    const char *tail;
     testShapeOutcome lowered;
     testShapeOutcome raised;
 } testShape;
