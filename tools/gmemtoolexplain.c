@@ -73,12 +73,12 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
         return 0;
     }
     if (!gmemRulesIsWeaker(answer->own, answer->rule->mode)) {
-        printf(_("the domain stays as it is: it has %s itself\n"), gmemRulesElement(answer->own));
+        printf(_("the domain stays as it is: it has %s itself\n"), gmemModeElement(answer->own));
         return 0;
     }
     if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, error)) == NULL)
         return -1;
-    printf(_("the domain gets %s\n"), gmemRulesElement(answer->rule->mode));
+    printf(_("the domain gets %s\n"), gmemModeElement(answer->rule->mode));
     return 0;
 }
 

@@ -24,12 +24,6 @@ gmemRulesAnswerClear(gmemRulesAnswer *answer)
     g_clear_pointer(&answer->name, g_free);
 }
 
-const char *
-gmemRulesElement(gmemMode mode)
-{
-    return mode == GMEM_MODE_CONVERTIBLE ? "<launchSecurity type='sw-protected'/>" : "<private/>";
-}
-
 bool
 gmemRulesIsWeaker(gmemMode mode, gmemMode wanted)
 {
@@ -214,9 +208,9 @@ gmemRulesEdit(gmemXML *xml, gmemMode mode)
     gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
 
     if (mode == GMEM_MODE_CONVERTIBLE)
-        gmemXMLEditAppend(edit, root, "<launchSecurity type='sw-protected'/>");
+        gmemXMLEditAppend(edit, root, gmemModeElement(mode));
     else if (backing != NULL)
-        gmemXMLEditAppend(edit, backing, "<private/>");
+        gmemXMLEditAppend(edit, backing, gmemModeElement(mode));
     else
         gmemXMLEditAppend(edit, root, "<memoryBacking><private/></memoryBacking>");
     return gmemXMLEditApply(edit);
@@ -245,6 +239,6 @@ gmemRulesApply(
             g_strdup(failed != NULL ? failed->message : _("the element does not take effect"));
     gmemErrorSet(error, failed != NULL ? failed->code : VIR_ERR_CONFIG_UNSUPPORTED,
                  _("rule '%s' of '%s' gives the domain %s: %s"), answer->rule->name, path,
-                 gmemRulesElement(mode), obstacle);
+                 gmemModeElement(mode), obstacle);
     return NULL;
 }

@@ -18,9 +18,6 @@ typedef struct {
 void gmemRulesAnswerClear(gmemRulesAnswer *answer);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemRulesAnswer, gmemRulesAnswerClear)
 
-/* gmemRulesElement: what gives a domain @mode, as users write it: "<private/>". */
-const char *gmemRulesElement(gmemMode mode);
-
 /* gmemRulesIsWeaker: whether a rule of mode @wanted has something to add to @mode. */
 bool gmemRulesIsWeaker(gmemMode mode, gmemMode wanted);
 

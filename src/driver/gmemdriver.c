@@ -204,7 +204,7 @@ gmemDriverModeElement(const gmemPlan *plan)
 {
     gmemMode mode = gmemDriverMode(plan);
 
-    return mode == GMEM_MODE_NONE ? NULL : gmemRulesElement(mode);
+    return mode == GMEM_MODE_NONE ? NULL : gmemModeElement(mode);
 }
 
 static bool

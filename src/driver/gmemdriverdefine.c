@@ -20,6 +20,13 @@
 #include "gmemstart.h"
 #include "gmemxml.h"
 
+/* For the log. */
+static const char *
+gmemDriverDefineMemory(gmemMode mode)
+{
+    return mode != GMEM_MODE_NONE ? gmemModeElement(mode) : "ordinary memory";
+}
+
 /* The mode that the rule gives, with a line in the log; GMEM_MODE_NONE: none. A managed save image
  * goes on as it is, whatever has happened to the rules. */
 static gmemMode
@@ -31,12 +38,12 @@ gmemDriverDefineRuledMode(const gmemRulesAnswer *answer, const gmemDriverFormer 
     if (mode != answer->rule->mode)
         gmemLog("warning: rule '%s' of '%s' does not give domain '%s' %s: it has a managed save "
                 "image of a guest with %s",
-                answer->rule->name, GMEM_HOST_CONF_FILE, name, gmemRulesElement(answer->rule->mode),
-                mode != GMEM_MODE_NONE ? gmemRulesElement(mode) : "ordinary memory");
+                answer->rule->name, GMEM_HOST_CONF_FILE, name, gmemModeElement(answer->rule->mode),
+                gmemDriverDefineMemory(mode));
     if (!gmemRulesIsWeaker(answer->own, mode))
         return GMEM_MODE_NONE;
     gmemLog("rule '%s' of '%s' gives domain '%s' %s", answer->rule->name, GMEM_HOST_CONF_FILE, name,
-            gmemRulesElement(mode));
+            gmemModeElement(mode));
     return mode;
 }
 
@@ -74,9 +81,8 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
     return 0;
 }
 
-/* What the administrator's rules make of @xml. They are for the host's own
- * daemon: a user's may not be able to read them, and root's embedded driver has the same domains.
- */
+/* What the administrator's rules make of @xml. They are for the host's own daemon: a user's may not
+ * be able to read them, and root's embedded driver has the same domains. */
 static int
 gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
 {
@@ -131,8 +137,7 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
     gmemFilesForget(domain);
     if (gmemRulesIsWeaker(mode, former))
         gmemLog("warning: domain '%s' was defined with %s, and is defined with %s now",
-                virDomainGetName(domain), gmemRulesElement(former),
-                mode != GMEM_MODE_NONE ? gmemRulesElement(mode) : "ordinary memory");
+                virDomainGetName(domain), gmemModeElement(former), gmemDriverDefineMemory(mode));
     if (plan != NULL && gmemStartCheckParsed(conn, plan, &error) < 0)
         gmemLog("warning: domain '%s' is defined but could not start now: %s",
                 plan->name != NULL ? plan->name : "", error->message);

@@ -115,10 +115,7 @@ gmemFilesRefuse(
                         _("%s in '%s' is not known to libvirt, which reads the file by itself: "
                           "domain '%s' does not start until it has been defined with 'virsh "
                           "define'"),
-                        plan->mode == GMEM_MODE_CONVERTIBLE
-                            ? "<launchSecurity type='sw-protected'/>"
-                            : "<private/>",
-                        path, name);
+                        gmemModeElement(plan->mode), path, name);
 }
 
 static gmemFilesEntry *

@@ -117,6 +117,14 @@ gmemHostConfParserClear(gmemHostConfParser *parser)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemHostConfParser, gmemHostConfParserClear)
 
 static int
+gmemHostConfRefuseKey(const gmemHostConfParser *parser, const char *key, GError **error)
+{
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
+                        parser->line, parser->path, key, parser->group);
+}
+
+static int
 gmemHostConfParseCondition(gmemHostConfParser *parser,
                            size_t condition,
                            const char *value,
@@ -164,9 +172,7 @@ gmemHostConfParseRuleKey(gmemHostConfParser *parser,
         if (strcmp(key, gmemHostConfConditionNames[i]) == 0)
             return gmemHostConfParseCondition(parser, i, value, error);
     }
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
-                        parser->line, parser->path, key, parser->group);
+    return gmemHostConfRefuseKey(parser, key, error);
 }
 
 static int
@@ -183,9 +189,7 @@ gmemHostConfParseKey(gmemHostConfParser *parser, const char *key, const char *va
     if (parser->rule != NULL)
         return gmemHostConfParseRuleKey(parser, key, value, error);
     if (strcmp(key, GMEM_HOST_CONF_START) != 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
-                            parser->line, parser->path, key, parser->group);
+        return gmemHostConfRefuseKey(parser, key, error);
     if (strcmp(value, "private") != 0 && strcmp(value, "shared") != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("line %zu of '%s' has %s=%s in [%s]: it can be 'shared' or "

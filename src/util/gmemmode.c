@@ -32,3 +32,9 @@ gmemModeFromString(const char *text)
     }
     return GMEM_MODE_NONE;
 }
+
+const char *
+gmemModeElement(gmemMode mode)
+{
+    return mode == GMEM_MODE_CONVERTIBLE ? "<launchSecurity type='sw-protected'/>" : "<private/>";
+}

@@ -16,3 +16,6 @@ const char *gmemModeToString(gmemMode mode);
 
 /* Returns the mode, or GMEM_MODE_NONE for any other word (also for "none"). */
 gmemMode gmemModeFromString(const char *text);
+
+/* gmemModeElement: what gives a domain @mode, as users write it: "<private/>". */
+const char *gmemModeElement(gmemMode mode);
