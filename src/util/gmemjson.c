@@ -47,6 +47,15 @@ typedef struct {
     char *key;      /* of its next member */
 } gmemJSONReader;
 
+/* GLib makes the locale for its g_ascii_strto…() at their first use. A thread that has to wait for
+ * another one there comes out with the errno of a futex, and GLib then takes its number for none
+ * (2.74). A child between fork and exec could wait for ever. So the first use is here. */
+__attribute__((constructor)) static void
+gmemJSONInitNumbers(void)
+{
+    (void)g_ascii_strtoull("0", NULL, 10);
+}
+
 static void *
 gmemJSONAlloc(void *context G_GNUC_UNUSED, size_t size)
 {

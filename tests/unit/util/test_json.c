@@ -4,7 +4,10 @@
 
 #include "config.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <glib.h>
+#include <locale.h>
 #include <string.h>
 
 #include "gmemjson.h"
@@ -13,6 +16,9 @@
 
 /* Longer than any answer of QEMU's. */
 #define MANY 300000
+
+static unsigned int testLocales;
+static bool testFirstRead;
 
 static void
 testValues(void)
@@ -232,11 +238,43 @@ testWrite(void)
     g_assert_cmpstr(copy, ==, whole);
 }
 
+/* GLib's call for the locale of its numbers; errno is what a thread comes out with that waits. */
+__attribute__((visibility("default"))) locale_t
+newlocale(int mask, const char *name, locale_t base)
+{
+    locale_t (*real)(int, const char *, locale_t) =
+        (locale_t(*)(int, const char *, locale_t))dlsym(RTLD_NEXT, "newlocale");
+    locale_t locale = real(mask, name, base);
+
+    testLocales++;
+    errno = EAGAIN;
+    return locale;
+}
+
+/* The first number that this process reads, and whether GLib had its locale before. */
+static bool
+testReadFirst(void)
+{
+    g_autoptr(gmemJSON) json = gmemJSONParse("{\"a\":1}", NULL);
+    unsigned int before = testLocales;
+    unsigned long long number = 0;
+
+    return gmemJSONGetSize(json, "a", &number) && number == 1 && testLocales == before;
+}
+
+static void
+testFirst(void)
+{
+    g_assert_true(testFirstRead);
+}
+
 int
 main(int argc, char **argv)
 {
+    testFirstRead = testReadFirst();
     g_setenv("LC_ALL", "C", TRUE);
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/json/first-number", testFirst);
     g_test_add_func("/json/values", testValues);
     g_test_add_func("/json/nothing", testNothing);
     g_test_add_func("/json/malformed", testMalformed);
