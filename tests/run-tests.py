@@ -116,13 +116,22 @@ def read_log(build):
                 for program in map(json.loads, log)}
 
 
+def read_report(path):
+    """The suites in a report of meson's, which has what the tests printed, control characters, too:
+    they are in no XML."""
+    with open(path, "rb") as report:
+        return ET.fromstring(re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"", report.read()))
+
+
 def run_tree(tree, results):
     build, _, suite = tree.partition(":")
     label = "" if not suite else os.path.basename(build) + ": "
     report = os.path.join(build, "meson-logs", LOG + ".junit.xml")
     if os.path.exists(report):
         os.unlink(report)
-    command = ["meson", "test", "-C", build, "--print-errorlogs", "--num-processes", "2",
+    command = ["meson", "test", "-C", build, "--print-errorlogs",
+               # Much of what they do is waiting.
+               "--num-processes", str((os.cpu_count() or 1) + 1),
                "--wrapper", WRAPPER,
                # A busy machine, or a sanitizer, is not a failure.
                "--timeout-multiplier", "5"]
@@ -134,9 +143,12 @@ def run_tree(tree, results):
         return
     log = read_log(build)
     bad = {}
-    for program in ET.parse(report).getroot().iter("testsuite"):
+    for program in read_report(report).iter("testsuite"):
         name = short_name(program.get("name"))
         bad[name] = results.add_program(label, program, log.get(name, ("", ""))[1])
+        # Programs that are one test each are cases of one suite.
+        bad.update((short_name(case.get("name")), 1) for case in program.iter("testcase")
+                   if case.find("failure") is not None or case.find("error") is not None)
     # A program that printed only good results and then crashed, hung, or broke its plan.
     for name, (result, _) in log.items():
         if result not in ("OK", "SKIP", "EXPECTEDFAIL") and not bad.get(name):

@@ -189,6 +189,13 @@ def counted(t):
             '2 passed, 1 failed, 0 skipped'], 'the last lines')
 
 
+@suite.test('what a test prints is counted, whatever it is')
+def printed(t):
+    with made_up_root() as root:
+        status, out = run_tests(root, r"printf 'a\000b\033[1m\001\n'; false")
+        t.equal((status, out.splitlines()[-1]), (1, '2 passed, 1 failed, 0 skipped'), out)
+
+
 @suite.test('signals that the runner has to ignore are not ignored in tests')
 def signals(t):
     numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM,
