@@ -12,12 +12,12 @@ _virt_gmem() {
     if [[ $COMP_CWORD -eq 1 || ( $verb == help && $COMP_CWORD -eq 2 ) ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(command virt-gmem help 2>/dev/null |
             sed -n 's/^  \([a-z]*\) .*/\1/p') help" -- "$word")
-    elif [[ $previous == --mode || $previous == -m ]]; then
+    elif [[ $verb == host && ( $previous == --mode || $previous == -m ) ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'fully-shared convertible' -- "$word")
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(command virt-gmem help "$verb" 2>/dev/null |
-            grep -o -- '--[a-z][a-z-]*')" -- "$word")
-    elif [[ $verb == status ]]; then
+            sed -n 's/^  \(-., \)\{0,1\}\(--[a-z-]*\).*/\2/p')" -- "$word")
+    elif [[ $verb == status && ! $previous =~ ^(--map|-m|--interval|-i|--count|-c)$ ]]; then
         local IFS=$'\n'
         mapfile -t COMPREPLY < <(compgen -W "$(_virt_gmem_domains)" -- "$word")
     else

@@ -7,6 +7,7 @@ Blocks of `.. code-block:: console` (in README.md: ```console) are run in order,
 libvirtd of its own. "# " stands before a command; what follows has to be what it prints: "…" is anything
 in a line, and a line of its own any lines, also none. Blocks of XML with a caption are files. A block behind the
 comment ".. not run here: REASON" is looked at only: its programs and their verbs and options have to be there.
+At the comment ".. here the daemon is restarted without libvirt-gmem" it is.
 """
 
 import contextlib
@@ -45,12 +46,14 @@ def indented(lines, start):
 
 
 def steps(page):
-    """[('file', name, text) or ('run' or 'look', lines, number of the block's line)] of a page."""
+    """[('file', name, text) or ('run', 'look' or 'restart', lines, number of the block's line)] of a page."""
     lines = read(*page.split('/')).splitlines()
     found, reason = [], False
     for number, line in enumerate(lines):
         if line.startswith(('.. not run here: ', '<!-- not run here: ')):
             reason = True
+        if line == '.. here the daemon is restarted without libvirt-gmem':
+            found.append(('restart', None, number))
         if line == '```console':
             end = lines.index('```', number)
             found.append(('look' if reason else 'run', lines[number + 1:end], number))
@@ -111,6 +114,12 @@ class Page:
         return dict(self.rig.environment(), PATH=path, HOME='/run/home', LC_ALL='C.UTF-8',
                     LIBVIRT_DEFAULT_URI='qemu:///system')
 
+    def restart_without(self):
+        """The daemon, as it is when libvirt-gmem has been removed."""
+        self.rig.stop_daemon()
+        self.rig.preload = ()
+        self.rig.start_daemon()
+
     def run(self, command):
         """(exit status, all output). What looks at processes runs where their numbers are right."""
         script = '%s 2>&1' % command
@@ -156,6 +165,9 @@ def run_page(t, page):
                 with open(daemon.rig.outer(os.path.join(WHERE, what)), 'w', encoding='utf-8') as f:
                     f.write(more)
                 continue
+            if kind == 'restart':
+                daemon.restart_without()
+                continue
             for command, wanted in commands(what):
                 if kind == 'look':
                     look(t, command, daemon)
@@ -191,8 +203,9 @@ def links(t):
 def lines_of_host(t):
     text = ' '.join(read('docs', 'host.rst').split())
     source = read('tools', 'gmemtoolhost.c')
-    titles = re.findall(r'_\("((?:KVM|QEMU): [^"%;]*)"', source)
-    t.true(len(titles) > 12, 'titles: %r' % titles)
+    titles = re.findall(r'_\("((?:KVM|QEMU|libvirt|Mode): [^"%;]*)"', source)
+    titles += re.findall(r'addCheck\(host, "[a-z-]*", "([^"]*)"', source) + ['libvirt-gmem.so', 'qemu-gmem.so']
+    t.true(len(titles) > 22, 'titles: %r' % titles)
     for title in titles:
         t.has(text, '``%s``' % title, 'host.rst')
 

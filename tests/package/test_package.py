@@ -29,7 +29,12 @@ LIBRARY = LIBRARIES + '/libvirt-gmem.so'
 CHECK = '/usr/libexec/libvirt-gmem/check-daemon'
 SCHEMA = '/usr/share/libvirt/schemas/gmem-domain.rng'
 LOCAL = '/etc/apparmor.d/local/abstractions/libvirt-qemu'
-TOOLS = ('dpkg-buildpackage', 'lintian', 'dh', 'rst2man', 'git')
+# What is completed, for the words behind them; zsh itself then takes what begins as the last word does.
+BASH = ('. /usr/share/bash-completion/completions/virt-gmem; COMP_WORDS=("$@"); '
+        'COMP_CWORD=$(($# - 1)); _virt_gmem "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"')
+ZSH = ('compadd() { shift; print -r -- $@ }; words=("$@"); CURRENT=$#; '
+       'source /usr/share/zsh/vendor-completions/_virt-gmem')
+TOOLS = ('dpkg-buildpackage', 'lintian', 'dh', 'rst2man', 'git', 'zsh')
 
 # Makes an overlay over the root, and that the root: as the first process of its namespaces.
 ENTER = '''
@@ -127,6 +132,11 @@ def runs_on(t, pid, library, stale=True):
 def build(t):
     with open(OUT + '.log', encoding='utf-8') as file:
         said = file.read()
+    with open(SOURCE + '/po/LINGUAS', encoding='utf-8') as file:
+        languages = {line.strip() for line in file if line.strip() and not line.startswith('#')}
+    if os.environ['GMEM_PACKAGE_STATUS'] == '0':
+        t.equal(set(re.findall(r'/locale/([^/]*)/LC_MESSAGES/libvirt-gmem\.mo', succeed('dpkg-deb', '-c', package()))),
+                languages, 'languages of the package')
     t.equal(re.findall(r'(?m)^[EW]: .*', said), [], 'what lintian says')
     t.equal(os.environ['GMEM_PACKAGE_STATUS'], '0', 'exit status of build-deb, which said\n' + said)
 
@@ -200,10 +210,12 @@ def start(t):
     t.has(maps(emulator()), 'gmem', "QEMU's maps")
     runs_on(t, emulator(), '/qemu-gmem.so', stale=False)
     for words, wanted in ((('virt-gmem', 'hos'), 'host'), (('virt-gmem', 'status', 'v'), 'vm'),
-                          (('virt-gmem', 'host', '--mode', 'c'), 'convertible')):
-        script = ('. /usr/share/bash-completion/completions/virt-gmem; COMP_WORDS=("$@"); '
-                  'COMP_CWORD=$(($# - 1)); _virt_gmem "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"')
-        t.equal(succeed('bash', '-c', script, 'bash', *words).strip(), wanted, 'completion of %r' % (words,))
+                          (('virt-gmem', 'host', '--mode', 'c'), 'convertible'),
+                          (('virt-gmem', 'status', '--pro'), '--prometheus')):
+        t.equal(succeed('bash', '-c', BASH, 'bash', *words).strip(), wanted, 'bash completion of %r' % (words,))
+        offered = succeed('zsh', '-fc', ZSH, 'zsh', *words).split()
+        t.equal([word for word in offered if word.startswith(words[-1])], [wanted],
+                'zsh completion of %r' % (words,))
 
 
 @suite.test('upgraded and downgraded: what runs goes on with the files that it has')
