@@ -64,6 +64,12 @@ gmemConnectionKnow(virConnectPtr conn, unsigned int more)
 }
 
 bool
+gmemConnectionIsReadOnly(virConnectPtr conn)
+{
+    return (gmemConnectionKnow(conn, 0) & GMEM_CONNECTION_READ_ONLY) != 0;
+}
+
+bool
 gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
 {
     bool writes = need == GMEM_WRITER || ((unsigned int)need & flags) != 0;
@@ -72,8 +78,7 @@ gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
     gmemExpectNothing();
     if (writes)
         gmemRefusalForget();
-    return conn != NULL &&
-           !(writes && (gmemConnectionKnow(conn, 0) & GMEM_CONNECTION_READ_ONLY) != 0);
+    return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
 }
 
 GMEM_INTERPOSED virConnectPtr

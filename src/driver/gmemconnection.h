@@ -57,6 +57,9 @@ gmemConnectionOf(virDomainPtr domain)
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
 
+/* gmemConnectionIsReadOnly: whether @conn was opened so. It may be NULL. */
+bool gmemConnectionIsReadOnly(virConnectPtr conn);
+
 /* gmemConnectionGetRoot: the directory of an embedded driver, to be freed with g_free(); NULL where
  * @conn is a daemon's. */
 char *gmemConnectionGetRoot(virConnectPtr conn);

@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "gmemconnection.h"
 #include "gmemerror.h"
 #include "gmemexpect.h"
 #include "gmemfiles.h"
+#include "gmemhostconf.h"
 #include "gmemi18n.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -56,13 +58,26 @@ gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
     return 0;
 }
 
+/* Whether the administrator has it so. What cannot be read is no decision: the default is as true.
+ * The file is for the host's own daemon; a user's may not be able to read it. */
+static bool
+gmemDriverShowsStored(virConnectPtr conn)
+{
+    gmemHostConf conf = {0};
+
+    return gmemConnectionIsReadOnly(conn) && geteuid() == 0 &&
+           gmemHostConfRefresh(GMEM_HOST_CONF_FILE, NULL) == 0 &&
+           gmemHostConfGet(&conf, NULL) == 0 && conf.readOnlyStored;
+}
+
 char *
 gmemDriverRaise(virConnectPtr conn, char *xml)
 {
     g_autoptr(GError) error = NULL;
     char *raised;
 
-    if (xml == NULL || !gmemRaiseMayHavePair(xml) || !gmemConnectionIsOurs(conn))
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) || !gmemConnectionIsOurs(conn) ||
+        gmemDriverShowsStored(conn))
         return xml;
     raised = gmemNestedRaiseAgain(xml, &error);
     if (raised == NULL) {

@@ -37,7 +37,8 @@ int gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate);
  * @xml: what the real function gave; may be NULL, and is then given back
  *
  * Takes @xml over, and returns what its client shall see, to be freed with free(). What cannot be
- * raised (a pair of a later version, say) is shown as it is stored, with a line in the log.
+ * raised (a pair of a later version, say) is shown as it is stored, with a line in the log. So is
+ * everything to a read-only connection, where gmem.conf says so.
  */
 char *gmemDriverRaise(virConnectPtr conn, char *xml);
 

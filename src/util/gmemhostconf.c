@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemhostconf.c: what the administrator has decided for all domains of the host.
  *
- * The file is read before a start or a definition, by the daemon: the child between fork and exec
+ * The file is read before a start or a definition, or where a read-only connection is shown a
+ * private domain, by the daemon: the child between fork and exec
  * is no longer root, and GLib's containers have locks. The child finds what was read behind an
  * atomic pointer. fork() copies one page after another while other threads run on, so a reading
  * that was replaced may be what a child has; it stays, and there are as many as root has changed
@@ -14,6 +15,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,8 +25,6 @@
 #include "gmemfile.h"
 #include "gmemi18n.h"
 
-#define GMEM_HOST_CONF_GROUP "convertible"
-#define GMEM_HOST_CONF_START "start"
 #define GMEM_HOST_CONF_RULE "rule "
 #define GMEM_HOST_CONF_MODE "mode"
 
@@ -97,6 +97,17 @@ gmemHostConfConditionToString(gmemHostConfCondition condition)
     return gmemHostConfConditionNames[condition];
 }
 
+/* Keys outside of rules. The first value is the default, the other one sets the bool at @offset. */
+static const struct {
+    const char *group;
+    const char *key;
+    const char *values[2];
+    size_t offset;
+} gmemHostConfSwitches[] = {
+    {"convertible", "start", {"shared", "private"}, offsetof(gmemHostConf, startPrivate)},
+    {"read-only", "domain-xml", {"elements", "stored"}, offsetof(gmemHostConf, readOnlyStored)},
+};
+
 /* Where in the file the parser is. */
 typedef struct {
     const char *path;
@@ -122,6 +133,42 @@ gmemHostConfRefuseKey(const gmemHostConfParser *parser, const char *key, GError 
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
                         parser->line, parser->path, key, parser->group);
+}
+
+static int
+gmemHostConfRefuseValue(const gmemHostConfParser *parser,
+                        const char *key,
+                        const char *value,
+                        const char *const allowed[2],
+                        GError **error)
+{
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("line %zu of '%s' has %s=%s in [%s]: it can be '%s' or '%s'"),
+                        parser->line, parser->path, key, value, parser->group, allowed[0],
+                        allowed[1]);
+}
+
+static int
+gmemHostConfParseSwitch(gmemHostConfParser *parser,
+                        const char *key,
+                        const char *value,
+                        GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemHostConfSwitches); i++) {
+        const char *const *values = gmemHostConfSwitches[i].values;
+        bool *on = &G_STRUCT_MEMBER(bool, parser->conf, gmemHostConfSwitches[i].offset);
+
+        if (strcmp(gmemHostConfSwitches[i].group, parser->group) != 0 ||
+            strcmp(gmemHostConfSwitches[i].key, key) != 0)
+            continue;
+        *on = strcmp(value, values[1]) == 0;
+        if (*on || strcmp(value, values[0]) == 0)
+            return 0;
+        return gmemHostConfRefuseValue(parser, key, value, values, error);
+    }
+    return gmemHostConfRefuseKey(parser, key, error);
 }
 
 static int
@@ -157,16 +204,14 @@ gmemHostConfParseRuleKey(gmemHostConfParser *parser,
                          const char *value,
                          GError **error)
 {
+    static const char *const modes[] = {"fully-shared", "convertible"};
     size_t i;
 
     if (strcmp(key, GMEM_HOST_CONF_MODE) == 0) {
         parser->rule->mode = gmemModeFromString(value);
         if (parser->rule->mode != GMEM_MODE_NONE)
             return 0;
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has %s=%s in [%s]: it can be 'fully-shared' or "
-                              "'convertible'"),
-                            parser->line, parser->path, key, value, parser->group);
+        return gmemHostConfRefuseValue(parser, key, value, modes, error);
     }
     for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++) {
         if (strcmp(key, gmemHostConfConditionNames[i]) == 0)
@@ -188,15 +233,19 @@ gmemHostConfParseKey(gmemHostConfParser *parser, const char *key, const char *va
                             parser->line, parser->path, key, parser->group);
     if (parser->rule != NULL)
         return gmemHostConfParseRuleKey(parser, key, value, error);
-    if (strcmp(key, GMEM_HOST_CONF_START) != 0)
-        return gmemHostConfRefuseKey(parser, key, error);
-    if (strcmp(value, "private") != 0 && strcmp(value, "shared") != 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has %s=%s in [%s]: it can be 'shared' or "
-                              "'private'"),
-                            parser->line, parser->path, key, value, parser->group);
-    parser->conf->startPrivate = strcmp(value, "private") == 0;
-    return 0;
+    return gmemHostConfParseSwitch(parser, key, value, error);
+}
+
+static bool
+gmemHostConfIsGroup(const char *group)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemHostConfSwitches); i++) {
+        if (strcmp(gmemHostConfSwitches[i].group, group) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* A rule without conditions would be one for every domain, by mistake or on purpose: name=* says
@@ -229,7 +278,7 @@ gmemHostConfParseGroup(gmemHostConfParser *parser, const char *group, GError **e
 
     if (gmemHostConfEndGroup(parser, error) < 0)
         return -1;
-    if (!rule && strcmp(group, GMEM_HOST_CONF_GROUP) != 0)
+    if (!rule && !gmemHostConfIsGroup(group))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("line %zu of '%s' has the group [%s], which is not known"),
                             parser->line, parser->path, group);

@@ -36,6 +36,8 @@ typedef struct {
 
 typedef struct {
     bool startPrivate; /* [convertible] start=private: memory is private when the guest starts */
+    /* [read-only] domain-xml=stored: read-only connections are shown what libvirt stores. */
+    bool readOnlyStored;
     gmemHostConfRule *rules; /* in the order of the file */
     size_t nrules;
 } gmemHostConf;

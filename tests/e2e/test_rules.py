@@ -203,6 +203,46 @@ def _(check):
         check.has(result.stderr, 'read only access', 'virsh -r define')
 
 
+@suite.test('read-only connections are shown what libvirt stores, where the file says so; all others the elements')
+def _(check):
+    with Host('') as host, EmbedRig() as stock:
+        client = host.python()
+        client.define(ordinary('sw', launch='sw-protected'))
+        client.define(ordinary('plain'))
+        xml = ordinary('snapped', backing=SHARED)
+        client.define(xml)
+        client.call('snapped', 'snapshotCreateXML', '<domainsnapshot><name>s</name><state>shutoff</state>'
+                    '<creationTime>1</creationTime>%s</domainsnapshot>' % client.dumpxml('snapped'), 1)
+
+        def seen(option, *words):
+            result = host.run(['virsh', '-q', *option, '-c', host.uri, *words])
+            check.equal(result.returncode, 0, 'status of %s: %s' % (words, result.stderr))
+            return result.stdout
+        shown = ('dumpxml', 'sw'), ('dumpxml', 'sw', '--inactive'), ('snapshot-dumpxml', 'snapped', 's')
+        before = {words: seen((), *words) for words in shown}
+        plain_before = seen((), 'dumpxml', 'plain')
+        # Not the default; and what is no decision is the default, for whoever may only read.
+        for text in ('', '[read-only]\ndomain-xml=elements\n', '[read-only]\ndomain-xml=all\n'):
+            host.rules(text)
+            for words in shown:
+                check.equal(seen(['-r'], *words), before[words], '%s with %r' % (words, text))
+        host.rules('[read-only]\ndomain-xml=stored\n')
+        for words in shown:
+            stored = seen(['-r'], *words)
+            check.has(stored, '-x-libvirt-gmem', 'what is stored')
+            check.lacks(stored, SHARED, 'what is stored')
+            check.lacks(stored, '<launchSecurity', 'what is stored')
+            check.equal(seen((), *words), before[words], '%s of a client that may write' % (words,))
+        check.equal(seen(['-r'], 'dumpxml', 'plain'), plain_before, 'another domain')
+        # It is what libvirt has: defined again, by this library and by libvirt without it, it is the same.
+        stored = seen(['-r'], 'dumpxml', 'sw')
+        client.define(stored)
+        check.equal(seen((), 'dumpxml', 'sw'), before['dumpxml', 'sw'], 'dumpxml')
+        bare = stock.python()
+        bare.define(stored)
+        check.equal(bare.dumpxml('sw'), stored, 'what stock libvirt stores')
+
+
 @suite.test('a definition that takes the element off is warned of; a rule that gives it back is none')
 def _(check):
     with Host('') as host:

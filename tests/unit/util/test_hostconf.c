@@ -35,6 +35,10 @@ static const Case cases[] = {
      "line 3 of '%s' has the key 'begin' in [convertible], which is not known"},
     {"key-twice", "[convertible]\nstart=private\nstart=shared\n", false,
      "line 3 of '%s' has the key 'start' in [convertible] for the second time"},
+    {"read-only-value", "[read-only]\ndomain-xml=\n", false,
+     "line 2 of '%s' has domain-xml= in [read-only]: it can be 'elements' or 'stored'"},
+    {"other-group", "[read-only]\nstart=private\n", false,
+     "line 2 of '%s' has the key 'start' in [read-only], which is not known"},
     {"group-unknown", "[shared]\nstart=private\n", false,
      "line 1 of '%s' has the group [shared], which is not known"},
     {"group-twice", RULE "\n" RULE, false,
@@ -150,6 +154,31 @@ testRules(void)
     g_assert_cmpstr(conf.rules[1].keys[GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY], ==, "p");
 }
 
+static void
+testReadOnly(void)
+{
+    static const struct {
+        const char *text;
+        bool stored;
+    } readOnly[] = {
+        {"[convertible]\nstart=private\n", false},
+        {"[read-only]\n", false},
+        {"[read-only]\ndomain-xml=elements\n", false},
+        {"[read-only]\ndomain-xml = stored\n", true},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(readOnly); i++) {
+        g_autoptr(GError) error = NULL;
+        g_auto(gmemHostConf) conf = {0};
+
+        g_assert_cmpint(gmemHostConfParse("x", readOnly[i].text, &conf, &error), ==, 0);
+        g_assert_no_error(error);
+        g_assert_cmpint(conf.readOnlyStored, ==, readOnly[i].stored);
+        g_assert_cmpint(conf.startPrivate, ==, i == 0);
+    }
+}
+
 /* What was read stays as it was while somebody may use it, and is new where the file is. */
 static void
 testRefresh(void)
@@ -253,6 +282,7 @@ main(int argc, char **argv)
         g_test_add_data_func(name, &cases[i], testText);
     }
     g_test_add_func("/host-conf/rules", testRules);
+    g_test_add_func("/host-conf/read-only", testReadOnly);
     g_test_add_func("/host-conf/refresh", testRefresh);
     g_test_add_func("/host-conf/absent", testAbsent);
     g_test_add_func("/host-conf/owner", testOwner);
