@@ -26,6 +26,7 @@
 #include "gmemshimreal.h"
 #include "gmemshimstatus.h"
 #include "gmemshimvcpu.h"
+#include "test_locked.h"
 
 #define PAGE GMEM_SHIM_PAGE
 #define MIB (1024 * 1024ULL)
@@ -66,6 +67,7 @@ static struct {
     unsigned int nextExit;
     int64_t results[EXITS_MAX]; /* of hypercalls, as they stand when KVM is entered again */
     struct kvm_run *run;        /* of the vCPU that runs */
+    void (*meanwhile)(void);    /* what has to wait while an attribute is set */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static char *low;  /* the shared halves, and an NVDIMM */
@@ -214,6 +216,15 @@ fakeIoctl(int fd, unsigned long request, ...)
     va_start(args, request);
     argument = va_arg(args, void *);
     va_end(args);
+    /* Those two come before the lock. */
+    if (request != KVM_SET_MP_STATE && request != KVM_GET_VCPU_MMAP_SIZE)
+        lockedNotePassage();
+    if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES && fake.meanwhile != NULL) {
+        void (*call)(void) = fake.meanwhile;
+
+        fake.meanwhile = NULL;
+        lockedExpectWait(call);
+    }
     pthread_mutex_lock(&fake.lock);
     result = fakeLocked(fd, request, argument);
     pthread_mutex_unlock(&fake.lock);
@@ -944,6 +955,121 @@ testThreads(void)
     }
 }
 
+static void
+meanwhileMapped(void)
+{
+    tellMapped(low, LOW_SIZE);
+}
+
+static void
+meanwhileKeepsPages(void)
+{
+    g_assert_true(gmemShimConvertibleKeepsPages(low, PAGE));
+}
+
+static void
+meanwhileBound(void)
+{
+    gmemShimConvertibleBound(low, LOW_SIZE, 0, NULL, 0);
+}
+
+static void
+meanwhileSetSlot(void)
+{
+    g_assert_cmpint(setSlot(1, HIGH_ADDRESS, HIGH_SIZE, high, 0), ==, 0);
+}
+
+static void
+meanwhileMap(void)
+{
+    g_assert_cmpint(gmemShimConvertibleMap(PAGE, PAGE, true), ==, 0);
+}
+
+static void
+meanwhileFault(void)
+{
+    g_assert_cmpint(gmemShimConvertibleFault(0, PAGE, true, false), ==, GMEM_SHIM_FAULT_RETRY);
+}
+
+static void
+meanwhileVerify(void)
+{
+    g_assert_true(verifies(NULL));
+}
+
+/* Whoever is in the middle of a conversion is alone. */
+static void
+testLock(void)
+{
+    static void (*const calls[])(void) = {
+        meanwhileMapped, meanwhileKeepsPages, meanwhileBound,  meanwhileSetSlot,
+        meanwhileMap,    meanwhileFault,      meanwhileVerify, gmemShimConvertibleReset,
+    };
+    size_t i;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    for (i = 0; i < G_N_ELEMENTS(calls); i++) {
+        g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, false), ==, 0);
+        fake.meanwhile = calls[i];
+        g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, 0);
+        lockedJoin();
+    }
+
+    /* In its second step, too: the lock was dropped before. The first one is done already. */
+    g_assert_cmpint(gmemShimConvertibleMap(0, LOW_SIZE, true), ==, 0);
+    g_assert_cmpint(gmemShimConvertibleMap(HIGH_ADDRESS, PAGE, false), ==, 0);
+    fake.meanwhile = meanwhileKeepsPages;
+    g_assert_cmpint(gmemShimConvertibleMap(0, LOW_SIZE + PAGE, true), ==, 0);
+    g_assert_null(fake.meanwhile);
+    lockedJoin();
+}
+
+static int resetVcpus[2];
+
+static void
+meanwhileRun(void)
+{
+    runOnce(&resetVcpus[1]);
+}
+
+static void
+meanwhileMade(void)
+{
+    makeVcpu();
+}
+
+static void
+meanwhileSetState(void)
+{
+    gmemShimVcpuSetState(resetVcpus[1], NULL);
+}
+
+/* No vCPU begins to run, and none is made, in the middle of a reset. */
+static void
+testResetLock(void)
+{
+    static void (*const calls[])(void) = {meanwhileRun, meanwhileMade, meanwhileSetState};
+    size_t i;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    resetVcpus[0] = makeVcpu();
+    resetVcpus[1] = makeVcpu();
+    for (i = 0; i < G_N_ELEMENTS(calls); i++) {
+        runOnce(&resetVcpus[0]);
+        gmemShimVcpuSetState(resetVcpus[1], NULL);
+        g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, 0);
+        fake.meanwhile = calls[i];
+        gmemShimVcpuSetState(resetVcpus[0], NULL);
+        g_assert_null(fake.meanwhile);
+        lockedJoin();
+        g_assert_cmpuint(resets(), ==, i + 1);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -963,5 +1089,7 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/start-private", testStartPrivate);
     g_test_add_func("/convertible/cpuid", testCPUID);
     g_test_add_func("/convertible/threads", testThreads);
+    g_test_add_func("/convertible/lock", testLock);
+    g_test_add_func("/convertible/reset-lock", testResetLock);
     return g_test_run();
 }

@@ -16,6 +16,7 @@
 #include "gmemshimreport.h"
 #include "gmemshimshared.h"
 #include "test_captured.h"
+#include "test_locked.h"
 
 #define BACKEND_NAME "memory-backend-memfd"
 #define BACKEND_SIZE (2 * 1024 * 1024)
@@ -367,6 +368,69 @@ testSharedVerify(void)
     close(vm);
 }
 
+static void (*meanwhile)(void);
+
+/* Called with the lock held, as the memfd is none of ours. */
+static int
+resizeAndHold(int fd, off_t size)
+{
+    lockedExpectWait(meanwhile);
+    return ftruncate(fd, size);
+}
+
+static void
+meanwhileCreate(void)
+{
+    close(gmemShimSharedCreate(BACKEND_NAME, 0));
+}
+
+static void
+meanwhileResize(void)
+{
+    gmemShimSharedResize(-1, 0, -1, ftruncate);
+}
+
+static void
+meanwhileSealed(void)
+{
+    g_assert_false(gmemShimSharedSealed(-1));
+}
+
+static void
+meanwhileSlot(void)
+{
+    const struct kvm_userspace_memory_region region = {.slot = 1};
+
+    gmemShimSharedSlot(&region, true);
+}
+
+static void
+meanwhileVerify(void)
+{
+    char reason[512];
+
+    g_assert_false(gmemShimSharedVerify(reason, sizeof(reason)));
+}
+
+/* Whoever looks at the table of backends, or changes it, is alone. */
+static void
+testSharedLock(void)
+{
+    static void (*const calls[])(void) = {
+        meanwhileCreate, meanwhileResize, meanwhileSealed, meanwhileSlot, meanwhileVerify,
+    };
+    const int other = memfd_create("other", MFD_CLOEXEC);
+    size_t i;
+
+    init(1, BACKEND_SIZE);
+    for (i = 0; i < G_N_ELEMENTS(calls); i++) {
+        meanwhile = calls[i];
+        g_assert_cmpint(gmemShimSharedResize(other, BACKEND_SIZE, -1, resizeAndHold), ==, 0);
+        lockedJoin();
+    }
+    close(other);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -376,5 +440,6 @@ main(int argc, char **argv)
     g_test_add_func("/shim/shared/reuse", testSharedReuse);
     g_test_add_func("/shim/shared/table-full", testSharedTableFull);
     g_test_add_func("/shim/shared/refusals", testSharedRefusals);
+    g_test_add_func("/shim/shared/lock", testSharedLock);
     return g_test_run();
 }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_locked.h: that a call waits for a lock which another thread holds, without a clock: the
+ * holder goes on when the call sleeps, and fails when it has got through. */
+#pragma once
+
+#include <fcntl.h>
+#include <glib.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct {
+    void (*call)(void);
+    pthread_t thread;
+    atomic_int tid; /* of the thread, once it is about to call */
+    atomic_bool through;
+} locked;
+
+static void *
+lockedRun(void *unused G_GNUC_UNUSED)
+{
+    atomic_store(&locked.tid, (int)syscall(SYS_gettid));
+    locked.call();
+    atomic_store(&locked.through, true);
+    return NULL;
+}
+
+/* Where the call does something that it must not do without the lock. */
+static inline void
+lockedNotePassage(void)
+{
+    if (atomic_load(&locked.tid) == (int)syscall(SYS_gettid))
+        atomic_store(&locked.through, true);
+}
+
+static bool
+lockedSleeps(void)
+{
+    char path[64];
+    char text[512] = "";
+    const char *state;
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&locked.tid));
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (read(fd, text, sizeof(text) - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    state = strrchr(text, ')');
+    return state != NULL && strncmp(state, ") S", 3) == 0;
+}
+
+/* By the holder of the lock: @call, in another thread, has to wait for it. */
+static void
+lockedExpectWait(void (*call)(void))
+{
+    locked.call = call;
+    atomic_store(&locked.tid, 0);
+    atomic_store(&locked.through, false);
+    g_assert_cmpint(pthread_create(&locked.thread, NULL, lockedRun, NULL), ==, 0);
+    while (!atomic_load(&locked.through) && (atomic_load(&locked.tid) == 0 || !lockedSleeps()))
+        sched_yield();
+    g_assert_false(atomic_load(&locked.through));
+}
+
+/* After the holder has released it: the call comes to its end. */
+static void
+lockedJoin(void)
+{
+    pthread_join(locked.thread, NULL);
+    g_assert_true(atomic_load(&locked.through));
+}
