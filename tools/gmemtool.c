@@ -134,7 +134,7 @@ gmemToolRead(const char *path)
         return NULL;
     }
     if (strlen(text) != length) {
-        gmemToolError(_("'%s' is not a text: it has a byte 0"), path);
+        gmemToolError(_("'%s' is not text: it contains a NUL byte"), path);
         return NULL;
     }
     return g_steal_pointer(&text);

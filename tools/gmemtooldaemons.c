@@ -138,11 +138,11 @@ describe(const gmemDaemon *process, const char *library, bool *good)
 
     *good = process->mapped && !process->stale;
     if (!process->mapped)
-        return g_strdup_printf(_("%s runs without it, and its domains have ordinary memory; start "
-                                 "it with LD_PRELOAD=%s"),
+        return g_strdup_printf(_("%s runs without libvirt-gmem.so, and its domains have ordinary "
+                                 "memory; start it with LD_PRELOAD=%s"),
                                process->name, library);
     if (process->stale)
-        return g_strdup_printf(_("%s has version %s of it, whose file has been replaced or removed "
+        return g_strdup_printf(_("%s has version %s, whose file has been replaced or removed "
                                  "since; restart the daemon"),
                                process->name, version);
     return g_strdup_printf(_("%s has version %s"), process->name, version);
@@ -158,7 +158,7 @@ describeProcess(const char *pid, const char *library, bool *good)
 
     if (!maps) {
         *good = false;
-        return g_strdup_printf(_("%s may not be looked into; run as root"), process.name);
+        return g_strdup_printf(_("%s may not be inspected; run as root"), process.name);
     }
     while ((line = strsep(&rest, "\n")))
         readMapping(pid, line, &process);

@@ -77,7 +77,7 @@ gmemToolEmulator(int argc, char **argv)
     path =
         argc == 2 ? g_canonicalize_filename(argv[1], NULL) : g_find_program_in_path(GMEM_EMULATOR);
     if (path == NULL) {
-        gmemToolError(_("no %s in PATH; install it, or name one"), GMEM_EMULATOR);
+        gmemToolError(_("%s is not in PATH; install it, or name another emulator"), GMEM_EMULATOR);
         return GMEM_TOOL_EXIT_FAILED;
     }
     if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF, &user, &error) < 0) {

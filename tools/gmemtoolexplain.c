@@ -26,16 +26,17 @@ formatCondition(const gmemHostConfRule *rule, size_t condition)
 static void
 printRule(const gmemHostConfRule *rule)
 {
+    g_autoptr(GString) conditions = g_string_new(NULL);
     size_t i;
 
-    printf(_("rule '%s' is for domains with"), rule->name);
     for (i = 0; i < GMEM_HOST_CONF_CONDITION_LAST; i++) {
         g_autofree char *condition = rule->patterns[i] != NULL ? formatCondition(rule, i) : NULL;
 
         if (condition != NULL)
-            printf(" %s", condition);
+            g_string_append_printf(conditions, conditions->len > 0 ? " %s" : "%s", condition);
     }
-    printf(", %s\n", gmemModeToString(rule->mode));
+    printf(_("rule '%s' gives %s memory to domains with %s\n"), rule->name,
+           gmemModeToString(rule->mode), conditions->str);
 }
 
 /* Up to the rule that counts. */

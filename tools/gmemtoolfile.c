@@ -134,7 +134,7 @@ parseFile(int argc, char **argv, const char *summary)
     if (!gmemToolParse(none, &argc, &argv, _("FILE.xml"), summary))
         return NULL;
     if (argc != 2) {
-        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+        gmemToolError(argc < 2 ? _("no file is given") : _("more than one file is given"));
         return NULL;
     }
     return argv[1];
@@ -146,8 +146,8 @@ gmemToolValidate(int argc, char **argv)
     const char *path =
         parseFile(argc, argv,
                   _("Checks a domain's XML against all rules for private memory, and "
-                    "names each that it breaks,\nwith line and column. What host "
-                    "and QEMU decide, 'virt-gmem host' knows."));
+                    "names each that it breaks,\nwith line and column. For what host and QEMU "
+                    "decide, see 'virt-gmem host'."));
     g_autofree char *text = NULL;
 
     if (path == NULL)

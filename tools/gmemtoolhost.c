@@ -201,7 +201,7 @@ checkNumaPolicy(gmemHost *host)
         reason = _("cannot be determined here");
     else if (!host->kvm->numaPolicy)
         reason = _("cells bound to different host nodes are refused, one nodeset for the whole "
-                   "domain works; requires a newer Linux (7.2 does)");
+                   "domain works; requires a newer Linux, such as 7.2");
 
     addCheck(host, "numa-policy", _("KVM: NUMA policy of guest_memfd"),
              passOr(!reason, GMEM_RESULT_WARN), g_strdup(reason));
@@ -235,8 +235,8 @@ checkQEMUUserOpens(gmemHost *host,
 
     addCheck(host, id, title, passOr(why == 0, GMEM_RESULT_WARN),
              why == 0 ? g_strdup(name)
-                      : g_strdup_printf(_("user %s: %s: %s; let that user open it, or name another "
-                                          "in %s"),
+                      : g_strdup_printf(_("user %s cannot open %s: %s; grant that user access, or "
+                                          "configure another in %s"),
                                         name, path, g_strerror(why), GMEM_QEMU_CONF));
 }
 
@@ -249,8 +249,9 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
 
     if (!host->emulator) {
         addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
-                 g_strdup_printf(_("no %s in PATH; install it, or name one with --emulator"),
-                                 GMEM_EMULATOR));
+                 g_strdup_printf(
+                     _("%s is not in PATH; install it, or name another emulator with --emulator"),
+                     GMEM_EMULATOR));
         return;
     }
     if (!(host->caps = gmemProbe(host->emulator, user, GMEM_PROBE_TIMEOUT_MS, &error))) {
@@ -371,9 +372,10 @@ static int
 needShim(const gmemHost *host, GError **error)
 {
     if (access(host->files->shim, R_OK) < 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s has nothing of its own for it, and %s cannot be read"),
-                            host->emulator, host->files->shim);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("%s has no guest_memfd of its own for this mode, and %s cannot be read"),
+            host->emulator, host->files->shim);
     return 0;
 }
 
@@ -385,7 +387,7 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
     if (gmemQEMUValidateHost(&plan, host->kvm, error) < 0)
         return -1;
     if (!host->caps)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("no emulator that answers"));
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("no emulator answers"));
     if (gmemQEMUValidateEmulator(&plan, host->caps, error) < 0)
         return -1;
     if (access(host->files->library, R_OK) < 0)

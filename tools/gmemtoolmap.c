@@ -141,6 +141,27 @@ join(GArray *ranges)
     }
 }
 
+/* What is not known of a memory backend, a line for each. */
+static void
+drawUnknown(gmemMap *map, const gmemToolBackend *backend, bool addresses)
+{
+    const struct {
+        bool known;
+        const char *text;
+    } lines[] = {{addresses, _("guest addresses are unknown")},
+                 {backend->gmemResident >= 0, _("what is in guest_memfd is unknown")},
+                 {backend->ordinaryResident >= 0, _("what is in the ordinary half is unknown")}};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(lines); i++) {
+        if (lines[i].known)
+            continue;
+        g_string_append_printf(map->text, "<text x='%d' y='%d'>%s</text>\n", GMEM_MAP_LEFT,
+                               map->y + 10, lines[i].text);
+        map->y += 14;
+    }
+}
+
 static void
 drawBackend(gmemMap *map, const gmemToolBackend *backend)
 {
@@ -156,12 +177,10 @@ drawBackend(gmemMap *map, const gmemToolBackend *backend)
         gmemToolRange whole = {0, (guint64)backend->size, 0};
         g_array_append_val(ranges, whole);
     }
-    g_string_append_printf(map->text, "<text class='h' x='%d' y='%d'>%s%s%s%s</text>\n",
-                           GMEM_MAP_LEFT, map->y + 10, id,
-                           known ? "" : _(", guest addresses unknown"),
-                           backend->gmemResident < 0 ? _(", guest_memfd unknown") : "",
-                           backend->ordinaryResident < 0 ? _(", ordinary half unknown") : "");
+    g_string_append_printf(map->text, "<text class='h' x='%d' y='%d'>%s</text>\n", GMEM_MAP_LEFT,
+                           map->y + 10, id);
     map->y += 16;
+    drawUnknown(map, backend, known);
     for (i = 0; i < ranges->len; i++) {
         const gmemToolRange *range = &g_array_index(ranges, gmemToolRange, i);
         g_autofree char *label = g_strdup_printf("%s0x%" PRIx64, known ? "" : "+", range->start);

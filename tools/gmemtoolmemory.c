@@ -575,10 +575,10 @@ static void
 refuse(gmemToolDomain *domain, int why)
 {
     domain->absent = why == 0;
-    domain->error = why == 0 ? g_strdup(_("its memory is not guest_memfd"))
-                             : g_strdup_printf(_("process %d may not be looked into: %s; run as "
-                                                 "root"),
-                                               domain->pid, g_strerror(why));
+    domain->error = why == 0
+                        ? g_strdup(_("the memory of the domain is not guest_memfd"))
+                        : g_strdup_printf(_("process %d may not be inspected: %s; run as root"),
+                                          domain->pid, g_strerror(why));
 }
 
 /* The status that qemu-gmem.so publishes, if it is in there; @slots: out. False where it is one

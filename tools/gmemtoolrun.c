@@ -414,13 +414,14 @@ findObstacle(const gmemToolFiles *files)
     size_t i;
 
     if (user == NULL || group == NULL)
-        return g_strdup_printf(_("there is no user %s"), GMEM_QEMU_USER);
+        return g_strdup_printf(_("user %s does not exist"), GMEM_QEMU_USER);
 
     for (i = 0; i < G_N_ELEMENTS(paths); i++) {
         int why = gmemToolOpenAs(user->pw_uid, group->gr_gid, paths[i], modes[i]);
 
         if (why != 0)
-            return g_strdup_printf(_("%s: %s: %s"), GMEM_QEMU_USER, paths[i], g_strerror(why));
+            return g_strdup_printf(_("user %s cannot open %s: %s"), GMEM_QEMU_USER, paths[i],
+                                   g_strerror(why));
     }
     return NULL;
 }
@@ -638,7 +639,7 @@ static bool
 takeFile(gmemRunOptions *options, int argc, char **argv)
 {
     if (argc != 2)
-        gmemToolError(argc < 2 ? _("no file") : _("more than one file"));
+        gmemToolError(argc < 2 ? _("no file is given") : _("more than one file is given"));
     else
         options->file = g_strdup(argv[1]);
     return argc == 2;

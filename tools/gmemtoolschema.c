@@ -77,7 +77,7 @@ makeSchema(const char *common, GError **error)
     if (definition == NULL) {
         if (doc != NULL)
             gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                         _("it does not define <memoryBacking>"));
+                         _("the schema does not define <memoryBacking>"));
         return NULL;
     }
     types = gmemXMLAttribute(gmemXMLRoot(doc), "datatypeLibrary");

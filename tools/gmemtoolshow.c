@@ -113,15 +113,17 @@ printHolders(const gmemToolDomain *domain)
         g_autofree char *name = clean(holder->name != NULL ? g_strchomp(holder->name) : "?");
         g_autofree char *mapped = asKiB((gint64)holder->mapped);
 
-        printf(_("  in process %d (%s): %s KiB mapped%s, %u descriptors\n"), holder->pid, name,
-               mapped,
-               holder->mapped == 0 ? ""
-               : holder->writable  ? _(" to write")
-                                   : _(" to read"),
-               holder->fds);
+        if (holder->mapped == 0)
+            printf(_("  in process %d (%s): not mapped, %u descriptors\n"), holder->pid, name,
+                   holder->fds);
+        else
+            printf(holder->writable
+                       ? _("  in process %d (%s): %s KiB mapped to write, %u descriptors\n")
+                       : _("  in process %d (%s): %s KiB mapped to read, %u descriptors\n"),
+                   holder->pid, name, mapped, holder->fds);
     }
     if (domain->holders != NULL && domain->unseen > 0)
-        printf(_("  in other processes: unknown: %u may not be looked into\n"), domain->unseen);
+        printf(_("  in other processes: unknown: %u may not be inspected\n"), domain->unseen);
 }
 
 void
@@ -130,12 +132,16 @@ gmemToolShowText(const gmemToolDomain *domain)
     g_autofree char *name = cleanName(domain);
     g_autofree char *charge = asKiB(domain->charge);
     g_autofree char *cgroup = clean(domain->cgroup);
+    const char *mode = orUnknown(domain->mode);
 
-    printf(_("%s (process %d): %s memory, guest_memfd by %s"), name, domain->pid,
-           orUnknown(domain->mode), domain->supplier);
-    if (domain->status != NULL && domain->status->mode == GMEM_SHIM_STATUS_CONVERTIBLE)
-        printf(domain->status->startPrivate ? _(", starts private") : _(", starts shared"));
-    printf("\n");
+    if (domain->status == NULL || domain->status->mode != GMEM_SHIM_STATUS_CONVERTIBLE)
+        printf(_("%s (process %d): %s memory, guest_memfd by %s\n"), name, domain->pid, mode,
+               domain->supplier);
+    else
+        printf(domain->status->startPrivate
+                   ? _("%s (process %d): %s memory, guest_memfd by %s, starts private\n")
+                   : _("%s (process %d): %s memory, guest_memfd by %s, starts shared\n"),
+               name, domain->pid, mode, domain->supplier);
     printBackends(domain);
     printConversions(domain);
     if (domain->charge >= 0)
@@ -204,12 +210,13 @@ gmemToolShowBars(const gmemToolDomain *domain,
 
         printf("  %-12.12s ", orUnknown(id));
         printBar(backend, fullyShared, width);
-        printf(_(" %s of %s KiB"), resident, size);
         if (now < 0)
-            printf(_(", conversions unknown"));
+            printf(_(" %s of %s KiB, conversions unknown\n"), resident, size);
         else if (!fullyShared && before >= 0 && now >= before)
-            printf(_(", %.0f conversions/s"), (double)(now - before) / seconds);
-        printf("\n");
+            printf(_(" %s of %s KiB, %.0f conversions/s\n"), resident, size,
+                   (double)(now - before) / seconds);
+        else
+            printf(_(" %s of %s KiB\n"), resident, size);
     }
 }
 

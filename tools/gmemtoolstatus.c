@@ -70,7 +70,7 @@ complain(const GPtrArray *domains, char **names, unsigned int denied)
         result = GMEM_TOOL_EXIT_FAILED;
     }
     if (denied > 0) {
-        gmemToolError(_("%u domains of other users may not be looked at; run as root"), denied);
+        gmemToolError(_("%u domains of other users may not be inspected; run as root"), denied);
         result = GMEM_TOOL_EXIT_FAILED;
     }
     return result;
@@ -189,7 +189,7 @@ writeMap(const GPtrArray *domains, const char *path)
 
     if (domains->len != 1 || ((gmemToolDomain *)domains->pdata[0])->error != NULL) {
         if (domains->len != 1)
-            gmemToolError(_("a map is of one domain: %u were found"), domains->len);
+            gmemToolError(_("--map requires exactly one domain, and %u were found"), domains->len);
         return GMEM_TOOL_EXIT_FAILED;
     }
     text = gmemToolShowMap(domains->pdata[0]);
@@ -203,11 +203,11 @@ static bool
 check(const gmemStatusOptions *options)
 {
     if (options->json + options->prometheus + options->watch + (options->map != NULL) > 1) {
-        gmemToolError(_("--json, --prometheus, --watch and --map exclude each other"));
+        gmemToolError(_("--json, --prometheus, --watch and --map are mutually exclusive"));
         return false;
     }
     if (options->interval < 1 || options->count < 0) {
-        gmemToolError(_("--interval and --count require a number from 1 on"));
+        gmemToolError(_("--interval and --count require a number of at least 1"));
         return false;
     }
     return true;
@@ -242,13 +242,13 @@ gmemToolStatus(int argc, char **argv)
         {"prometheus", 'p', 0, G_OPTION_ARG_NONE, &options.prometheus,
          N_("print metrics for node_exporter's text collector"), NULL},
         {"watch", 'w', 0, G_OPTION_ARG_NONE, &options.watch,
-         N_("look again and again: bars on a terminal, else tables"), NULL},
+         N_("print it repeatedly: as bars on a terminal, otherwise as tables"), NULL},
         {"interval", 'i', 0, G_OPTION_ARG_INT, &options.interval,
-         N_("with --watch: between two looks; 1 by default"), N_("SECONDS")},
-        {"count", 'c', 0, G_OPTION_ARG_INT, &options.count, N_("with --watch: so many looks"),
-         N_("NUMBER")},
+         N_("with --watch: print it every SECONDS; 1 by default"), N_("SECONDS")},
+        {"count", 'c', 0, G_OPTION_ARG_INT, &options.count,
+         N_("with --watch: print it NUMBER times"), N_("NUMBER")},
         {"map", 'm', 0, G_OPTION_ARG_FILENAME, &options.map,
-         N_("write a picture of the guest's addresses"), N_("FILE.svg")},
+         N_("write a picture of the guest's address space"), N_("FILE.svg")},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
     int result = GMEM_TOOL_EXIT_USAGE;

@@ -35,7 +35,8 @@ describeLabel(gmemXMLNode *node)
     if (model == NULL || attributeIs(node, "type", "none") ||
         (geteuid() == 0 && strcmp(model, "dac") == 0))
         return NULL;
-    return g_strdup_printf(_("the security label of '%s'"), model);
+    return g_strdup_printf(_("left out, as it requires a daemon: the security label of '%s'\n"),
+                           model);
 }
 
 static char *
@@ -46,12 +47,15 @@ describeInterface(gmemXMLNode *node)
 
     if (attributeIs(node, "type", "network")) {
         g_autofree char *network = gmemXMLAttribute(source, "network");
-        return g_strdup_printf(_("the interface in network '%s'"), network != NULL ? network : "");
+        return g_strdup_printf(
+            _("left out, as it requires a daemon: the interface in network '%s'\n"),
+            network != NULL ? network : "");
     }
     if (filter != NULL) {
         g_autofree char *name = gmemXMLAttribute(filter, "filter");
-        return g_strdup_printf(_("the interface with network filter '%s'"),
-                               name != NULL ? name : "");
+        return g_strdup_printf(
+            _("left out, as it requires a daemon: the interface with network filter '%s'\n"),
+            name != NULL ? name : "");
     }
     return NULL;
 }
@@ -62,7 +66,9 @@ describeListen(gmemXMLNode *node)
     g_autofree char *network = gmemXMLAttribute(node, "network");
 
     return attributeIs(node, "type", "network")
-               ? g_strdup_printf(_("listening in network '%s'"), network != NULL ? network : "")
+               ? g_strdup_printf(
+                     _("left out, as it requires a daemon: listening in network '%s'\n"),
+                     network != NULL ? network : "")
                : NULL;
 }
 
@@ -75,12 +81,13 @@ describeSource(gmemXMLNode *node)
     if (!gmemXMLIs(node->parent, "channel") || !attributeIs(node, "mode", "bind") || path == NULL ||
         strstr(path, "/qemu/channel/") == NULL)
         return NULL;
-    return g_strdup_printf(_("the path '%s' of a channel"), path);
+    return g_strdup_printf(_("left out, as it requires a daemon: the path '%s' of a channel\n"),
+                           path);
 }
 
 static const struct {
     const char *element;
-    char *(*describe)(gmemXMLNode *node); /* NULL: it may stay */
+    char *(*describe)(gmemXMLNode *node); /* a line that says so; NULL: it may stay */
 } leftOut[] = {
     {"seclabel", describeLabel},
     {"interface", describeInterface},
@@ -130,7 +137,7 @@ leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
             what = leftOut[i].describe(node);
     }
     if (what != NULL) {
-        fprintf(notes, _("left out, as it requires a daemon: %s\n"), what);
+        fputs(what, notes);
         gmemXMLEditRemove(edit, node);
         return 0;
     }

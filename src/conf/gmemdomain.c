@@ -74,7 +74,8 @@ gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
     if (nodes[0] == NULL)
         return 0;
     if (nodes[1] != NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"), "private");
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not be repeated"),
+                            "private");
     if ((validate && gmemSchemaValidate(nodes[0], error) < 0) ||
         gmemDomainCheckEmpty(nodes[0], "private", 0, error) < 0)
         return -1;
@@ -95,8 +96,8 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
 
         if (type == GMEM_LAUNCH_SECURITY_SW_PROTECTED) {
             if (nodes[1] != NULL)
-                return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"),
-                                    "launchSecurity");
+                return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                                    _("element <%s> must not be repeated"), "launchSecurity");
             if ((validate && gmemSchemaValidate(nodes[i], error) < 0) ||
                 gmemDomainCheckEmpty(nodes[i], "launchSecurity", 1, error) < 0)
                 return -1;
@@ -139,7 +140,7 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
             continue;
         element = gmemXMLName(node);
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("attribute '%.*s' of element <%s> is in a namespace"),
+                            _("attribute '%.*s' of element <%s> must not be in a namespace"),
                             (int)attr.nameLength, attr.name, element);
     }
     return 0;
@@ -259,7 +260,8 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         const char *name = slash != NULL ? slash + 1 : paths[i];
 
         if (nodes[0] != NULL && nodes[1] != NULL)
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("more than one <%s> element"), name);
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not be repeated"),
+                                name);
     }
     return 0;
 }
@@ -478,7 +480,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     if (!gmemDomainHasElements(def) && def->carrier == NULL)
         return g_steal_pointer(&def);
     if (gmemDomainHasElements(def) && def->carrier != NULL) {
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%s and option '%s' exclude each other"),
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%s and option '%s' are mutually exclusive"),
                      def->private ? "<private/>" : "<launchSecurity type='sw-protected'/>",
                      GMEM_CARRIER_OPTION);
         return NULL;

@@ -85,8 +85,8 @@ gmemDomainValidateSmm(const gmemDomainDef *def, const char *wish, GError **error
     if (!def->smm)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with SMM, which <smm> switches on: such a machine "
-                          "has none; use <smm state='off'/>"),
+                        _("%s cannot be used with SMM, which <smm> switches on: a "
+                          "software-protected VM has no SMM; use <smm state='off'/>"),
                         wish);
 }
 
@@ -207,48 +207,42 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     return 0;
 }
 
-/* @granule: libvirt rounds up to that many KiB by itself.
- * @what: the element that gives the size; NULL: the domain's <memory>, less its devices */
-static int
-gmemDomainValidatePages(unsigned long long size,
-                        unsigned long long granule,
-                        unsigned long long page,
-                        const char *wish,
-                        const char *what,
-                        GError **error)
+/* The size that would be a multiple of @page; 0: @size, rounded up to @granule by libvirt itself,
+ * is one. All in KiB. */
+static unsigned long long
+gmemDomainValidateNextSize(unsigned long long size,
+                           unsigned long long granule,
+                           unsigned long long page)
 {
     unsigned long long rounded = (size + granule - 1) / granule * granule;
 
-    if (page == 0 || rounded % page == 0)
-        return 0;
-    if (what == NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s requires guest RAM (%llu KiB) to be a multiple of its huge page "
-                              "size (%llu KiB); use %llu KiB or other pages"),
-                            wish, size, page, (rounded / page + 1) * page);
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s requires %s (%llu KiB) to be a multiple of its huge page size (%llu "
-                          "KiB); use %llu KiB or other pages"),
-                        wish, what, size, page, (rounded / page + 1) * page);
+    return page == 0 || rounded % page == 0 ? 0 : (rounded / page + 1) * page;
 }
 
 static int
 gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError **error)
 {
+    unsigned long long ram = gmemDomainMemoryMainRam(def);
+    unsigned long long next;
     size_t i;
 
     for (i = 0; i < def->ncells; i++) {
         const gmemDomainCell *cell = &def->cells[i];
-        g_autofree char *what = g_strdup_printf("<cell id='%llu'>", cell->id);
 
-        if (gmemDomainValidatePages(cell->size, GMEM_CELL_GRANULE_KIB, cell->page, wish, what,
-                                    error) < 0)
-            return -1;
+        next = gmemDomainValidateNextSize(cell->size, GMEM_CELL_GRANULE_KIB, cell->page);
+        if (next > 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s requires <cell id='%llu'> (%llu KiB) to be a multiple of its "
+                                  "huge page size (%llu KiB); use %llu KiB or other pages"),
+                                wish, cell->id, cell->size, cell->page, next);
     }
-    if (def->ncells > 0)
+    next = def->ncells == 0 ? gmemDomainValidateNextSize(ram, GMEM_CELL_GRANULE_KIB, def->page) : 0;
+    if (next == 0)
         return 0;
-    return gmemDomainValidatePages(gmemDomainMemoryMainRam(def), GMEM_CELL_GRANULE_KIB, def->page,
-                                   wish, NULL, error);
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%s requires guest RAM (%llu KiB) to be a multiple of its huge page "
+                          "size (%llu KiB); use %llu KiB or other pages"),
+                        wish, ram, def->page, next);
 }
 
 static int
@@ -258,12 +252,14 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
 
     for (i = 0; i < def->nmemories; i++) {
         const gmemDomainMemory *memory = &def->memories[i];
-        g_autofree char *what = g_strdup_printf("<memory model='dimm'> number %zu", i + 1);
+        unsigned long long next =
+            gmemDomainValidateNextSize(memory->size, GMEM_DIMM_GRANULE_KIB, memory->page);
 
-        if (g_strcmp0(memory->model, "dimm") == 0 &&
-            gmemDomainValidatePages(memory->size, GMEM_DIMM_GRANULE_KIB, memory->page, wish, what,
-                                    error) < 0)
-            return -1;
+        if (next > 0 && g_strcmp0(memory->model, "dimm") == 0)
+            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                                _("%s requires <memory> device %zu (%llu KiB) to be a multiple of "
+                                  "its huge page size (%llu KiB); use %llu KiB or other pages"),
+                                wish, i + 1, memory->size, memory->page, next);
     }
     return 0;
 }

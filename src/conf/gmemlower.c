@@ -553,9 +553,11 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
             gmemLoweringOfChange(def->carrier->mode, &def->carrier->changes[i]);
 
         if (lowering == NULL)
-            return gmemErrorSet(
-                error, VIR_ERR_XML_ERROR, _("unknown change of '%s' to '%s' in value of '%s'"),
-                def->carrier->changes[i].path, def->carrier->changes[i].value, GMEM_CARRIER_OPTION);
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                                _("the value of '%s' has a change of '%s' to '%s', which "
+                                  "libvirt-gmem does not know"),
+                                GMEM_CARRIER_OPTION, def->carrier->changes[i].path,
+                                def->carrier->changes[i].value);
         gmemRaiseChange(lowering, &def->carrier->changes[i], def, &devices, edit);
     }
     gmemXMLEditRemove(edit, def->pair[0]);
@@ -792,11 +794,10 @@ gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, G
     if (def->carrier == NULL)
         return 0;
     if (pair == NULL || !gmemLowerIsReady(def, pair))
-        return gmemErrorSet(
-            error, VIR_ERR_XML_ERROR,
-            _("value of '%s' is not what this domain gives; leave the option out and write "
-              "<private/> or <launchSecurity type='sw-protected'/>"),
-            GMEM_CARRIER_OPTION);
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("the value of '%s' does not match this domain; remove the option and "
+                              "use <private/> or <launchSecurity type='sw-protected'/>"),
+                            GMEM_CARRIER_OPTION);
     /* What lowering has made stays as it is to the byte. */
     *changed = strcmp(pair, def->carrierText) != 0;
     return 0;

@@ -66,7 +66,7 @@ gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition conditi
     if (!g_utf8_validate(text, -1, NULL))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
                             _("cannot determine whether the domain meets the condition %s of a "
-                              "rule: it is not in UTF-8"),
+                              "rule: its text is not in UTF-8"),
                             gmemHostConfConditionToString(condition));
     return gmemRulesGlob(pattern, text) ? 1 : 0;
 }
@@ -185,18 +185,23 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
     return 0;
 }
 
-/* Why @mode cannot be written into @def; NULL: it can. */
-static char *
-gmemRulesObstacle(const gmemDomainDef *def, gmemMode mode)
+/* Refuses what @mode cannot be written into. */
+static int
+gmemRulesCheck(
+    const gmemDomainDef *def, const char *rule, gmemMode mode, const char *path, GError **error)
 {
     if (def->carrier != NULL)
-        return g_strdup(
-            _("its XML is in the form that libvirt stores; define it as 'virsh dumpxml' "
-              "shows it"));
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("rule '%s' of '%s' gives the domain %s, which is not possible in the form of XML "
+              "that libvirt stores; define the domain as 'virsh dumpxml' shows it"),
+            rule, path, gmemModeElement(mode));
     if (mode == GMEM_MODE_CONVERTIBLE && def->launchSecurity != GMEM_LAUNCH_SECURITY_NONE)
-        return g_strdup_printf(_("it has <launchSecurity type='%s'/> already"),
-                               def->launchSecurityText);
-    return NULL;
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("rule '%s' of '%s' gives the domain %s, but the domain has "
+                              "<launchSecurity type='%s'/>; change one of the two"),
+                            rule, path, gmemModeElement(mode), def->launchSecurityText);
+    return 0;
 }
 
 /* The text with the element. */
@@ -221,24 +226,24 @@ gmemRulesApply(
     gmemXML *xml, const gmemRulesAnswer *answer, gmemMode mode, const char *path, GError **error)
 {
     g_autoptr(gmemDomainDef) def = gmemDomainParseXML(gmemXMLRoot(xml), false, error);
-    g_autofree char *obstacle = NULL;
+    const char *rule = answer->rule->name;
     g_autofree char *ruled = NULL;
     g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) failed = NULL;
 
-    if (def == NULL)
+    if (def == NULL || gmemRulesCheck(def, rule, mode, path, error) < 0)
         return NULL;
-    obstacle = gmemRulesObstacle(def, mode);
-    ruled = obstacle == NULL ? gmemRulesEdit(xml, mode) : NULL;
-    lowered = ruled != NULL ? gmemLower(ruled, false, &plan, &failed) : NULL;
+    ruled = gmemRulesEdit(xml, mode);
+    lowered = gmemLower(ruled, false, &plan, &failed);
     if (lowered != NULL && plan != NULL && (plan->mode == mode || plan->mode == GMEM_MODE_NONE))
         return g_steal_pointer(&ruled);
-    if (obstacle == NULL)
-        obstacle =
-            g_strdup(failed != NULL ? failed->message : _("the element does not take effect"));
-    gmemErrorSet(error, failed != NULL ? failed->code : VIR_ERR_CONFIG_UNSUPPORTED,
-                 _("rule '%s' of '%s' gives the domain %s: %s"), answer->rule->name, path,
-                 gmemModeElement(mode), obstacle);
+    if (failed != NULL)
+        gmemErrorSet(error, failed->code, _("rule '%s' of '%s' gives the domain %s: %s"), rule,
+                     path, gmemModeElement(mode), failed->message);
+    else
+        gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                     _("rule '%s' of '%s' gives the domain %s, which has no effect there"), rule,
+                     path, gmemModeElement(mode));
     return NULL;
 }

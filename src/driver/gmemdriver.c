@@ -239,13 +239,13 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
     if (started == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with ordinary memory and cannot go on with %s"), wanted);
+            _("the guest was started with ordinary memory and cannot continue with %s"), wanted);
     if (wanted == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with %s and cannot go on with ordinary memory"), started);
+            _("the guest was started with %s and cannot continue with ordinary memory"), started);
     return gmemConnectionRefuse(conn, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("the guest was started with %s and cannot go on with %s"),
+                                _("the guest was started with %s and cannot continue with %s"),
                                 started, wanted);
 }
 
@@ -445,21 +445,21 @@ gmemDriverCheckManaged(virDomainPtr domain)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the guest was started with ordinary memory, and the domain is defined with %s now, "
-              "so a managed save could not go on: save the guest to a file ('virsh save'), or "
-              "define the domain as it runs"),
+              "so a managed save image could not be restored: save the guest to a file ('virsh "
+              "save'), or define the domain as it runs"),
             now);
     if (now == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the guest was started with %s, and the domain is defined with ordinary memory now, "
-              "so a managed save could not go on: save the guest to a file ('virsh save'), or "
-              "define the domain as it runs"),
+              "so a managed save image could not be restored: save the guest to a file ('virsh "
+              "save'), or define the domain as it runs"),
             then);
     return gmemConnectionRefuse(
         conn, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("the guest was started with %s, and the domain is defined with %s now, so a "
-          "managed save could not go on: save the guest to a file ('virsh save'), or define "
-          "the domain as it runs"),
+        _("the guest was started with %s, and the domain is defined with %s now, so a managed save "
+          "image could not be restored: save the guest to a file ('virsh save'), or define the "
+          "domain as it runs"),
         then, now);
 }
 

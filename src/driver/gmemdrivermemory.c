@@ -222,7 +222,8 @@ gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *dev
         return NULL;
     devices = gmemXMLFindFirst(gmemXMLRoot(doc), "devices");
     if (devices == NULL) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s", _("libvirt's domain has no <devices>"));
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
+                     _("the XML that libvirt reports for the domain has no <devices>"));
         return NULL;
     }
     edit = gmemXMLEditNew(doc);
@@ -298,8 +299,8 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     with = gmemDriverMemoryWithDevice(raised, device, &error);
     if (with != NULL && gmemXMLRoot(device->xml)->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
-                     _("a device that is attached to a domain with private memory cannot be in a "
-                       "namespace: write <%s> without"),
+                     _("a device that is attached to a domain with private memory must not be in a "
+                       "namespace; write <%s> without one"),
                      device->name);
     else if (with != NULL)
         lowered = gmemDriverMemoryJudge(conn, with, &error);

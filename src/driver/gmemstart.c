@@ -188,9 +188,11 @@ gmemStartCheckHotplugWitness(gmemWitness witness, GError **error)
     case GMEM_WITNESS_FULLY_SHARED:
         return 0;
     case GMEM_WITNESS_PROPERTY:
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                            _("memory cannot be attached to a running domain with <private/>: "
-                              "libvirt does not ask its emulator for guest_memfd there"));
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+            _("memory cannot be attached to a running domain with <private/> whose emulator has "
+              "guest_memfd of its own, which libvirt does not request for attached memory; add the "
+              "memory to the domain while it is shut off"));
     case GMEM_WITNESS_OLDER:
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                             _("memory cannot be attached to a running domain with <private/>: its "
@@ -200,9 +202,10 @@ gmemStartCheckHotplugWitness(gmemWitness witness, GError **error)
     case GMEM_WITNESS_CONVERTIBLE:
     case GMEM_WITNESS_SILENT:
     default:
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                            _("memory cannot be attached to a running domain with <private/>: its "
-                              "emulator does not make guest_memfd of it"));
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+            _("memory cannot be attached to a running domain with <private/> whose emulator would "
+              "allocate ordinary memory; shut the domain down and start it again"));
     }
 }
 
@@ -215,7 +218,7 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     if (plan->mode == GMEM_MODE_CONVERTIBLE)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
                             _("memory cannot be attached to a running domain with <launchSecurity "
-                              "type='sw-protected'/>"));
+                              "type='sw-protected'/>; add it to the domain while it is shut off"));
     if (plan->mode != GMEM_MODE_FULLY_SHARED)
         return 0;
     if (gmemWitnessAsk(domain, &witness, &cause) < 0)
@@ -225,20 +228,29 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     return gmemStartCheckHotplugWitness(witness, error);
 }
 
-/* Why that process does not have the memory that <private/> is; NULL: it does. */
-static const char *
-gmemStartWhyNotShared(gmemWitness witness)
+/* Refuses where the memory of that process is not what <private/> asks for. */
+static int
+gmemStartCheckRunningWitness(gmemWitness witness, const char *name, GError **error)
 {
     switch (witness) {
     case GMEM_WITNESS_FULLY_SHARED:
     case GMEM_WITNESS_PROPERTY:
     case GMEM_WITNESS_OLDER:
-        return NULL;
+        return 0;
     case GMEM_WITNESS_CONVERTIBLE:
-        return _("its memory is that of <launchSecurity type='sw-protected'/>");
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("refusing what depends on the memory of the running domain '%s': its emulator has "
+              "the memory of <launchSecurity type='sw-protected'/>, and not that of <private/>; "
+              "shut the domain down and start it again"),
+            name);
     case GMEM_WITNESS_SILENT:
     default:
-        return _("there is nothing of guest_memfd in it");
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("refusing what depends on the memory of the running domain '%s': its emulator has no "
+              "guest_memfd, which <private/> asks for; shut the domain down and start it again"),
+            name);
     }
 }
 
@@ -247,7 +259,6 @@ gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     gmemWitness witness;
-    const char *why;
     int active;
 
     if (plan == NULL || plan->mode != GMEM_MODE_FULLY_SHARED)
@@ -255,20 +266,15 @@ gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
     active = virDomainIsActive(domain);
     if (active != 1)
         return active;
-    if (gmemWitnessAsk(domain, &witness, &cause) == 0) {
-        why = gmemStartWhyNotShared(witness);
-    } else {
-        /* It may have ended since. */
-        if (virDomainIsActive(domain) == 0)
-            return 0;
-        why = cause->message;
-    }
-    if (why == NULL)
+    if (gmemWitnessAsk(domain, &witness, &cause) == 0)
+        return gmemStartCheckRunningWitness(witness, virDomainGetName(domain), error);
+    /* It may have ended since. */
+    if (virDomainIsActive(domain) == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                        _("nothing that depends on the memory of the running domain '%s' is done, "
-                          "because its emulator does not confirm <private/>: %s"),
-                        virDomainGetName(domain), why);
+                        _("refusing what depends on the memory of the running domain '%s', as it "
+                          "cannot be determined whether its emulator has guest_memfd: %s"),
+                        virDomainGetName(domain), cause->message);
 }
 
 unsigned int

@@ -87,8 +87,8 @@ gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
     struct stat st;
 
     if (fd < 0)
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("'%s' cannot be read: %s"),
-                            path, g_strerror(errno));
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("cannot read '%s': %s"), path,
+                            g_strerror(errno));
     *pid = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? gmemWitnessReadNumber(fd) : 0;
     proc = g_strdup_printf("/proc/%d", (int)*pid);
     directory = *pid > 0 ? open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
@@ -114,19 +114,27 @@ gmemWitnessGetUser(int directory, uid_t *uid)
     return line != NULL && sscanf(line, "\nUid: %*u %u", uid) == 1;
 }
 
-/* A status that the process of that user has made; NULL: see @fault. */
+/* A status that the process of that user has made; NULL with @error. */
 static gmemShimStatus *
-gmemWitnessReadStatus(int directory, int fd, const char **fault)
+gmemWitnessReadStatus(int directory, pid_t pid, int fd, GError **error)
 {
+    gmemShimStatus *status;
+    const char *fault = NULL;
     struct stat st;
     uid_t uid;
 
     if (!gmemStatusIsSealed(fd) || fstat(fd, &st) < 0 || !gmemWitnessGetUser(directory, &uid) ||
         st.st_uid != uid) {
-        *fault = _("its status was not made by it");
+        gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                     _("the status of the emulator (process %d) was not made by that process"),
+                     (int)pid);
         return NULL;
     }
-    return gmemStatusRead(fd, fault);
+    status = gmemStatusRead(fd, &fault);
+    if (status == NULL)
+        gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                     _("cannot read the status of the emulator (process %d): %s"), (int)pid, fault);
+    return status;
 }
 
 static char *
@@ -186,9 +194,9 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
     return true;
 }
 
-/* Asks the process that @directory is of. @why: out: where it has no answer; translated. */
-static bool
-gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const char **why)
+/* Asks process @pid, which @directory is of. Returns -1 with @error where it has no answer. */
+static int
+gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witness, GError **error)
 {
     g_autofree gmemShimStatus *status = NULL;
     g_autofree char *text = NULL;
@@ -199,26 +207,30 @@ gmemWitnessExamine(int directory, const char *uuid, gmemWitness *witness, const 
 
     /* What libvirt has forked is still a copy of this process until it becomes QEMU. */
     if (fstatat(directory, "exe", &its, 0) < 0 || stat("/proc/self/exe", &own) < 0 ||
-        !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino)) {
-        *why = _("it may not be looked into, or is not an emulator");
-        return false;
-    }
+        !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino))
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("the process of the domain (%d) is not an emulator, or may not be inspected"),
+            (int)pid);
     text = gmemWitnessReadCommandLine(directory, &length);
-    if (!gmemWitnessFromCommandLine(text, length, uuid, witness)) {
-        *why = _("its command line has another UUID, or none");
-        return false;
-    }
+    if (!gmemWitnessFromCommandLine(text, length, uuid, witness))
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("the command line of the emulator (process %d) does not have the UUID of the domain"),
+            (int)pid);
     fd = gmemStatusOpen(directory, &result);
-    if (fd < 0) {
-        *why = g_strerror(result);
-        return result == 0;
-    }
-    status = gmemWitnessReadStatus(directory, fd, why);
+    if (fd < 0 && result == 0)
+        return 0;
+    if (fd < 0)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("cannot read the status of the emulator (process %d): %s"), (int)pid,
+                            g_strerror(result));
+    status = gmemWitnessReadStatus(directory, pid, fd, error);
     if (status == NULL)
-        return false;
+        return -1;
     *witness = status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? GMEM_WITNESS_FULLY_SHARED
                                                              : GMEM_WITNESS_CONVERTIBLE;
-    return true;
+    return 0;
 }
 
 int
@@ -228,15 +240,11 @@ gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
     g_autofree char *file = g_strconcat(virDomainGetName(domain), ".pid", NULL);
     g_autofree char *path = g_build_filename(where, file, NULL);
     char uuid[VIR_UUID_STRING_BUFLEN] = "";
-    const char *why = NULL;
     pid_t pid = 0;
     GMEM_AUTO_FD directory = gmemWitnessOpen(path, &pid, error);
 
     if (directory < 0)
         return -1;
     virDomainGetUUIDString(domain, uuid);
-    if (!gmemWitnessExamine(directory, uuid, witness, &why))
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                            _("the emulator (process %d): %s"), (int)pid, why);
-    return 0;
+    return gmemWitnessExamine(directory, pid, uuid, witness, error);
 }

@@ -129,14 +129,19 @@ gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQEMUCapsStage *stage, const char *l
     if (reply != NULL) {
         const char *words = gmemJSONGetString(reply, "desc");
 
+        if (words == NULL)
+            return gmemErrorSet(
+                error, VIR_ERR_INTERNAL_ERROR,
+                _("the emulator '%s' refused a QMP command without giving a reason"),
+                caps->emulator);
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the emulator '%s' refused a QMP command: %s"), caps->emulator,
-                            words != NULL ? words : _("no reason given"));
+                            words);
     }
     reply = gmemJSONGet(json, *stage == GMEM_QEMU_CAPS_STAGE_GREETING ? "QMP" : "return");
     if (reply == NULL || *stage == GMEM_QEMU_CAPS_STAGE_DONE)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not speak QMP: an unexpected reply"),
+                            _("the emulator '%s' does not speak QMP: its reply is unexpected"),
                             caps->emulator);
     if (*stage == GMEM_QEMU_CAPS_STAGE_GREETING && gmemQEMUCapsReadVersion(caps, reply, error) < 0)
         return -1;

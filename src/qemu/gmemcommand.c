@@ -114,7 +114,8 @@ gmemCommandEditProperty(
             continue;
         if (present == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s has the property '%s' switched off"),
+                                _("memory backend %s has the property '%s' switched off; switch it "
+                                  "on or remove it"),
                                 backend->name, property);
         if (backend->props.json != NULL && brace != NULL)
             edited =

@@ -30,7 +30,7 @@ gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         if (gmemCommandCheckFindBackend(line, line->backends[i].id) != &line->backends[i])
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("there are two memory backends %s"), line->backends[i].name);
+                                _("two memory backends have the id %s"), line->backends[i].name);
     }
     for (i = 0; i < line->nreferences; i++) {
         const gmemReference *reference = &line->references[i];
@@ -83,8 +83,8 @@ gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
         /* Also because qemu-gmem.so regards every memory-backend-memfd as RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s of %s is a %s; beside private memory it has "
-                                  "to be a memory-backend-file"),
+                                _("memory backend %s of %s is a %s; beside private memory it must "
+                                  "be a memory-backend-file"),
                                 backend->name, backend->user, backend->type);
     }
     return 0;
@@ -101,7 +101,8 @@ gmemCommandCheckMachine(const gmemCommandLine *line, GError **error)
                             _("QEMU's command line does not say which machine it is for"));
     if (gmemPlatformRefusesMachine(line->machineType))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("machine type '%s' cannot have private memory"), line->machineType);
+                            _("machine type '%s' cannot have private memory; use q35 or pc"),
+                            line->machineType);
     if (!line->kvm)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -125,7 +126,7 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
     if (line->guestSupport == NULL || g_strcmp0(line->guestSupport, line->hardwareObject) != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("QEMU's option '%s' leaves private memory to the domain's launch "
-                              "security, and there is none that has it"),
+                              "security, and the domain has none for it"),
                             GMEM_CARRIER_OPTION);
     return 0;
 }
@@ -151,7 +152,8 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
                             _("the machine has confidential guest support already: '%s'"),
                             line->guestSupport);
     if (line->launchObject)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("there is already an object '%s'"),
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("QEMU's command line has an object '%s' already"),
                             GMEM_LAUNCH_OBJECT);
     if ((line->irqchip != NULL && strcmp(line->irqchip, "split") != 0) ||
         (line->accelIrqchip != NULL && strcmp(line->accelIrqchip, "split") != 0))
@@ -197,8 +199,8 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
 
     if (line->guestSupport != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("fully shared guest_memfd and confidential guest support ('%s') "
-                              "exclude each other"),
+                            _("fully shared guest_memfd and confidential guest support ('%s') are "
+                              "mutually exclusive"),
                             line->guestSupport);
     if (line->memfdUser != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -212,20 +214,20 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
         if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %s of %s is a memory-backend-memfd; beside fully "
-                                  "shared private memory it has to be a memory-backend-file"),
+                                  "shared private memory it must be a memory-backend-file"),
                                 backend->name, backend->user);
         if (backend->use != GMEM_USE_RAM)
             continue;
         if (strcmp(backend->type, "memory-backend-memfd") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s is a %s; for fully shared guest_memfd it "
-                                  "has to be a memory-backend-memfd"),
+                                _("memory backend %s is a %s; for fully shared guest_memfd it must "
+                                  "be a memory-backend-memfd"),
                                 backend->name, backend->type);
         if (gmemPropsGetBool(&backend->props, "share") != 1)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s is not shared, which fully shared "
-                                  "guest_memfd has to be"),
-                                backend->name);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("memory backend %s is not shared, which fully shared guest_memfd requires"),
+                backend->name);
         if (gmemPropsGetBool(&backend->props, "hugetlb") > 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %s asks for huge pages, which guest_memfd does "

@@ -134,7 +134,8 @@ static int
 gmemCommandLineRefuseAccel(const char *accel, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("guest_memfd is KVM's, and QEMU would use the accelerator '%s'"), accel);
+                        _("guest_memfd requires KVM, and QEMU would use the accelerator '%s'"),
+                        accel);
 }
 
 /* The user's -machine comes after libvirt's, and replaces what that has said. */
@@ -436,7 +437,7 @@ gmemCommandLineAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **
                             _("a memory backend of type %s has no id"), backend->type);
     if (!gmemPropsIsId(backend->id))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the id '%s' of a memory backend is not an identifier of QEMU's"),
+                            _("the id '%s' of a memory backend is not a valid identifier for QEMU"),
                             backend->id);
     line->backends[line->nbackends - 1].name = gmemCommandLineBackendName(backend->id);
     if (line->nbackends > GMEM_COMMAND_BACKENDS_MAX)
@@ -643,8 +644,8 @@ gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, G
     }
     if (gmemArgvIsAmbiguous(option))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's option '-%s' is not one that libvirt-gmem knows, so whether "
-                              "'%s' is its value or another option is not known either"),
+                            _("libvirt-gmem does not know QEMU's option '-%s', and cannot "
+                              "determine whether '%s' is its value or another option"),
                             option->name, option->value);
     for (i = 0; i < G_N_ELEMENTS(readers); i++) {
         if (strcmp(option->name, readers[i].name) == 0)
@@ -669,7 +670,8 @@ gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **error)
             return -1;
     }
     if (line->npairs == 0)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("QEMU's option '%s' is not there"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                            _("QEMU's command line does not have the option '%s'"),
                             GMEM_CARRIER_OPTION);
     if (line->memoryBackend != NULL)
         gmemCommandLineAddReference(line, g_strdup(line->memoryBackend),

@@ -546,7 +546,7 @@ gmemProbeLastWords(const gmemProbeRun *run)
     g_strstrip(words);
     if (words[0] == '\0') {
         g_free(words);
-        words = g_strdup(_("it said nothing"));
+        words = g_strdup(_("it printed no message"));
     }
     return words;
 }
@@ -575,8 +575,8 @@ gmemProbeRefuseFailure(const char *emulator, const gmemProbeFailure *failure, GE
     case GMEM_PROBE_STEP_NO_NEW_PRIVS:
         return gmemErrorSet(
             error, VIR_ERR_INTERNAL_ERROR,
-            _("cannot give up new privileges to ask the emulator '%s' what it offers: %s"),
-            emulator, cause);
+            _("cannot set no_new_privs to ask the emulator '%s' what it offers: %s"), emulator,
+            cause);
     case GMEM_PROBE_STEP_CLOSE:
         return gmemErrorSet(
             error, VIR_ERR_INTERNAL_ERROR,

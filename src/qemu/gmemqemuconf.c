@@ -140,10 +140,10 @@ gmemQEMUConfFindUser(const char *path,
     if (rc == 0)
         return 0;
     if (group)
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no group '%s', which '%s' names"),
-                            configured, path);
-    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("no user '%s', which '%s' names"),
-                        configured, path);
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("group '%s', which '%s' names, does not exist"), configured, path);
+    return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                        _("user '%s', which '%s' names, does not exist"), configured, path);
 }
 
 int

@@ -87,10 +87,9 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUValidateNeedsShim(plan, caps))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, "
-              "which supplies it, does not get into it by LD_PRELOAD: the file has to "
-              "be loadable, a wrapper has to keep the environment, and no other "
-              "preload may take the calls"),
+            _("the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, which supplies "
+              "it, cannot be preloaded into it; the file must be loadable, a wrapper must keep the "
+              "environment, and no other preloaded library may intercept the same calls"),
             caps->emulator);
     return 0;
 }

@@ -45,7 +45,7 @@ gmemHostConfCheckOwner(const char *path, int fd, GError **error)
                             g_strerror(errno));
     if (file.st_uid != 0 || (file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("'%s' has to be owned and writable by root only"), path);
+                            _("'%s' must be owned by root, and writable by root only"), path);
     return 0;
 }
 
@@ -143,9 +143,8 @@ gmemHostConfRefuseValue(const gmemHostConfParser *parser,
                         GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("line %zu of '%s' has %s=%s in [%s]: it can be '%s' or '%s'"),
-                        parser->line, parser->path, key, value, parser->group, allowed[0],
-                        allowed[1]);
+                        _("line %zu of '%s' has %s=%s in [%s]; use '%s' or '%s'"), parser->line,
+                        parser->path, key, value, parser->group, allowed[0], allowed[1]);
 }
 
 static int

@@ -216,7 +216,7 @@ gmemKVMProbeDevice(gmemKVM *kvm, const char *path, int kvmfd)
 
     if (version != KVM_API_VERSION) {
         kvm->kvmErrno = version < 0 ? errno : ENOTSUP;
-        kvm->reason = g_strdup_printf(_("%s is not KVM: KVM_GET_API_VERSION: %s"), path,
+        kvm->reason = g_strdup_printf(_("%s is not KVM: KVM_GET_API_VERSION failed: %s"), path,
                                       gmemI18nErrno(kvm->kvmErrno));
         return;
     }
@@ -366,16 +366,15 @@ gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
     if (!kvm->guestMemfd)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no guest_memfd for ordinary virtual machines "
-                              "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.18"),
+                              "(KVM_CAP_GUEST_MEMFD = 0); use Linux 6.18 or newer"),
                             kvm->kernel);
 
     if ((kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s has no guest_memfd that the host can map "
-                              "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x): it requires Linux "
-                              "6.18"),
-                            kvm->kernel, kvm->gmemFlags,
-                            (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("KVM of Linux %s has no guest_memfd that the host can map (KVM_CAP_GUEST_MEMFD_FLAGS "
+              "= 0x%x without 0x%x); use Linux 6.18 or newer"),
+            kvm->kernel, kvm->gmemFlags, (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
 
     if (kvm->createErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -394,7 +393,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = "
-                              "0x%x): it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"),
+                              "0x%x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel, kvm->vmTypes);
 
     if (kvm->createConvertibleErrno)
@@ -415,24 +414,22 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
     if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("KVM of Linux %s cannot make pages private "
-              "(KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without 0x%x): it requires Linux 6.12 "
-              "with CONFIG_KVM_SW_PROTECTED_VM"),
+            _("KVM of Linux %s cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without "
+              "0x%x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
             kvm->kernel, kvm->attributes, (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
 
     if (!kvm->userMemory2)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %s cannot bind guest_memfd to a memory slot "
-                              "(KVM_CAP_USER_MEMORY2 = 0): it requires Linux 6.12"),
+                              "(KVM_CAP_USER_MEMORY2 = 0); use Linux 6.12 or newer"),
                             kvm->kernel);
 
     if (!kvm->convertibleGuestMemfd)
-        return gmemErrorSet(
-            error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
-              "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0): it requires Linux "
-              "6.12 with CONFIG_KVM_SW_PROTECTED_VM"),
-            kvm->kernel);
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
+                              "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0); use Linux 6.12 "
+                              "or newer with CONFIG_KVM_SW_PROTECTED_VM"),
+                            kvm->kernel);
 
     if (kvm->attributesErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,

@@ -142,20 +142,20 @@ gmemStatusReadHead(int fd, gmemShimStatus *head, size_t *size, const char **faul
 {
     memset(head, 0, sizeof(*head));
     if (!gmemStatusReadAll(fd, head, GMEM_SHIM_STATUS_HEAD_1, 0)) {
-        *fault = _("its status is too short");
+        *fault = _("the status is too short");
         return false;
     }
     *fault = NULL;
     *size = gmemStatusHeadSize(head->version);
     if (memcmp(head->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(head->magic)) != 0)
-        *fault = _("its status does not begin as one");
+        *fault = _("the status does not begin as libvirt-gmem writes it");
     else if (*size == 0)
-        *fault = _("its status is of another version of libvirt-gmem");
+        *fault = _("the status is of another version of libvirt-gmem");
     else if (head->backends > GMEM_STATUS_BACKENDS_MAX)
-        *fault = _("its status has too many memory backends");
+        *fault = _("the status has too many memory backends");
     else if (!gmemStatusReadAll(fd, (char *)head + GMEM_SHIM_STATUS_HEAD_1,
                                 *size - GMEM_SHIM_STATUS_HEAD_1, GMEM_SHIM_STATUS_HEAD_1))
-        *fault = _("its status is too short");
+        *fault = _("the status is too short");
     if (*fault == NULL && *size == GMEM_SHIM_STATUS_HEAD_1)
         head->mode = GMEM_SHIM_STATUS_CONVERTIBLE;
     return *fault == NULL;
@@ -179,14 +179,14 @@ gmemStatusRead(int fd, const char **fault)
         memcpy(status, &head, sizeof(head));
         if (!gmemStatusReadAll(fd, status->backend, listSize, headSize) ||
             !gmemStatusReadAll(fd, &after, sizeof(after), offsetof(gmemShimStatus, sequence))) {
-            *fault = _("its status is too short");
+            *fault = _("the status is too short");
             return NULL;
         }
         if (head.sequence % 2 == 0 && head.sequence == after)
             return g_steal_pointer(&status);
         g_usleep(GMEM_STATUS_WAIT_US);
     }
-    *fault = _("its status is being changed all the time");
+    *fault = _("the status is being changed all the time");
     return NULL;
 }
 

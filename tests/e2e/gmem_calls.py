@@ -29,7 +29,7 @@ ACCELERATOR = '^unsupported configuration: .*accelerator .tcg.'
 
 
 def other_mode(then, now):
-    return ('unsupported configuration: the guest was started with %s and cannot go on with %s'
+    return ('unsupported configuration: the guest was started with %s and cannot continue with %s'
             % (ELEMENTS[then], ELEMENTS[now]))
 
 

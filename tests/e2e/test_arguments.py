@@ -70,14 +70,14 @@ REFUSED = [
      "memory device 'v' is of type virtio-mem-pci, which cannot be private"),
     (MEMFD + ['-device', 'ivshmem-plain,memdev=o2,id=i'],
      "memory backend 'o2' of ivshmem-plain 'i' is a memory-backend-memfd; beside fully shared private "
-     'memory it has to be a memory-backend-file'),
+     'memory it must be a memory-backend-file'),
     (MEMFD + ['-M', 'memory_backend=o2,accel=tcg'], "the accelerator 'tcg'"),
     (['-accel', 'tcg'], "the accelerator 'tcg'"),
     (['-numa', 'node,mem=32M'], 'gives a cell memory without a memory backend'),
     (["-object", "{'qom-type':'iothread','id':'x',}"], 'cannot read the value'),
     (["-object", "{'qom-type':'iothread','id':'x'/**/}"], 'cannot read the value'),
     (["-device", "{'driver':'virtio-rng-pci','driver':'pc-dimm'}"], 'cannot read the value'),
-    (['-novel', '-mem-path', '/run'], "QEMU's option '-novel' is not one that libvirt-gmem knows"),
+    (['-novel', '-mem-path', '/run'], "libvirt-gmem does not know QEMU's option '-novel'"),
 ]
 
 ONE = ['-object', 'memory-backend-ram,id=ram1,size=64M']

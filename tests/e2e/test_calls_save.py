@@ -339,8 +339,8 @@ def saves(kind):
         host.python.define(plain(xml))
         check.refused(lambda: host.call('two', 'managedSave', 0), ERR_CONFIG_UNSUPPORTED,
                       'unsupported configuration: the guest was started with <private/>, and the domain '
-                      'is defined with %s now, so a managed save could not go on: save the guest to a '
-                      "file ('virsh save'), or define the domain as it runs" % ELEMENTS[None])
+                      'is defined with %s now, so a managed save image could not be restored: save the '
+                      "guest to a file ('virsh save'), or define the domain as it runs" % ELEMENTS[None])
         check.equal(host.python.state('two'), 'running', 'state')
         host.python.define(xml)
         host.call('two', 'managedSave', 0)

@@ -45,7 +45,8 @@ NO_BALLOON = ('Operation not supported: memory ballooning is not supported for a
 NO_CRASH_DUMP = ("Operation not supported: a domain with %s cannot be dumped when it crashes: the host "
                  "cannot read the guest's private pages; use an action without a dump" % ELEMENT)
 CRASH, COREDUMP_DESTROY, COREDUMP_RESTART = 2, 4, 5
-NO_HOTPLUG = ('Operation not supported: memory cannot be attached to a running domain with ' + ELEMENT)
+NO_HOTPLUG = ('Operation not supported: memory cannot be attached to a running domain with ' + ELEMENT +
+              '; add it to the domain while it is shut off')
 
 # method of the domain, its arguments; what is said. An argument that is XML is the domain's own.
 XML = object()

@@ -31,7 +31,7 @@ PCI = ("<%shostdev %smode='subsystem' type='pci' managed='no'><source>"
 X = "xmlns:x='urn:x' "
 VERSION = libvirt_version()
 NO_HOTPLUG = 'memory cannot be attached to a running domain with ' + SW
-NAMESPACE = 'cannot be in a namespace'
+NAMESPACE = 'must not be in a namespace'
 DOCTYPE = 'document type declaration'
 
 # Of a domain with <private/>, and with sw-protected: None is as in stock, else what the refusal says.
@@ -54,8 +54,8 @@ DOCUMENTS = [
         '</memory', '</x:memory'), None, None),
     ('dimm, its model twice', PLAIN.replace("'dimm'", "'dimm' model='dimm'"), None, None),
     ('virtio-mem by a second model in a namespace', PLAIN.replace(
-        "model='dimm'", X + "x:model='virtio-mem' model='dimm'"), 'is in a namespace',
-     'is in a namespace'),
+        "model='dimm'", X + "x:model='virtio-mem' model='dimm'"), 'must not be in a namespace',
+     'must not be in a namespace'),
     ('dimm with a document type', "<!DOCTYPE memory [<!ATTLIST memory model CDATA 'dimm'>]>" + PLAIN,
      DOCTYPE, DOCTYPE),
     ('nvdimm', "<memory model='nvdimm'><source><path>/run/nv</path></source>%s</memory>" % TARGET,
@@ -91,7 +91,7 @@ DOCUMENTS = [
     ('video with blobs', "<video><model type='virtio' blob='on'/></video>", "blob='on'",
      'requires a memfd' if VERSION >= (10, 0) else None),
     ('video with blobs, in a namespace', "<video><model type='virtio' %sx:blob='on'/></video>" % X,
-     'is in a namespace', 'is in a namespace'),
+     'must not be in a namespace', 'must not be in a namespace'),
     ('virtiofs', "<filesystem type='mount'><driver type='virtiofs'/><source dir='/run/home'/>"
      "<target dir='t'/></filesystem>", None, "'virtiofs' requires shared memory"),
     ('memballoon', "<memballoon model='virtio'/>", None, None),

@@ -358,7 +358,7 @@ def spelled(check, rig, uris, preload=()):
             check.lacks(text, 'x-libvirt-gmem', 'by ' + uri)
         check.refused(lambda: client.call('guest', 'saveFlags', '/run/saved', domain(
             'guest', boot=image, private=False, backing=backing)),
-                      ERR_CONFIG_UNSUPPORTED, part='cannot go on with')
+                      ERR_CONFIG_UNSUPPORTED, part='cannot continue with')
         if preload:
             client.destroy('guest')
         client.close()

@@ -206,8 +206,8 @@ def _(check):
 
 
 SHIM_LOST = ("unsupported configuration: the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, "
-             'which supplies it, does not get into it by LD_PRELOAD: the file has to be loadable, a wrapper '
-             'has to keep the environment, and no other preload may take the calls')
+             'which supplies it, cannot be preloaded into it; the file must be loadable, a wrapper must keep '
+             'the environment, and no other preloaded library may intercept the same calls')
 
 
 @suite.test('a shim that ld.so cannot load')

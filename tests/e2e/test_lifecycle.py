@@ -402,7 +402,7 @@ def life(kind):
         if types & 2:
             raise Skip('KVM of this host has software-protected VMs')
         reason = ('unsupported configuration: KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM '
-                  '(KVM_CAP_VM_TYPES = %#x): it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM'
+                  '(KVM_CAP_VM_TYPES = %#x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM'
                   % (os.uname().release, types))
         # Said at define already, to whom it may concern.
         check.has(it.own_log(), "warning: domain 'sw' is defined but could not start now: " +

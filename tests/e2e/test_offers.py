@@ -205,7 +205,7 @@ def object_row(kind, offers):
             for call in (lambda: client.start('vm'), lambda: client.create(convertible(rig, 'brief'))):
                 error = check.refused(call, ERR_CONFIG_UNSUPPORTED)
                 check.matches(error.message, r'^unsupported configuration: KVM of Linux \S+ has no '
-                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\): it requires Linux 6.12 '
+                              r'KVM_X86_SW_PROTECTED_VM \(KVM_CAP_VM_TYPES = 0x[0-9a-f]+\); use Linux 6.12 or newer '
                               r'with CONFIG_KVM_SW_PROTECTED_VM$', 'the message')
             check.equal(standin.starts(), [], 'starts')
 
@@ -263,7 +263,7 @@ def refused_host(kind, kvm, flags):
     def _(check):
         need_guest_memfd()
         message = (r'unsupported configuration: KVM of Linux \S+ has no guest_memfd that the host can '
-                   r'map \(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x\): it requires Linux 6\.18$'
+                   r'map \(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%x without 0x%x\); use Linux 6\.18 or newer$'
                    % (flags, 3 & ~flags))
         with fake_host(kind, kvm) as rig:
             standin = StandIn(rig, PROPERTY)
@@ -276,7 +276,7 @@ def refused_host(kind, kvm, flags):
             if kind is DaemonRig:
                 autostart(rig, client)
                 log = rig.domain_log % 'vm'
-                wait_for(lambda: 'it requires Linux 6.18' in rig.read(log), 'the autostart to fail')
+                wait_for(lambda: 'use Linux 6.18 or newer' in rig.read(log), 'the autostart to fail')
                 check.matches(rig.read(log), '(?m)^libvirt-gmem: ' + message, 'the log')
             check.equal(standin.starts(), [], 'starts')
 
@@ -425,7 +425,8 @@ def _(check):
                     lambda flags=flags: client.call('vm', 'attachDeviceFlags', DIMM, flags),
                     ERR_OPERATION_UNSUPPORTED,
                     'Operation not supported: memory cannot be attached to a running domain with '
-                    '<private/>: its emulator does not make guest_memfd of it')
+                    '<private/> whose emulator would allocate ordinary memory; shut the domain down and '
+                    'start it again')
             check.lacks(client.dumpxml('vm'), 'dimm', 'dumpxml')
             check.lacks(client.dumpxml('vm', '--inactive'), 'dimm', 'dumpxml')
             client.destroy('vm')

@@ -155,7 +155,7 @@ def _(check):
         for text, mode, part in (
                 (RULES + 'colour=red\n', 0o600, "line 10 of '%s' has the key 'colour' in [rule names]" % CONF),
                 (RULES + '[rule flavors]\n', 0o600, 'for the second time'),
-                (RULES, 0o620, 'has to be owned and writable by root only')):
+                (RULES, 0o620, 'must be owned by root, and writable by root only')):
             host.rules(text, mode)
             for call in (client.define, client.create):
                 for xml in (flavored('vm'), ordinary('kept'), ordinary('x', backing=SHARED)):

@@ -20,8 +20,7 @@ PATH, IMAGE = '/etc/libvirt/qemu/vm.xml', '/run/image'
 SIZE = 40 * KIB
 WRITTEN = [('', '/run/nva1'), (" access='private'", '/run/nva2')]
 VERSION = '&quot;version&quot;:%d,'
-UNKNOWN = ("unknown version 3 in value of '-x-libvirt-gmem': this libvirt-gmem knows versions up to "
-           "2")
+UNKNOWN = ("the value of '-x-libvirt-gmem' has version 3, and this libvirt-gmem knows versions up to 2 only")
 with open(os.path.join(HERE, 'stored', 'nvdimms-1.xml'), encoding='utf-8') as recorded:
     STORED = recorded.read()
 

@@ -24,11 +24,14 @@ MEMORY_CALLS = (
     ('coreDumpWithFormat', '/run/x', 0, 0), ('memoryPeek', 0, 8, 2), ('startDirtyRateCalc', 1, 0),
     ('migrateToURI', REMOTE, 3, None, 0), ('migrateToURI2', REMOTE, None, None, 3, None, 0),
     ('migrateToURI3', REMOTE, {}, 3), ('migrateStartPostCopy', 0), ('setMemory', SIZE))
-REFUSED = 'Operation not supported: memory cannot be attached to a running domain with <private/>: '
-ORDINARY = REFUSED + 'its emulator does not make guest_memfd of it'
-OLDER = REFUSED + ('its emulator was started by an older libvirt-gmem, or by a wrapper that waits for '
+REFUSED = 'Operation not supported: memory cannot be attached to a running domain with <private/>'
+ORDINARY = REFUSED + (' whose emulator would allocate ordinary memory; shut the domain down and start it '
+                      'again')
+OLDER = REFUSED + (': its emulator was started by an older libvirt-gmem, or by a wrapper that waits for '
                    'it, and does not report what its memory is; shut the domain down and start it again')
-PROPERTY = REFUSED + 'libvirt does not ask its emulator for guest_memfd there'
+PROPERTY = REFUSED + (' whose emulator has guest_memfd of its own, which libvirt does not request for '
+                      'attached memory; add the memory to the domain while it is shut off')
+UNKNOWN = ', as it cannot be determined whether its emulator has guest_memfd: '
 
 # Says of itself what a shim says, and holds the file with the number as libvirt's child does.
 IMPOSTOR = '''
@@ -132,8 +135,7 @@ waiting(NEITHER, OLDER, 'or an older shim: it does not tell')
 def asks(check, client, part):
     """What depends on a running guest's memory is not done."""
     xml = [client.dumpxml('vm', *flags) for flags in ((), ('--inactive',))]
-    part = ("nothing that depends on the memory of the running domain 'vm' is done, because its emulator "
-            'does not confirm <private/>: ' + part)
+    part = "refusing what depends on the memory of the running domain 'vm'" + part
     for method, *arguments in MEMORY_CALLS:
         check.refused(lambda m=method, a=arguments: client.call('vm', m, *a),
                       ERR_OPERATION_UNSUPPORTED, part=part)
@@ -150,7 +152,8 @@ def _(check):
         client = rig.python()
         client.define(private())
         client.start('vm')
-        asks(check, client, 'there is nothing of guest_memfd in it')
+        asks(check, client, ': its emulator has no guest_memfd, which <private/> asks for; shut the domain down '
+             'and start it again')
         client.destroy('vm')
         StandIn(rig, X_PROPERTY, EMULATOR, stays=True)
         client.start('vm')
@@ -160,11 +163,11 @@ def _(check):
         path = '/run/libvirt/qemu/vm.pid'
         number = rig.read(path)
         rig.write(path, '1')
-        asks(check, client, "the process whose number is in '%s' does not hold that file" % path)
+        asks(check, client, UNKNOWN + "the process whose number is in '%s' does not hold that file" % path)
         with open(rig.outer(path), 'w', encoding='ascii') as file:
             file.write(number)
         os.rename(rig.outer(path), rig.outer(path) + '.old')
-        asks(check, client, "'%s' cannot be read: " % path)
+        asks(check, client, UNKNOWN + "cannot read '%s': " % path)
         os.rename(rig.outer(path) + '.old', rig.outer(path))
         client.call('vm', 'managedSave', 0)
         client.start('vm')
@@ -183,13 +186,13 @@ def _(check):
         for text in ('1', '', 'x', '-1', '0', '999999999999', '4194304', number + '0'):
             with open(rig.outer(path), 'w', encoding='ascii') as file:
                 file.write(text)
-            refused(check, client, REFUSED + "the process whose number is in '%s' does not hold that "
+            refused(check, client, REFUSED + ": the process whose number is in '%s' does not hold that "
                     'file' % path)
         with open(rig.outer(path), 'w', encoding='ascii') as file:
             file.write(number)
         attached(check, rig, client, 1)
         os.rename(rig.outer(path), rig.outer(path) + '.old')
-        refused_now = "'%s' cannot be read: " % path
+        refused_now = "cannot read '%s': " % path
         check.refused(lambda: client.call('vm', 'attachDeviceFlags', DIMM, LIVE),
                       ERR_OPERATION_UNSUPPORTED, part=refused_now)
         for make in (os.mkfifo, os.mkdir, lambda name: os.symlink(name + '.old', name)):
@@ -206,7 +209,7 @@ def _(check):
         with rig.popen(['/usr/bin/python3', '-c', IMPOSTOR, '/run/libvirt/qemu/vm.pid'],
                        stdin=-1, stdout=-1, env=rig.environment()) as impostor:
             check.equal(impostor.stdout.readline(), b'ready\n', 'the impostor')
-            refused(check, client, part='its command line has another UUID, or none')
+            refused(check, client, part='does not have the UUID of the domain')
             impostor.stdin.close()
         client.destroy('vm')
 

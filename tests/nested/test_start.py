@@ -64,11 +64,11 @@ def _(t):
         client = rig.virsh()
         define(rig, client)
         rig.write(CONF, '[convertible]\nstart=private\n', mode=0o664)
-        t.refused(lambda: client.start('vm'), part="unsupported configuration: '%s' has to be owned "
-                  "and writable by root only" % CONF)
+        t.refused(lambda: client.start('vm'), part="unsupported configuration: '%s' must be owned by root, and "
+                  'writable by root only' % CONF)
         rig.write(CONF, '[convertible]\nstart=always\n')
         os.chmod(rig.outer(CONF), 0o644)
-        t.refused(lambda: client.start('vm'), part="it can be 'shared' or 'private'")
+        t.refused(lambda: client.start('vm'), part="use 'shared' or 'private'")
         t.true(rig.emulator('vm') is None, 'there is a QEMU')
 
 

@@ -155,7 +155,7 @@ def install(t):
     t.equal(daemon.poll(), None, "the daemon's end")
     t.has(said, 'libvirtd (process %d) runs without libvirt-gmem until it is restarted' % daemon.pid, 'dpkg')
     t.has(said, 'systemctl restart libvirtd', 'dpkg')
-    t.has(succeed('virt-gmem', 'host', '--mode', 'fully-shared'), 'runs without it', 'virt-gmem host')
+    t.has(succeed('virt-gmem', 'host', '--mode', 'fully-shared'), 'runs without libvirt-gmem.so', 'virt-gmem host')
     t.equal(run(CHECK, str(daemon.pid))[0], 1, 'exit status of check-daemon for that daemon')
     for name in ('libvirtd', 'virtqemud'):
         with open('/usr/lib/systemd/system/%s.service.d/libvirt-gmem.conf' % name, encoding='utf-8') as file:

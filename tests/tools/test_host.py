@@ -119,7 +119,7 @@ def bad_emulators(t):
         t.equal(host['qemu']['offers'], [], 'offers')
     status, host = tools.host_json(PATH='/nonexistent')
     t.equal(status, 3, 'exit status without PATH')
-    t.has(check_of(host, 'qemu')['detail'], 'no qemu-system-x86_64 in PATH', 'detail')
+    t.has(check_of(host, 'qemu')['detail'], 'qemu-system-x86_64 is not in PATH', 'detail')
 
 
 @suite.test('wrong usage: status 64 and what is wrong')
@@ -209,7 +209,7 @@ def groups(t):
         script = KVM_OF_GROUP.replace('$0', str(group))
         done = tools.in_namespace(script, tools.TOOL, 'host')
         t.matches(done.stdout, r'(?m)^QEMU: its user may open /dev/kvm +: %s \(%s' % (
-            ('PASS', 'libvirt-qemu') if allowed else ('WARN', 'user libvirt-qemu: /dev/kvm: Perm')),
+            ('PASS', 'libvirt-qemu') if allowed else ('WARN', 'user libvirt-qemu cannot open /dev/kvm: Perm')),
                   'with group %d' % group)
 
 
@@ -267,14 +267,14 @@ def daemons(t):
     for name in ('libvirtd', 'virtqemud'):
         t.matches(line(name, good), r'^PASS \(%s \(process \d+\) has version %s\)$'
                   % (name, re.escape(version)), name + ' with it')
-        t.matches(line(name, bad), r'^WARN \(%s \(process \d+\) runs without it, .* start it with '
-                  'LD_PRELOAD=%s\\)$' % (name, re.escape(rig.LIBRARY)), name + ' without it')
-        t.matches(line(name, '%s %s' % (good, bad)), r'^WARN \(.*without it', 'one of two')
+        t.matches(line(name, bad), r'^WARN \(%s \(process \d+\) runs without libvirt-gmem\.so, .* start '
+                  'it with LD_PRELOAD=%s\\)$' % (name, re.escape(rig.LIBRARY)), name + ' without it')
+        t.matches(line(name, '%s %s' % (good, bad)), r'^WARN \(.* runs without libvirt-gmem.so', 'one of two')
     t.equal(line('virtlogd', bad), 'PASS (none is running)', 'another daemon')
     nobody = ('setpriv', '--reuid=%d' % NOBODY, '--clear-groups')
     if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode == 0:
         t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
-                  r'looked into; run as root\)$', 'for an ordinary user')
+                  r'inspected; run as root\)$', 'for an ordinary user')
 
 
 # The same with a copy of the library, of which then becomes what $2 does.
@@ -292,7 +292,7 @@ def replaced(t):
         script = REPLACED.replace('$2', change).replace('$1', rig.LIBRARY).replace('$0', 'libvirtd')
         done = tools.in_namespace(script, tools.TOOL, 'host', processes=True)
         said = re.search(r'(?m)^libvirt: its daemons .*?: (.*)$', done.stdout)[1]
-        t.matches(said, r'^WARN \(libvirtd \(process \d+\) has version %s of it, whose file has been '
+        t.matches(said, r'^WARN \(libvirtd \(process \d+\) has version %s, whose file has been '
                   r'replaced or removed since; restart the daemon\)$' % re.escape(version) if stale else
                   r'^PASS \(libvirtd \(process \d+\) has version %s\)$' % re.escape(version), change)
 

@@ -261,7 +261,7 @@ def nvram(t):
 @suite.test('wrong usage: status 64, and nothing is made')
 def usage(t):
     left = tools.Leftovers()
-    for args, message in (((), 'no file'), (('a', 'b'), 'more than one file'),
+    for args, message in (((), 'no file is given'), (('a', 'b'), 'more than one file is given'),
                           (('--for', '0', 'a'), '--for requires'),
                           (('--for', '-1', 'a'), '--for requires'), (('--for=-3', 'a'), '--for requires'),
                           (('--for', '', 'a'), '--for requires'), (('--for', '1s', 'a'), '--for requires'),

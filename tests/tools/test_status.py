@@ -252,7 +252,8 @@ def missing(t):
     with Standin('st-plain', mode='none') as plain, Standin('st-good', status(CELLS)):
         code, found, err = ask('st-plain', 'st-good')
         t.equal((code, sorted(found)), (1, ['st-good']), 'exit status and domains shown')
-        t.equal(err, "error: domain 'st-plain' (process %d): its memory is not guest_memfd\n" % plain.pid, 'standard error')
+        t.equal(err, "error: domain 'st-plain' (process %d): the memory of the domain is not guest_memfd\n"
+                % plain.pid, 'standard error')
         t.true('st-plain' not in ask()[1], 'it is shown among all')
     # A wrapper script that waits for QEMU.
     with Standin('st-good', mode='none'), Standin('st-good', status(CELLS)):
@@ -289,7 +290,7 @@ def damaged(t):
         with Standin('st-bad', data), Standin('st-good', whole):
             code, found, err = ask('st-bad', 'st-good')
             t.equal((code, sorted(found)), (1, ['st-good']), 'status and domains: ' + reason)
-            t.matches(err, r"^error: domain 'st-bad' \(process \d+\): its status .*%s.*\n$" % reason,
+            t.matches(err, r"^error: domain 'st-bad' \(process \d+\): the status .*%s.*\n$" % reason,
                       'standard error')
 
 
@@ -339,7 +340,7 @@ def consistent(t):
         began = time.monotonic()
         code, _, err = ask('st-stuck')
         t.equal(code, 1, 'exit status')
-        t.has(err, 'its status is being changed all the time', 'standard error')
+        t.has(err, 'the status is being changed all the time', 'standard error')
         t.true(time.monotonic() - began < rig.PATIENCE / 2, 'it took too long')
 
 
@@ -352,7 +353,7 @@ def truncated(t):
             codes.add(code)
             t.true(code in (0, 1), 'exit status %d' % code)
             if code:
-                t.has(err, 'its status ', 'standard error')
+                t.has(err, 'the status ', 'standard error')
             elif found['st-cut']['backends']:
                 t.equal(found['st-cut']['backends'][0]['id'], 'ram-node0', 'id')
 
@@ -365,7 +366,7 @@ def fifo(t):
         t.equal(impostor_.answer, 'ready %s\n' % LINK, 'link of what is no memfd')
         code, _, err = ask('st-fifo')
         t.equal(code, 1, 'exit status')
-        t.has(err, 'its memory is not guest_memfd', 'standard error')
+        t.has(err, 'the memory of the domain is not guest_memfd', 'standard error')
 
 
 def as_nobody():
@@ -385,11 +386,11 @@ def unprivileged(t):
         return done.returncode, done.stdout, done.stderr
     with Standin('st-root', status(CELLS)) as root:
         t.equal(nobody('st-root'),
-                (1, '', "error: domain 'st-root' (process %d): process %d may not be looked into: "
+                (1, '', "error: domain 'st-root' (process %d): process %d may not be inspected: "
                  'Permission denied; run as root\n' % (root.pid, root.pid)), 'named')
         code, out, err = nobody()
         t.equal((code, out), (1, ''), 'exit status and output')
-        t.matches(err, r'^error: \d+ domains of other users may not be looked at; run as root\n$',
+        t.matches(err, r'^error: \d+ domains of other users may not be inspected; run as root\n$',
                   'standard error')
 
 
@@ -422,8 +423,8 @@ def snp(t):
         with tools.directory() as where:
             picture = os.path.join(where, 'map.svg')
             t.equal(tools.call('status', '--map', picture, 'st-snp'), (0, '', ''), '--map')
-            for text in ('>a, guest addresses unknown, ordinary half unknown<',
-                         '>b, guest addresses unknown, guest_memfd unknown, ordinary half unknown<'):
+            for text in ('>a<', '>guest addresses are unknown<', '>what is in the ordinary half is unknown<',
+                         '>b<', '>what is in guest_memfd is unknown<'):
                 t.has(read(picture), text, 'the picture')
         t.equal(sorted(ask()[1].keys() & {'st-snp'}), ['st-snp'], 'among all')
 

@@ -125,7 +125,7 @@ def broken(t):
             f.write(b'<domain>\0</domain>')
         code, out, err = tools.call('validate', f.name)
         t.equal((code, out), (1, ''), 'exit status and output')
-        t.has(err, 'it has a byte 0', 'standard error')
+        t.has(err, 'it contains a NUL byte', 'standard error')
         t.equal(tools.call('validate', os.path.join(where, 'none'))[0], 1, 'exit status, no file')
 
 
@@ -301,8 +301,8 @@ def explain(t):
               "error: rule 'names' of '%s' gives the domain <launchSecurity type='sw-protected'/>: " % rules, 'error')
         t.equal(said('', RULES + 'colour=red\n', 1),
                 ["error: line 8 of '%s' has the key 'colour' in [rule names], which is not known" % rules], 'error')
-        t.equal(said(''), ["rule 'flavors' is for domains with nova-flavor=gmem.*, fully-shared",
-                           "rule 'names' is for domains with name=web-* title=*, convertible"], 'list')
+        t.equal(said(''), ["rule 'flavors' gives fully-shared memory to domains with nova-flavor=gmem.*",
+                           "rule 'names' gives convertible memory to domains with name=web-* title=*"], 'list')
 
 
 if __name__ == '__main__':

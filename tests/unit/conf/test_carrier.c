@@ -83,7 +83,8 @@ testFormatSmall(void)
     }
 }
 
-#define TEST_OTHERWISE "damaged value of '-x-libvirt-gmem': it is not as libvirt-gmem writes it"
+#define TEST_OTHERWISE                                                                             \
+    "the value of '-x-libvirt-gmem' is damaged: it differs from what libvirt-gmem writes"
 
 /* Every one of these is refused; @message is the whole message, or, ending in "…", its beginning.
  */
@@ -91,37 +92,40 @@ static const struct {
     const char *text;
     const char *message;
 } testDamages[] = {
-    {"", "damaged value of '-x-libvirt-gmem': …"},
-    {" ", "damaged value of '-x-libvirt-gmem': …"},
-    {"{", "damaged value of '-x-libvirt-gmem': …"},
+    {"", "the value of '-x-libvirt-gmem' is damaged: …"},
+    {" ", "the value of '-x-libvirt-gmem' is damaged: …"},
+    {"{", "the value of '-x-libvirt-gmem' is damaged: …"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]",
-     "damaged value of '-x-libvirt-gmem': …"},
+     "the value of '-x-libvirt-gmem' is damaged: …"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}x",
-     "damaged value of '-x-libvirt-gmem': …"},
+     "the value of '-x-libvirt-gmem' is damaged: …"},
     {"{\"version\":1,\"mode\":\"fully-\\u0073hared\",\"added\":[]}", TEST_OTHERWISE},
     {"{\"version\":1,\"mode\":\"fully-shared\\u0000\",\"added\":[]}", TEST_OTHERWISE},
-    {"[]", "no version in value of '-x-libvirt-gmem'"},
-    {"1", "no version in value of '-x-libvirt-gmem'"},
-    {"null", "no version in value of '-x-libvirt-gmem'"},
-    {"{}", "no version in value of '-x-libvirt-gmem'"},
+    {"[]", "the value of '-x-libvirt-gmem' has no version"},
+    {"1", "the value of '-x-libvirt-gmem' has no version"},
+    {"null", "the value of '-x-libvirt-gmem' has no version"},
+    {"{}", "the value of '-x-libvirt-gmem' has no version"},
     {"{\"version\":\"1\",\"mode\":\"fully-shared\",\"added\":[]}",
-     "no version in value of '-x-libvirt-gmem'"},
+     "the value of '-x-libvirt-gmem' has no version"},
     {"{\"version\":1.0,\"mode\":\"fully-shared\",\"added\":[]}",
-     "no version in value of '-x-libvirt-gmem'"},
+     "the value of '-x-libvirt-gmem' has no version"},
     {"{\"version\":-1,\"mode\":\"fully-shared\",\"added\":[]}",
-     "no version in value of '-x-libvirt-gmem'"},
+     "the value of '-x-libvirt-gmem' has no version"},
     {"{\"version\":3,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}",
-     "unknown version 3 in value of '-x-libvirt-gmem': this libvirt-gmem knows versions up to 2"},
+     "the value of '-x-libvirt-gmem' has version 3, and this libvirt-gmem knows versions up to 2 "
+     "only"},
     {"{\"version\":0,\"mode\":\"fully-shared\",\"added\":[]}",
-     "unknown version 0 in value of '-x-libvirt-gmem': this libvirt-gmem knows versions up to 2"},
+     "the value of '-x-libvirt-gmem' has version 0, and this libvirt-gmem knows versions up to 2 "
+     "only"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"newer\":true}", TEST_OTHERWISE},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"mode\":\"none\",\"added\":[]}", TEST_OTHERWISE},
     {"{\"version\":1,\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}", TEST_OTHERWISE},
-    {"{\"version\":1,\"added\":[]}", "no mode in value of '-x-libvirt-gmem'"},
-    {"{\"version\":1,\"mode\":1,\"added\":[]}", "no mode in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"added\":[]}", "the value of '-x-libvirt-gmem' has no mode"},
+    {"{\"version\":1,\"mode\":1,\"added\":[]}", "the value of '-x-libvirt-gmem' has no mode"},
     {"{\"version\":1,\"mode\":\"secret\",\"added\":[]}",
-     "unknown mode 'secret' in value of '-x-libvirt-gmem'"},
-    {"{\"version\":1,\"mode\":\"\",\"added\":[]}", "unknown mode '' in value of '-x-libvirt-gmem'"},
+     "the value of '-x-libvirt-gmem' has mode 'secret', which libvirt-gmem does not know"},
+    {"{\"version\":1,\"mode\":\"\",\"added\":[]}",
+     "the value of '-x-libvirt-gmem' has mode '', which libvirt-gmem does not know"},
     {"{\"version\":1,\"mode\":\"convertible\",\"added\":[]}", TEST_OTHERWISE},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"launchSecurity\":\"sw-protected\",\"added\":[]}",
      TEST_OTHERWISE},
@@ -131,15 +135,16 @@ static const struct {
      TEST_OTHERWISE},
     {"{\"version\":1,\"mode\":\"convertible\",\"launchSecurity\":null,\"added\":[]}",
      TEST_OTHERWISE},
-    {"{\"version\":1,\"mode\":\"fully-shared\"}", "no list 'added' in value of '-x-libvirt-gmem'"},
+    {"{\"version\":1,\"mode\":\"fully-shared\"}",
+     "the value of '-x-libvirt-gmem' has no list 'added'"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":{}}",
-     "no list 'added' in value of '-x-libvirt-gmem'"},
+     "the value of '-x-libvirt-gmem' has no list 'added'"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[1]}",
-     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
+     "the value of '-x-libvirt-gmem' is damaged: a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\"}]}",
-     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
+     "the value of '-x-libvirt-gmem' is damaged: a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"a\",\"value\":1}]}",
-     "damaged value of '-x-libvirt-gmem': a change requires a path and a value"},
+     "the value of '-x-libvirt-gmem' is damaged: a change requires a path and a value"},
     {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":"
      "[{\"path\":\"a\",\"value\":\"b\",\"former\":1}]}",
      TEST_OTHERWISE},
@@ -192,7 +197,7 @@ testLong(void)
     g_assert_null(gmemCarrierParse(text, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     g_assert_cmpstr(error->message, ==,
-                    "damaged value of '-x-libvirt-gmem': longer than 131072 bytes");
+                    "the value of '-x-libvirt-gmem' is longer than 131072 bytes");
     g_clear_error(&error);
     g_assert_null(gmemCarrierParse(deep, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);

@@ -116,8 +116,9 @@ static const struct {
     [ROW_HARD_LIMIT] = {"<hard_limit> below guest RAM", OK, BOTH, NULL, NULL},
     [ROW_SUSPEND] = {"<suspend-to-mem enabled='yes'/>", OK, BOTH, NULL, NULL},
     [ROW_OWN_DUMP] = {"<on_crash>, <watchdog>: with a dump", OK, BOTH, NULL, NULL},
-    [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
-                            "tests/unit/conf/test_lower.c: more than one <launchSecurity>"},
+    [ROW_OTHER_SECURITY] =
+        {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
+         "tests/unit/conf/test_lower.c: element <launchSecurity> must not be repeated"},
     /* Fully shared first, then convertible: what is ok there, and what is refused here. */
     [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
@@ -255,13 +256,15 @@ static const Case cases[] = {
             CONVERTIBLE,
             "",
             "<features><smm state='on'/></features>",
-            "cannot be used with SMM, which <smm> switches on: such a machine has none; use <smm "
+            "cannot be used with SMM, which <smm> switches on: a software-protected VM has no SMM; "
+            "use <smm "
             "state='off'/>"),
     REFUSAL(ROW_SMM,
             CONVERTIBLE,
             "",
             "<features><smm><tseg>8</tseg></smm></features>",
-            "cannot be used with SMM, which <smm> switches on: such a machine has none; use <smm "
+            "cannot be used with SMM, which <smm> switches on: a software-protected VM has no SMM; "
+            "use <smm "
             "state='off'/>"),
     ACCEPTED(
         ROW_SMM, CONVERTIBLE, "", "<features><acpi/></features>", "features/smm/@state", "off"),
@@ -511,14 +514,14 @@ static const Case cases[] = {
             DIMM("2048", "") DIMM("2050", "<source><pagesize unit='MiB'>4</pagesize></source>")
                 DIMM("4098", "<source><pagesize unit='MiB'>4</pagesize></source>"),
             NUMA(CELL("0", "1024", "")),
-            NO_MULTIPLE("<memory model='dimm'> number 3", "4098", "4096", "8192")),
+            NO_MULTIPLE("<memory> device 3", "4098", "4096", "8192")),
     /* A dimm has the pages of its cell. */
     REFUSAL(ROW_PAGE_MULTIPLE,
             CONVERTIBLE,
             DIMM("2048", ""),
             BACKING("<hugepages><page size='4096' nodeset='0'/></hugepages>")
                 NUMA(CELL("0", "4096", "")),
-            NO_MULTIPLE("<memory model='dimm'> number 1", "2048", "4096", "4096")),
+            NO_MULTIPLE("<memory> device 1", "2048", "4096", "4096")),
     ACCEPTED(ROW_PAGE_MULTIPLE,
              CONVERTIBLE,
              DIMM("2048", ""),

@@ -324,13 +324,13 @@ testChangedSince(void)
     testUtilAssert(raised2, "count(devices/memballoon/@autodeflate)", "0");
     testUtilAssert(raised2, "count(features)", "0");
     /* Neither is what the elements would give. */
-    testRefused(
-        changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
-        "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
-        "with SMM, which <smm> switches on: such a machine has none; use <smm state='off'/>");
+    testRefused(changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
+                "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
+                "with SMM, which <smm> switches on: a software-protected VM has no SMM; use <smm "
+                "state='off'/>");
     testRefused(gone, false, VIR_ERR_XML_ERROR,
-                "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the "
-                "option out and write <private/> or <launchSecurity type='sw-protected'/>");
+                "XML error: the value of '-x-libvirt-gmem' does not match this domain; remove the "
+                "option and use <private/> or <launchSecurity type='sw-protected'/>");
 }
 
 /* RAM of these is guest_memfd already: the wish is kept, and asks for nothing. */
@@ -771,10 +771,10 @@ static void
 testReadyMade(void)
 {
     static const char notGiven[] =
-        "XML error: value of '-x-libvirt-gmem' is not what this domain gives; leave the option out "
-        "and write <private/> or <launchSecurity type='sw-protected'/>";
-    static const char otherwise[] =
-        "XML error: damaged value of '-x-libvirt-gmem': it is not as libvirt-gmem writes it";
+        "XML error: the value of '-x-libvirt-gmem' does not match this domain; remove the option "
+        "and use <private/> or <launchSecurity type='sw-protected'/>";
+    static const char otherwise[] = "XML error: the value of '-x-libvirt-gmem' is damaged: it "
+                                    "differs from what libvirt-gmem writes";
     static const struct {
         const char *value;
         const char *rest;
@@ -792,19 +792,19 @@ testReadyMade(void)
         {TEST_CONVERTIBLE_PAIR, "", notGiven},
         {"{\"version\":2,\"mode\":\"fully-shared\",\"added\":[]}", "", otherwise},
         {"{\"version\":3,\"mode\":\"fully-shared\",\"added\":[]}", "",
-         "XML error: unknown version 3 in value of '-x-libvirt-gmem': this libvirt-gmem knows "
-         "versions up to 2"},
+         "XML error: the value of '-x-libvirt-gmem' has version 3, and this libvirt-gmem knows "
+         "versions up to 2 only"},
         {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"key\":1}", "", otherwise},
         {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"devices/disk/@type\","
          "\"value\":\"file\"}]}",
          "",
-         "XML error: unknown change of 'devices/disk/@type' to 'file' in value of "
-         "'-x-libvirt-gmem'"},
+         "XML error: the value of '-x-libvirt-gmem' has a change of 'devices/disk/@type' to "
+         "'file', which libvirt-gmem does not know"},
         {"{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"memoryBacking/source/"
          "@type\",\"value\":\"memfd\",\"former\":\"file\"}]}",
          "",
-         "XML error: unknown change of 'memoryBacking/source/@type' to 'memfd' in value of "
-         "'-x-libvirt-gmem'"},
+         "XML error: the value of '-x-libvirt-gmem' has a change of 'memoryBacking/source/@type' "
+         "to 'memfd', which libvirt-gmem does not know"},
         {"nonsense", "", NULL},
         {TEST_SHARED_PAIR, "<q:arg value='-x-libvirt-gmem'/><q:arg value='{}'/>",
          "XML error: option '-x-libvirt-gmem' is given more than once"},
@@ -823,7 +823,7 @@ testReadyMade(void)
         g_test_message("%s", cases[i].value);
         if (cases[i].message == NULL && strcmp(cases[i].value, "nonsense") == 0) {
             g_assert_true(
-                g_str_has_prefix(whole, "XML error: damaged value of '-x-libvirt-gmem': "));
+                g_str_has_prefix(whole, "XML error: the value of '-x-libvirt-gmem' is damaged: "));
         } else if (cases[i].message == NULL) {
             g_assert_no_error(error);
             g_assert_cmpstr(lowered, ==, text);
@@ -936,10 +936,10 @@ testMisplaced(void)
          "XML error: option '-x-libvirt-gmem' and its value must be in the first "
          "<qemu:commandline>"},
         {"<q:commandline>PAIR</q:commandline><memoryBacking><private/></memoryBacking>",
-         "XML error: <private/> and option '-x-libvirt-gmem' exclude each other"},
+         "XML error: <private/> and option '-x-libvirt-gmem' are mutually exclusive"},
         {"<q:commandline>PAIR</q:commandline>" TEST_SW,
-         "XML error: <launchSecurity type='sw-protected'/> and option '-x-libvirt-gmem' exclude "
-         "each other"},
+         "XML error: <launchSecurity type='sw-protected'/> and option '-x-libvirt-gmem' are "
+         "mutually exclusive"},
         {"<q:commandline><q:arg value='&#45;x-libvirt-gme&#109;'/></q:commandline>",
          "XML error: option '-x-libvirt-gmem' has no value"},
     };
@@ -1000,49 +1000,49 @@ testMalformedElements(void)
         {"<memoryBacking><private>\n<a/></private></memoryBacking>",
          "XML error: element <private> must not have content", true},
         {"<memoryBacking><private/><private/></memoryBacking>",
-         "XML error: more than one <private> element", false},
+         "XML error: element <private> must not be repeated", false},
         {"<memoryBacking><private/></memoryBacking><memoryBacking><private/></memoryBacking>",
-         "XML error: more than one <private> element", false},
+         "XML error: element <private> must not be repeated", false},
         {"<memoryBacking><private/><source/></memoryBacking><memoryBacking><source type='file'/>"
          "</memoryBacking>",
-         "XML error: more than one <source> element", false},
+         "XML error: element <source> must not be repeated", false},
         {"<memoryBacking><allocation/></memoryBacking><memoryBacking><allocation/></"
          "memoryBacking>" TEST_SW,
-         "XML error: more than one <allocation> element", false},
+         "XML error: element <allocation> must not be repeated", false},
         {"<memoryBacking><private/><source/><source type='file'/></memoryBacking>",
-         "XML error: more than one <source> element", false},
+         "XML error: element <source> must not be repeated", false},
         {"<memoryBacking><private/><access/><access mode='private'/></memoryBacking>",
-         "XML error: more than one <access> element", false},
+         "XML error: element <access> must not be repeated", false},
         {"<features><smm state='off'/></features><features><smm/></features>" TEST_SW,
-         "XML error: more than one <smm> element", false},
+         "XML error: element <smm> must not be repeated", false},
         {"<features><smm state='off'/><smm/></features>" TEST_SW,
-         "XML error: more than one <smm> element", false},
+         "XML error: element <smm> must not be repeated", false},
         {"<features><ioapic driver='qemu'/><ioapic/></features>" TEST_SW,
-         "XML error: more than one <ioapic> element", false},
+         "XML error: element <ioapic> must not be repeated", false},
         {"<features><smm xmlns:x='urn:x' x:state='on' state='off'/></features>" TEST_SW,
-         "XML error: attribute 'x:state' of element <smm> is in a namespace", false},
+         "XML error: attribute 'x:state' of element <smm> must not be in a namespace", false},
         {"<devices xmlns:x='urn:x'><hostdev x:type='pci'/></devices>" TEST_SW,
-         "XML error: attribute 'x:type' of element <hostdev> is in a namespace", false},
+         "XML error: attribute 'x:type' of element <hostdev> must not be in a namespace", false},
         {"<devices><memory xmlns:x='urn:x' x:model='virtio-mem' model='dimm'/></devices>" TEST_SW,
-         "XML error: attribute 'x:model' of element <memory> is in a namespace", false},
+         "XML error: attribute 'x:model' of element <memory> must not be in a namespace", false},
         {"<q:commandline xmlns:q='" TEST_QEMU "' xmlns:x='urn:x'>"
          "<q:arg x:value='-x-libvirt-gmem' value='-S'/><q:arg value='{}'/></q:commandline>",
-         "XML error: attribute 'x:value' of element <arg> is in a namespace", false},
+         "XML error: attribute 'x:value' of element <arg> must not be in a namespace", false},
         {"<q:commandline xmlns:q='" TEST_QEMU "'><q:arg q:value='-x-libvirt-gmem'/>"
          "<q:arg value='{}'/></q:commandline>",
-         "XML error: attribute 'q:value' of element <arg> is in a namespace", false},
+         "XML error: attribute 'q:value' of element <arg> must not be in a namespace", false},
         {"<memoryBacking><private/></memoryBacking><devices xmlns:x='urn:x'><video><model "
          "type='virtio' x:blob='on'/></video></devices>",
-         "XML error: attribute 'x:blob' of element <model> is in a namespace", false},
+         "XML error: attribute 'x:blob' of element <model> must not be in a namespace", false},
         {"<devices xmlns:x='urn:x'><hostdev><driver x:iommufd='yes'/></hostdev></devices>" TEST_SW,
-         "XML error: attribute 'x:iommufd' of element <driver> is in a namespace", false},
+         "XML error: attribute 'x:iommufd' of element <driver> must not be in a namespace", false},
         {"<devices><memory model='dimm' xml:id='0'/></devices>" TEST_SW,
-         "XML error: attribute 'xml:id' of element <memory> is in a namespace", false},
-        {TEST_SW TEST_SW, "XML error: more than one <launchSecurity> element", false},
+         "XML error: attribute 'xml:id' of element <memory> must not be in a namespace", false},
+        {TEST_SW TEST_SW, "XML error: element <launchSecurity> must not be repeated", false},
         {"<launchSecurity type='sev'/>" TEST_SW,
-         "XML error: more than one <launchSecurity> element", false},
+         "XML error: element <launchSecurity> must not be repeated", false},
         {TEST_SW "<launchSecurity type='bogus'/>",
-         "XML error: more than one <launchSecurity> element", false},
+         "XML error: element <launchSecurity> must not be repeated", false},
         {"<launchSecurity type='sw-protected' kernelHashes='yes'/>",
          "XML error: element <launchSecurity> must not have attributes other than 'type'", true},
         {"<launchSecurity type='sw-protected'><policy>1</policy></launchSecurity>",
@@ -1133,11 +1133,11 @@ static const struct {
      "machine='q35'> or <type machine='pc'>"},
     {"kvm", "<type machine='pc-i440fx-7.2'>hvm</type>", "", "", NULL, NULL},
     {"kvm", "<type>hvm</type>", "", "<features><smm state='on'/></features>", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: such "
-     "a machine has none; use <smm state='off'/>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: a "
+     "software-protected VM has no SMM; use <smm state='off'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><smm/></features>", NULL,
-     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: such "
-     "a machine has none; use <smm state='off'/>"},
+     "<launchSecurity type='sw-protected'/> cannot be used with SMM, which <smm> switches on: a "
+     "software-protected VM has no SMM; use <smm state='off'/>"},
     {"kvm", "<type>hvm</type>", "", "<features><smm state='off'/></features>", NULL, NULL},
     {"kvm", "<type>hvm</type><loader secure='yes'>/f</loader>", "", "", NULL,
      "<launchSecurity type='sw-protected'/> cannot be used with <loader secure='yes'>, which "

@@ -124,12 +124,12 @@ static const Edit edits[] = {
     {"tdx", SHARED, BARE("<launchSecurity type='tdx'/></domain>"),
      BARE("<launchSecurity type='tdx'/><memoryBacking><private/></memoryBacking></domain>"), NULL},
     {"tdx-convertible", CONVERTIBLE, BARE("<launchSecurity type='tdx'/></domain>"), NULL,
-     GIVES SW ": it has <launchSecurity type='tdx'/> already"},
+     GIVES SW ", but the domain has <launchSecurity type='tdx'/>; change one of the two"},
     {"hugepages", SHARED, BARE("<memoryBacking><hugepages/></memoryBacking></domain>"), NULL,
      GIVES "<private/>: <private/> cannot be used with <hugepages>"},
     {"tcg", SHARED, "<domain type='qemu'></domain>", NULL, GIVES "<private/>: "},
     {"namespace", SHARED, "<domain type='kvm' xmlns='urn:x'></domain>", NULL,
-     GIVES "<private/>: the element does not take effect"},
+     GIVES "<private/>, which has no effect there"},
 };
 
 static void
@@ -217,7 +217,7 @@ testStored(void)
     g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, NULL), ==, 0);
     g_assert_cmpint(answer.own, ==, GMEM_MODE_FULLY_SHARED);
     g_assert_null(gmemRulesApply(xml, &answer, GMEM_MODE_CONVERTIBLE, PATH, &error));
-    g_assert_nonnull(strstr(error->message, "define it as 'virsh dumpxml' shows it"));
+    g_assert_nonnull(strstr(error->message, "define the domain as 'virsh dumpxml' shows it"));
 }
 
 int

@@ -543,7 +543,8 @@ static void
 testNoUser(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
     g_autofree char *config = g_build_filename(fixture->root, "qemu.conf", NULL);
-    g_autofree char *message = g_strdup_printf("no user 'no-such-user', which '%s' names", config);
+    g_autofree char *message =
+        g_strdup_printf("user 'no-such-user', which '%s' names, does not exist", config);
     g_autoptr(GError) error = NULL;
 
     writeText(config, "user = \"no-such-user\"\n");

@@ -67,14 +67,14 @@ testModes(void)
     kvm.vmTypes = 1U << KVM_X86_DEFAULT_VM;
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false, NULL);
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false,
-               "KVM of Linux " KERNEL " has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): "
-               "it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM");
+               "KVM of Linux " KERNEL " has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1); "
+               "use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM");
     kvm = capableHost();
     kvm.gmemFlags = GUEST_MEMFD_FLAG_MMAP;
     assertHost(&kvm, GMEM_MODE_CONVERTIBLE, false, NULL);
     assertHost(&kvm, GMEM_MODE_FULLY_SHARED, false,
                "KVM of Linux " KERNEL " has no guest_memfd that the host can map "
-               "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 without 0x2): it requires Linux 6.18");
+               "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 without 0x2); use Linux 6.18 or newer");
     assertHost(&none, GMEM_MODE_NONE, true, NULL);
     assertHost(&none, GMEM_MODE_FULLY_SHARED, true, KERNEL);
 }
@@ -102,9 +102,9 @@ testNUMA(void)
 }
 
 #define NOT_LOADED                                                                                 \
-    "the emulator '/q' has no guest_memfd of its own, and qemu-gmem.so, which supplies it, does "  \
-    "not get into it by LD_PRELOAD: the file has to be loadable, a wrapper has to keep the "       \
-    "environment, and no other preload may take the calls"
+    "the emulator '/q' has no guest_memfd of its own, and qemu-gmem.so, which supplies it, "       \
+    "cannot be preloaded into it; the file must be loadable, a wrapper must keep the "             \
+    "environment, and no other preloaded library may intercept the same calls"
 
 static void
 assertEmulator(guint64 flags, gmemMode mode, const char *message)

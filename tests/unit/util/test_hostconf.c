@@ -29,14 +29,14 @@ static const Case cases[] = {
     {"private", "# why\n[convertible]\nstart = private\n", true, NULL},
     {"no-newline", "\r\n[convertible]\r\n  start=private", true, NULL},
     {"value", "[convertible]\nstart=encrypted\n", false,
-     "line 2 of '%s' has start=encrypted in [convertible]: it can be 'shared' or 'private'"},
+     "line 2 of '%s' has start=encrypted in [convertible]; use 'shared' or 'private'"},
     {"no-value", "[convertible]\nstart=\n", false, "has start= in [convertible]"},
     {"key", "[convertible]\nstart=private\nbegin=private\n", false,
      "line 3 of '%s' has the key 'begin' in [convertible], which is not known"},
     {"key-twice", "[convertible]\nstart=private\nstart=shared\n", false,
      "line 3 of '%s' has the key 'start' in [convertible] for the second time"},
     {"read-only-value", "[read-only]\ndomain-xml=\n", false,
-     "line 2 of '%s' has domain-xml= in [read-only]: it can be 'elements' or 'stored'"},
+     "line 2 of '%s' has domain-xml= in [read-only]; use 'elements' or 'stored'"},
     {"other-group", "[read-only]\nstart=private\n", false,
      "line 2 of '%s' has the key 'start' in [read-only], which is not known"},
     {"group-unknown", "[shared]\nstart=private\n", false,
@@ -55,7 +55,7 @@ static const Case cases[] = {
     {"rule-key", RULE "colour=red\n", false,
      "line 4 of '%s' has the key 'colour' in [rule one], which is not known"},
     {"rule-mode", "[rule one]\nmode=private\nname=*\n", false,
-     "line 2 of '%s' has mode=private in [rule one]: it can be 'fully-shared' or 'convertible'"},
+     "line 2 of '%s' has mode=private in [rule one]; use 'fully-shared' or 'convertible'"},
     {"rule-no-mode", "\n[rule one]\nname=*\n[convertible]\n", false,
      "[rule one] at line 2 of '%s' has no mode="},
     {"rule-no-condition", RULE "[rule two]\nmode=convertible\n", false,
@@ -228,7 +228,7 @@ testAbsent(void)
 static void
 testOwner(void)
 {
-    static const char *const message = "has to be owned and writable by root only";
+    static const char *const message = "must be owned by root, and writable by root only";
     g_autofree char *path = writeConf("[convertible]\nstart=private\n", 0644);
 
     if (!needRoot()) {

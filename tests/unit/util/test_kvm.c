@@ -239,8 +239,9 @@ testNotKVM(void)
     g_autoptr(gmemKVM) directory = gmemKVMProbePath("/");
 
     g_assert_cmpuint(countDescriptors(), ==, before);
-    assertUnavailable(null, ENOTTY,
-                      "/dev/null is not KVM: KVM_GET_API_VERSION: Inappropriate ioctl for device");
+    assertUnavailable(
+        null, ENOTTY,
+        "/dev/null is not KVM: KVM_GET_API_VERSION failed: Inappropriate ioctl for device");
     assertUnavailable(missing, ENOENT,
                       "/nonexistent/kvm cannot be opened: No such file or directory; load the "
                       "module kvm_amd or kvm_intel");
@@ -289,21 +290,18 @@ typedef struct {
 static char kernel[] = "6.x";
 
 #define NO_CONVERTIBLE                                                                             \
-    "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1): it requires Linux " \
-    "6.12 "                                                                                        \
-    "with CONFIG_KVM_SW_PROTECTED_VM"
+    "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x1); use Linux 6.12 or " \
+    "newer with CONFIG_KVM_SW_PROTECTED_VM"
 #define NO_SHARED                                                                                  \
     "KVM of Linux 6.x has no guest_memfd for ordinary virtual machines (KVM_CAP_GUEST_MEMFD = "    \
-    "0): "                                                                                         \
-    "it requires Linux 6.18"
+    "0); use Linux 6.18 or newer"
 
 static const Host hosts[] = {
     {"linux-6.1",
      {.vmTypes = 0},
      NO_SHARED,
-     "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x0): it requires Linux "
-     "6.12 "
-     "with CONFIG_KVM_SW_PROTECTED_VM"},
+     "KVM of Linux 6.x has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = 0x0); use Linux 6.12 or "
+     "newer with CONFIG_KVM_SW_PROTECTED_VM"},
     {"linux-6.12-distribution", {.vmTypes = 1, .userMemory2 = true}, NO_SHARED, NO_CONVERTIBLE},
     {"linux-6.12-sw-protected",
      {.vmTypes = 3, .userMemory2 = true, .attributes = 8, .convertibleGuestMemfd = true},
@@ -312,7 +310,7 @@ static const Host hosts[] = {
     {"linux-6.17",
      {.vmTypes = 1, .userMemory2 = true, .guestMemfd = true, .gmemFlags = 1},
      "KVM of Linux 6.x has no guest_memfd that the host can map (KVM_CAP_GUEST_MEMFD_FLAGS = 0x1 "
-     "without 0x2): it requires Linux 6.18",
+     "without 0x2); use Linux 6.18 or newer",
      NO_CONVERTIBLE},
     {"linux-6.18",
      {.vmTypes = 1, .userMemory2 = true, .guestMemfd = true, .gmemFlags = 3},
@@ -349,8 +347,8 @@ static const Host hosts[] = {
     {"no-attributes",
      {.vmTypes = 3, .userMemory2 = true, .convertibleGuestMemfd = true},
      NO_SHARED,
-     "KVM of Linux 6.x cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x0 without 0x8): it "
-     "requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "KVM of Linux 6.x cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x0 without 0x8); "
+     "use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"},
     {"in-place",
      {.vmTypes = 3,
       .userMemory2 = true,
@@ -375,13 +373,13 @@ static const Host hosts[] = {
     {"no-user-memory2",
      {.vmTypes = 3, .attributes = 8, .convertibleGuestMemfd = true},
      NO_SHARED,
-     "KVM of Linux 6.x cannot bind guest_memfd to a memory slot (KVM_CAP_USER_MEMORY2 = 0): it "
-     "requires Linux 6.12"},
+     "KVM of Linux 6.x cannot bind guest_memfd to a memory slot (KVM_CAP_USER_MEMORY2 = 0); use "
+     "Linux 6.12 or newer"},
     {"no-convertible-guest-memfd",
      {.vmTypes = 3, .attributes = 8, .userMemory2 = true},
      NO_SHARED,
      "KVM of Linux 6.x has no guest_memfd for virtual machines of type KVM_X86_SW_PROTECTED_VM "
-     "(KVM_CAP_GUEST_MEMFD = 0): it requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"},
+     "(KVM_CAP_GUEST_MEMFD = 0); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"},
 };
 
 static void
