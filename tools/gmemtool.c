@@ -81,7 +81,7 @@ gmemToolFileFault(const char *path)
 {
     if (access(path, R_OK) == 0)
         return NULL;
-    return g_strdup_printf(_("%s is missing or unreadable (%s); install libvirt-gmem"), path,
+    return g_strdup_printf(_("%1$s is missing or unreadable (%2$s); install libvirt-gmem"), path,
                            g_strerror(errno));
 }
 
@@ -103,7 +103,7 @@ gmemToolError(const char *format, ...)
     message = g_strdup_vprintf(format, args);
     va_end(args);
     fputs(gmemToolPaint(stderr, GMEM_TOOL_RED), stderr);
-    fprintf(stderr, _("error: %s\n"), message);
+    fprintf(stderr, _("error: %1$s\n"), message);
     fputs(gmemToolPaint(stderr, GMEM_TOOL_PLAIN), stderr);
 }
 
@@ -134,7 +134,7 @@ gmemToolRead(const char *path)
         return NULL;
     }
     if (strlen(text) != length) {
-        gmemToolError(_("'%s' is not text: it contains a NUL byte"), path);
+        gmemToolError(_("'%1$s' is not text: it contains a NUL byte"), path);
         return NULL;
     }
     return g_steal_pointer(&text);

@@ -76,9 +76,9 @@ nameDaemon(const char *pid)
 
     g_strchomp(name);
     if (stat(path, &owner) < 0 || owner.st_uid == 0)
-        return g_strdup_printf(_("%s (process %s)"), name, pid);
+        return g_strdup_printf(_("%1$s (process %2$s)"), name, pid);
     user = gmemToolUserName(owner.st_uid);
-    return g_strdup_printf(_("%s (process %s, a session of %s)"), name, pid, user);
+    return g_strdup_printf(_("%1$s (process %2$s, a session of %3$s)"), name, pid, user);
 }
 
 /* What the library says of its version somewhere in @start to @end of a process's memory; NULL:
@@ -138,14 +138,14 @@ describe(const gmemDaemon *process, const char *library, bool *good)
 
     *good = process->mapped && !process->stale;
     if (!process->mapped)
-        return g_strdup_printf(_("%s runs without libvirt-gmem.so, and its domains have ordinary "
-                                 "memory; start it with LD_PRELOAD=%s"),
+        return g_strdup_printf(_("%1$s runs without libvirt-gmem.so, and its domains have ordinary "
+                                 "memory; start it with LD_PRELOAD=%2$s"),
                                process->name, library);
     if (process->stale)
-        return g_strdup_printf(_("%s has version %s, whose file has been replaced or removed "
+        return g_strdup_printf(_("%1$s has version %2$s, whose file has been replaced or removed "
                                  "since; restart the daemon"),
                                process->name, version);
-    return g_strdup_printf(_("%s has version %s"), process->name, version);
+    return g_strdup_printf(_("%1$s has version %2$s"), process->name, version);
 }
 
 static char *
@@ -158,7 +158,7 @@ describeProcess(const char *pid, const char *library, bool *good)
 
     if (!maps) {
         *good = false;
-        return g_strdup_printf(_("%s may not be inspected; run as root"), process.name);
+        return g_strdup_printf(_("%1$s may not be inspected; run as root"), process.name);
     }
     while ((line = strsep(&rest, "\n")))
         readMapping(pid, line, &process);

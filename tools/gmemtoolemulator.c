@@ -71,13 +71,14 @@ gmemToolEmulator(int argc, char **argv)
                          "it in each mode.")))
         return GMEM_TOOL_EXIT_USAGE;
     if (argc > 2) {
-        gmemToolError(_("unexpected argument '%s'"), argv[2]);
+        gmemToolError(_("unexpected argument '%1$s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
     path =
         argc == 2 ? g_canonicalize_filename(argv[1], NULL) : g_find_program_in_path(GMEM_EMULATOR);
     if (path == NULL) {
-        gmemToolError(_("%s is not in PATH; install it, or name another emulator"), GMEM_EMULATOR);
+        gmemToolError(_("%1$s is not in PATH; install it, or name another emulator"),
+                      GMEM_EMULATOR);
         return GMEM_TOOL_EXIT_FAILED;
     }
     if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF, &user, &error) < 0) {

@@ -35,7 +35,7 @@ printRule(const gmemHostConfRule *rule)
         if (condition != NULL)
             g_string_append_printf(conditions, conditions->len > 0 ? " %s" : "%s", condition);
     }
-    printf(_("rule '%s' gives %s memory to domains with %s\n"), rule->name,
+    printf(_("rule '%1$s' gives %2$s memory to domains with %3$s\n"), rule->name,
            gmemModeToString(rule->mode), conditions->str);
 }
 
@@ -54,10 +54,10 @@ printWhy(const gmemHostConf *conf, gmemXMLNode *domain, GError **error)
         if ((meets = gmemRulesMeets(rule, domain, &unmet, error)) < 0)
             return -1;
         if (meets > 0) {
-            printf(_("rule '%s' applies\n"), rule->name);
+            printf(_("rule '%1$s' applies\n"), rule->name);
         } else {
             condition = formatCondition(rule, unmet);
-            printf(_("rule '%s' does not apply: the domain does not meet %s\n"), rule->name,
+            printf(_("rule '%1$s' does not apply: the domain does not meet %2$s\n"), rule->name,
                    condition);
         }
     }
@@ -74,12 +74,12 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
         return 0;
     }
     if (!gmemRulesIsWeaker(answer->own, answer->rule->mode)) {
-        printf(_("the domain stays as it is: it has %s itself\n"), gmemModeElement(answer->own));
+        printf(_("the domain stays as it is: it has %1$s itself\n"), gmemModeElement(answer->own));
         return 0;
     }
     if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, error)) == NULL)
         return -1;
-    printf(_("the domain gets %s\n"), gmemModeElement(answer->rule->mode));
+    printf(_("the domain gets %1$s\n"), gmemModeElement(answer->rule->mode));
     return 0;
 }
 
@@ -116,7 +116,7 @@ gmemToolExplain(int argc, char **argv)
                        _("Says what the rules of a gmem.conf make of a domain, and why.")))
         return GMEM_TOOL_EXIT_USAGE;
     if (argc > 2) {
-        gmemToolError(_("unexpected argument '%s'"), argv[2]);
+        gmemToolError(_("unexpected argument '%1$s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (path == NULL)

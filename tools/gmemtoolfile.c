@@ -117,10 +117,10 @@ validate(const char *path, const char *text)
     if (findings.count > 0)
         return GMEM_TOOL_EXIT_FAILED;
     if (mode != GMEM_MODE_NONE)
-        printf(_("%s: valid, %s memory\n"), path, gmemModeToString(mode));
+        printf(_("%1$s: valid, %2$s memory\n"), path, gmemModeToString(mode));
     else
-        printf(ours ? _("%s: valid, memory is private by its launch security\n")
-                    : _("%s: asks for no private memory\n"),
+        printf(ours ? _("%1$s: valid, memory is private by its launch security\n")
+                    : _("%1$s: asks for no private memory\n"),
                path);
     return 0;
 }

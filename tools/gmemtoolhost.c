@@ -144,14 +144,15 @@ checkKVMConvertible(gmemHost *host)
 
     addCheck(host, "kvm-vm-types", _("KVM: VM type for convertible memory (VM_TYPES)"),
              passOr(type, lacking),
-             type ? g_strdup_printf("0x%x", kvm->vmTypes)
-                  : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.12 with "
-                                      "CONFIG_KVM_SW_PROTECTED_VM"),
-                                    kvm->vmTypes));
+             type
+                 ? g_strdup_printf("0x%x", kvm->vmTypes)
+                 : g_strdup_printf(
+                       _("0x%1$x without 0x2; requires Linux 6.12 with CONFIG_KVM_SW_PROTECTED_VM"),
+                       kvm->vmTypes));
     addCheck(host, "kvm-memory-attributes", _("KVM: private pages (MEMORY_ATTRIBUTES)"),
              passOr(attributes, lacking),
              attributes ? g_strdup_printf("0x%x", kvm->attributes)
-                        : g_strdup_printf(_("0x%x without 0x8; comes with that VM type"),
+                        : g_strdup_printf(_("0x%1$x without 0x8; comes with that VM type"),
                                           kvm->attributes));
     if (kvm->inPlace)
         addCheck(
@@ -181,12 +182,12 @@ checkKVMFullyShared(gmemHost *host)
     addCheck(host, "kvm-guest-memfd-mmap", _("KVM: guest_memfd the host can map (FLAGS, MMAP)"),
              passOr(mmap, lacking),
              mmap ? g_strdup_printf("0x%x", kvm->gmemFlags)
-                  : g_strdup_printf(_("0x%x without 0x1; requires Linux 6.18"), kvm->gmemFlags));
-    addCheck(host, "kvm-guest-memfd-init-shared",
-             _("KVM: guest_memfd shared from the start (FLAGS, INIT_SHARED)"),
-             passOr(shared, lacking),
-             shared ? g_strdup_printf("0x%x", kvm->gmemFlags)
-                    : g_strdup_printf(_("0x%x without 0x2; requires Linux 6.18"), kvm->gmemFlags));
+                  : g_strdup_printf(_("0x%1$x without 0x1; requires Linux 6.18"), kvm->gmemFlags));
+    addCheck(
+        host, "kvm-guest-memfd-init-shared",
+        _("KVM: guest_memfd shared from the start (FLAGS, INIT_SHARED)"), passOr(shared, lacking),
+        shared ? g_strdup_printf("0x%x", kvm->gmemFlags)
+               : g_strdup_printf(_("0x%1$x without 0x2; requires Linux 6.18"), kvm->gmemFlags));
     if (kvm->createErrno)
         addCheck(host, "kvm-guest-memfd-create", _("KVM: guest_memfd can be created"), lacking,
                  g_strdup(g_strerror(kvm->createErrno)));
@@ -235,8 +236,8 @@ checkQEMUUserOpens(gmemHost *host,
 
     addCheck(host, id, title, passOr(why == 0, GMEM_RESULT_WARN),
              why == 0 ? g_strdup(name)
-                      : g_strdup_printf(_("user %s cannot open %s: %s; grant that user access, or "
-                                          "configure another in %s"),
+                      : g_strdup_printf(_("user %1$s cannot open %2$s: %3$s; grant that user "
+                                          "access, or configure another in %4$s"),
                                         name, path, g_strerror(why), GMEM_QEMU_CONF));
 }
 
@@ -250,7 +251,7 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
     if (!host->emulator) {
         addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
                  g_strdup_printf(
-                     _("%s is not in PATH; install it, or name another emulator with --emulator"),
+                     _("%1$s is not in PATH; install it, or name another emulator with --emulator"),
                      GMEM_EMULATOR));
         return;
     }
@@ -360,7 +361,7 @@ checkLibraries(gmemHost *host)
     virGetVersion(&host->libvirtVersion, NULL, NULL);
     new = host->libvirtVersion >= GMEM_LIBVIRT_MIN;
     addCheck(host, "libvirt", "libvirt", passOr(new, GMEM_RESULT_FAIL),
-             g_strdup_printf(new ? "%lu.%lu.%lu" : _("%lu.%lu.%lu; requires 9.0.0 or newer"),
+             g_strdup_printf(new ? "%lu.%lu.%lu" : _("%1$lu.%2$lu.%3$lu; requires 9.0.0 or newer"),
                              host->libvirtVersion / 1000000, host->libvirtVersion / 1000 % 1000,
                              host->libvirtVersion % 1000));
     checkDaemons(host);
@@ -374,7 +375,7 @@ needShim(const gmemHost *host, GError **error)
     if (access(host->files->shim, R_OK) < 0)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("%s has no guest_memfd of its own for this mode, and %s cannot be read"),
+            _("%1$s has no guest_memfd of its own for this mode, and %2$s cannot be read"),
             host->emulator, host->files->shim);
     return 0;
 }
@@ -391,7 +392,7 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
     if (gmemQEMUValidateEmulator(&plan, host->caps, error) < 0)
         return -1;
     if (access(host->files->library, R_OK) < 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("%s cannot be read"),
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("%1$s cannot be read"),
                             host->files->library);
     if (mode == GMEM_MODE_CONVERTIBLE && host->confFault)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", host->confFault);
@@ -566,7 +567,7 @@ printProviderConfig(const gmemHost *host)
 
         if (strcmp(check->id, "daemons") == 0 && check->result != GMEM_RESULT_PASS) {
             daemons = false;
-            gmemToolError(_("no traits are promised: %s"), check->detail);
+            gmemToolError(_("no traits are promised: %1$s"), check->detail);
         }
     }
     printf("meta:\n  schema_version: '1.0'\n"
@@ -619,11 +620,11 @@ gmemToolHost(int argc, char **argv)
                        _("Says what this host can do for guest_memfd, and what is missing.")))
         return GMEM_TOOL_EXIT_USAGE;
     if (argc > 1) {
-        gmemToolError(_("unexpected argument '%s'"), argv[1]);
+        gmemToolError(_("unexpected argument '%1$s'"), argv[1]);
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (modeName && (asked = gmemModeFromString(modeName)) == GMEM_MODE_NONE) {
-        gmemToolError(_("'%s' is not a mode: fully-shared or convertible"), modeName);
+        gmemToolError(_("'%1$s' is not a mode: fully-shared or convertible"), modeName);
         return GMEM_TOOL_EXIT_USAGE;
     }
     if (emulator) {

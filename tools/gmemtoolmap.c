@@ -207,7 +207,7 @@ drawLegend(gmemMap *map, const char *name)
                                entries[i].class, GMEM_MAP_LEFT + i * 130,
                                GMEM_MAP_LEFT + i * 130 + 15, entries[i].text);
     g_string_append_printf(map->text, "<text x='%d' y='37'>", GMEM_MAP_LEFT + 390);
-    g_string_append_printf(map->text, _("a square is %s"), square);
+    g_string_append_printf(map->text, _("a square is %1$s"), square);
     g_string_append(map->text, "</text>\n");
     map->y = 54;
 }

@@ -577,7 +577,7 @@ refuse(gmemToolDomain *domain, int why)
     domain->absent = why == 0;
     domain->error = why == 0
                         ? g_strdup(_("the memory of the domain is not guest_memfd"))
-                        : g_strdup_printf(_("process %d may not be inspected: %s; run as root"),
+                        : g_strdup_printf(_("process %1$d may not be inspected: %2$s; run as root"),
                                           domain->pid, g_strerror(why));
 }
 

@@ -101,7 +101,7 @@ removeRoot(const char *root)
     while (tree != NULL && (entry = fts_read(tree)) != NULL) {
         /* A directory comes a second time, after what is in it. */
         if (entry->fts_info != FTS_D && remove(entry->fts_path) < 0)
-            gmemToolError(_("%s cannot be removed: %s"), entry->fts_path, g_strerror(errno));
+            gmemToolError(_("%1$s cannot be removed: %2$s"), entry->fts_path, g_strerror(errno));
     }
     if (tree != NULL)
         fts_close(tree);
@@ -187,7 +187,7 @@ libraryIsInFront(const char *library)
     if (strcmp(name, gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) == 0)
         return true;
 
-    gmemToolError(_("%s could not be preloaded"), library);
+    gmemToolError(_("%1$s could not be preloaded"), library);
     return false;
 }
 
@@ -236,7 +236,7 @@ showLog(const gmemRun *run)
     size_t length;
 
     if (g_file_get_contents(path, &text, &length, NULL))
-        fprintf(stderr, _("the end of its log:\n%s"),
+        fprintf(stderr, _("the end of its log:\n%1$s"),
                 length > GMEM_LOG_TAIL ? text + length - GMEM_LOG_TAIL : text);
 }
 
@@ -289,16 +289,16 @@ printEnd(const gmemRun *run)
 
     switch (run->end) {
     case RUN_END_SIGNAL:
-        printf(_("ended: %s, stopped by a signal\n"), name);
+        printf(_("ended: %1$s, stopped by a signal\n"), name);
         break;
     case RUN_END_TIME:
-        printf(_("ended: %s, the time is up\n"), name);
+        printf(_("ended: %1$s, the time is up\n"), name);
         break;
     case RUN_END_CRASH:
-        printf(_("ended: %s, QEMU crashed\n"), name);
+        printf(_("ended: %1$s, QEMU crashed\n"), name);
         break;
     case RUN_END_SHUTDOWN:
-        printf(_("ended: %s, the guest has shut down\n"), name);
+        printf(_("ended: %1$s, the guest has shut down\n"), name);
         break;
     case RUN_END_NONE:
     default:
@@ -310,7 +310,7 @@ printEnd(const gmemRun *run)
 static int
 waitForEnd(gmemRun *run)
 {
-    printf(_("running: %s, process %d; stop it with Ctrl-C\n"), virDomainGetName(run->domain),
+    printf(_("running: %1$s, process %2$d; stop it with Ctrl-C\n"), virDomainGetName(run->domain),
            findPid(run));
     fflush(stdout);
 
@@ -414,13 +414,13 @@ findObstacle(const gmemToolFiles *files)
     size_t i;
 
     if (user == NULL || group == NULL)
-        return g_strdup_printf(_("user %s does not exist"), GMEM_QEMU_USER);
+        return g_strdup_printf(_("user %1$s does not exist"), GMEM_QEMU_USER);
 
     for (i = 0; i < G_N_ELEMENTS(paths); i++) {
         int why = gmemToolOpenAs(user->pw_uid, group->gr_gid, paths[i], modes[i]);
 
         if (why != 0)
-            return g_strdup_printf(_("user %s cannot open %s: %s"), GMEM_QEMU_USER, paths[i],
+            return g_strdup_printf(_("user %1$s cannot open %2$s: %3$s"), GMEM_QEMU_USER, paths[i],
                                    g_strerror(why));
     }
     return NULL;
@@ -441,7 +441,7 @@ writeConfig(const char *root, const gmemToolFiles *files, bool quiet, GError **e
     g_autofree char *text = NULL;
 
     if (obstacle != NULL && !quiet)
-        printf(_("QEMU runs as root: %s\n"), obstacle);
+        printf(_("QEMU runs as root: %1$s\n"), obstacle);
     text = g_strdup_printf("user = \"%s\"\ngroup = \"%s\"\nnamespaces = []\n"
                            "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
                            "stdio_handler = \"file\"\n",
@@ -618,7 +618,11 @@ keep(const gmemToolFiles *files, int argc, char **argv)
     if (WIFSIGNALED(status)) {
         if (caught != 0)
             return GMEM_TOOL_EXIT_SIGNAL + caught;
-        gmemToolError(_("the worker was ended by signal %d; %u processes that it left were killed"),
+        gmemToolError(gmemI18nPlural("the worker was ended by signal %1$d; %2$u process that it "
+                                     "left was killed",
+                                     "the worker was ended by signal %1$d; %2$u processes that it "
+                                     "left were killed",
+                                     killed),
                       WTERMSIG(status), killed);
         return GMEM_TOOL_EXIT_FAILED;
     }
@@ -699,7 +703,7 @@ gmemToolRun(int argc, char **argv)
         return GMEM_TOOL_EXIT_USAGE;
     if (duration != NULL &&
         !g_ascii_string_to_unsigned(duration, 10, 1, G_MAXINT / 1000, &seconds, NULL)) {
-        gmemToolError(_("--for requires a number of seconds from 1 to %d, not '%s'"),
+        gmemToolError(_("--for requires a number of seconds from 1 to %1$d, not '%2$s'"),
                       G_MAXINT / 1000, duration);
         return GMEM_TOOL_EXIT_USAGE;
     }

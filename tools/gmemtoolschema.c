@@ -113,14 +113,14 @@ gmemToolSchema(int argc, char **argv)
                        _("Prints a schema of domains, made of libvirt's in DIRECTORY.")))
         return GMEM_TOOL_EXIT_USAGE;
     if (argc > 2) {
-        gmemToolError(_("unexpected argument '%s'"), argv[2]);
+        gmemToolError(_("unexpected argument '%1$s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
     path = g_build_filename(argc > 1 ? argv[1] : GMEM_SCHEMA_DIRECTORY, "domaincommon.rng", NULL);
     if (g_file_get_contents(path, &common, NULL, &error))
         schema = makeSchema(common, &error);
     if (schema == NULL) {
-        gmemToolError(_("no schema can be made of %s: %s"), path, error->message);
+        gmemToolError(_("no schema can be made of %1$s: %2$s"), path, error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }
     fputs(schema, stdout);

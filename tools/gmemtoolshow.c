@@ -89,16 +89,16 @@ printConversions(const gmemToolDomain *domain)
         double seconds = (double)MAX(domain->seconds, 1);
 
         if (backend->toPrivate >= 0)
-            printf(_("  conversions of %s: %" PRId64 " to private, %" PRId64
-                     " to shared, %.1f a second since the start\n"),
+            printf(_("  conversions of %1$s: %2$" PRId64 " to private, %3$" PRId64
+                     " to shared, %4$.1f a second since the start\n"),
                    orUnknown(id), backend->toPrivate, backend->toShared,
                    (double)(backend->toPrivate + backend->toShared) / seconds);
     }
-    printf(_("  hypercalls %" PRIu64 ", implicit conversions %" PRIu64 ", refused %" PRIu64
-             ", resets %" PRIu64 "\n"),
+    printf(_("  hypercalls %1$" PRIu64 ", implicit conversions %2$" PRIu64 ", refused %3$" PRIu64
+             ", resets %4$" PRIu64 "\n"),
            status->hypercalls, status->implicit, status->refused, status->resets);
     if (status->held > 0)
-        printf(_("  memory not given back, or not bound to its host nodes, %" PRIu64
+        printf(_("  memory not given back, or not bound to its host nodes, %1$" PRIu64
                  " times: see the domain's log\n"),
                status->held);
 }
@@ -114,16 +114,30 @@ printHolders(const gmemToolDomain *domain)
         g_autofree char *mapped = asKiB((gint64)holder->mapped);
 
         if (holder->mapped == 0)
-            printf(_("  in process %d (%s): not mapped, %u descriptors\n"), holder->pid, name,
-                   holder->fds);
+            printf(gmemI18nPlural("  in process %1$d (%2$s): not mapped, %3$u descriptor\n",
+                                  "  in process %1$d (%2$s): not mapped, %3$u descriptors\n",
+                                  holder->fds),
+                   holder->pid, name, holder->fds);
+        else if (holder->writable)
+            printf(gmemI18nPlural("  in process %1$d (%2$s): %3$s KiB mapped to write, %4$u "
+                                  "descriptor\n",
+                                  "  in process %1$d (%2$s): %3$s KiB mapped to write, %4$u "
+                                  "descriptors\n",
+                                  holder->fds),
+                   holder->pid, name, mapped, holder->fds);
         else
-            printf(holder->writable
-                       ? _("  in process %d (%s): %s KiB mapped to write, %u descriptors\n")
-                       : _("  in process %d (%s): %s KiB mapped to read, %u descriptors\n"),
+            printf(gmemI18nPlural("  in process %1$d (%2$s): %3$s KiB mapped to read, %4$u "
+                                  "descriptor\n",
+                                  "  in process %1$d (%2$s): %3$s KiB mapped to read, %4$u "
+                                  "descriptors\n",
+                                  holder->fds),
                    holder->pid, name, mapped, holder->fds);
     }
     if (domain->holders != NULL && domain->unseen > 0)
-        printf(_("  in other processes: unknown: %u may not be inspected\n"), domain->unseen);
+        printf(gmemI18nPlural("  in other processes: unknown: %1$u may not be inspected\n",
+                              "  in other processes: unknown: %1$u may not be inspected\n",
+                              domain->unseen),
+               domain->unseen);
 }
 
 void
@@ -135,17 +149,17 @@ gmemToolShowText(const gmemToolDomain *domain)
     const char *mode = orUnknown(domain->mode);
 
     if (domain->status == NULL || domain->status->mode != GMEM_SHIM_STATUS_CONVERTIBLE)
-        printf(_("%s (process %d): %s memory, guest_memfd by %s\n"), name, domain->pid, mode,
-               domain->supplier);
+        printf(_("%1$s (process %2$d): %3$s memory, guest_memfd by %4$s\n"), name, domain->pid,
+               mode, domain->supplier);
     else
         printf(domain->status->startPrivate
-                   ? _("%s (process %d): %s memory, guest_memfd by %s, starts private\n")
-                   : _("%s (process %d): %s memory, guest_memfd by %s, starts shared\n"),
+                   ? _("%1$s (process %2$d): %3$s memory, guest_memfd by %4$s, starts private\n")
+                   : _("%1$s (process %2$d): %3$s memory, guest_memfd by %4$s, starts shared\n"),
                name, domain->pid, mode, domain->supplier);
     printBackends(domain);
     printConversions(domain);
     if (domain->charge >= 0)
-        printf(_("  charged to cgroup %s: %s KiB\n"), cgroup, charge);
+        printf(_("  charged to cgroup %1$s: %2$s KiB\n"), cgroup, charge);
     else
         printf(_("  charged to its cgroup: unknown\n"));
     printHolders(domain);
@@ -199,7 +213,7 @@ gmemToolShowBars(const gmemToolDomain *domain,
     int width = CLAMP(columns - 64, 10, 200);
     guint i;
 
-    printf(_("%s (process %d): %s memory\n"), name, domain->pid, orUnknown(domain->mode));
+    printf(_("%1$s (process %2$d): %3$s memory\n"), name, domain->pid, orUnknown(domain->mode));
     for (i = 0; i < domain->backends->len; i++) {
         const gmemToolBackend *backend = domain->backends->pdata[i];
         g_autofree char *id = clean(backend->id);
@@ -211,12 +225,12 @@ gmemToolShowBars(const gmemToolDomain *domain,
         printf("  %-12.12s ", orUnknown(id));
         printBar(backend, fullyShared, width);
         if (now < 0)
-            printf(_(" %s of %s KiB, conversions unknown\n"), resident, size);
+            printf(_(" %1$s of %2$s KiB, conversions unknown\n"), resident, size);
         else if (!fullyShared && before >= 0 && now >= before)
-            printf(_(" %s of %s KiB, %.0f conversions/s\n"), resident, size,
+            printf(_(" %1$s of %2$s KiB, %3$.0f conversions/s\n"), resident, size,
                    (double)(now - before) / seconds);
         else
-            printf(_(" %s of %s KiB\n"), resident, size);
+            printf(_(" %1$s of %2$s KiB\n"), resident, size);
     }
 }
 

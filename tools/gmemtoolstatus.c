@@ -56,7 +56,7 @@ complain(const GPtrArray *domains, char **names, unsigned int denied)
         /* A wrapper script that waits for QEMU has its command line, too. */
         if (domain->error == NULL || (domain->absent && isShown(domains, domain->name)))
             continue;
-        gmemToolError(_("domain '%s' (process %d): %s"), name, domain->pid, domain->error);
+        gmemToolError(_("domain '%1$s' (process %2$d): %3$s"), name, domain->pid, domain->error);
         result = GMEM_TOOL_EXIT_FAILED;
     }
     for (wanted = names; *wanted != NULL; wanted++) {
@@ -66,11 +66,14 @@ complain(const GPtrArray *domains, char **names, unsigned int denied)
             found = g_strcmp0(((gmemToolDomain *)domains->pdata[i])->name, *wanted) == 0;
         if (found)
             continue;
-        gmemToolError(_("no domain '%s' is running"), *wanted);
+        gmemToolError(_("no domain '%1$s' is running"), *wanted);
         result = GMEM_TOOL_EXIT_FAILED;
     }
     if (denied > 0) {
-        gmemToolError(_("%u domains of other users may not be inspected; run as root"), denied);
+        gmemToolError(
+            gmemI18nPlural("%1$u domain of another user may not be inspected; run as root",
+                           "%1$u domains of other users may not be inspected; run as root", denied),
+            denied);
         result = GMEM_TOOL_EXIT_FAILED;
     }
     return result;
@@ -189,7 +192,8 @@ writeMap(const GPtrArray *domains, const char *path)
 
     if (domains->len != 1 || ((gmemToolDomain *)domains->pdata[0])->error != NULL) {
         if (domains->len != 1)
-            gmemToolError(_("--map requires exactly one domain, and %u were found"), domains->len);
+            gmemToolError(_("--map requires exactly one domain, and %1$u were found"),
+                          domains->len);
         return GMEM_TOOL_EXIT_FAILED;
     }
     text = gmemToolShowMap(domains->pdata[0]);

@@ -35,7 +35,7 @@ describeLabel(gmemXMLNode *node)
     if (model == NULL || attributeIs(node, "type", "none") ||
         (geteuid() == 0 && strcmp(model, "dac") == 0))
         return NULL;
-    return g_strdup_printf(_("left out, as it requires a daemon: the security label of '%s'\n"),
+    return g_strdup_printf(_("left out, as it requires a daemon: the security label of '%1$s'\n"),
                            model);
 }
 
@@ -48,13 +48,13 @@ describeInterface(gmemXMLNode *node)
     if (attributeIs(node, "type", "network")) {
         g_autofree char *network = gmemXMLAttribute(source, "network");
         return g_strdup_printf(
-            _("left out, as it requires a daemon: the interface in network '%s'\n"),
+            _("left out, as it requires a daemon: the interface in network '%1$s'\n"),
             network != NULL ? network : "");
     }
     if (filter != NULL) {
         g_autofree char *name = gmemXMLAttribute(filter, "filter");
         return g_strdup_printf(
-            _("left out, as it requires a daemon: the interface with network filter '%s'\n"),
+            _("left out, as it requires a daemon: the interface with network filter '%1$s'\n"),
             name != NULL ? name : "");
     }
     return NULL;
@@ -67,7 +67,7 @@ describeListen(gmemXMLNode *node)
 
     return attributeIs(node, "type", "network")
                ? g_strdup_printf(
-                     _("left out, as it requires a daemon: listening in network '%s'\n"),
+                     _("left out, as it requires a daemon: listening in network '%1$s'\n"),
                      network != NULL ? network : "")
                : NULL;
 }
@@ -81,7 +81,7 @@ describeSource(gmemXMLNode *node)
     if (!gmemXMLIs(node->parent, "channel") || !attributeIs(node, "mode", "bind") || path == NULL ||
         strstr(path, "/qemu/channel/") == NULL)
         return NULL;
-    return g_strdup_printf(_("left out, as it requires a daemon: the path '%s' of a channel\n"),
+    return g_strdup_printf(_("left out, as it requires a daemon: the path '%1$s' of a channel\n"),
                            path);
 }
 
@@ -106,11 +106,10 @@ checkDisk(gmemXMLNode *disk, GError **error)
         g_autofree char *pool = gmemXMLAttribute(source, "pool");
         g_autofree char *volume = gmemXMLAttribute(source, "volume");
 
-        return gmemErrorSet(
-            error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("disk '%s' is the volume '%s' of the storage pool '%s', which requires a "
-              "daemon: name its file, by <disk type='file'>"),
-            target, volume, pool);
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("disk '%1$s' is the volume '%2$s' of the storage pool '%3$s', which "
+                              "requires a daemon: name its file, by <disk type='file'>"),
+                            target, volume, pool);
     }
     if (gmemXMLFindFirst(disk, "auth/secret") != NULL ||
         gmemXMLFindFirst(disk, "encryption/secret") != NULL ||
@@ -118,7 +117,7 @@ checkDisk(gmemXMLNode *disk, GError **error)
         gmemXMLFindFirst(disk, "source/encryption/secret") != NULL)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("disk '%s' has a <secret>, which requires a daemon: use a disk without"), target);
+            _("disk '%1$s' has a <secret>, which requires a daemon: use a disk without"), target);
     return 0;
 }
 
@@ -173,7 +172,7 @@ leaveOutId(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes)
 
     if (id == NULL)
         return;
-    fprintf(notes, _("left out, as it requires a daemon: the id '%s' of a running domain\n"), id);
+    fprintf(notes, _("left out, as it requires a daemon: the id '%1$s' of a running domain\n"), id);
     gmemXMLEditSetAttribute(edit, root, "id", NULL);
 }
 

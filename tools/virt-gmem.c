@@ -63,7 +63,7 @@ help(const char *name)
             return runVerb(i, 2, argv);
     }
     if (name != NULL) {
-        gmemToolError(_("'%s' is not a verb of virt-gmem"), name);
+        gmemToolError(_("'%1$s' is not a verb of virt-gmem"), name);
         usage(stderr);
         return GMEM_TOOL_EXIT_USAGE;
     }
@@ -99,7 +99,7 @@ main(int argc, char **argv)
         return 0;
     }
 
-    gmemToolError(_("'%s' is not a verb of virt-gmem"), argv[1]);
+    gmemToolError(_("'%1$s' is not a verb of virt-gmem"), argv[1]);
     usage(stderr);
     return GMEM_TOOL_EXIT_USAGE;
 }

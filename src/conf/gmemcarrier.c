@@ -112,12 +112,12 @@ gmemCarrierParseVersion(gmemJSON *json, GError **error)
     unsigned long long version = 0;
 
     if (!gmemJSONGetSize(json, "version", &version))
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%s' has no version"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' has no version"),
                             GMEM_CARRIER_OPTION);
     if (version < GMEM_CARRIER_VERSION_OLDEST || version > GMEM_CARRIER_VERSION)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("the value of '%s' has version %llu, and this libvirt-gmem knows "
-                              "versions up to %d only"),
+                            _("the value of '%1$s' has version %2$llu, and this libvirt-gmem knows "
+                              "versions up to %3$d only"),
                             GMEM_CARRIER_OPTION, version, GMEM_CARRIER_VERSION);
     return 0;
 }
@@ -128,13 +128,14 @@ gmemCarrierParseMode(gmemCarrier *carrier, gmemJSON *json, GError **error)
     const char *mode = gmemJSONGetString(json, "mode");
 
     if (mode == NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%s' has no mode"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' has no mode"),
                             GMEM_CARRIER_OPTION);
     carrier->mode = gmemModeFromString(mode);
     if (strcmp(mode, gmemModeToString(carrier->mode)) != 0)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("the value of '%s' has mode '%s', which libvirt-gmem does not know"),
-                            GMEM_CARRIER_OPTION, mode);
+        return gmemErrorSet(
+            error, VIR_ERR_XML_ERROR,
+            _("the value of '%1$s' has mode '%2$s', which libvirt-gmem does not know"),
+            GMEM_CARRIER_OPTION, mode);
     return 0;
 }
 
@@ -145,9 +146,10 @@ gmemCarrierParseChange(gmemCarrier *carrier, gmemJSON *json, GError **error)
     const char *value = gmemJSONGetString(json, "value");
 
     if (path == NULL || value == NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("the value of '%s' is damaged: a change requires a path and a value"),
-                            GMEM_CARRIER_OPTION);
+        return gmemErrorSet(
+            error, VIR_ERR_XML_ERROR,
+            _("the value of '%1$s' is damaged: a change requires a path and a value"),
+            GMEM_CARRIER_OPTION);
     gmemCarrierAddChange(carrier, path, value, gmemJSONGetString(json, "former"));
     return 0;
 }
@@ -159,7 +161,7 @@ gmemCarrierParseChanges(gmemCarrier *carrier, gmemJSON *json, GError **error)
     size_t i;
 
     if (!gmemJSONIs(added, GMEM_JSON_ARRAY))
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%s' has no list 'added'"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' has no list 'added'"),
                             GMEM_CARRIER_OPTION);
     for (i = 0; i < gmemJSONCount(added); i++) {
         if (gmemCarrierParseChange(carrier, gmemJSONItem(added, i), error) < 0)
@@ -177,9 +179,10 @@ gmemCarrierCheckText(const gmemCarrier *carrier, const char *text, GError **erro
 
     if (strcmp(again, text) == 0)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                        _("the value of '%s' is damaged: it differs from what libvirt-gmem writes"),
-                        GMEM_CARRIER_OPTION);
+    return gmemErrorSet(
+        error, VIR_ERR_XML_ERROR,
+        _("the value of '%1$s' is damaged: it differs from what libvirt-gmem writes"),
+        GMEM_CARRIER_OPTION);
 }
 
 gmemCarrier *
@@ -190,13 +193,13 @@ gmemCarrierParse(const char *text, GError **error)
     g_autofree char *reason = NULL;
 
     if (strlen(text) > GMEM_CARRIER_LENGTH_MAX) {
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%s' is longer than %d bytes"),
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' is longer than %2$d bytes"),
                      GMEM_CARRIER_OPTION, GMEM_CARRIER_LENGTH_MAX);
         return NULL;
     }
     json = gmemJSONParse(text, &reason);
     if (json == NULL) {
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%s' is damaged: %s"),
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' is damaged: %2$s"),
                      GMEM_CARRIER_OPTION, reason);
         return NULL;
     }

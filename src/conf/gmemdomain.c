@@ -57,11 +57,11 @@ gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attribute
     if (count > attributes)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
                             attributes > 0
-                                ? _("element <%s> must not have attributes other than 'type'")
-                                : _("element <%s> must not have attributes"),
+                                ? _("element <%1$s> must not have attributes other than 'type'")
+                                : _("element <%1$s> must not have attributes"),
                             name);
     if (!gmemXMLIsEmpty(node))
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not have content"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%1$s> must not have content"),
                             name);
     return 0;
 }
@@ -74,7 +74,7 @@ gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
     if (nodes[0] == NULL)
         return 0;
     if (nodes[1] != NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not be repeated"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%1$s> must not be repeated"),
                             "private");
     if ((validate && gmemSchemaValidate(nodes[0], error) < 0) ||
         gmemDomainCheckEmpty(nodes[0], "private", 0, error) < 0)
@@ -97,7 +97,7 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
         if (type == GMEM_LAUNCH_SECURITY_SW_PROTECTED) {
             if (nodes[1] != NULL)
                 return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                    _("element <%s> must not be repeated"), "launchSecurity");
+                                    _("element <%1$s> must not be repeated"), "launchSecurity");
             if ((validate && gmemSchemaValidate(nodes[i], error) < 0) ||
                 gmemDomainCheckEmpty(nodes[i], "launchSecurity", 1, error) < 0)
                 return -1;
@@ -140,7 +140,7 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
             continue;
         element = gmemXMLName(node);
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("attribute '%.*s' of element <%s> must not be in a namespace"),
+                            _("attribute '%2$.*1$s' of element <%3$s> must not be in a namespace"),
                             (int)attr.nameLength, attr.name, element);
     }
     return 0;
@@ -198,21 +198,22 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     if (count == 0)
         return 0;
     if (count > 1)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%s' is given more than once"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%1$s' is given more than once"),
                             GMEM_CARRIER_OPTION);
     if (first != 1 || strcmp(g_ptr_array_index(argv, 1), GMEM_CARRIER_OPTION) != 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("option '%s' must be the first argument of <qemu:commandline>"),
+                            _("option '%1$s' must be the first argument of <qemu:commandline>"),
                             GMEM_CARRIER_OPTION);
     if (nodes->len < 3)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%s' has no value"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("option '%1$s' has no value"),
                             GMEM_CARRIER_OPTION);
     def->pair[0] = g_ptr_array_index(nodes, 1);
     def->pair[1] = g_ptr_array_index(nodes, 2);
     if (def->pair[0]->parent != def->commandline || def->pair[1]->parent != def->commandline)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("option '%s' and its value must be in the first <qemu:commandline>"),
-                            GMEM_CARRIER_OPTION);
+        return gmemErrorSet(
+            error, VIR_ERR_XML_ERROR,
+            _("option '%1$s' and its value must be in the first <qemu:commandline>"),
+            GMEM_CARRIER_OPTION);
     def->carrierText = g_strdup(g_ptr_array_index(argv, 2));
     def->carrier = gmemCarrierParse(def->carrierText, error);
     return def->carrier != NULL ? 0 : -1;
@@ -260,7 +261,7 @@ gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
         const char *name = slash != NULL ? slash + 1 : paths[i];
 
         if (nodes[0] != NULL && nodes[1] != NULL)
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%s> must not be repeated"),
+            return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%1$s> must not be repeated"),
                                 name);
     }
     return 0;
@@ -480,7 +481,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     if (!gmemDomainHasElements(def) && def->carrier == NULL)
         return g_steal_pointer(&def);
     if (gmemDomainHasElements(def) && def->carrier != NULL) {
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%s and option '%s' are mutually exclusive"),
+        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%1$s and option '%2$s' are mutually exclusive"),
                      def->private ? "<private/>" : "<launchSecurity type='sw-protected'/>",
                      GMEM_CARRIER_OPTION);
         return NULL;

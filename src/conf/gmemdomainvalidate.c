@@ -29,12 +29,12 @@ gmemDomainValidateLaunchSecurity(const gmemDomainDef *def, const char *wish, GEr
     case GMEM_LAUNCH_SECURITY_SEV:
     case GMEM_LAUNCH_SECURITY_S390_PV:
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s cannot be used with <launchSecurity type='%s'>, whose guest RAM "
-                              "is not guest_memfd; remove one of the two"),
+                            _("%1$s cannot be used with <launchSecurity type='%2$s'>, whose guest "
+                              "RAM is not guest_memfd; remove one of the two"),
                             wish, def->launchSecurityText);
     case GMEM_LAUNCH_SECURITY_UNKNOWN:
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("%s cannot be used with <launchSecurity type='%s'>, which "
+                            _("%1$s cannot be used with <launchSecurity type='%2$s'>, which "
                               "libvirt-gmem does not know; remove one of the two"),
                             wish, def->launchSecurityText);
     case GMEM_LAUNCH_SECURITY_NONE:
@@ -52,10 +52,10 @@ gmemDomainValidateType(const gmemDomainDef *def, const char *wish, GError **erro
 {
     if (def->type == NULL || strcmp(def->type, "kvm") == 0)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s requires <domain type='kvm'>, not type '%s': guest_memfd belongs to "
-                          "KVM"),
-                        wish, def->type);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%1$s requires <domain type='kvm'>, not type '%2$s': guest_memfd belongs to KVM"), wish,
+        def->type);
 }
 
 static int
@@ -64,7 +64,7 @@ gmemDomainValidateArch(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->arch == NULL || strcmp(def->arch, GMEM_PLATFORM_ARCH) == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s requires <type arch='%s'>, not architecture '%s'"), wish,
+                        _("%1$s requires <type arch='%2$s'>, not architecture '%3$s'"), wish,
                         GMEM_PLATFORM_ARCH, def->arch);
 }
 
@@ -74,8 +74,8 @@ gmemDomainValidateMachine(const gmemDomainDef *def, const char *wish, GError **e
     if (!gmemPlatformRefusesMachine(def->machine))
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s is not available for machine type '%s'; use <type machine='q35'> or "
-                          "<type machine='pc'>"),
+                        _("%1$s is not available for machine type '%2$s'; use <type machine='q35'> "
+                          "or <type machine='pc'>"),
                         wish, def->machine);
 }
 
@@ -85,7 +85,7 @@ gmemDomainValidateSmm(const gmemDomainDef *def, const char *wish, GError **error
     if (!def->smm)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with SMM, which <smm> switches on: a "
+                        _("%1$s cannot be used with SMM, which <smm> switches on: a "
                           "software-protected VM has no SMM; use <smm state='off'/>"),
                         wish);
 }
@@ -96,7 +96,7 @@ gmemDomainValidateLoader(const gmemDomainDef *def, const char *wish, GError **er
     if (!def->loaderSecure)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <loader secure='yes'>, which requires SMM; use "
+                        _("%1$s cannot be used with <loader secure='yes'>, which requires SMM; use "
                           "firmware without secure boot and <loader secure='no'>"),
                         wish);
 }
@@ -107,7 +107,7 @@ gmemDomainValidateFirmware(const gmemDomainDef *def, const char *wish, GError **
     if (def->secureBoot == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <feature enabled='yes' name='%s'/>, which "
+                        _("%1$s cannot be used with <feature enabled='yes' name='%2$s'/>, which "
                           "requires SMM; use enabled='no'"),
                         wish, def->secureBoot);
 }
@@ -118,7 +118,7 @@ gmemDomainValidateIoapic(const gmemDomainDef *def, const char *wish, GError **er
     if (g_strcmp0(def->ioapicDriver, "kvm") != 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <ioapic driver='kvm'/>: it requires a split "
+                        _("%1$s cannot be used with <ioapic driver='kvm'/>: it requires a split "
                           "interrupt controller; use <ioapic driver='qemu'/>"),
                         wish);
 }
@@ -129,8 +129,8 @@ gmemDomainValidateSource(const gmemDomainDef *def, const char *wish, GError **er
     if (g_strcmp0(def->sourceType, "file") != 0 && g_strcmp0(def->sourceType, "anonymous") != 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <source type='%s'/>: guest_memfd is the source "
-                          "of guest RAM; remove it or use <source type='memfd'/>"),
+                        _("%1$s cannot be used with <source type='%2$s'/>: guest_memfd is the "
+                          "source of guest RAM; remove it or use <source type='memfd'/>"),
                         wish, def->sourceType);
 }
 
@@ -140,7 +140,7 @@ gmemDomainValidateAccess(const gmemDomainDef *def, const char *wish, GError **er
     if (g_strcmp0(def->accessMode, "private") != 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <access mode='private'/>: guest_memfd can only "
+                        _("%1$s cannot be used with <access mode='private'/>: guest_memfd can only "
                           "be mapped shared; remove it or use <access mode='shared'/>"),
                         wish);
 }
@@ -152,11 +152,11 @@ gmemDomainValidateCells(const gmemDomainDef *def, const char *wish, GError **err
 
     for (i = 0; i < def->ncells; i++) {
         if (g_strcmp0(def->cells[i].access, "private") == 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s cannot be used with <cell memAccess='private'>: guest_memfd "
-                                  "can only be mapped shared; remove it or use "
-                                  "memAccess='shared'"),
-                                wish);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("%1$s cannot be used with <cell memAccess='private'>: guest_memfd can only be "
+                  "mapped shared; remove it or use memAccess='shared'"),
+                wish);
     }
     return 0;
 }
@@ -170,11 +170,11 @@ gmemDomainValidateDimmAccess(const gmemDomainDef *def, const char *wish, GError 
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
             g_strcmp0(def->memories[i].access, "private") == 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s cannot be used with <memory model='dimm' access='private'>: "
-                                  "guest_memfd can only be mapped shared; remove it or use "
-                                  "access='shared'"),
-                                wish);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("%1$s cannot be used with <memory model='dimm' access='private'>: guest_memfd "
+                  "can only be mapped shared; remove it or use access='shared'"),
+                wish);
     }
     return 0;
 }
@@ -185,7 +185,7 @@ gmemDomainValidateHugepages(const gmemDomainDef *def, const char *wish, GError *
     if (!def->hugepages)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <hugepages>: guest_memfd has pages of %d KiB "
+                        _("%1$s cannot be used with <hugepages>: guest_memfd has pages of %2$d KiB "
                           "only; remove <hugepages>"),
                         wish, GMEM_PLATFORM_PAGE_KIB);
 }
@@ -198,11 +198,11 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "dimm") == 0 &&
             def->memories[i].pagesize > GMEM_PLATFORM_PAGE_KIB)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s cannot be used with <pagesize> of %llu KiB for a <memory "
-                                  "model='dimm'>: guest_memfd has pages of %d KiB only; remove "
-                                  "<pagesize>"),
-                                wish, def->memories[i].pagesize, GMEM_PLATFORM_PAGE_KIB);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("%1$s cannot be used with <pagesize> of %2$llu KiB for a <memory model='dimm'>: "
+                  "guest_memfd has pages of %3$d KiB only; remove <pagesize>"),
+                wish, def->memories[i].pagesize, GMEM_PLATFORM_PAGE_KIB);
     }
     return 0;
 }
@@ -231,17 +231,18 @@ gmemDomainValidateCellPages(const gmemDomainDef *def, const char *wish, GError *
 
         next = gmemDomainValidateNextSize(cell->size, GMEM_CELL_GRANULE_KIB, cell->page);
         if (next > 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s requires <cell id='%llu'> (%llu KiB) to be a multiple of its "
-                                  "huge page size (%llu KiB); use %llu KiB or other pages"),
-                                wish, cell->id, cell->size, cell->page, next);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("%1$s requires <cell id='%2$llu'> (%3$llu KiB) to be a multiple of its huge page "
+                  "size (%4$llu KiB); use %5$llu KiB or other pages"),
+                wish, cell->id, cell->size, cell->page, next);
     }
     next = def->ncells == 0 ? gmemDomainValidateNextSize(ram, GMEM_CELL_GRANULE_KIB, def->page) : 0;
     if (next == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s requires guest RAM (%llu KiB) to be a multiple of its huge page "
-                          "size (%llu KiB); use %llu KiB or other pages"),
+                        _("%1$s requires guest RAM (%2$llu KiB) to be a multiple of its huge page "
+                          "size (%3$llu KiB); use %4$llu KiB or other pages"),
                         wish, ram, def->page, next);
 }
 
@@ -256,10 +257,11 @@ gmemDomainValidateDimmSizes(const gmemDomainDef *def, const char *wish, GError *
             gmemDomainValidateNextSize(memory->size, GMEM_DIMM_GRANULE_KIB, memory->page);
 
         if (next > 0 && g_strcmp0(memory->model, "dimm") == 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s requires <memory> device %zu (%llu KiB) to be a multiple of "
-                                  "its huge page size (%llu KiB); use %llu KiB or other pages"),
-                                wish, i + 1, memory->size, memory->page, next);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("%1$s requires <memory> device %2$zu (%3$llu KiB) to be a multiple of its huge "
+                  "page size (%4$llu KiB); use %5$llu KiB or other pages"),
+                wish, i + 1, memory->size, memory->page, next);
     }
     return 0;
 }
@@ -270,8 +272,8 @@ gmemDomainValidateLocked(const gmemDomainDef *def, const char *wish, GError **er
     if (!def->locked)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <locked/>: it would populate the shared half of "
-                          "guest RAM, and private memory is never swapped; remove <locked/>"),
+                        _("%1$s cannot be used with <locked/>: it would populate the shared half "
+                          "of guest RAM, and private memory is never swapped; remove <locked/>"),
                         wish);
 }
 
@@ -283,8 +285,8 @@ gmemDomainValidateVirtioMem(const gmemDomainDef *def, const char *wish, GError *
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "virtio-mem") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s cannot be used with <memory model='virtio-mem'>; use <memory "
-                                  "model='dimm'>"),
+                                _("%1$s cannot be used with <memory model='virtio-mem'>; use "
+                                  "<memory model='dimm'>"),
                                 wish);
     }
     return 0;
@@ -298,8 +300,8 @@ gmemDomainValidateSgxEpc(const gmemDomainDef *def, const char *wish, GError **er
     for (i = 0; i < def->nmemories; i++) {
         if (g_strcmp0(def->memories[i].model, "sgx-epc") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("%s cannot be used with <memory model='sgx-epc'>: enclave pages "
-                                  "are not guest_memfd; remove it"),
+                                _("%1$s cannot be used with <memory model='sgx-epc'>: enclave "
+                                  "pages are not guest_memfd; remove it"),
                                 wish);
     }
     return 0;
@@ -311,8 +313,8 @@ gmemDomainValidateVfio(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->vfio == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with %s: its DMA requires pinned shared pages; use an "
-                          "emulated or virtio device"),
+                        _("%1$s cannot be used with %2$s: its DMA requires pinned shared pages; "
+                          "use an emulated or virtio device"),
                         wish, def->vfio);
 }
 
@@ -321,11 +323,10 @@ gmemDomainValidateMemfdUser(const gmemDomainDef *def, const char *wish, GError *
 {
     if (def->memfdUser == NULL)
         return 0;
-    return gmemErrorSet(
-        error, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("%s cannot be used with %s, which requires guest RAM in a memfd, and not in "
-          "guest_memfd; remove the attribute"),
-        wish, def->memfdUser);
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("%1$s cannot be used with %2$s, which requires guest RAM in a memfd, and "
+                          "not in guest_memfd; remove the attribute"),
+                        wish, def->memfdUser);
 }
 
 static int
@@ -333,10 +334,11 @@ gmemDomainValidateSuspend(const gmemDomainDef *def, const char *wish, GError **e
 {
     if (!def->suspendToMem)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <suspend-to-mem enabled='yes'/>: waking up looks "
-                          "like a reset, which private memory does not survive; use enabled='no'"),
-                        wish);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%1$s cannot be used with <suspend-to-mem enabled='yes'/>: waking up looks like a reset, "
+          "which private memory does not survive; use enabled='no'"),
+        wish);
 }
 
 /* libvirt makes these dumps by itself: no call that could be refused comes first. */
@@ -346,7 +348,7 @@ gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **erro
     if (def->dump == NULL)
         return 0;
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with %s: the host cannot read the guest's private "
+                        _("%1$s cannot be used with %2$s: the host cannot read the guest's private "
                           "pages; use an action without a dump"),
                         wish, def->dump);
 }
@@ -377,9 +379,8 @@ gmemDomainValidateCurrentMemory(const gmemDomainDef *def, const char *wish, GErr
         return 0;
     return gmemErrorSet(
         error, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("%s cannot be used with <currentMemory> (%llu KiB) below the domain's "
-          "memory (%llu KiB): memory ballooning is not supported for private memory; remove "
-          "<currentMemory>"),
+        _("%1$s cannot be used with <currentMemory> (%2$llu KiB) below the domain's memory (%3$llu "
+          "KiB): memory ballooning is not supported for private memory; remove <currentMemory>"),
         wish, def->currentMemory, total);
 }
 
@@ -391,11 +392,11 @@ gmemDomainValidateLimit(unsigned long long limit,
 {
     if (limit == 0 || limit >= ram)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s cannot be used with <hard_limit> (%llu KiB) below guest RAM (%llu "
-                          "KiB): its shared and private halves together can take %llu KiB; raise "
-                          "or remove <hard_limit>"),
-                        wish, limit, ram, 2 * ram);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%1$s cannot be used with <hard_limit> (%2$llu KiB) below guest RAM (%3$llu KiB): its "
+          "shared and private halves together can take %4$llu KiB; raise or remove <hard_limit>"),
+        wish, limit, ram, 2 * ram);
 }
 
 static int

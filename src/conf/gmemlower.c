@@ -554,7 +554,7 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
 
         if (lowering == NULL)
             return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                _("the value of '%s' has a change of '%s' to '%s', which "
+                                _("the value of '%1$s' has a change of '%2$s' to '%3$s', which "
                                   "libvirt-gmem does not know"),
                                 GMEM_CARRIER_OPTION, def->carrier->changes[i].path,
                                 def->carrier->changes[i].value);
@@ -720,7 +720,7 @@ gmemLowerVerify(const gmemLowerDocument *document,
     if (holds)
         return 0;
     return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                        _("the domain's XML cannot be rewritten for libvirt: %s"),
+                        _("the domain's XML cannot be rewritten for libvirt: %1$s"),
                         local != NULL ? local->message : _("a change did not take effect"));
 }
 
@@ -795,8 +795,8 @@ gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, G
         return 0;
     if (pair == NULL || !gmemLowerIsReady(def, pair))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("the value of '%s' does not match this domain; remove the option and "
-                              "use <private/> or <launchSecurity type='sw-protected'/>"),
+                            _("the value of '%1$s' does not match this domain; remove the option "
+                              "and use <private/> or <launchSecurity type='sw-protected'/>"),
                             GMEM_CARRIER_OPTION);
     /* What lowering has made stays as it is to the byte. */
     *changed = strcmp(pair, def->carrierText) != 0;

@@ -65,7 +65,7 @@ gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition conditi
         return 0;
     if (!g_utf8_validate(text, -1, NULL))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("cannot determine whether the domain meets the condition %s of a "
+                            _("cannot determine whether the domain meets the condition %1$s of a "
                               "rule: its text is not in UTF-8"),
                             gmemHostConfConditionToString(condition));
     return gmemRulesGlob(pattern, text) ? 1 : 0;
@@ -193,13 +193,13 @@ gmemRulesCheck(
     if (def->carrier != NULL)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("rule '%s' of '%s' gives the domain %s, which is not possible in the form of XML "
-              "that libvirt stores; define the domain as 'virsh dumpxml' shows it"),
+            _("rule '%1$s' of '%2$s' gives the domain %3$s, which is not possible in the form of "
+              "XML that libvirt stores; define the domain as 'virsh dumpxml' shows it"),
             rule, path, gmemModeElement(mode));
     if (mode == GMEM_MODE_CONVERTIBLE && def->launchSecurity != GMEM_LAUNCH_SECURITY_NONE)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("rule '%s' of '%s' gives the domain %s, but the domain has "
-                              "<launchSecurity type='%s'/>; change one of the two"),
+                            _("rule '%1$s' of '%2$s' gives the domain %3$s, but the domain has "
+                              "<launchSecurity type='%4$s'/>; change one of the two"),
                             rule, path, gmemModeElement(mode), def->launchSecurityText);
     return 0;
 }
@@ -239,11 +239,11 @@ gmemRulesApply(
     if (lowered != NULL && plan != NULL && (plan->mode == mode || plan->mode == GMEM_MODE_NONE))
         return g_steal_pointer(&ruled);
     if (failed != NULL)
-        gmemErrorSet(error, failed->code, _("rule '%s' of '%s' gives the domain %s: %s"), rule,
-                     path, gmemModeElement(mode), failed->message);
+        gmemErrorSet(error, failed->code, _("rule '%1$s' of '%2$s' gives the domain %3$s: %4$s"),
+                     rule, path, gmemModeElement(mode), failed->message);
     else
         gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                     _("rule '%s' of '%s' gives the domain %s, which has no effect there"), rule,
-                     path, gmemModeElement(mode));
+                     _("rule '%1$s' of '%2$s' gives the domain %3$s, which has no effect there"),
+                     rule, path, gmemModeElement(mode));
     return NULL;
 }

@@ -101,14 +101,14 @@ gmemSchemaValidate(const gmemXMLNode *element, GError **error)
     g_autoptr(xmlDoc) doc = gmemSchemaIsolate(element);
 
     if (schema == NULL)
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %s: %s"),
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot load schema %1$s: %2$s"),
                             GMEM_SCHEMA_NAME, words->str);
     validator = xmlRelaxNGNewValidCtxt(schema);
     if (validator != NULL)
         xmlRelaxNGSetValidErrors(validator, gmemSchemaCollect, gmemSchemaCollect, words);
     if (doc == NULL || validator == NULL || xmlRelaxNGValidateDoc(validator, doc) != 0)
         return gmemErrorSet(error, VIR_ERR_XML_INVALID_SCHEMA,
-                            _("Unable to validate doc against %s\n%s"), GMEM_SCHEMA_NAME,
+                            _("Unable to validate doc against %1$s\n%2$s"), GMEM_SCHEMA_NAME,
                             g_strchomp(words->str));
     return 0;
 }

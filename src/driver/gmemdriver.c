@@ -239,13 +239,13 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
     if (started == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with ordinary memory and cannot continue with %s"), wanted);
+            _("the guest was started with ordinary memory and cannot continue with %1$s"), wanted);
     if (wanted == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with %s and cannot continue with ordinary memory"), started);
+            _("the guest was started with %1$s and cannot continue with ordinary memory"), started);
     return gmemConnectionRefuse(conn, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("the guest was started with %s and cannot continue with %s"),
+                                _("the guest was started with %1$s and cannot continue with %2$s"),
                                 started, wanted);
 }
 
@@ -287,19 +287,19 @@ gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
     if (then == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("domain '%s' has a managed save image of a guest with ordinary memory, and cannot be "
-              "defined with %s until 'virsh managedsave-remove' has removed the image"),
+            _("domain '%1$s' has a managed save image of a guest with ordinary memory, and cannot "
+              "be defined with %2$s until 'virsh managedsave-remove' has removed the image"),
             name, wanted);
     if (wanted == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("domain '%s' has a managed save image of a guest with %s, and cannot be defined with "
-              "ordinary memory until 'virsh managedsave-remove' has removed the image"),
+            _("domain '%1$s' has a managed save image of a guest with %2$s, and cannot be defined "
+              "with ordinary memory until 'virsh managedsave-remove' has removed the image"),
             name, then);
     return gmemConnectionRefuse(
         conn, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("domain '%s' has a managed save image of a guest with %s, and cannot be "
-          "defined with %s until 'virsh managedsave-remove' has removed the image"),
+        _("domain '%1$s' has a managed save image of a guest with %2$s, and cannot be defined with "
+          "%3$s until 'virsh managedsave-remove' has removed the image"),
         name, then, wanted);
 }
 
@@ -444,22 +444,22 @@ gmemDriverCheckManaged(virDomainPtr domain)
     if (then == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with ordinary memory, and the domain is defined with %s now, "
-              "so a managed save image could not be restored: save the guest to a file ('virsh "
-              "save'), or define the domain as it runs"),
+            _("the guest was started with ordinary memory, and the domain is defined with %1$s "
+              "now, so a managed save image could not be restored: save the guest to a file "
+              "('virsh save'), or define the domain as it runs"),
             now);
     if (now == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the guest was started with %s, and the domain is defined with ordinary memory now, "
-              "so a managed save image could not be restored: save the guest to a file ('virsh "
-              "save'), or define the domain as it runs"),
+            _("the guest was started with %1$s, and the domain is defined with ordinary memory "
+              "now, so a managed save image could not be restored: save the guest to a file "
+              "('virsh save'), or define the domain as it runs"),
             then);
     return gmemConnectionRefuse(
         conn, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("the guest was started with %s, and the domain is defined with %s now, so a managed save "
-          "image could not be restored: save the guest to a file ('virsh save'), or define the "
-          "domain as it runs"),
+        _("the guest was started with %1$s, and the domain is defined with %2$s now, so a managed "
+          "save image could not be restored: save the guest to a file ('virsh save'), or define "
+          "the domain as it runs"),
         then, now);
 }
 
@@ -487,18 +487,18 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *image)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the managed save image is of a guest with ordinary memory, and the domain is "
-              "defined with %s now: remove the image, or start without it ('--force-boot')"),
+              "defined with %1$s now: remove the image, or start without it ('--force-boot')"),
             now);
     if (now == NULL)
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the managed save image is of a guest with %s, and the domain is defined with "
+            _("the managed save image is of a guest with %1$s, and the domain is defined with "
               "ordinary memory now: remove the image, or start without it ('--force-boot')"),
             then);
     return gmemConnectionRefuse(
         conn, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("the managed save image is of a guest with %s, and the domain is defined with "
-          "%s now: remove the image, or start without it ('--force-boot')"),
+        _("the managed save image is of a guest with %1$s, and the domain is defined with %2$s "
+          "now: remove the image, or start without it ('--force-boot')"),
         then, now);
 }
 

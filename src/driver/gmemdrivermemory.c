@@ -300,7 +300,7 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     if (with != NULL && gmemXMLRoot(device->xml)->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
                      _("a device that is attached to a domain with private memory must not be in a "
-                       "namespace; write <%s> without one"),
+                       "namespace; write <%1$s> without one"),
                      device->name);
     else if (with != NULL)
         lowered = gmemDriverMemoryJudge(conn, with, &error);

@@ -23,8 +23,8 @@ gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **pla
             conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, image, 0), plan);
     return gmemConnectionRefuse(
         conn, VIR_ERR_OPERATION_UNSUPPORTED,
-        _("save image '%s' is not a regular file, or is empty, so the memory of its guest "
-          "cannot be compared with the XML that is to replace it"),
+        _("save image '%1$s' is not a regular file, or is empty, so the memory of its guest cannot "
+          "be compared with the XML that is to replace it"),
         image);
 }
 

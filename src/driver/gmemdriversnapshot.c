@@ -47,8 +47,8 @@ gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, 
     if (gmemDriverIsSpecialFile(file))
         return gmemConnectionRefuse(
             conn, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the file '%s' with the memory of a snapshot is not a regular file, or is "
-              "empty: cannot determine whether the guest in it has private memory"),
+            _("the file '%1$s' with the memory of a snapshot is not a regular file, or is empty: "
+              "cannot determine whether the guest in it has private memory"),
             file);
     if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0),
                                 &then) < 0)

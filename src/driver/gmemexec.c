@@ -170,8 +170,8 @@ gmemExecAddShim(char *const envp[])
 
         gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
                      _("this QEMU binary has no guest_memfd memory backend of its own, and the "
-                       "library that supplies one, '%s', cannot be read by the user that QEMU runs "
-                       "as (uid %u): %s"),
+                       "library that supplies one, '%1$s', cannot be read by the user that QEMU "
+                       "runs as (uid %2$u): %3$s"),
                      shim, (unsigned int)geteuid(), gmemI18nErrno(errno));
         gmemExecRefuse(error);
     }
@@ -275,12 +275,11 @@ gmemExecCheckExpected(char *const argv[], gmemMode mode)
     if (!gmemExecIsIncoming(argv) ||
         (!gmemExpected(&expected) && !gmemExecGetImageMode(argv, &expected)) || expected == mode)
         return;
-    gmemErrorSet(
-        &error, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("the guest is of mode '%s', and the XML that libvirt starts QEMU with is of mode "
-          "'%s': a hook script may change the XML only as libvirt stores it, with the "
-          "option '%s' in it"),
-        gmemModeToString(expected), gmemModeToString(mode), GMEM_CARRIER_OPTION);
+    gmemErrorSet(&error, VIR_ERR_CONFIG_UNSUPPORTED,
+                 _("the guest is of mode '%1$s', and the XML that libvirt starts QEMU with is of "
+                   "mode '%2$s': a hook script may change the XML only as libvirt stores it, with "
+                   "the option '%3$s' in it"),
+                 gmemModeToString(expected), gmemModeToString(mode), GMEM_CARRIER_OPTION);
     gmemExecRefuse(error);
 }
 

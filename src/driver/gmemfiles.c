@@ -81,7 +81,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
 
     *plan = NULL;
     if (why != 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%1$s': %2$s"), path,
                             gmemFileReason(why));
     if (text == NULL || !gmemLowerMayHaveElements(text))
         return 0;
@@ -106,16 +106,16 @@ gmemFilesRefuse(
     const char *path, const char *name, const gmemPlan *plan, const GError *cause, GError **error)
 {
     if (plan == NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot determine what '%s', which libvirt reads by itself, asks "
-                              "for (%s): domain '%s' does not start until it has been defined "
-                              "with 'virsh define'"),
-                            path, cause->message, name);
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("%s in '%s' is not known to libvirt, which reads the file by itself: "
-                          "domain '%s' does not start until it has been defined with 'virsh "
-                          "define'"),
-                        gmemModeElement(plan->mode), path, name);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("cannot determine what '%1$s', which libvirt reads by itself, asks for (%2$s): "
+              "domain '%3$s' does not start until it has been defined with 'virsh define'"),
+            path, cause->message, name);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        _("%1$s in '%2$s' is not known to libvirt, which reads the file by itself: domain '%3$s' "
+          "does not start until it has been defined with 'virsh define'"),
+        gmemModeElement(plan->mode), path, name);
 }
 
 static gmemFilesEntry *

@@ -192,7 +192,7 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
     size_t i;
 
     if (words == NULL) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read libvirt's command line: %s"),
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read libvirt's command line: %1$s"),
                      native);
         return NULL;
     }

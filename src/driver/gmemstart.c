@@ -222,9 +222,10 @@ gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
     if (plan->mode != GMEM_MODE_FULLY_SHARED)
         return 0;
     if (gmemWitnessAsk(domain, &witness, &cause) < 0)
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                            _("memory cannot be attached to a running domain with <private/>: %s"),
-                            cause->message);
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("memory cannot be attached to a running domain with <private/>: %1$s"),
+            cause->message);
     return gmemStartCheckHotplugWitness(witness, error);
 }
 
@@ -240,7 +241,7 @@ gmemStartCheckRunningWitness(gmemWitness witness, const char *name, GError **err
     case GMEM_WITNESS_CONVERTIBLE:
         return gmemErrorSet(
             error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("refusing what depends on the memory of the running domain '%s': its emulator has "
+            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
               "the memory of <launchSecurity type='sw-protected'/>, and not that of <private/>; "
               "shut the domain down and start it again"),
             name);
@@ -248,8 +249,8 @@ gmemStartCheckRunningWitness(gmemWitness witness, const char *name, GError **err
     default:
         return gmemErrorSet(
             error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("refusing what depends on the memory of the running domain '%s': its emulator has no "
-              "guest_memfd, which <private/> asks for; shut the domain down and start it again"),
+            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
+              "no guest_memfd, which <private/> asks for; shut the domain down and start it again"),
             name);
     }
 }
@@ -272,8 +273,8 @@ gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
     if (virDomainIsActive(domain) == 0)
         return 0;
     return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                        _("refusing what depends on the memory of the running domain '%s', as it "
-                          "cannot be determined whether its emulator has guest_memfd: %s"),
+                        _("refusing what depends on the memory of the running domain '%1$s', as it "
+                          "cannot be determined whether its emulator has guest_memfd: %2$s"),
                         virDomainGetName(domain), cause->message);
 }
 

@@ -87,14 +87,15 @@ gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
     struct stat st;
 
     if (fd < 0)
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("cannot read '%s': %s"), path,
-                            g_strerror(errno));
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, _("cannot read '%1$s': %2$s"),
+                            path, g_strerror(errno));
     *pid = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? gmemWitnessReadNumber(fd) : 0;
     proc = g_strdup_printf("/proc/%d", (int)*pid);
     directory = *pid > 0 ? open(proc, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (directory < 0 || !gmemWitnessHoldsLock(fd, *pid))
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                            _("the process whose number is in '%s' does not hold that file"), path);
+                            _("the process whose number is in '%1$s' does not hold that file"),
+                            path);
     return gmemAutoFDSteal(&directory);
 }
 
@@ -126,14 +127,15 @@ gmemWitnessReadStatus(int directory, pid_t pid, int fd, GError **error)
     if (!gmemStatusIsSealed(fd) || fstat(fd, &st) < 0 || !gmemWitnessGetUser(directory, &uid) ||
         st.st_uid != uid) {
         gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                     _("the status of the emulator (process %d) was not made by that process"),
+                     _("the status of the emulator (process %1$d) was not made by that process"),
                      (int)pid);
         return NULL;
     }
     status = gmemStatusRead(fd, &fault);
     if (status == NULL)
         gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                     _("cannot read the status of the emulator (process %d): %s"), (int)pid, fault);
+                     _("cannot read the status of the emulator (process %1$d): %2$s"), (int)pid,
+                     fault);
     return status;
 }
 
@@ -210,21 +212,21 @@ gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witn
         !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino))
         return gmemErrorSet(
             error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("the process of the domain (%d) is not an emulator, or may not be inspected"),
+            _("the process of the domain (%1$d) is not an emulator, or may not be inspected"),
             (int)pid);
     text = gmemWitnessReadCommandLine(directory, &length);
     if (!gmemWitnessFromCommandLine(text, length, uuid, witness))
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("the command line of the emulator (process %d) does not have the UUID of the domain"),
-            (int)pid);
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                            _("the command line of the emulator (process %1$d) does not have the "
+                              "UUID of the domain"),
+                            (int)pid);
     fd = gmemStatusOpen(directory, &result);
     if (fd < 0 && result == 0)
         return 0;
     if (fd < 0)
         return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                            _("cannot read the status of the emulator (process %d): %s"), (int)pid,
-                            g_strerror(result));
+                            _("cannot read the status of the emulator (process %1$d): %2$s"),
+                            (int)pid, g_strerror(result));
     status = gmemWitnessReadStatus(directory, pid, fd, error);
     if (status == NULL)
         return -1;

@@ -95,7 +95,7 @@ gmemQEMUCapsReadVersion(gmemQEMUCaps *caps, gmemJSON *greeting, GError **error)
     if (!gmemJSONGetSize(version, "major", &major) || !gmemJSONGetSize(version, "minor", &minor) ||
         !gmemJSONGetSize(version, "micro", &micro) || major > 999 || minor > 999 || micro > 999)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not report its version"), caps->emulator);
+                            _("the emulator '%1$s' does not report its version"), caps->emulator);
     caps->version = (unsigned int)(major * 1000000 + minor * 1000 + micro);
     return 0;
 }
@@ -121,7 +121,8 @@ gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQEMUCapsStage *stage, const char *l
         /* The parser's message goes on with a picture of the place, over several lines. */
         reason[strcspn(reason, "\n")] = '\0';
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not speak QMP: %s"), caps->emulator, reason);
+                            _("the emulator '%1$s' does not speak QMP: %2$s"), caps->emulator,
+                            reason);
     }
     if (gmemJSONGet(json, "event") != NULL)
         return 0;
@@ -132,16 +133,16 @@ gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQEMUCapsStage *stage, const char *l
         if (words == NULL)
             return gmemErrorSet(
                 error, VIR_ERR_INTERNAL_ERROR,
-                _("the emulator '%s' refused a QMP command without giving a reason"),
+                _("the emulator '%1$s' refused a QMP command without giving a reason"),
                 caps->emulator);
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' refused a QMP command: %s"), caps->emulator,
+                            _("the emulator '%1$s' refused a QMP command: %2$s"), caps->emulator,
                             words);
     }
     reply = gmemJSONGet(json, *stage == GMEM_QEMU_CAPS_STAGE_GREETING ? "QMP" : "return");
     if (reply == NULL || *stage == GMEM_QEMU_CAPS_STAGE_DONE)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not speak QMP: its reply is unexpected"),
+                            _("the emulator '%1$s' does not speak QMP: its reply is unexpected"),
                             caps->emulator);
     if (*stage == GMEM_QEMU_CAPS_STAGE_GREETING && gmemQEMUCapsReadVersion(caps, reply, error) < 0)
         return -1;
@@ -207,7 +208,7 @@ gmemQEMUCapsFromQMP(const char *emulator, const char *replies, GError **error)
     }
     if (stage != GMEM_QEMU_CAPS_STAGE_DONE) {
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                     _("the emulator '%s' ended before it had answered all QMP commands"),
+                     _("the emulator '%1$s' ended before it had answered all QMP commands"),
                      emulator);
         return NULL;
     }

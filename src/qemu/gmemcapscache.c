@@ -163,13 +163,14 @@ gmemCapsCacheKeyRead(const char *emulator, gmemCapsCacheKey *key, GError **error
 
     if (emulator[0] != '/')
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the emulator '%s' is not an absolute path"), emulator);
+                            _("the emulator '%1$s' is not an absolute path"), emulator);
     if (stat(emulator, &st) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot use the emulator '%s': %s"), emulator, gmemI18nErrno(errno));
+                            _("cannot use the emulator '%1$s': %2$s"), emulator,
+                            gmemI18nErrno(errno));
     if (!S_ISREG(st.st_mode) || access(emulator, X_OK) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the emulator '%s' is not an executable file"), emulator);
+                            _("the emulator '%1$s' is not an executable file"), emulator);
     key->mtime = (gint64)st.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_mtim.tv_nsec;
     key->ctime = (gint64)st.st_ctim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_ctim.tv_nsec;
     key->size = (guint64)st.st_size;

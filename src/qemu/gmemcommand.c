@@ -38,18 +38,18 @@ gmemCommandSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **e
     g_autofree char *size = gmemPropsGet(&backend->props, "size");
 
     if (g_strcmp0(size, "0") == 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory backend %s has a size of 0, which QEMU refuses; give it "
-                              "memory"),
-                            backend->name);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("memory backend %1$s has a size of 0, which QEMU refuses; give it memory"),
+            backend->name);
     if (!gmemPropsGetSize(&backend->props, "size", &ram->size) ||
         ram->size > G_MAXUINT64 - command->ramSize)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot read the size of memory backend %s"), backend->name);
+                            _("cannot read the size of memory backend %1$s"), backend->name);
     if (ram->size % GMEM_PLATFORM_PAGE != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory backend %s has a size of %llu bytes, which is not a multiple "
-                              "of guest_memfd's pages of %d bytes"),
+                            _("memory backend %1$s has a size of %2$llu bytes, which is not a "
+                              "multiple of guest_memfd's pages of %3$d bytes"),
                             backend->name, ram->size, GMEM_PLATFORM_PAGE);
     if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&
         !gmemPropsGetSize(&backend->props, "hugetlbsize", &ram->hugePage))
@@ -114,8 +114,8 @@ gmemCommandEditProperty(
             continue;
         if (present == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s has the property '%s' switched off; switch it "
-                                  "on or remove it"),
+                                _("memory backend %1$s has the property '%2$s' switched off; "
+                                  "switch it on or remove it"),
                                 backend->name, property);
         if (backend->props.json != NULL && brace != NULL)
             edited =

@@ -30,7 +30,7 @@ gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         if (gmemCommandCheckFindBackend(line, line->backends[i].id) != &line->backends[i])
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("two memory backends have the id %s"), line->backends[i].name);
+                                _("two memory backends have the id %1$s"), line->backends[i].name);
     }
     for (i = 0; i < line->nreferences; i++) {
         const gmemReference *reference = &line->references[i];
@@ -38,11 +38,11 @@ gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
 
         if (backend == NULL)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("there is no memory backend '%s', which %s uses"), reference->id,
-                                reference->user);
+                                _("there is no memory backend '%1$s', which %2$s uses"),
+                                reference->id, reference->user);
         if (backend->use != GMEM_USE_NONE)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s is used twice, by %s and by %s"),
+                                _("memory backend %1$s is used twice, by %2$s and by %3$s"),
                                 backend->name, backend->user, reference->user);
         backend->use = reference->use;
         backend->user = g_strdup(reference->user);
@@ -66,25 +66,25 @@ gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
 
         if (backend->use == GMEM_USE_NONE && g_strcmp0(backend->id, line->replaced) == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("QEMU's option '-machine memory-backend=%s' would replace the "
-                                  "memory backend '%s' that is the domain's RAM"),
+                                _("QEMU's option '-machine memory-backend=%1$s' would replace the "
+                                  "memory backend '%2$s' that is the domain's RAM"),
                                 line->memoryBackend, line->replaced);
         if (backend->use == GMEM_USE_NONE)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s (%s) is not used by anything on QEMU's "
+                                _("memory backend %1$s (%2$s) is not used by anything on QEMU's "
                                   "command line, which a domain with private memory cannot have"),
                                 backend->name, backend->type);
         if (backend->use == GMEM_USE_OTHER)
             return gmemErrorSet(
                 error, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("memory backend %s (%s) is used by %s; beside private memory "
-                  "there can be that of nvdimm, virtio-pmem and ivshmem-plain only"),
+                _("memory backend %1$s (%2$s) is used by %3$s; beside private memory there can be "
+                  "that of nvdimm, virtio-pmem and ivshmem-plain only"),
                 backend->name, backend->type, backend->user);
         /* Also because qemu-gmem.so regards every memory-backend-memfd as RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s of %s is a %s; beside private memory it must "
-                                  "be a memory-backend-file"),
+                                _("memory backend %1$s of %2$s is a %3$s; beside private memory it "
+                                  "must be a memory-backend-file"),
                                 backend->name, backend->user, backend->type);
     }
     return 0;
@@ -101,7 +101,7 @@ gmemCommandCheckMachine(const gmemCommandLine *line, GError **error)
                             _("QEMU's command line does not say which machine it is for"));
     if (gmemPlatformRefusesMachine(line->machineType))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("machine type '%s' cannot have private memory; use q35 or pc"),
+                            _("machine type '%1$s' cannot have private memory; use q35 or pc"),
                             line->machineType);
     if (!line->kvm)
         return gmemErrorSet(
@@ -125,7 +125,7 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
 {
     if (line->guestSupport == NULL || g_strcmp0(line->guestSupport, line->hardwareObject) != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's option '%s' leaves private memory to the domain's launch "
+                            _("QEMU's option '%1$s' leaves private memory to the domain's launch "
                               "security, and the domain has none for it"),
                             GMEM_CARRIER_OPTION);
     return 0;
@@ -138,8 +138,8 @@ gmemCommandCheckSuspend(const gmemCommandLine *line, GError **error)
 {
     if (line->suspend != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM loses its private memory in suspend-to-"
-                              "memory, which QEMU's command line enables: '%s'"),
+                            _("a software-protected VM loses its private memory in "
+                              "suspend-to-memory, which QEMU's command line enables: '%1$s'"),
                             line->suspend);
     return 0;
 }
@@ -149,16 +149,16 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
 {
     if (line->guestSupport != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the machine has confidential guest support already: '%s'"),
+                            _("the machine has confidential guest support already: '%1$s'"),
                             line->guestSupport);
     if (line->launchObject)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's command line has an object '%s' already"),
+                            _("QEMU's command line has an object '%1$s' already"),
                             GMEM_LAUNCH_OBJECT);
     if ((line->irqchip != NULL && strcmp(line->irqchip, "split") != 0) ||
         (line->accelIrqchip != NULL && strcmp(line->accelIrqchip, "split") != 0))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM requires kernel_irqchip=split, not '%s'"),
+                            _("a software-protected VM requires kernel_irqchip=split, not '%1$s'"),
                             line->irqchip != NULL && strcmp(line->irqchip, "split") != 0
                                 ? line->irqchip
                                 : line->accelIrqchip);
@@ -175,18 +175,18 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
     if (line->restored != NULL)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("a software-protected VM cannot be restored, which QEMU's option '%s' "
-              "asks for"),
+            _("a software-protected VM cannot be restored, which QEMU's option '%1$s' asks for"),
             line->restored);
     if (line->vfio != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a software-protected VM cannot have the device '%s': its DMA "
+                            _("a software-protected VM cannot have the device '%1$s': its DMA "
                               "requires pinned shared pages"),
                             line->vfio);
     if (line->smm != NULL && strcmp(line->smm, "off") != 0)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("a software-protected VM has no SMM, but QEMU's command line has smm=%s"), line->smm);
+            _("a software-protected VM has no SMM, but QEMU's command line has smm=%1$s"),
+            line->smm);
     return shim ? gmemCommandCheckSuspend(line, error) : 0;
 }
 
@@ -199,40 +199,40 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
 
     if (line->guestSupport != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("fully shared guest_memfd and confidential guest support ('%s') are "
-                              "mutually exclusive"),
+                            _("fully shared guest_memfd and confidential guest support ('%1$s') "
+                              "are mutually exclusive"),
                             line->guestSupport);
     if (line->memfdUser != NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's device '%s' requires guest RAM in a memfd, and not in "
-                              "guest_memfd"),
-                            line->memfdUser);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("QEMU's device '%1$s' requires guest RAM in a memfd, and not in guest_memfd"),
+            line->memfdUser);
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
 
         /* It would be counted as RAM by qemu-gmem.so, and given a guest_memfd. */
         if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s of %s is a memory-backend-memfd; beside fully "
-                                  "shared private memory it must be a memory-backend-file"),
+                                _("memory backend %1$s of %2$s is a memory-backend-memfd; beside "
+                                  "fully shared private memory it must be a memory-backend-file"),
                                 backend->name, backend->user);
         if (backend->use != GMEM_USE_RAM)
             continue;
         if (strcmp(backend->type, "memory-backend-memfd") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s is a %s; for fully shared guest_memfd it must "
-                                  "be a memory-backend-memfd"),
+                                _("memory backend %1$s is a %2$s; for fully shared guest_memfd it "
+                                  "must be a memory-backend-memfd"),
                                 backend->name, backend->type);
         if (gmemPropsGetBool(&backend->props, "share") != 1)
             return gmemErrorSet(
                 error, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("memory backend %s is not shared, which fully shared guest_memfd requires"),
+                _("memory backend %1$s is not shared, which fully shared guest_memfd requires"),
                 backend->name);
         if (gmemPropsGetBool(&backend->props, "hugetlb") > 0)
-            return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s asks for huge pages, which guest_memfd does "
-                                  "not have"),
-                                backend->name);
+            return gmemErrorSet(
+                error, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("memory backend %1$s asks for huge pages, which guest_memfd does not have"),
+                backend->name);
     }
     return 0;
 }

@@ -96,8 +96,8 @@ static int
 gmemCommandLineRefuseOption(const gmemArgvOption *option, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("QEMU's option '-%s%s%s' could change what the RAM of a domain with "
-                          "private memory is made of"),
+                        _("QEMU's option '-%1$s%2$s%3$s' could change what the RAM of a domain "
+                          "with private memory is made of"),
                         option->name, option->value != NULL ? " " : "",
                         option->value != NULL ? option->value : "");
 }
@@ -107,9 +107,9 @@ gmemCommandLineReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, 
 {
     if (line->npairs > 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("QEMU's option '%s' is given more than once"), GMEM_CARRIER_OPTION);
+                            _("QEMU's option '%1$s' is given more than once"), GMEM_CARRIER_OPTION);
     if (option->value == NULL)
-        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("QEMU's option '%s' has no value"),
+        return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("QEMU's option '%1$s' has no value"),
                             GMEM_CARRIER_OPTION);
     line->npairs++;
     line->pair = option->index;
@@ -134,7 +134,7 @@ static int
 gmemCommandLineRefuseAccel(const char *accel, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("guest_memfd requires KVM, and QEMU would use the accelerator '%s'"),
+                        _("guest_memfd requires KVM, and QEMU would use the accelerator '%1$s'"),
                         accel);
 }
 
@@ -225,10 +225,10 @@ gmemCommandLineReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GEr
         return 0;
     mem = gmemPropsGet(&props, "mem");
     if (mem != NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's option '-numa %s' gives a cell memory without a memory "
-                              "backend"),
-                            option->value);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("QEMU's option '-numa %1$s' gives a cell memory without a memory backend"),
+            option->value);
     memdev = gmemPropsGet(&props, "memdev");
     if (memdev != NULL)
         gmemCommandLineAddReference(line, memdev, g_strdup_printf("-numa %s", option->value),
@@ -392,7 +392,7 @@ gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, G
         line->vfio = g_strdup(driver);
     if (g_str_has_prefix(driver, "virtio-mem"))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory device '%s' is of type %s, which cannot be private"),
+                            _("memory device '%1$s' is of type %2$s, which cannot be private"),
                             id != NULL ? id : "", driver);
     for (i = 0; gmemCommandLineMemoryKeys[i] != NULL; i++) {
         const char *key = gmemCommandLineMemoryKeys[i];
@@ -407,7 +407,7 @@ gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, G
     }
     if (!memory && gmemCommandLineDeviceUse(driver, "memdev") != GMEM_USE_OTHER)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("memory device '%s' of type %s has no memory backend"),
+                            _("memory device '%1$s' of type %2$s has no memory backend"),
                             id != NULL ? id : "", driver);
     return 0;
 }
@@ -434,15 +434,15 @@ gmemCommandLineAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **
     line->backends[line->nbackends++] = *backend;
     if (backend->id == NULL || backend->id[0] == '\0')
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("a memory backend of type %s has no id"), backend->type);
+                            _("a memory backend of type %1$s has no id"), backend->type);
     if (!gmemPropsIsId(backend->id))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the id '%s' of a memory backend is not a valid identifier for QEMU"),
-                            backend->id);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("the id '%1$s' of a memory backend is not a valid identifier for QEMU"), backend->id);
     line->backends[line->nbackends - 1].name = gmemCommandLineBackendName(backend->id);
     if (line->nbackends > GMEM_COMMAND_BACKENDS_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's command line has more than %d memory backends"),
+                            _("QEMU's command line has more than %1$d memory backends"),
                             GMEM_COMMAND_BACKENDS_MAX);
     return 0;
 }
@@ -644,8 +644,8 @@ gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, G
     }
     if (gmemArgvIsAmbiguous(option))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("libvirt-gmem does not know QEMU's option '-%s', and cannot "
-                              "determine whether '%s' is its value or another option"),
+                            _("libvirt-gmem does not know QEMU's option '-%1$s', and cannot "
+                              "determine whether '%2$s' is its value or another option"),
                             option->name, option->value);
     for (i = 0; i < G_N_ELEMENTS(readers); i++) {
         if (strcmp(option->name, readers[i].name) == 0)
@@ -671,14 +671,14 @@ gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **error)
     }
     if (line->npairs == 0)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                            _("QEMU's command line does not have the option '%s'"),
+                            _("QEMU's command line does not have the option '%1$s'"),
                             GMEM_CARRIER_OPTION);
     if (line->memoryBackend != NULL)
         gmemCommandLineAddReference(line, g_strdup(line->memoryBackend),
                                     g_strdup("-machine memory-backend"), GMEM_USE_RAM);
     if (line->nreferences > GMEM_COMMAND_BACKENDS_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("QEMU's command line uses more than %d memory backends"),
+                            _("QEMU's command line uses more than %1$d memory backends"),
                             GMEM_COMMAND_BACKENDS_MAX);
     return 0;
 }

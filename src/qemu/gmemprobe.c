@@ -139,7 +139,7 @@ gmemProbePipe(int fds[2], GError **error)
     size_t i;
 
     if (pipe2(fds, O_CLOEXEC) < 0)
-        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
+        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %1$s"),
                             gmemI18nErrno(errno));
     for (i = 0; i < 2; i++) {
         int high;
@@ -148,7 +148,7 @@ gmemProbePipe(int fds[2], GError **error)
             continue;
         high = fcntl(fds[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         if (high < 0)
-            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %s"),
+            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot create a pipe: %1$s"),
                                 gmemI18nErrno(errno));
         close(fds[i]);
         fds[i] = high;
@@ -330,7 +330,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
         return -1;
     /* No SIGPIPE: both ends stay open here, whatever the child does to its own. */
     if (write(run->in[1], gmemProbeCommands, strlen(gmemProbeCommands)) < 0)
-        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %s"),
+        return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %1$s"),
                             gmemI18nErrno(errno));
     fcntl(run->out[0], F_SETFL, O_NONBLOCK);
     fcntl(run->words[0], F_SETFL, O_NONBLOCK);
@@ -352,8 +352,8 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
     if (pid < 0) {
         run->pidfd = -1;
         return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR,
-                            _("cannot create a process for the emulator '%s': %s"), run->emulator,
-                            gmemI18nErrno(saved));
+                            _("cannot create a process for the emulator '%1$s': %2$s"),
+                            run->emulator, gmemI18nErrno(saved));
     }
     run->pid = (pid_t)pid;
     gmemProbeClose(&run->out[1]);
@@ -398,8 +398,8 @@ gmemProbeReadReplies(gmemProbeRun *run, GError **error)
 
         if (run->length >= GMEM_PROBE_OUTPUT_MAX)
             return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                                _("the emulator '%s' printed more than %d bytes when it was asked "
-                                  "what it offers"),
+                                _("the emulator '%1$s' printed more than %2$d bytes when it was "
+                                  "asked what it offers"),
                                 run->emulator, GMEM_PROBE_OUTPUT_MAX);
         if (run->allocated - run->length < 2) {
             run->allocated = run->allocated == 0 ? 256 * 1024 : run->allocated * 2;
@@ -447,7 +447,7 @@ gmemProbeGoOn(gmemProbeRun *run, GError **error)
         run->seen = run->line = (size_t)(end - run->text) + 1;
         if (run->replies == GMEM_PROBE_REPLIES &&
             write(run->in[1], gmemProbeQuit, strlen(gmemProbeQuit)) < 0)
-            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %s"),
+            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %1$s"),
                                 gmemI18nErrno(errno));
     }
     return 0;
@@ -494,11 +494,11 @@ gmemProbeListen(gmemProbeRun *run, GError **error)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot wait for a process: %s"),
+            return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot wait for a process: %1$s"),
                                 gmemI18nErrno(errno));
         if (n == 0)
             return gmemErrorSet(error, VIR_ERR_OPERATION_TIMEOUT,
-                                _("the emulator '%s' did not report in time what it offers"),
+                                _("the emulator '%1$s' did not report in time what it offers"),
                                 run->emulator);
         run->exited = fds[0].revents != 0;
         if (run->out[0] >= 0 &&
@@ -559,34 +559,35 @@ gmemProbeRefuseFailure(const char *emulator, const gmemProbeFailure *failure, GE
 
     switch (failure->step) {
     case GMEM_PROBE_STEP_STDIO:
-        return gmemErrorSet(
-            error, VIR_ERR_INTERNAL_ERROR,
-            _("cannot set up the standard streams of the emulator '%s' to ask what it offers: %s"),
-            emulator, cause);
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("cannot set up the standard streams of the emulator '%1$s' to ask "
+                              "what it offers: %2$s"),
+                            emulator, cause);
     case GMEM_PROBE_STEP_CAPABILITIES:
         return gmemErrorSet(
             error, VIR_ERR_INTERNAL_ERROR,
-            _("cannot drop the capabilities of the emulator '%s' to ask what it offers: %s"),
+            _("cannot drop the capabilities of the emulator '%1$s' to ask what it offers: %2$s"),
             emulator, cause);
     case GMEM_PROBE_STEP_USER:
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("cannot change the user to ask the emulator '%s' what it offers: %s"),
-                            emulator, cause);
+        return gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("cannot change the user to ask the emulator '%1$s' what it offers: %2$s"), emulator,
+            cause);
     case GMEM_PROBE_STEP_NO_NEW_PRIVS:
         return gmemErrorSet(
             error, VIR_ERR_INTERNAL_ERROR,
-            _("cannot set no_new_privs to ask the emulator '%s' what it offers: %s"), emulator,
+            _("cannot set no_new_privs to ask the emulator '%1$s' what it offers: %2$s"), emulator,
             cause);
     case GMEM_PROBE_STEP_CLOSE:
         return gmemErrorSet(
             error, VIR_ERR_INTERNAL_ERROR,
-            _("cannot close descriptors to ask the emulator '%s' what it offers: %s"), emulator,
+            _("cannot close descriptors to ask the emulator '%1$s' what it offers: %2$s"), emulator,
             cause);
     case GMEM_PROBE_STEP_EXEC:
     case GMEM_PROBE_STEP_LAST:
     default:
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("cannot execute the emulator '%s' to ask what it offers: %s"),
+                            _("cannot execute the emulator '%1$s' to ask what it offers: %2$s"),
                             emulator, cause);
     }
 }
@@ -608,17 +609,18 @@ gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
      * ignores SIGCHLD; then the replies alone must tell. */
     if (run->info.si_pid != 0 && run->info.si_code != CLD_EXITED)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' was killed by signal %d when it was asked what it "
-                              "offers: %s"),
+                            _("the emulator '%1$s' was killed by signal %2$d when it was asked "
+                              "what it offers: %3$s"),
                             run->emulator, run->info.si_status, words);
     if (run->info.si_pid != 0 && run->info.si_status != 0)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' failed with exit status %d when it was asked what "
-                              "it offers: %s"),
+                            _("the emulator '%1$s' failed with exit status %2$d when it was asked "
+                              "what it offers: %3$s"),
                             run->emulator, run->info.si_status, words);
     if (run->length == 0 || memchr(run->text, '\0', run->length) != NULL)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' does not speak QMP: %s"), run->emulator, words);
+                            _("the emulator '%1$s' does not speak QMP: %2$s"), run->emulator,
+                            words);
     run->text[run->length] = '\0';
     return 0;
 }

@@ -73,7 +73,7 @@ gmemQEMUConfRead(const char *path, GError **error)
 
     if (why == 0)
         return text != NULL ? text : g_strdup("");
-    gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%s': %s"), path,
+    gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read '%1$s': %2$s"), path,
                  gmemFileReason(why));
     return NULL;
 }
@@ -141,9 +141,10 @@ gmemQEMUConfFindUser(const char *path,
         return 0;
     if (group)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("group '%s', which '%s' names, does not exist"), configured, path);
+                            _("group '%1$s', which '%2$s' names, does not exist"), configured,
+                            path);
     return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                        _("user '%s', which '%s' names, does not exist"), configured, path);
+                        _("user '%1$s', which '%2$s' names, does not exist"), configured, path);
 }
 
 int

@@ -119,17 +119,16 @@ gmemQMPSchemaIndex(gmemQMPSchema *schema, gmemJSON *array, const char *emulator,
 
     if (!gmemJSONIs(array, GMEM_JSON_ARRAY))
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                            _("the emulator '%s' did not answer query-qmp-schema with a list"),
+                            _("the emulator '%1$s' did not answer query-qmp-schema with a list"),
                             emulator);
     schema->entries = g_new0(gmemQMPSchemaEntry, gmemJSONCount(array) + 1);
     for (i = 0; i < gmemJSONCount(array); i++) {
         const char *name = gmemJSONGetString(gmemJSONItem(array, i), "name");
 
         if (name == NULL)
-            return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                                _("the QMP schema of the emulator '%s' has an entry without a "
-                                  "name"),
-                                emulator);
+            return gmemErrorSet(
+                error, VIR_ERR_INTERNAL_ERROR,
+                _("the QMP schema of the emulator '%1$s' has an entry without a name"), emulator);
         schema->entries[schema->nentries].name = name;
         schema->entries[schema->nentries].entry = gmemJSONItem(array, i);
         schema->nentries++;
@@ -149,15 +148,16 @@ gmemQMPSchemaNew(gmemJSON *array, const char *emulator, GError **error)
     command = gmemQMPSchemaFind(schema, "object-add", "command");
     if (command == NULL) {
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                     _("the QMP schema of the emulator '%s' has no command object-add"), emulator);
+                     _("the QMP schema of the emulator '%1$s' has no command object-add"),
+                     emulator);
         return NULL;
     }
     argument = gmemQMPSchemaFind(schema, gmemJSONGetString(command, "arg-type"), "object");
     if (argument == NULL) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
-                     _("the QMP schema of the emulator '%s' does not describe the argument of "
-                       "object-add"),
-                     emulator);
+        gmemErrorSet(
+            error, VIR_ERR_INTERNAL_ERROR,
+            _("the QMP schema of the emulator '%1$s' does not describe the argument of object-add"),
+            emulator);
         return NULL;
     }
     /* Before 6.0 object-add accepted any properties; then there is nothing to find. */

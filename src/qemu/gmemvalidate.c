@@ -18,16 +18,14 @@ gmemQEMUValidateNUMA(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     if (!kvm->numaPolicyKnown)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("cells bound to different host nodes require a kernel that keeps a NUMA "
-              "policy on guest_memfd, and Linux %s offers no way to find out "
-              "whether it does"),
+            _("cells bound to different host nodes require a kernel that keeps a NUMA policy on "
+              "guest_memfd, and Linux %1$s offers no way to find out whether it does"),
             kvm->kernel);
     if (!kvm->numaPolicy)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("cells bound to different host nodes require a kernel that keeps a NUMA "
-              "policy on guest_memfd, and Linux %s does not; one nodeset for the "
-              "whole domain is possible"),
+            _("cells bound to different host nodes require a kernel that keeps a NUMA policy on "
+              "guest_memfd, and Linux %1$s does not; one nodeset for the whole domain is possible"),
             kvm->kernel);
     return 0;
 }
@@ -38,12 +36,11 @@ gmemQEMUValidateFirmware(const gmemPlan *plan, GError **error)
 {
     if (plan->firmware == NULL || !gmemFirmwareRequiresSMM(plan->firmware))
         return 0;
-    return gmemErrorSet(
-        error, VIR_ERR_CONFIG_UNSUPPORTED,
-        _("the firmware '%s' requires SMM, which is not available with "
-          "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, "
-          "or <os firmware='efi'> without <loader>"),
-        plan->firmware);
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("the firmware '%1$s' requires SMM, which is not available with "
+                          "<launchSecurity type='sw-protected'/>; use firmware without Secure "
+                          "Boot, or <os firmware='efi'> without <loader>"),
+                        plan->firmware);
 }
 
 int
@@ -80,14 +77,14 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
 {
     if (plan->mode == GMEM_MODE_FULLY_SHARED && !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("<private/> requires memory-backend-memfd, which the emulator '%s' "
-                              "(version %u.%u.%u) does not have"),
+                            _("<private/> requires memory-backend-memfd, which the emulator '%1$s' "
+                              "(version %2$u.%3$u.%4$u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUValidateNeedsShim(plan, caps))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("the emulator '%s' has no guest_memfd of its own, and qemu-gmem.so, which supplies "
+            _("the emulator '%1$s' has no guest_memfd of its own, and qemu-gmem.so, which supplies "
               "it, cannot be preloaded into it; the file must be loadable, a wrapper must keep the "
               "environment, and no other preloaded library may intercept the same calls"),
             caps->emulator);
@@ -119,8 +116,8 @@ gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GErr
             continue;
         if (ram->size % page != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("memory backend %s has a size of %llu bytes, which is not a "
-                                  "multiple of its huge pages of %llu bytes"),
+                                _("memory backend %1$s has a size of %2$llu bytes, which is not a "
+                                  "multiple of its huge pages of %3$llu bytes"),
                                 ram->name, ram->size, page);
         *huge += ram->size;
     }

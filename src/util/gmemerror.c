@@ -13,14 +13,14 @@ static const struct {
     int code;
     const char *format;
 } gmemErrorPrefixes[] = {
-    {VIR_ERR_XML_ERROR, N_("XML error: %s")},
+    {VIR_ERR_XML_ERROR, N_("XML error: %1$s")},
     {VIR_ERR_XML_DETAIL, "%s"},
-    {VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %s")},
-    {VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %s")},
-    {VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %s")},
-    {VIR_ERR_OPERATION_TIMEOUT, N_("Timed out during operation: %s")},
+    {VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %1$s")},
+    {VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %1$s")},
+    {VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %1$s")},
+    {VIR_ERR_OPERATION_TIMEOUT, N_("Timed out during operation: %1$s")},
     {VIR_ERR_SYSTEM_ERROR, "%s"},
-    {VIR_ERR_INTERNAL_ERROR, N_("internal error: %s")},
+    {VIR_ERR_INTERNAL_ERROR, N_("internal error: %1$s")},
 };
 
 /* Written at load, so that the child between fork and exec, where another thread may have held the
@@ -77,7 +77,7 @@ char *
 gmemErrorFormat(const GError *error)
 {
     int code = error->domain == GMEM_ERROR ? error->code : VIR_ERR_INTERNAL_ERROR;
-    const char *format = N_("internal error: %s");
+    const char *format = N_("internal error: %1$s");
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(gmemErrorPrefixes); i++) {

@@ -26,7 +26,8 @@ gmemHashSHA256(const char *text, GError **error)
 
     rc = gnutls_hash_fast(GNUTLS_DIG_SHA256, text, strlen(text), digest);
     if (rc < 0) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot hash: %s"), gnutls_strerror_name(rc));
+        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot hash: %1$s"),
+                     gnutls_strerror_name(rc));
         return NULL;
     }
     hex = g_malloc0(2 * sizeof(digest) + 1);

@@ -41,11 +41,11 @@ gmemHostConfCheckOwner(const char *path, int fd, GError **error)
     struct stat file;
 
     if (fstat(fd, &file) < 0)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%1$s': %2$s"), path,
                             g_strerror(errno));
     if (file.st_uid != 0 || (file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("'%s' must be owned by root, and writable by root only"), path);
+                            _("'%1$s' must be owned by root, and writable by root only"), path);
     return 0;
 }
 
@@ -66,7 +66,7 @@ gmemHostConfLoad(const char *path, char **text, GError **error)
     if (fd >= 0)
         *text = gmemFileRead(fd, GMEM_HOST_CONF_SIZE_MAX, &why);
     if (*text == NULL)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%s': %s"), path,
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("cannot read '%1$s': %2$s"), path,
                             gmemFileReason(why));
     return 0;
 }
@@ -131,7 +131,7 @@ static int
 gmemHostConfRefuseKey(const gmemHostConfParser *parser, const char *key, GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("line %zu of '%s' has the key '%s' in [%s], which is not known"),
+                        _("line %1$zu of '%2$s' has the key '%3$s' in [%4$s], which is not known"),
                         parser->line, parser->path, key, parser->group);
 }
 
@@ -143,8 +143,9 @@ gmemHostConfRefuseValue(const gmemHostConfParser *parser,
                         GError **error)
 {
     return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("line %zu of '%s' has %s=%s in [%s]; use '%s' or '%s'"), parser->line,
-                        parser->path, key, value, parser->group, allowed[0], allowed[1]);
+                        _("line %1$zu of '%2$s' has %3$s=%4$s in [%5$s]; use '%6$s' or '%7$s'"),
+                        parser->line, parser->path, key, value, parser->group, allowed[0],
+                        allowed[1]);
 }
 
 static int
@@ -184,12 +185,12 @@ gmemHostConfParseCondition(gmemHostConfParser *parser,
     if (named && (equals == NULL || equals == value))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("line %zu of '%s' has %s=%s, which requires the form %s=NAME=PATTERN"), parser->line,
-            parser->path, key, value, key);
+            _("line %1$zu of '%2$s' has %3$s=%4$s, which requires the form %5$s=NAME=PATTERN"),
+            parser->line, parser->path, key, value, key);
     if (value[0] == '\0' || strlen(value) > GMEM_HOST_CONF_PATTERN_MAX)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has a pattern for %s that is empty, or longer than "
-                              "%d bytes"),
+                            _("line %1$zu of '%2$s' has a pattern for %3$s that is empty, or "
+                              "longer than %4$d bytes"),
                             parser->line, parser->path, key, GMEM_HOST_CONF_PATTERN_MAX);
     if (named)
         parser->rule->keys[condition] = g_strndup(value, (gsize)(equals - value));
@@ -224,12 +225,13 @@ gmemHostConfParseKey(gmemHostConfParser *parser, const char *key, const char *va
 {
     if (parser->group == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has the key '%s' before the first [group]"),
+                            _("line %1$zu of '%2$s' has the key '%3$s' before the first [group]"),
                             parser->line, parser->path, key);
     if (!g_hash_table_add(parser->seen, g_strconcat("\n", key, "\n", parser->group, NULL)))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has the key '%s' in [%s] for the second time"),
-                            parser->line, parser->path, key, parser->group);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("line %1$zu of '%2$s' has the key '%3$s' in [%4$s] for the second time"),
+            parser->line, parser->path, key, parser->group);
     if (parser->rule != NULL)
         return gmemHostConfParseRuleKey(parser, key, value, error);
     return gmemHostConfParseSwitch(parser, key, value, error);
@@ -261,11 +263,12 @@ gmemHostConfEndGroup(gmemHostConfParser *parser, GError **error)
         conditions = conditions || parser->rule->patterns[i] != NULL;
     if (conditions && parser->rule->mode != GMEM_MODE_NONE)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                        conditions ? _("[%s] at line %zu of '%s' has no mode=")
-                                   : _("[%s] at line %zu of '%s' has no condition: name=* matches "
-                                       "every domain"),
-                        parser->group, parser->groupLine, parser->path);
+    return gmemErrorSet(
+        error, VIR_ERR_CONFIG_UNSUPPORTED,
+        conditions
+            ? _("[%1$s] at line %2$zu of '%3$s' has no mode=")
+            : _("[%1$s] at line %2$zu of '%3$s' has no condition: name=* matches every domain"),
+        parser->group, parser->groupLine, parser->path);
 }
 
 static int
@@ -279,11 +282,11 @@ gmemHostConfParseGroup(gmemHostConfParser *parser, const char *group, GError **e
         return -1;
     if (!rule && !gmemHostConfIsGroup(group))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has the group [%s], which is not known"),
+                            _("line %1$zu of '%2$s' has the group [%3$s], which is not known"),
                             parser->line, parser->path, group);
     if (!g_hash_table_add(parser->seen, g_strdup(group)))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' has the group [%s] for the second time"),
+                            _("line %1$zu of '%2$s' has the group [%3$s] for the second time"),
                             parser->line, parser->path, group);
     g_free(parser->group);
     parser->group = g_strdup(group);
@@ -312,10 +315,10 @@ gmemHostConfParseLine(gmemHostConfParser *parser, char *line, GError **error)
         return gmemHostConfParseGroup(parser, line + 1, error);
     }
     if (line[0] == '[' || equals == NULL || equals == line)
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("line %zu of '%s' is neither [group] nor key=value nor a comment: "
-                              "%s"),
-                            parser->line, parser->path, line);
+        return gmemErrorSet(
+            error, VIR_ERR_CONFIG_UNSUPPORTED,
+            _("line %1$zu of '%2$s' is neither [group] nor key=value nor a comment: %3$s"),
+            parser->line, parser->path, line);
     *equals = '\0';
     return gmemHostConfParseKey(parser, g_strchomp(line), g_strchug(equals + 1), error);
 }
@@ -342,7 +345,7 @@ gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GError
 
     memset(conf, 0, sizeof(*conf));
     if (!g_utf8_validate(text, -1, NULL))
-        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%s' is not text in UTF-8"),
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("'%1$s' is not text in UTF-8"),
                             path);
     parser.seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     if (gmemHostConfParseLines(&parser, text, error) == 0)
@@ -426,7 +429,7 @@ gmemHostConfGet(gmemHostConf *conf, GError **error)
     const gmemHostConfReading *reading = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
 
     if (reading == NULL)
-        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("'%s' has not been read"),
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("'%1$s' has not been read"),
                             GMEM_HOST_CONF_FILE);
     if (reading->message != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", reading->message);

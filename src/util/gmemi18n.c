@@ -29,6 +29,12 @@ gmemI18nGet(const char *text)
 }
 
 const char *
+gmemI18nPlural(const char *singular, const char *plural, unsigned long number)
+{
+    return dngettext(GMEM_TEXT_DOMAIN, singular, plural, number);
+}
+
+const char *
 gmemI18nErrno(int number)
 {
     const char *text = gmemI18nForked ? strerrordesc_np(number) : strerror(number);

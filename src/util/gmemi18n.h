@@ -25,6 +25,11 @@ bool gmemI18nIsForked(void);
 const char *gmemI18nGet(const char *text)
     __attribute__((format_arg(1), returns_nonnull, nonnull(1)));
 
+/* gmemI18nPlural: of both texts the one that @number takes in the user's language. Not after a
+ * fork: only the tool has it. */
+const char *gmemI18nPlural(const char *singular, const char *plural, unsigned long number)
+    __attribute__((format_arg(1), format_arg(2), returns_nonnull, nonnull(1, 2)));
+
 /* gmemI18nErrno: what the error @number is called; good until the thread asks again. g_strerror()
  * has a lock. */
 const char *gmemI18nErrno(int number);

@@ -249,9 +249,9 @@ gmemJSONParseTo(const char *text, unsigned int depthMax, char **reason)
     if (json != NULL || reason == NULL)
         return json;
     if (deep)
-        *reason = g_strdup_printf(_("JSON nested deeper than %u levels"), depthMax);
+        *reason = g_strdup_printf(_("JSON nested deeper than %1$u levels"), depthMax);
     else
-        *reason = g_strdup_printf(_("malformed JSON: %s"),
+        *reason = g_strdup_printf(_("malformed JSON: %1$s"),
                                   words != NULL ? g_strchomp(words) : _("no value"));
     return NULL;
 }

@@ -197,15 +197,15 @@ static char *
 gmemKVMOpenReason(const char *path, int why)
 {
     if (why == ENOENT || why == ENODEV || why == ENXIO)
-        return g_strdup_printf(_("%s cannot be opened: %s; load the module kvm_amd or kvm_intel, "
-                                 "switch virtualization on in the firmware or, inside a virtual "
-                                 "machine, allow it to nest"),
-                               path, gmemI18nErrno(why));
+        return g_strdup_printf(
+            _("%1$s cannot be opened: %2$s; load the module kvm_amd or kvm_intel, switch "
+              "virtualization on in the firmware or, inside a virtual machine, allow it to nest"),
+            path, gmemI18nErrno(why));
     if (why == EACCES || why == EPERM)
-        return g_strdup_printf(_("%s cannot be opened: %s; run as root, or as a member "
-                                 "of the file's group (usually kvm)"),
+        return g_strdup_printf(_("%1$s cannot be opened: %2$s; run as root, or as a member of the "
+                                 "file's group (usually kvm)"),
                                path, gmemI18nErrno(why));
-    return g_strdup_printf(_("%s cannot be opened: %s"), path, gmemI18nErrno(why));
+    return g_strdup_printf(_("%1$s cannot be opened: %2$s"), path, gmemI18nErrno(why));
 }
 
 static void
@@ -216,7 +216,7 @@ gmemKVMProbeDevice(gmemKVM *kvm, const char *path, int kvmfd)
 
     if (version != KVM_API_VERSION) {
         kvm->kvmErrno = version < 0 ? errno : ENOTSUP;
-        kvm->reason = g_strdup_printf(_("%s is not KVM: KVM_GET_API_VERSION failed: %s"), path,
+        kvm->reason = g_strdup_printf(_("%1$s is not KVM: KVM_GET_API_VERSION failed: %2$s"), path,
                                       gmemI18nErrno(kvm->kvmErrno));
         return;
     }
@@ -225,9 +225,9 @@ gmemKVMProbeDevice(gmemKVM *kvm, const char *path, int kvmfd)
 
     if ((vm = gmemKVMCreateVM(kvmfd, KVM_X86_DEFAULT_VM)) < 0) {
         kvm->kvmErrno = errno;
-        kvm->reason = g_strdup_printf(_("KVM of Linux %s cannot create a virtual machine: %s; see "
-                                        "the kernel's log"),
-                                      kvm->kernel, gmemI18nErrno(kvm->kvmErrno));
+        kvm->reason = g_strdup_printf(
+            _("KVM of Linux %1$s cannot create a virtual machine: %2$s; see the kernel's log"),
+            kvm->kernel, gmemI18nErrno(kvm->kvmErrno));
         return;
     }
 
@@ -365,21 +365,21 @@ gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
 
     if (!kvm->guestMemfd)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s has no guest_memfd for ordinary virtual machines "
+                            _("KVM of Linux %1$s has no guest_memfd for ordinary virtual machines "
                               "(KVM_CAP_GUEST_MEMFD = 0); use Linux 6.18 or newer"),
                             kvm->kernel);
 
     if ((kvm->gmemFlags & FULLY_SHARED_FLAGS) != FULLY_SHARED_FLAGS)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("KVM of Linux %s has no guest_memfd that the host can map (KVM_CAP_GUEST_MEMFD_FLAGS "
-              "= 0x%x without 0x%x); use Linux 6.18 or newer"),
+            _("KVM of Linux %1$s has no guest_memfd that the host can map "
+              "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%2$x without 0x%3$x); use Linux 6.18 or newer"),
             kvm->kernel, kvm->gmemFlags, (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
 
     if (kvm->createErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s refuses to create a guest_memfd: %s"), kvm->kernel,
-                            gmemI18nErrno(kvm->createErrno));
+                            _("KVM of Linux %1$s refuses to create a guest_memfd: %2$s"),
+                            kvm->kernel, gmemI18nErrno(kvm->createErrno));
 
     return 0;
 }
@@ -392,49 +392,48 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
 
     if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES = "
-                              "0x%x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
+                            _("KVM of Linux %1$s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES "
+                              "= 0x%2$x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel, kvm->vmTypes);
 
     if (kvm->createConvertibleErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s refuses to create a virtual machine of type "
-                              "KVM_X86_SW_PROTECTED_VM: %s"),
+                            _("KVM of Linux %1$s refuses to create a virtual machine of type "
+                              "KVM_X86_SW_PROTECTED_VM: %2$s"),
                             kvm->kernel, gmemI18nErrno(kvm->createConvertibleErrno));
 
     if (kvm->inPlace)
-        return gmemErrorSet(
-            error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("KVM of Linux %s converts pages in place: it would take the shared "
-              "pages of a software-protected VM from guest_memfd, too; convertible "
-              "memory requires KVM's module parameter gmem_in_place_conversion=0 and "
-              "a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
-            kvm->kernel);
+        return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                            _("KVM of Linux %1$s converts pages in place: it would take the shared "
+                              "pages of a software-protected VM from guest_memfd, too; convertible "
+                              "memory requires KVM's module parameter gmem_in_place_conversion=0 "
+                              "and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
+                            kvm->kernel);
 
     if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("KVM of Linux %s cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x%x without "
-              "0x%x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
+            _("KVM of Linux %1$s cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x%2$x "
+              "without 0x%3$x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
             kvm->kernel, kvm->attributes, (unsigned int)KVM_MEMORY_ATTRIBUTE_PRIVATE);
 
     if (!kvm->userMemory2)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s cannot bind guest_memfd to a memory slot "
+                            _("KVM of Linux %1$s cannot bind guest_memfd to a memory slot "
                               "(KVM_CAP_USER_MEMORY2 = 0); use Linux 6.12 or newer"),
                             kvm->kernel);
 
     if (!kvm->convertibleGuestMemfd)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s has no guest_memfd for virtual machines of type "
+                            _("KVM of Linux %1$s has no guest_memfd for virtual machines of type "
                               "KVM_X86_SW_PROTECTED_VM (KVM_CAP_GUEST_MEMFD = 0); use Linux 6.12 "
                               "or newer with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel);
 
     if (kvm->attributesErrno)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("KVM of Linux %s refuses to make a page of a virtual machine of type "
-                              "KVM_X86_SW_PROTECTED_VM private: %s"),
+                            _("KVM of Linux %1$s refuses to make a page of a virtual machine of "
+                              "type KVM_X86_SW_PROTECTED_VM private: %2$s"),
                             kvm->kernel, gmemI18nErrno(kvm->attributesErrno));
 
     return 0;

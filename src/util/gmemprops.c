@@ -169,14 +169,14 @@ gmemPropsInit(gmemProps *props,
 
     if (option->value == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("the option '-%s' at the end of QEMU's command line has no value"),
+                            _("the option '-%1$s' at the end of QEMU's command line has no value"),
                             option->name);
     props->keyval = (gmemKeyval){option->value, implied, opts};
     if (option->value[0] == '{' && json)
         props->json = gmemJSONParseQEMU(option->value);
     if (option->value[0] == '{' ? props->json == NULL : !gmemPropsKeyvalIsValid(props->keyval))
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                            _("cannot read the value of QEMU's option '-%s %s'"), option->name,
+                            _("cannot read the value of QEMU's option '-%1$s %2$s'"), option->name,
                             option->value);
     return 0;
 }

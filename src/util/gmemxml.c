@@ -518,7 +518,7 @@ gmemXMLRead(gmemXMLParser *parser, GError **error)
         if (*parser->p == '\0' || !gmemXMLReadMarkup(parser))
             break;
     }
-    return gmemErrorSet(error, VIR_ERR_XML_DETAIL, _("the XML is malformed at byte %zu"),
+    return gmemErrorSet(error, VIR_ERR_XML_DETAIL, _("the XML is malformed at byte %1$zu"),
                         (size_t)(parser->p - parser->xml->text));
 }
 
