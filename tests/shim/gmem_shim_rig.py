@@ -26,6 +26,7 @@ QEMU = os.environ.get('GMEM_TEST_QEMU', '/usr/bin/qemu-system-x86_64')
 BUILD = os.path.abspath(sys.argv[1])
 SHIM = os.path.join(BUILD, 'src/shim/qemu-gmem.so')
 ACTOR = os.path.join(BUILD, 'tests/shim/shim-actor')
+ACTOR_NO_PLT = ACTOR + '-no-plt'
 FAULTS = os.path.join(BUILD, 'tests/shim/shim-faults.so')
 FRONT = os.path.join(BUILD, 'tests/shim/shim-front.so')
 WRAPPER = os.path.join(BUILD, 'tests/shim/shim-wrapper')

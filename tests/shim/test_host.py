@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The shim in a small program that passes for QEMU: what real ones never do, or do too rarely."""
 
-from gmem_shim_rig import (ACTOR, FAULTS, SHIM, WRAPPER, config, environment, main, require,
+from gmem_shim_rig import (ACTOR, ACTOR_NO_PLT, FAULTS, SHIM, WRAPPER, config, environment, main, require,
                            require_in, require_kvm, require_not_in, run)
 
 PAIR = ['-x-libvirt-gmem', config([2])]
@@ -21,6 +21,13 @@ def argv_taken():
     require_in('environment follows 1 is passed 1\n', out)
     require_in('page size 4096\n', out)
     require_in('preload (none)\n', out)
+    require_in('qemu-gmem: armed: mode fully-shared, 1 memory backends, 2097152 bytes', err)
+
+
+def no_plt():
+    """An emulator that is built with -fno-plt calls the shim, too."""
+    status, out, err = run([ACTOR_NO_PLT, '-S', *PAIR, '-name', 'argv'])
+    require(status == 0, status, out, err)
     require_in('qemu-gmem: armed: mode fully-shared, 1 memory backends, 2097152 bytes', err)
 
 
@@ -132,6 +139,7 @@ def threads():
 
 main([
     ('the pair is taken out of argv, the shim out of LD_PRELOAD', argv_taken),
+    ('an emulator without a table of procedures (PLT) calls it, too', no_plt),
     ('other preloaded libraries stay in LD_PRELOAD', others_stay),
     ('without the option it is inert, whatever values say', inert_without_pair),
     ('inert, it leaves backends alone', inert_backend),

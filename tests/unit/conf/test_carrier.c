@@ -203,6 +203,24 @@ testLong(void)
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
 }
 
+/* The limit itself is good. */
+static void
+testLongest(void)
+{
+    static const char format[] =
+        "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[{\"path\":\"p\",\"value\":\"%s\"}]}";
+    size_t more;
+
+    for (more = 0; more < 2; more++) {
+        g_autofree char *value = g_strnfill(131072 - strlen(format) + strlen("%s") + more, 'v');
+        g_autofree char *text = g_strdup_printf(format, value);
+        g_autoptr(gmemCarrier) carrier = gmemCarrierParse(text, NULL);
+
+        g_assert_cmpuint(strlen(text), ==, 131072 + more);
+        g_assert_true((carrier != NULL) == (more == 0));
+    }
+}
+
 /* What a byte less, or another one, makes of a good value is refused, or it is good again. */
 static void
 testMutations(void)
@@ -238,6 +256,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/carrier/format-small", testFormatSmall);
     g_test_add_func("/conf/carrier/damaged", testDamaged);
     g_test_add_func("/conf/carrier/long", testLong);
+    g_test_add_func("/conf/carrier/longest", testLongest);
     g_test_add_func("/conf/carrier/mutations", testMutations);
     return g_test_run();
 }

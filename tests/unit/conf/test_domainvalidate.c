@@ -509,6 +509,12 @@ static const Case cases[] = {
             "",
             BACKING("<hugepages><page size='2' unit='G'/></hugepages>"),
             NO_MULTIPLE("guest RAM", "1048576", "2097152", "2097152")),
+    /* libvirt goes by the first <page>. */
+    REFUSAL(ROW_PAGE_MULTIPLE,
+            CONVERTIBLE,
+            "",
+            BACKING("<hugepages><page size='2' unit='G'/><page size='2048'/></hugepages>"),
+            NO_MULTIPLE("guest RAM", "1048576", "2097152", "2097152")),
     REFUSAL(ROW_PAGE_MULTIPLE,
             CONVERTIBLE,
             DIMM("2048", "") DIMM("2050", "<source><pagesize unit='MiB'>4</pagesize></source>")
@@ -864,6 +870,14 @@ static const Case cases[] = {
             NUMA(CELL("0", "1024", "") CELL("1", "1024", "")) "<memtune><hard_limit>4095"
                                                               "</hard_limit></memtune>",
             NO_LIMIT("4095", "4096", "8192")),
+    /* Where a size cannot be read, there is nothing to compare with, and libvirt refuses. */
+    ACCEPTED(ROW_HARD_LIMIT,
+             CONVERTIBLE,
+             "",
+             NUMA(CELL("0", "1024", "") CELL("1", "x", "")) "<memtune><hard_limit>1023"
+                                                            "</hard_limit></memtune>",
+             "memtune/hard_limit",
+             "1023"),
     ACCEPTED(ROW_HARD_LIMIT,
              CONVERTIBLE,
              "",

@@ -912,6 +912,25 @@ testReadyGone(void)
     }
 }
 
+/* What has come to the number of an NVDIMM is not taken for one. */
+static void
+testRaiseOtherDevice(void)
+{
+    static const char dimm[] = "<memory model='dimm' access='private'/>";
+    g_autofree char *ready = testReady(
+        "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[" SOURCE_CHANGE NVDIMM_AT("1")
+            ACCESS_CHANGE "]}",
+        "");
+    g_auto(GStrv) parts = g_strsplit(ready, "</devices>", 2);
+    g_autofree char *text = g_strconcat(parts[0], dimm, "</devices>", parts[1], NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *raised = gmemRaise(text, NULL, &error);
+
+    g_assert_no_error(error);
+    g_assert_null(strstr(raised, "x-libvirt-gmem"));
+    g_assert_nonnull(strstr(raised, dimm));
+}
+
 /* The pair in other places and shapes. */
 static void
 testMisplaced(void)
@@ -1327,6 +1346,8 @@ testNodesets(void)
         {"<numatune><memory nodeset='x'/><memnode cellid='0' nodeset='x'/></numatune>", false},
         {"<numatune><memory nodeset='0'/><memnode cellid='0' nodeset='99999999999'/></numatune>",
          true},
+        {"<numatune><memory nodeset='16383'/><memnode nodeset='16383,'/></numatune>", false},
+        {"<numatune><memory nodeset='16384'/><memnode nodeset='16384,'/></numatune>", true},
         {"<numatune><memory nodeset='0, 1 ,3'/><memnode nodeset='3 , 0-1'/></numatune>", false},
         {"<numatune><memory nodeset='0'/><memnode nodeset='0-'/></numatune>", true},
         {"<numatune><memory nodeset='0'/><memnode nodeset='0;'/></numatune>", true},
@@ -1582,6 +1603,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/namespace-used", testNamespaceUsed);
     g_test_add_func("/conf/lower/ready-made", testReadyMade);
     g_test_add_func("/conf/lower/ready-gone", testReadyGone);
+    g_test_add_func("/lower/raise-other-device", testRaiseOtherDevice);
     g_test_add_func("/conf/lower/misplaced", testMisplaced);
     g_test_add_func("/conf/lower/malformed-elements", testMalformedElements);
     g_test_add_func("/conf/lower/well-formed-elements", testWellFormedElements);

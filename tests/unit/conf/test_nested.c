@@ -124,6 +124,22 @@ testContainers(void)
     }
 }
 
+/* libvirt compares the root's name only, whatever namespace that is in. */
+static void
+testContainersInNamespace(void)
+{
+    static const char *const roots[] = {"a:domainsnapshot", "a:domaincheckpoint"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(roots); i++) {
+        g_autofree char *xml = testDocument(roots[i], " xmlns:a='u'", "", BACKING);
+        g_autofree char *lowered = testLower(xml, NULL);
+
+        testUtilAssert(lowered, "domain/qemu:commandline/qemu:arg[1]/@value", OPTION);
+        testUtilAssert(lowered, "count(//memoryBacking/private)", "0");
+    }
+}
+
 /* What libvirt formatted is raised to what it would have written itself. */
 static void
 testIndentation(void)
@@ -389,6 +405,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/nested/containers", testContainers);
+    g_test_add_func("/nested/containers-in-namespace", testContainersInNamespace);
     g_test_add_func("/nested/indentation", testIndentation);
     g_test_add_func("/nested/rest", testRest);
     g_test_add_func("/nested/same", testSame);

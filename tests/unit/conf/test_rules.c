@@ -39,6 +39,7 @@ static const Case cases[] = {
     {"question-none", "name=web-1?", DOMAIN(""), false},
     {"back", "title=*aab", DOMAIN("<title>aaaab</title>"), true},
     {"back-none", "title=*aab*c", DOMAIN("<title>aaabaaab</title>"), false},
+    {"back-character", "title=*??a*", DOMAIN("<title>\342\202\254ab</title>"), false},
     {"character", "title=M?rz*", DOMAIN("<title>M\303\244rz</title>"), true},
     {"character-one", "title=M??rz", DOMAIN("<title>M\303\244rz</title>"), false},
     {"title-none", "title=*", DOMAIN(""), false},

@@ -39,6 +39,9 @@
 #define ALTERNATE                                                                                  \
     ON_OFF_AUTO ", {\"name\": \"5\", \"meta-type\": \"alternate\", \"members\": ["                 \
                 "{\"type\": \"bool\"}, {\"type\": \"4\"}]}"
+#define ALTERNATE_ENUM                                                                             \
+    ON_OFF_AUTO ", {\"name\": \"5\", \"meta-type\": \"alternate\", \"members\": ["                 \
+                "{\"type\": \"str\"}, {\"type\": \"4\"}]}"
 
 typedef struct {
     const char *name;
@@ -83,6 +86,10 @@ static const Case cases[] = {
      SCHEMA(CASES,
             TYPE("1", ", " MEMBER("guest-memfd", "5")) TYPE("2", "") TYPE("3", "") ALTERNATE),
      FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD)},
+    {"guest-memfd-alternate-enum",
+     SCHEMA(CASES,
+            TYPE("1", ", " MEMBER("guest-memfd", "5")) TYPE("2", "") TYPE("3", "") ALTERNATE_ENUM),
+     FLAG(MEMFD) | FLAG(MEMFD_GUEST_MEMFD) | FLAG(MEMFD_GUEST_MEMFD_ENUM)},
     {"guest-memfd-other-enum",
      SCHEMA(CASES,
             TYPE("1", ", " MEMBER("guest-memfd", "4")) TYPE("2", "") TYPE("3", "") ENUM("x")),

@@ -29,9 +29,9 @@ flash(const char *executable, const char *features)
                            executable, features);
 }
 
-/* Two directories, of which the first one takes precedence. */
+/* Directories, of which the first one takes precedence. */
 typedef struct {
-    char *directories[3];
+    char *directories[4];
 } Fixture;
 
 static void
@@ -39,7 +39,8 @@ setUp(Fixture *fixture, const void *data G_GNUC_UNUSED)
 {
     fixture->directories[0] = g_dir_make_tmp("gmem-firmware-XXXXXX", NULL);
     fixture->directories[1] = g_dir_make_tmp("gmem-firmware-XXXXXX", NULL);
-    fixture->directories[2] = NULL;
+    fixture->directories[2] = g_dir_make_tmp("gmem-firmware-XXXXXX", NULL);
+    fixture->directories[3] = NULL;
 }
 
 static void
@@ -136,6 +137,10 @@ testMasked(Fixture *fixture, const void *data G_GNUC_UNUSED)
     descriptor(fixture->directories[1], "50.json", smm);
     g_assert_true(requires(fixture, FLASH));
     descriptor(fixture->directories[0], "50.json", "");
+    g_assert_false(requires(fixture, FLASH));
+    descriptor(fixture->directories[2], "60.json", smm);
+    g_assert_true(requires(fixture, FLASH));
+    descriptor(fixture->directories[1], "60.json", "");
     g_assert_false(requires(fixture, FLASH));
 }
 

@@ -387,6 +387,9 @@ testBackends(void)
     tellMapped(other, LOW_SIZE);
     g_assert_cmpint(setSlot(3, 6 * MIB, LOW_SIZE, other, 0), ==, 0);
     g_assert_false(slotIsBound(3));
+    /* Nor is it RAM when that is only a part of it. */
+    g_assert_cmpint(setSlot(4, 8 * MIB, LOW_SIZE, low + PAGE, 0), ==, 0);
+    g_assert_false(slotIsBound(4));
 }
 
 static void

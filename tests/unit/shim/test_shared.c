@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "gmemshimconfig.h"
 #include "gmemshimreport.h"
 #include "gmemshimshared.h"
+#include "gmemshimstatus.h"
 #include "test_captured.h"
 #include "test_locked.h"
 
@@ -233,6 +235,43 @@ testSharedTableFull(void)
     close(vm);
 }
 
+/* How many backends the status files of this process list, at most. */
+static uint32_t
+countPublished(void)
+{
+    g_autoptr(GDir) directory = g_dir_open("/proc/self/fd", 0, NULL);
+    const char *entry;
+    uint32_t most = 0;
+
+    while ((entry = g_dir_read_name(directory)) != NULL) {
+        g_autofree char *path = g_build_filename("/proc/self/fd", entry, NULL);
+        g_autofree char *target = g_file_read_link(path, NULL);
+        gmemShimStatus status;
+
+        if (target == NULL || strstr(target, GMEM_SHIM_STATUS_NAME) == NULL)
+            continue;
+        g_assert_cmpint(pread(atoi(entry), &status, sizeof(status), 0), ==, sizeof(status));
+        most = MAX(most, status.backends);
+    }
+    return most;
+}
+
+/* QEMU may make more than are listed, one after the other. The list has an end all the same. */
+static void
+testSharedListFull(void)
+{
+    const int vm = openVM();
+    size_t i;
+
+    if (vm < 0)
+        return;
+    init(1, BACKEND_SIZE);
+    for (i = 0; i < GMEM_SHIM_BACKENDS_MAX + 2; i++)
+        close(makeBackend(vm, 0));
+    g_assert_cmpuint(countPublished(), ==, GMEM_SHIM_BACKENDS_MAX);
+    close(vm);
+}
+
 static void
 testSharedRefusals(void)
 {
@@ -439,6 +478,7 @@ main(int argc, char **argv)
     g_test_add_func("/shim/shared/backend", testSharedBackend);
     g_test_add_func("/shim/shared/reuse", testSharedReuse);
     g_test_add_func("/shim/shared/table-full", testSharedTableFull);
+    g_test_add_func("/shim/shared/list-full", testSharedListFull);
     g_test_add_func("/shim/shared/refusals", testSharedRefusals);
     g_test_add_func("/shim/shared/lock", testSharedLock);
     return g_test_run();

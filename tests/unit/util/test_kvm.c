@@ -38,7 +38,58 @@ static struct {
     unsigned int asked;  /* how often it opened /dev/kvm */
     long changed;        /* added to the time of change of any file */
     const char *inPlace; /* what that module parameter is; NULL: as it is */
+    bool convertible;    /* whether it has software-protected VMs, those being ordinary ones */
+    enum {
+        FAIL_NOTHING,
+        FAIL_SHARED,     /* to make a guest_memfd that can be mapped */
+        FAIL_VM,         /* to make a software-protected VM */
+        FAIL_ATTRIBUTES, /* to make a page of it private */
+        FAIL_LAST
+    } failure;
 } shown;
+
+/* What KVM answers to @request; -2: what the real one does. */
+static int
+answer(unsigned long request, unsigned long argument)
+{
+    const struct gmemKVMCreateGuestMemfd *create;
+
+    if (request == GMEM_KVM_CREATE_GUEST_MEMFD) {
+        create = (const struct gmemKVMCreateGuestMemfd *)argument;
+        return shown.failure == FAIL_SHARED && create->flags != 0 ? -1 : -2;
+    }
+    if (!shown.convertible)
+        return -2;
+    if (request == KVM_CHECK_EXTENSION && argument == CAP_VM_TYPES)
+        return 1 << KVM_X86_DEFAULT_VM | 1 << KVM_X86_SW_PROTECTED_VM;
+    if (request == KVM_CREATE_VM && argument == KVM_X86_SW_PROTECTED_VM)
+        return shown.failure == FAIL_VM ? -1 : -2;
+    if (request == GMEM_KVM_SET_USER_MEMORY_REGION2)
+        return 0;
+    if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES)
+        return shown.failure == FAIL_ATTRIBUTES ? -1 : 0;
+    return -2;
+}
+
+int
+ioctl(int fd, unsigned long request, ...)
+{
+    unsigned long argument;
+    va_list args;
+    int rc;
+
+    va_start(args, request);
+    argument = va_arg(args, unsigned long);
+    va_end(args);
+    rc = answer(request, argument);
+    if (rc == -1)
+        errno = ENOMEM;
+    if (rc != -2)
+        return rc;
+    if (shown.convertible && request == KVM_CREATE_VM)
+        argument = KVM_X86_DEFAULT_VM;
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
 
 /* open() of libc, as far as it is used here. */
 int
@@ -455,6 +506,36 @@ testLookup(void)
     g_assert_false(lookUp());
 }
 
+/* What failed may be different next time, so it is not kept. */
+static void
+testLookupFailed(void)
+{
+    int fd = openKVM();
+    g_autoptr(gmemKVM) kvm = NULL;
+    int i;
+
+    if (fd < 0)
+        return;
+    close(fd);
+    kvm = gmemKVMProbe();
+    if (!kvm->guestMemfd || kvm->gmemFlags == 0) {
+        g_test_skip("KVM has no guest_memfd that can be mapped");
+        return;
+    }
+    shown.convertible = true;
+    for (i = FAIL_SHARED; i < FAIL_LAST; i++) {
+        shown.changed++;
+        shown.failure = i;
+        g_assert_true(lookUp());
+        g_assert_true(lookUp());
+        shown.failure = FAIL_NOTHING;
+        g_assert_true(lookUp());
+        g_assert_false(lookUp());
+    }
+    shown.convertible = false;
+    shown.changed++;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -467,6 +548,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm/create", testCreate);
     g_test_add_func("/kvm/repeat", testProbeTwice);
     g_test_add_func("/kvm/lookup", testLookup);
+    g_test_add_func("/kvm/lookup-failed", testLookupFailed);
     g_test_add_func("/kvm/not-kvm", testNotKVM);
     g_test_add_func("/kvm/forbidden", testForbidden);
     for (i = 0; i < G_N_ELEMENTS(hosts); i++) {
