@@ -1329,6 +1329,39 @@ testValidate(void)
     }
 }
 
+/* What of guest RAM is in huge pages: of cells, or of a domain without. */
+static void
+testHugeRam(void)
+{
+    static const struct {
+        const char *rest;
+        unsigned long long ram;
+        unsigned long long huge;
+    } cases[] = {
+        {"<memoryBacking><hugepages/></memoryBacking>", 1048576, 1048576},
+        {"<memoryBacking><hugepages><page size='2048' nodeset='0'/></hugepages></memoryBacking>"
+         "<cpu><numa><cell id='0' memory='4096'/><cell id='1' memory='2048'/></numa></cpu>",
+         6144, 4096},
+        {"<memoryBacking><hugepages><page size='2048' nodeset='1'/></hugepages></memoryBacking>"
+         "<cpu><numa><cell id='0' memory='4096'/><cell id='1' memory='2048'/></numa></cpu>",
+         6144, 2048},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *rest =
+            g_strconcat(cases[i].rest, "<launchSecurity type='sw-protected'/>", NULL);
+        g_autofree char *text = testSimple(rest);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemPlan) plan = NULL;
+        g_autofree char *lowered = gmemLower(text, false, &plan, &error);
+
+        g_assert_no_error(error);
+        g_assert_cmpuint(plan->ram, ==, cases[i].ram);
+        g_assert_cmpuint(plan->hugeRam, ==, cases[i].huge);
+    }
+}
+
 static void
 testNodesets(void)
 {
@@ -1608,6 +1641,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/malformed-elements", testMalformedElements);
     g_test_add_func("/conf/lower/well-formed-elements", testWellFormedElements);
     g_test_add_func("/conf/lower/validate", testValidate);
+    g_test_add_func("/lower/huge-ram", testHugeRam);
     g_test_add_func("/conf/lower/nodesets", testNodesets);
     g_test_add_func("/conf/lower/declared", testDeclared);
     g_test_add_func("/conf/lower/encodings", testEncodings);

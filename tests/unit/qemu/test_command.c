@@ -69,6 +69,7 @@ typedef struct {
 #define SHIM_64 "version=1,mode=fully-shared,backends=1,ram=67108864"
 #define SHIM_CONVERTIBLE_64                                                                        \
     "version=1,mode=convertible,backends=1,ram=67108864,start=shared,backend=pc.ram:67108864"
+#define LETTERS_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
 #define NO_S3 "-global", "ICH9-LPC.disable_s3=1"
 
 /* The user's own arguments that are none of our business. */
@@ -293,6 +294,15 @@ static const Case cases[] = {
         ONE("sw-protected-vm"),
     },
     {
+        "split-by-accel-for-shim",
+        CAPS_SHIM,
+        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
+         OPTION, CONVERTIBLE},
+        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
+         OPTION, SHIM_CONVERTIBLE_64, NO_S3},
+        ONE("shim"),
+    },
+    {
         "dimm-nvdimm-pmem",
         CAPS_PROPERTY,
         {HEAD, "-object", MEMFD("memdimm0", MIB64), "-device",
@@ -325,6 +335,13 @@ static const Case cases[] = {
         {"qemu", MACHINE, KVM, "-object",
          "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on"},
         ONE("guest-memfd"),
+    },
+    {
+        "longest-part-of-set",
+        CAPS_SHIM,
+        {HEAD, OPTION, SHARED, "-set", "device." LETTERS_63 ".vgamem_mb=64"},
+        {HEAD, OPTION, SHIM_64, "-set", "device." LETTERS_63 ".vgamem_mb=64"},
+        ONE("shim"),
     },
     {
         "values-of-other-options",

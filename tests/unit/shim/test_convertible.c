@@ -12,11 +12,14 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <linux/kvm_para.h>
+#include <linux/mempolicy.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "gmemkvmabi.h"
@@ -695,6 +698,13 @@ testFaults(void)
     g_assert_cmpint(errno, ==, EFAULT);
     g_assert_cmpint(runVcpu(vcpu, &other, 1), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
+
+    /* Accesses to one page and another: none of them keeps failing. */
+    for (i = 0; i < 40; i++)
+        exits[i] = (FakeExit){EFAULT, KVM_EXIT_MEMORY_FAULT, {0, 0x100234 + i % 2 * PAGE, 8}};
+    exits[40] = halt;
+    g_assert_cmpint(runVcpu(vcpu, exits, 41), ==, 0);
+    g_assert_true(fake.attribute[0x100]);
 }
 
 /* QEMU replaces a slot by removing it first: an access meanwhile must neither stop the guest, nor
@@ -726,6 +736,59 @@ testFaultsWhileReplaced(void)
     g_assert_true(fake.attribute[0x100]);
     readStatus(&status, backends);
     g_assert_cmpuint(status.implicit, ==, 0);
+}
+
+/* The private half's pages are made where the shared half is bound to, and at once. */
+static void
+testBound(void)
+{
+    const unsigned long nodes[] = {~0UL};
+    const unsigned long first[] = {1};
+    struct stat file;
+    gmemShimHalves *halves;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    halves = gmemShimHalvesByIndex(0);
+    /* As the system call counts: one more than are looked at. */
+    gmemShimConvertibleBound(low, LOW_SIZE, MPOL_BIND, nodes, 3);
+    g_assert_cmphex(halves->nodes[0], ==, 3);
+    g_assert_cmpint(halves->policy, ==, MPOL_BIND);
+    /* Not a part of it. */
+    gmemShimConvertibleBound(low + PAGE, PAGE, MPOL_BIND, first, 2);
+    g_assert_cmphex(halves->nodes[0], ==, 3);
+
+    gmemShimConvertibleBound(low, LOW_SIZE, MPOL_BIND, first, 2);
+    g_assert_cmphex(halves->nodes[0], ==, 1);
+    if (syscall(SYS_set_mempolicy, MPOL_BIND, first, 2UL) < 0) {
+        g_test_skip("no set_mempolicy()");
+        return;
+    }
+    g_assert_cmpint(fstat(halves->gmem, &file), ==, 0);
+    g_assert_cmpint(file.st_blocks, ==, 0);
+    g_assert_cmpint(gmemShimConvertibleMap(PAGE, PAGE, true), ==, 0);
+    g_assert_cmpint(fstat(halves->gmem, &file), ==, 0);
+    g_assert_cmpint(file.st_blocks, ==, PAGE / 512);
+}
+
+/* All of it, where all of it is private from the start. */
+static void
+testBoundPrivate(void)
+{
+    const unsigned long first[] = {1};
+    struct stat file;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("private");
+    if (syscall(SYS_set_mempolicy, MPOL_BIND, first, 2UL) < 0) {
+        g_test_skip("no set_mempolicy()");
+        return;
+    }
+    gmemShimConvertibleBound(low, LOW_SIZE, MPOL_BIND, first, 2);
+    g_assert_cmpint(fstat(gmemShimHalvesByIndex(0)->gmem, &file), ==, 0);
+    g_assert_cmpint(file.st_blocks, ==, LOW_SIZE / 512);
 }
 
 /* What cannot be given back is said once, and counted. */
@@ -1087,6 +1150,8 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/hypercalls", testHypercalls);
     g_test_add_func("/convertible/faults", testFaults);
     g_test_add_func("/convertible/faults-while-replaced", testFaultsWhileReplaced);
+    g_test_add_func("/convertible/bound", testBound);
+    g_test_add_func("/convertible/bound-private", testBoundPrivate);
     g_test_add_func("/convertible/held", testHeld);
     g_test_add_func("/convertible/reset", testReset);
     g_test_add_func("/convertible/start-private", testStartPrivate);

@@ -36,6 +36,7 @@
 /* What gmemkvm.c is shown of the host, in front of libc's functions of the same names. */
 static struct {
     unsigned int asked;  /* how often it opened /dev/kvm */
+    bool changing;       /* whether that changes what comes next */
     long changed;        /* added to the time of change of any file */
     const char *inPlace; /* what that module parameter is; NULL: as it is */
     bool convertible;    /* whether it has software-protected VMs, those being ordinary ones */
@@ -99,6 +100,8 @@ open(const char *path, int flags, ...)
 
     if (strcmp(path, "/dev/kvm") == 0)
         shown.asked++;
+    if (shown.changing)
+        shown.changed = 100;
     if (shown.inPlace == NULL || strcmp(path, IN_PLACE) != 0)
         return (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
     fd = memfd_create("parameter", MFD_CLOEXEC);
@@ -506,6 +509,24 @@ testLookup(void)
     g_assert_false(lookUp());
 }
 
+/* An answer of modules that were loaded meanwhile is not one of those that are there again. */
+static void
+testLookupChanging(void)
+{
+    int fd = openKVM();
+
+    if (fd < 0)
+        return;
+    close(fd);
+    shown.changed = 99;
+    shown.changing = true;
+    g_assert_true(lookUp());
+    shown.changing = false;
+    shown.changed = 99;
+    g_assert_true(lookUp());
+    g_assert_false(lookUp());
+}
+
 /* What failed may be different next time, so it is not kept. */
 static void
 testLookupFailed(void)
@@ -548,6 +569,7 @@ main(int argc, char **argv)
     g_test_add_func("/kvm/create", testCreate);
     g_test_add_func("/kvm/repeat", testProbeTwice);
     g_test_add_func("/kvm/lookup", testLookup);
+    g_test_add_func("/kvm/lookup-changing", testLookupChanging);
     g_test_add_func("/kvm/lookup-failed", testLookupFailed);
     g_test_add_func("/kvm/not-kvm", testNotKVM);
     g_test_add_func("/kvm/forbidden", testForbidden);
