@@ -12,6 +12,7 @@
 #                      release, or of those in DEB="bookworm trixie sid"
 #   sudo make check-package    the package on a machine with systemd and AppArmor, which is emulated
 #   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
+#   make mutants       faults put into src, one at a time: whether the tests notice them
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
@@ -31,7 +32,7 @@ SECONDS ?= 15
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz soak deps-build deps-demo deps-check deps-matrix \
+.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz mutants soak deps-build deps-demo deps-check deps-matrix \
     deps-nested deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
@@ -72,6 +73,10 @@ fuzzers:
 
 fuzz: deps-check fuzzers
 	@GMEM_FUZZ_SECONDS=$(SECONDS) $(PYTHON) tests/run-tests.py $(FUZZ):fuzz
+
+# MUTANTS names sources or tests, as in MUTANTS="shim- gmemxml"; all of them take a while.
+mutants: deps-check
+	@$(PYTHON) tests/mutants/run-mutants.py --build $(BUILD)-mutants $(MUTANTS)
 
 soak: deps-check
 	@$(MAKE) --no-print-directory all
@@ -141,4 +146,4 @@ bench: deps-check
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(INSTALLED)
+	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(INSTALLED) $(BUILD)-mutants
