@@ -15,9 +15,6 @@
 #include "gmemprobe.h"
 #include "gmemvalidate.h"
 
-#define GMEM_QEMU_CONF "/etc/libvirt/qemu.conf"
-#define GMEM_EMULATOR "qemu-system-" GMEM_PLATFORM_ARCH
-
 /* Returns whether the emulator can serve that mode. */
 static bool
 printMode(const gmemQEMUCaps *caps, gmemMode mode, bool own, const char *title)
@@ -74,14 +71,14 @@ gmemToolEmulator(int argc, char **argv)
         gmemToolError(_("unexpected argument '%1$s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
-    path =
-        argc == 2 ? g_canonicalize_filename(argv[1], NULL) : g_find_program_in_path(GMEM_EMULATOR);
+    path = argc == 2 ? g_canonicalize_filename(argv[1], NULL)
+                     : g_find_program_in_path(GMEM_PLATFORM_EMULATOR);
     if (path == NULL) {
         gmemToolError(_("%1$s is not in PATH; install it, or name another emulator"),
-                      GMEM_EMULATOR);
+                      GMEM_PLATFORM_EMULATOR);
         return GMEM_TOOL_EXIT_FAILED;
     }
-    if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF, &user, &error) < 0) {
+    if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF_FILE, &user, &error) < 0) {
         gmemToolError("%s", error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }

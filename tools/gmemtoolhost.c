@@ -29,8 +29,6 @@
 #include "gmemprobe.h"
 #include "gmemvalidate.h"
 
-#define GMEM_QEMU_CONF "/etc/libvirt/qemu.conf"
-#define GMEM_EMULATOR "qemu-system-" GMEM_PLATFORM_ARCH
 #define GMEM_LIBVIRT_MIN 9000000
 
 typedef enum {
@@ -87,7 +85,7 @@ gmemHostNew(gmemMode asked, const char *emulator)
 
     host->asked = asked;
     host->files = gmemToolFilesFind();
-    host->emulator = emulator ? g_strdup(emulator) : g_find_program_in_path(GMEM_EMULATOR);
+    host->emulator = emulator ? g_strdup(emulator) : g_find_program_in_path(GMEM_PLATFORM_EMULATOR);
     host->checks = g_array_new(FALSE, TRUE, sizeof(gmemCheck));
     g_array_set_clear_func(host->checks, (GDestroyNotify)gmemCheckClear);
     return host;
@@ -238,7 +236,7 @@ checkQEMUUserOpens(gmemHost *host,
              why == 0 ? g_strdup(name)
                       : g_strdup_printf(_("user %1$s cannot open %2$s: %3$s; grant that user "
                                           "access, or configure another in %4$s"),
-                                        name, path, g_strerror(why), GMEM_QEMU_CONF));
+                                        name, path, g_strerror(why), GMEM_QEMU_CONF_FILE));
 }
 
 static void
@@ -252,7 +250,7 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
         addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
                  g_strdup_printf(
                      _("%1$s is not in PATH; install it, or name another emulator with --emulator"),
-                     GMEM_EMULATOR));
+                     GMEM_PLATFORM_EMULATOR));
         return;
     }
     if (!(host->caps = gmemProbe(host->emulator, user, GMEM_PROBE_TIMEOUT_MS, &error))) {
@@ -267,13 +265,6 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
                              version / 1000 % 1000, version % 1000));
 }
 
-static bool
-hasOwnGuestMemfd(const gmemQEMUCaps *caps)
-{
-    return gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD) ||
-           gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD);
-}
-
 static void
 checkOffers(gmemHost *host)
 {
@@ -285,8 +276,9 @@ checkOffers(gmemHost *host)
              memfd ? NULL : g_strdup(_("not built in; install a QEMU for Linux hosts")));
     addCheck(host, "qemu-guest-memfd", _("QEMU: guest_memfd for fully shared memory"),
              GMEM_RESULT_PASS,
-             g_strdup(hasOwnGuestMemfd(host->caps) ? _("its own")
-                                                   : _("none of its own: qemu-gmem.so has it")));
+             g_strdup(gmemQEMUCapsHasOwnGuestMemfd(host->caps)
+                          ? _("its own")
+                          : _("none of its own: qemu-gmem.so has it")));
     addCheck(host, "qemu-sw-protected-vm", _("QEMU: software-protected VMs"), GMEM_RESULT_PASS,
              g_strdup(launch ? _("its own object sw-protected-vm")
                              : _("none of its own: qemu-gmem.so makes them")));
@@ -298,7 +290,7 @@ checkQEMU(gmemHost *host)
     g_autoptr(GError) error = NULL;
     gmemQEMUUser user = {.uid = geteuid(), .gid = getegid()};
 
-    if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF, &user, &error) < 0) {
+    if (geteuid() == 0 && gmemQEMUConfGetUser(GMEM_QEMU_CONF_FILE, &user, &error) < 0) {
         addCheck(host, "qemu-user", _("QEMU: its user"), GMEM_RESULT_WARN,
                  g_strdup(error->message));
         user.uid = user.gid = 0;
@@ -397,7 +389,7 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
     if (mode == GMEM_MODE_CONVERTIBLE && host->confFault)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", host->confFault);
     if (mode == GMEM_MODE_CONVERTIBLE ? gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM)
-                                      : hasOwnGuestMemfd(host->caps))
+                                      : gmemQEMUCapsHasOwnGuestMemfd(host->caps))
         return 0;
     return needShim(host, error);
 }

@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 #include "gmemtoolmemory.h"
@@ -72,7 +72,7 @@ drawSquare(gmemMap *map, int x, int y, gint64 isPrivate, gint64 isShared, guint6
 static void
 drawRange(gmemMap *map, const gmemToolBackend *backend, const gmemToolRange *range)
 {
-    bool fullyShared = g_strcmp0(map->domain->mode, "fully-shared") == 0;
+    bool fullyShared = gmemToolIsFullyShared(map->domain);
     guint64 squares = (range->size + map->square - 1) / map->square;
     int rows = (int)((squares + GMEM_MAP_COLUMNS - 1) / GMEM_MAP_COLUMNS);
     guint64 i;
@@ -221,16 +221,14 @@ gmemToolShowMap(const gmemToolDomain *domain)
     g_autofree char *name = gmemToolClean(domain->name != NULL ? domain->name : "?", SIZE_MAX);
     g_autofree char *escaped = g_markup_escape_text(name, -1);
     g_autofree char *path = g_strdup_printf("/proc/%d", domain->pid);
-    gmemMap map = {domain, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), chooseSquare(domain),
-                   body, 0};
+    GMEM_AUTO_FD process = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    gmemMap map = {domain, process, chooseSquare(domain), body, 0};
     const int width = GMEM_MAP_LEFT + GMEM_MAP_COLUMNS * (GMEM_MAP_SIDE + 1) + 8;
     guint i;
 
     drawLegend(&map, escaped);
     for (i = 0; i < domain->backends->len; i++)
         drawBackend(&map, domain->backends->pdata[i]);
-    if (map.process >= 0)
-        close(map.process);
     return g_strdup_printf("<?xml version='1.0' encoding='UTF-8'?>\n"
                            "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d'>\n"
                            "<style>%s</style>\n<rect width='100%%' height='100%%' fill='white'/>\n"

@@ -23,6 +23,7 @@
 #include "gmemargv.h"
 #include "gmemautofd.h"
 #include "gmemi18n.h"
+#include "gmemmode.h"
 #include "gmemprops.h"
 #include "gmemtoolproc.h"
 
@@ -65,6 +66,12 @@ gmemToolDomainFree(gmemToolDomain *domain)
     g_clear_pointer(&domain->mappings, g_array_unref);
     g_free(domain->error);
     g_free(domain);
+}
+
+bool
+gmemToolIsFullyShared(const gmemToolDomain *domain)
+{
+    return g_strcmp0(domain->mode, gmemModeToString(GMEM_MODE_FULLY_SHARED)) == 0;
 }
 
 char *
@@ -138,7 +145,7 @@ readKind(gmemToolDomain *domain, const char *type, const gmemProps *props)
     }
     if (domain->mode == NULL && (gmemPropsGetBool(props, "guest-memfd") > 0 ||
                                  gmemPropsGetBool(props, "x-guest-memfd") > 0))
-        domain->mode = "fully-shared";
+        domain->mode = gmemModeToString(GMEM_MODE_FULLY_SHARED);
 }
 
 static void
@@ -471,7 +478,7 @@ findPlaces(gmemToolDomain *domain, int directory, const GArray *slots)
 {
     g_autofree char *only = onlyNode();
     g_autofree char *maps = only != NULL ? NULL : gmemToolText(directory, "numa_maps", NULL);
-    bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
+    bool fullyShared = gmemToolIsFullyShared(domain);
     guint i;
 
     for (i = 0; i < domain->backends->len; i++) {
@@ -553,8 +560,9 @@ fill(gmemToolDomain *domain, int directory, const GArray *slots)
 {
     if (domain->status != NULL) {
         domain->supplier = "qemu-gmem.so";
-        domain->mode =
-            domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED ? "fully-shared" : "convertible";
+        domain->mode = gmemModeToString(domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED
+                                            ? GMEM_MODE_FULLY_SHARED
+                                            : GMEM_MODE_CONVERTIBLE);
         if (domain->status->mode == GMEM_SHIM_STATUS_FULLY_SHARED)
             matchShared(domain);
         else
@@ -608,8 +616,9 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
 {
     g_autoptr(gmemToolDomain) domain = g_new0(gmemToolDomain, 1);
     g_autoptr(GArray) slots = NULL;
+    GMEM_AUTO_FD status = -1;
     bool named, vm, fresh = true;
-    int why, fd;
+    int why;
 
     domain->pid = pid;
     domain->backends = g_ptr_array_new_with_free_func((GDestroyNotify)backendFree);
@@ -618,9 +627,8 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
     if (names[0] != NULL && !named)
         return NULL;
 
-    if ((fd = gmemStatusOpen(directory, &why)) >= 0) {
-        fresh = readStatus(domain, fd, seen, &slots);
-        close(fd);
+    if ((status = gmemStatusOpen(directory, &why)) >= 0) {
+        fresh = readStatus(domain, status, seen, &slots);
         why = 0;
     }
     /* It has ended. */

@@ -63,6 +63,9 @@ typedef struct {
 void gmemToolDomainFree(gmemToolDomain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolDomain, gmemToolDomainFree)
 
+/* gmemToolIsFullyShared: whether nothing of @domain's memory is private. */
+bool gmemToolIsFullyShared(const gmemToolDomain *domain);
+
 /**
  * gmemToolDomains:
  * @names: NULL-terminated; none: all domains

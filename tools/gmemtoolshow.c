@@ -77,7 +77,7 @@ printConversions(const gmemToolDomain *domain)
     const gmemShimStatus *status = domain->status;
     guint i;
 
-    if (g_strcmp0(domain->mode, "fully-shared") == 0)
+    if (gmemToolIsFullyShared(domain))
         return;
     if (status == NULL) {
         printf(_("  conversions: unknown\n"));
@@ -209,7 +209,7 @@ gmemToolShowBars(const gmemToolDomain *domain,
                  int columns)
 {
     g_autofree char *name = cleanName(domain);
-    bool fullyShared = g_strcmp0(domain->mode, "fully-shared") == 0;
+    bool fullyShared = gmemToolIsFullyShared(domain);
     int width = CLAMP(columns - 64, 10, 200);
     guint i;
 

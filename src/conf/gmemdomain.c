@@ -386,7 +386,7 @@ gmemDomainParseDump(gmemDomainDef *def, gmemXMLNode *root)
 /* Devices whose other half is another process, or hardware, that maps guest memory. What the guest
  * keeps private is not in what they map. */
 static void
-gmemDomainParseBackends(gmemDomainDef *def, gmemXMLNode *root)
+gmemDomainParseSharedOnly(gmemDomainDef *def, gmemXMLNode *root)
 {
     static const struct {
         const char *path;
@@ -500,7 +500,7 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     def->suspendToMem =
         gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
     gmemDomainParseVfio(def, root);
-    gmemDomainParseBackends(def, root);
+    gmemDomainParseSharedOnly(def, root);
     gmemDomainParseDump(def, root);
     gmemDomainParseMemfdUsers(def, root);
     return g_steal_pointer(&def);
@@ -565,10 +565,11 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
     gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
     /* More than a line's end and two spaces where the domain stands inside of another document. */
     g_autofree char *indent = gmemXMLIndent(root);
-    g_autofree char *element = g_strdup_printf("%s  <private/>", indent);
+    g_autofree char *element =
+        g_strconcat(indent, "  ", gmemModeElement(GMEM_MODE_FULLY_SHARED), NULL);
     g_autofree char *closed = g_strconcat(element, indent, NULL);
     g_autofree char *whole = g_strdup_printf("%s<memoryBacking>%s</memoryBacking>", indent, closed);
-    g_autofree char *security = g_strdup_printf("%s<launchSecurity type='sw-protected'/>", indent);
+    g_autofree char *security = g_strconcat(indent, gmemModeElement(GMEM_MODE_CONVERTIBLE), NULL);
 
     if (backing != NULL)
         gmemXMLEditAppend(edit, backing, gmemXMLEndsInSpace(backing) ? element : closed);

@@ -13,8 +13,6 @@
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 
-#define GMEM_SW_PROTECTED "<launchSecurity type='sw-protected'/>"
-
 /* libvirt rounds sizes up to that before a start: of cells and of RAM without cells, and of DIMMs.
  * (Measured: 9.0 makes 65 MiB of 65537 KiB; of a dimm, 66 MiB.) */
 #define GMEM_CELL_GRANULE_KIB 1024
@@ -498,19 +496,13 @@ gmemDomainValidateFind(const gmemDomainDef *def, const char *where)
     return fault != NULL ? fault : def->root;
 }
 
-static const char *
-gmemDomainValidateWish(const gmemDomainDef *def)
-{
-    return def->mode == GMEM_MODE_CONVERTIBLE ? GMEM_SW_PROTECTED : "<private/>";
-}
-
 static int
 gmemDomainValidateRuleAt(const gmemDomainDef *def, size_t i, GError **error)
 {
     bool holds = (gmemDomainRules[i].convertible && def->mode == GMEM_MODE_CONVERTIBLE) ||
                  (gmemDomainRules[i].fullyShared && def->mode == GMEM_MODE_FULLY_SHARED);
 
-    return holds ? gmemDomainRules[i].rule(def, gmemDomainValidateWish(def), error) : 0;
+    return holds ? gmemDomainRules[i].rule(def, gmemModeElement(def->mode), error) : 0;
 }
 
 int
@@ -518,7 +510,7 @@ gmemDomainValidate(const gmemDomainDef *def, GError **error)
 {
     size_t i;
 
-    if (gmemDomainValidateLaunchSecurity(def, gmemDomainValidateWish(def), error) < 0)
+    if (gmemDomainValidateLaunchSecurity(def, gmemModeElement(def->mode), error) < 0)
         return -1;
     for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
         if (gmemDomainValidateRuleAt(def, i, error) < 0)
@@ -533,7 +525,7 @@ gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report
     g_autoptr(GError) first = NULL;
     size_t i;
 
-    if (gmemDomainValidateLaunchSecurity(def, gmemDomainValidateWish(def), &first) < 0)
+    if (gmemDomainValidateLaunchSecurity(def, gmemModeElement(def->mode), &first) < 0)
         report(gmemDomainValidateFind(def, "launchSecurity"), first, opaque);
     for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
         g_autoptr(GError) error = NULL;

@@ -16,6 +16,7 @@
 #include "gmemlog.h"
 #include "gmempreload.h"
 #include "gmemprocess.h"
+#include "gmemqemuconf.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
 
@@ -290,7 +291,7 @@ gmemConnectionInitDaemon(void)
     if (!gmemProcessIsDaemon())
         return;
     if (geteuid() == 0) {
-        gmemCapsCacheInit(GMEM_LIBVIRT_CACHEDIR "/gmem", GMEM_LIBVIRT_SYSCONFDIR "/qemu.conf");
+        gmemCapsCacheInit(GMEM_LIBVIRT_CACHEDIR "/gmem", GMEM_QEMU_CONF_FILE);
         return;
     }
     directory = g_build_filename(g_get_user_cache_dir(), "libvirt", "gmem", NULL);

@@ -107,8 +107,7 @@ gmemDriverMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned 
     if (gmemDriverGetPlan(domain, xmlFlags, &plan) < 0)
         return -1;
     if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE ||
-        gmemDomainValidateLimit(limit, plan->ram, "<launchSecurity type='sw-protected'/>",
-                                &error) == 0)
+        gmemDomainValidateLimit(limit, plan->ram, gmemModeElement(plan->mode), &error) == 0)
         return 0;
     return gmemConnectionReport(virDomainGetConnect(domain), error);
 }

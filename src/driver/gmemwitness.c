@@ -34,7 +34,7 @@
 #include "gmemprops.h"
 #include "gmemstatus.h"
 
-/* Of the shim's configuration (gmemcommand.h). */
+/* Of the configuration of any shim (gmemshimconfig.h), whose version may be another one. */
 #define GMEM_WITNESS_SHARED ",mode=fully-shared,"
 
 /* libvirt's command lines have some KiB; Linux gives them whole. */

@@ -367,19 +367,17 @@ gmemCapsCacheFormat(const gmemQEMUCaps *caps, const gmemCapsCacheKey *key)
 static int
 gmemCapsCacheMakeDirectory(const char *directory)
 {
-    int fd = gmemCapsCacheOpenDirectory(directory);
+    GMEM_AUTO_FD fd = gmemCapsCacheOpenDirectory(directory);
 
     if (fd >= 0 || errno != ENOENT)
-        return fd;
+        return gmemAutoFDSteal(&fd);
     if (g_mkdir_with_parents(directory, 0755) < 0)
         return -1;
     fd = gmemCapsCacheOpenDirectory(directory);
     /* QEMU's user reads here, whatever the daemon's umask is. */
-    if (fd >= 0 && fchmod(fd, 0755) < 0) {
-        close(fd);
+    if (fd >= 0 && fchmod(fd, 0755) < 0)
         return -1;
-    }
-    return fd;
+    return gmemAutoFDSteal(&fd);
 }
 
 /* A new file is complete, or it is not there: another daemon may look at any time. */

@@ -16,6 +16,7 @@
 #include "gmemerror.h"
 #include "gmemfirmware.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 
 /* They set up RAM or the accelerator in ways that the checks would not see. */
 static const char *const gmemCommandLineRefused[] = {
@@ -236,7 +237,7 @@ gmemCommandLineReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GEr
     return 0;
 }
 
-/* Devices, objects and network backends whose other half maps guest memory. */
+/* Devices, objects and ends of networks whose other half maps guest memory. */
 static void
 gmemCommandLineReadShared(gmemCommandLine *line, const char *option, const char *driver)
 {
@@ -418,7 +419,7 @@ gmemCommandLineBackendName(const char *id)
 {
     static const char cell[] = "ram-node";
 
-    if (strcmp(id, "pc.ram") == 0)
+    if (strcmp(id, GMEM_PLATFORM_RAM_ID) == 0)
         return g_strdup_printf("'%s' (<memory>)", id);
     if (g_str_has_prefix(id, cell))
         return g_strdup_printf("'%s' (<cell id='%s'>)", id, id + strlen(cell));

@@ -5,6 +5,9 @@
 #include <glib.h>
 #include <sys/types.h>
 
+/* The system daemon's (config.h). */
+#define GMEM_QEMU_CONF_FILE GMEM_LIBVIRT_SYSCONFDIR "/qemu.conf"
+
 typedef struct {
     uid_t uid; /* who the emulator runs as */
     gid_t gid;

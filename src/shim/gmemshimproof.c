@@ -24,6 +24,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "gmemplatform.h"
 #include "gmemshimerrno.h"
 #include "gmemshimreal.h"
 
@@ -180,7 +181,7 @@ gmemShimProofTryTable(gmemShimProofProgram *program, const ElfW(Rela) * table, s
         const unsigned long type = ELF64_R_TYPE(table[i].r_info);
         const char *name;
 
-        if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT && type != R_X86_64_64)
+        if (!gmemPlatformIsAddress(type))
             continue;
         name = program->names + program->symbols[ELF64_R_SYM(table[i].r_info)].st_name;
         for (j = 0; program->proven && j < GMEM_SHIM_PROOFS; j++) {

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "gmemautofd.h"
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 #include "gmemshimstatus.h"
@@ -72,19 +72,19 @@ gmemShimPublishMap(size_t size)
 {
     static const unsigned long seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
     gmemShimRealTable *real = gmemShimReal();
-    const int fd = real->memfdCreate(GMEM_SHIM_STATUS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    GMEM_AUTO_FD fd = real->memfdCreate(GMEM_SHIM_STATUS_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
     void *mapping = MAP_FAILED;
 
-    /* The descriptor stays open: it is how readers find the file. */
     if (fd >= 0 && fchmod(fd, S_IRUSR | S_IWUSR) == 0 && real->ftruncate(fd, (off_t)size) == 0 &&
         real->fcntl(fd, F_ADD_SEALS, (void *)seals) == 0)
         mapping = real->mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (mapping != MAP_FAILED)
-        return mapping;
-    gmemShimReport("cannot publish what the domain's memory is: %m");
-    if (fd >= 0)
-        close(fd);
-    return NULL;
+    if (mapping == MAP_FAILED) {
+        gmemShimReport("cannot publish what the domain's memory is: %m");
+        return NULL;
+    }
+    /* It stays open: it is how readers find the file. */
+    gmemAutoFDSteal(&fd);
+    return mapping;
 }
 
 /* Of convertible memory, whose backends the configuration lists. */

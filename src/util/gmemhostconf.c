@@ -204,7 +204,8 @@ gmemHostConfParseRuleKey(gmemHostConfParser *parser,
                          const char *value,
                          GError **error)
 {
-    static const char *const modes[] = {"fully-shared", "convertible"};
+    const char *const modes[] = {gmemModeToString(GMEM_MODE_FULLY_SHARED),
+                                 gmemModeToString(GMEM_MODE_CONVERTIBLE)};
     size_t i;
 
     if (strcmp(key, GMEM_HOST_CONF_MODE) == 0) {

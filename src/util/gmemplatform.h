@@ -3,6 +3,7 @@
  * For the shim, too: nothing but libc. */
 #pragma once
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -11,7 +12,10 @@
 #define GMEM_PLATFORM_ARCH "x86_64"
 
 /* What libvirt looks for first, where a domain names no emulator. */
-#define GMEM_PLATFORM_EMULATOR "qemu-system-x86_64"
+#define GMEM_PLATFORM_EMULATOR "qemu-system-" GMEM_PLATFORM_ARCH
+
+/* The id of RAM without cells on libvirt's command lines: QEMU's default-ram-id of the machines. */
+#define GMEM_PLATFORM_RAM_ID "pc.ram"
 
 /* Bytes. The base page, and guest_memfd's only one (no hugetlb and no THP as of Linux 7.2). */
 #define GMEM_PLATFORM_PAGE 4096
@@ -41,4 +45,12 @@ static inline const char *
 gmemPlatformSuspendDevice(const char *name)
 {
     return strstr(name, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM";
+}
+
+/* gmemPlatformIsAddress: whether a relocation of that type (R_… of elf.h) puts the address of a
+ * symbol there. */
+static inline bool
+gmemPlatformIsAddress(unsigned long type)
+{
+    return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT || type == R_X86_64_64;
 }

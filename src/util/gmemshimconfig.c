@@ -192,66 +192,92 @@ gmemShimConfigClear(gmemShimConfig *config)
     memset(config, 0, sizeof(*config));
 }
 
-bool
-gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
+/* "version=" and its number: nothing else is looked at in another version. */
+static bool
+gmemShimConfigParseVersion(const char **text, const char *value, char *reason, size_t reasonSize)
 {
-    const char *text = value;
-    gmemShimConfig parsed = {0};
     unsigned long long number;
 
     /* What libvirt's XML carries is JSON; libvirt-gmem rewrites it when it starts the emulator. */
-    if (*text == '{') {
+    if (**text == '{') {
         snprintf(reason, reasonSize,
                  "'%.100s' is what the domain's XML carries, not the shim's configuration: QEMU "
                  "was not started by libvirt-gmem",
                  value);
         return false;
     }
-    if (!gmemShimConfigSkip(&text, "version=") || !gmemShimConfigNumber(&text, &number)) {
+    if (!gmemShimConfigSkip(text, "version=") || !gmemShimConfigNumber(text, &number)) {
         snprintf(reason, reasonSize, "no version in '%.200s'", value);
         return false;
     }
-    if (number != GMEM_SHIM_CONFIG_VERSION) {
-        snprintf(reason, reasonSize,
-                 "version %llu in '%.200s', where this shim knows version %d: are libvirt-gmem.so "
-                 "and qemu-gmem.so from the same package?",
-                 number, value, GMEM_SHIM_CONFIG_VERSION);
-        return false;
-    }
-    if (!gmemShimConfigSkip(&text, ",mode=") || !gmemShimConfigMode(&text, &parsed.mode)) {
+    if (number == GMEM_SHIM_CONFIG_VERSION)
+        return true;
+    snprintf(reason, reasonSize,
+             "version %llu in '%.200s', where this shim knows version %d: are libvirt-gmem.so "
+             "and qemu-gmem.so from the same package?",
+             number, value, GMEM_SHIM_CONFIG_VERSION);
+    return false;
+}
+
+/* What both modes have. */
+static bool
+gmemShimConfigParseHead(
+    const char **text, const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
+{
+    unsigned long long number;
+
+    if (!gmemShimConfigSkip(text, ",mode=") || !gmemShimConfigMode(text, &config->mode)) {
         snprintf(reason, reasonSize, "no mode, or an unknown one, in '%.200s'", value);
         return false;
     }
-    if (!gmemShimConfigSkip(&text, ",backends=") || !gmemShimConfigNumber(&text, &number) ||
+    if (!gmemShimConfigSkip(text, ",backends=") || !gmemShimConfigNumber(text, &number) ||
         number > GMEM_SHIM_BACKENDS_MAX) {
         snprintf(reason, reasonSize, "no number of memory backends from 1 to %d in '%.200s'",
                  GMEM_SHIM_BACKENDS_MAX, value);
         return false;
     }
-    parsed.backends = (unsigned int)number;
-    if (!gmemShimConfigSkip(&text, ",ram=") || !gmemShimConfigNumber(&text, &parsed.ram)) {
-        snprintf(reason, reasonSize, "no size of RAM in bytes in '%.200s'", value);
-        return false;
-    }
-    if (parsed.mode == GMEM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(&text, &parsed)) {
+    config->backends = (unsigned int)number;
+    if (gmemShimConfigSkip(text, ",ram=") && gmemShimConfigNumber(text, &config->ram))
+        return true;
+    snprintf(reason, reasonSize, "no size of RAM in bytes in '%.200s'", value);
+    return false;
+}
+
+/* The lists, up to the end. */
+static bool
+gmemShimConfigParseLists(
+    const char **text, const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
+{
+    if (config->mode == GMEM_MODE_CONVERTIBLE && !gmemShimConfigConvertible(text, config)) {
         snprintf(reason, reasonSize,
                  "no start=shared or start=private, or no list of memory backends that make %u of "
                  "%llu bytes, in '%.200s'",
-                 parsed.backends, parsed.ram, value);
-        gmemShimConfigClear(&parsed);
+                 config->backends, config->ram, value);
         return false;
     }
-    if (!gmemShimConfigOptions(&text, &parsed)) {
-        gmemShimConfigClear(&parsed);
+    if (!gmemShimConfigOptions(text, config)) {
         snprintf(reason, reasonSize, "no list of numbers of %d digits after argv= in '%.200s'",
                  GMEM_SHIM_HASH_DIGITS, value);
         return false;
     }
-    if (*text != '\0') {
-        gmemShimConfigClear(&parsed);
-        snprintf(reason, reasonSize, "'%.100s' is left over at the end of '%.200s'", text, value);
-        return false;
+    if (**text == '\0')
+        return true;
+    snprintf(reason, reasonSize, "'%.100s' is left over at the end of '%.200s'", *text, value);
+    return false;
+}
+
+bool
+gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)
+{
+    const char *text = value;
+    gmemShimConfig parsed = {0};
+
+    if (gmemShimConfigParseVersion(&text, value, reason, reasonSize) &&
+        gmemShimConfigParseHead(&text, value, &parsed, reason, reasonSize) &&
+        gmemShimConfigParseLists(&text, value, &parsed, reason, reasonSize)) {
+        *config = parsed;
+        return true;
     }
-    *config = parsed;
-    return true;
+    gmemShimConfigClear(&parsed);
+    return false;
 }

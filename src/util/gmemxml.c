@@ -21,7 +21,6 @@
 #include "gmemlibxml.h"
 #include "gmemxmlencoding.h"
 
-#define GMEM_XML_SPACE " \t\r\n"
 #define GMEM_XML_NAME_END GMEM_XML_SPACE "/>=<'\"&"
 
 #define GMEM_XML_NAMESPACE "http://www.w3.org/XML/1998/namespace"

@@ -11,8 +11,6 @@
 
 #include <string.h>
 
-#define GMEM_XML_SPACE " \t\r\n"
-
 /* "<?xm" in EBCDIC, and the member of that family in which libxml2 reads the declaration. */
 #define GMEM_XML_EBCDIC "\x4c\x6f\xa7\x94"
 #define GMEM_XML_EBCDIC_NAME "IBM037"

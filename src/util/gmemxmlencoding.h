@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #define GMEM_XML_BOM "\xef\xbb\xbf"
+#define GMEM_XML_SPACE " \t\r\n"
 
 /* gmemXMLEncodingIsASCII: whether all characters of ASCII are its bytes in @text, whatever the
  * other bytes are: not where the XML declaration names an encoding of which that is not known. */

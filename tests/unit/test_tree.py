@@ -159,6 +159,29 @@ def check_names():
     assert found >= 500, found
 
 
+LINES = 55
+
+
+def check_lengths():
+    """no function is longer than a page"""
+    found = 0
+    for path in files('src', 'tools'):
+        for name, body in re.findall(r'^(\w+)\([^;{}]*?\)\n\{\n(.*?)^\}', read(path), re.MULTILINE | re.DOTALL):
+            found += 1
+            assert body.count('\n') <= LINES, '%s: %s() has %d lines' % (path, name, body.count('\n'))
+    assert found >= 1000, found
+
+
+def check_backends():
+    """a backend is a memory backend; what a device has elsewhere is not called so"""
+    for path in files('src/conf', 'src/driver', 'src/vhostuser'):
+        text = re.sub(r'memory[ -]backend', '', read(path))
+        names = set(re.findall(r'\w*backend\w*', text, re.IGNORECASE)) - {'nbackends'}
+        assert not names, '%s: %s' % (path, names)
+    for path in files('src', 'tools') + glob.glob('docs/**/*.rst', recursive=True):
+        assert not re.search(r'(vhost-user|virtiofs|network)[ -]backend', read(path), re.IGNORECASE), path
+
+
 def check_yajl():
     """the JSON library is known to one file"""
     users = [path for path in files('src', 'tools', 'tests') if re.search(r'\byajl[_/]', read(path))]
@@ -192,7 +215,7 @@ def check_interposed():
 def main():
     os.chdir(sys.argv[1])
     tests = (check_format, check_messages, check_capabilities, check_promises, check_layers,
-             check_circles, check_names, check_yajl, check_mirror, check_interposed)
+             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
 
