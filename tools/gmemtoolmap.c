@@ -196,6 +196,7 @@ drawLegend(gmemMap *map, const char *name)
     g_autofree char *square = g_format_size_full(map->square, G_FORMAT_SIZE_IEC_UNITS);
     const struct {
         const char *class, *text;
+        /* TRANSLATORS: of pages, in the legend of a picture. */
     } entries[] = {{"p", _("private")}, {"s", _("shared")}, {"a", _("not there yet")}};
     int i;
 

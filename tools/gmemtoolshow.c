@@ -149,6 +149,8 @@ gmemToolShowText(const gmemToolDomain *domain)
     const char *mode = orUnknown(domain->mode);
 
     if (domain->status == NULL || domain->status->mode != GMEM_SHIM_STATUS_CONVERTIBLE)
+        /* TRANSLATORS: a domain's name, its process, a mode as XML and options have it, a library.
+         */
         printf(_("%1$s (process %2$d): %3$s memory, guest_memfd by %4$s\n"), name, domain->pid,
                mode, domain->supplier);
     else

@@ -52,6 +52,7 @@ gmemDomainValidateType(const gmemDomainDef *def, const char *wish, GError **erro
         return 0;
     return gmemErrorSet(
         error, VIR_ERR_CONFIG_UNSUPPORTED,
+        /* TRANSLATORS: %1$s is <private/> or <launchSecurity type='sw-protected'/>, as below. */
         _("%1$s requires <domain type='kvm'>, not type '%2$s': guest_memfd belongs to KVM"), wish,
         def->type);
 }
