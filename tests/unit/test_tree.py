@@ -202,6 +202,20 @@ def check_mirror():
         assert glob.glob('src/*/gmem%s.c' % name), 'docs/testing.rst: there is no gmem%s.c' % name
 
 
+def check_lowerings():
+    """what lowering changes, and is there once, is checked to be there once"""
+    rows = re.findall(r'\{(\.mode = [^{}]*)\}', re.search(
+        r'gmemLowerings\[\] = \{(.*?)^\};', read('src/conf/gmemlower.c'), re.MULTILINE | re.DOTALL)[1])
+    text = re.search(r'^gmemDomainCheckSingle\(.*?^\}', read('src/conf/gmemdomain.c'), re.MULTILINE | re.DOTALL)[0]
+    singles = set(re.findall(r'"([\w/]+/\w+)"', text))
+    assert len(rows) >= 10, rows
+    for row in rows:
+        parent, element = re.search(r'\.parent = "([\w/]+)",\s*\.element = "(\w+)"', row).groups()
+        # libvirt itself refuses a second memballoon.
+        assert ('.model' in row or '.name' in row or element == 'memballoon'
+                or '%s/%s' % (parent, element) in singles), row
+
+
 def check_interposed():
     """what stands in front of libvirt's functions is in the table of real functions"""
     exported = re.findall(r'^        (\w+);', read('src/driver/libvirt-gmem.syms'), re.MULTILINE)
@@ -215,7 +229,7 @@ def check_interposed():
 def main():
     os.chdir(sys.argv[1])
     tests = (check_format, check_messages, check_capabilities, check_promises, check_layers,
-             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_interposed)
+             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
 
