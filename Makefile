@@ -5,6 +5,10 @@
 #   sudo make check    install what the tests need, build, run every test: here, and in chroots of
 #                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
 #   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
+#   sudo make demo-protected    a guest of a software-protected VM keeps secrets, on any machine
+#   sudo make lab      a prompt on a machine that has software-protected VMs; RUN="COMMAND" is a command
+#                      there, DOMAIN=FILE.xml a domain, SHARE=DIR a directory in which changes stay,
+#                      LAB_ARGS other options of tools/lab.py
 #   make docs          HTML of the documentation, in build/docs/html
 #   sudo make check-nested    what requires another kernel, on an emulated machine that has it
 #   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
@@ -32,8 +36,9 @@ SECONDS ?= 15
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo check check-matrix check-nested bench fuzzers fuzz mutants soak deps-build deps-demo deps-check deps-matrix \
-    deps-nested deps-docs docs install uninstall deb check-package clean
+.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak \
+    deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-docs docs install uninstall deb \
+    check-package clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -105,6 +110,24 @@ check-nested: deps-nested
 ifneq ($(strip $(NESTED_MATRIX)),)
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
 endif
+
+# Where KVM of this machine has the VM type that is used, otherwise an emulated machine.
+deps-lab:
+	@./tools/install-deps build demo nested lab
+
+# 125 is what lab.py itself exits with where something fails; make turns each status but 0 into 2.
+LAB = $(PYTHON) tools/lab.py --cache $(NESTED_CACHE) $(LAB_ARGS)
+lab: deps-lab
+	@$(MAKE) --no-print-directory all
+	@$(LAB) $(if $(SHARE),--share '$(SHARE)') $(if $(DOMAIN),--domain '$(DOMAIN)') \
+	    $(if $(value RUN),--run "$$LAB_RUN") $(BUILD)
+
+# As it was typed, dollars included.
+lab: export LAB_RUN = $(value RUN)
+
+demo-protected: deps-lab
+	@$(MAKE) --no-print-directory all
+	@$(LAB) --bare --run '$(PYTHON) tools/demo-protected.py $(BUILD)' $(BUILD)
 
 deps-docs:
 	@./tools/install-deps build docs

@@ -12,6 +12,7 @@ import threading
 import traceback
 
 import libvirt
+import libvirt_qemu
 
 
 def client(uri):
@@ -70,6 +71,8 @@ def client(uri):
                 if isinstance(value, dict) and 'open' in value:
                     return libvirt.open(value['open'])
                 return value
+            if method == 'monitor':
+                return libvirt_qemu.qemuMonitorCommand(connection.lookupByName(name), *arguments)
             target = connection
             if name is not None:
                 target = connection.lookupByName(name) if isinstance(name, str) else inner(name)

@@ -141,6 +141,11 @@ def look(t, command, offered):
     elif program == 'virt-gmem':
         code, text = offered.run('virt-gmem help ' + words[1])
         t.equal(code, 0, 'virt-gmem has the verb in: ' + command)
+    elif program == 'make':
+        t.matches(read('Makefile'), r'(?m)^%s:' % re.escape(words[1]), 'make has the target in: ' + command)
+        text = read('Makefile')
+    elif program.startswith('tools/'):
+        text = read(program)
     else:
         return
     for option in (word.split('=')[0] for word in words[2:] if word.startswith('--')):

@@ -83,10 +83,11 @@ class Machine:
     of QEMU's threads on one processor of ours: SVM's part of it changes a word of pending interrupts
     that other threads change, too, and one that is lost may have been the timer's.
 
-    @root: the directory that is the machine's root; @source: where this tree is in there."""
+    @root: the directory that is the machine's root; @source: where this tree is in there; @shared: a
+    directory that the machine can write, at its own path there."""
 
     def __init__(self, kernel, *, nodes=1, memory=4096, cpus=1, hugepages=0, append=(),
-                 root='/', source=SOURCE):
+                 root='/', source=SOURCE, shared=None):
         self.kernel = kernel
         self.root = root
         self.init = os.path.join(source, INIT)
@@ -95,6 +96,7 @@ class Machine:
         self.cpus = cpus
         self.hugepages = hugepages
         self.append = list(append)
+        self.shared = shared
 
     def kernel_arguments(self):
         arguments = [
@@ -112,7 +114,7 @@ class Machine:
             arguments.append('hugepages=%d' % self.hugepages)
         return arguments + self.append
 
-    def argv(self, share, console):
+    def argv(self, share, console, terminal=False):
         each = self.memory // self.nodes
         argv = [
             QEMU, '-accel', 'tcg', '-cpu', 'max', '-machine', 'q35,usb=off,vmport=off',
@@ -128,6 +130,14 @@ class Machine:
             '-device', 'virtio-9p-pci,fsdev=share,mount_tag=gmem-share',
             '-kernel', self.kernel, '-append', ' '.join(self.kernel_arguments()),
         ]
+        if self.shared:
+            argv += ['-fsdev', 'local,id=own,security_model=none,multidevs=remap,path='
+                     + self.shared.replace(',', ',,'),
+                     '-device', 'virtio-9p-pci,fsdev=own,mount_tag=gmem-own']
+        if terminal:
+            # Raw, Ctrl-C included: all keys are the machine's.
+            argv += ['-chardev', 'stdio,id=terminal,signal=off', '-device', 'virtio-serial-pci',
+                     '-device', 'virtconsole,chardev=terminal']
         if self.nodes > 1:
             for node in range(self.nodes):
                 cpus = '' if node else ',cpus=0-%d' % (self.cpus - 1)
@@ -135,32 +145,44 @@ class Machine:
                          '-numa', 'node,nodeid=%d,memdev=node%d%s' % (node, node, cpus)]
         return argv
 
-    def run(self, command, *, files=None, minutes=10, follow=None):
+    def run(self, command, *, files=None, minutes=10, follow=None, terminal=False):
         """Runs @command (text for sh) and gives a Result; MachineError where it came to no end.
 
         @files: a directory, made where there is none, to hold what is shared (SHARE in the machine)
-        and stay; without, it is temporary. @follow: called with each new piece of output."""
+        and stay; without, it is temporary. @follow: called with each new piece of output. @terminal:
+        our standard input and output, a terminal, are the command's, and there is no output."""
         with tempfile.TemporaryDirectory(prefix='gmem-nested-') as temporary:
             share = files or temporary
             os.makedirs(share, exist_ok=True)
-            return self._run(command, os.path.abspath(share), minutes, follow)
+            return self._run(command, os.path.abspath(share), minutes, follow, terminal)
 
-    def _run(self, command, share, minutes, follow):
+    def _mount(self):
+        """Text for sh: the directory that is shared is mounted at its path."""
+        if not self.shared:
+            return ''
+        path = shlex.quote(self.shared)
+        # "mmap" is "none" for whoever does not map files for writing; dpkg and git do.
+        return ('mkdir -p %s && mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap '
+                'gmem-own %s || exit\n' % (path, path))
+
+    def _run(self, command, share, minutes, follow, terminal):
         paths = {name: os.path.join(share, name)
-                 for name in ('command', 'output', 'status', 'booted', 'console')}
+                 for name in ('command', 'output', 'status', 'booted', 'console', 'terminal')}
         for path in paths.values():
             if os.path.exists(path):
                 os.unlink(path)
-        with open(paths['command'], 'w', encoding='utf-8') as file:
-            file.write(command + '\n')
+        _write(paths['command'], self._mount() + command + '\n')
+        if terminal:
+            _write(paths['terminal'], '')
         begin = time.monotonic()
         end = begin + 60 * minutes
         # pdeathsig: however this process ends, the machine ends too.
         argv = ['setpriv', '--pdeathsig', 'KILL',
                 'taskset', '--cpu-list', str(random.choice(sorted(os.sched_getaffinity(0)))),
-                *self.argv(share, paths['console'])]
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
+                *self.argv(share, paths['console'], terminal)]
+        process = subprocess.Popen(argv, stdin=None if terminal else subprocess.DEVNULL,
+                                   stdout=None if terminal else subprocess.PIPE,
+                                   stderr=subprocess.PIPE if terminal else subprocess.STDOUT)
         told = 0
         try:
             while process.poll() is None and time.monotonic() < end:
@@ -170,7 +192,7 @@ class Machine:
         finally:
             if process.poll() is None:
                 process.kill()
-            said = process.communicate()[0].decode('utf-8', 'replace')
+            said = ''.join((text or b'').decode('utf-8', 'replace') for text in process.communicate())
         _tell(paths['output'], told, follow)
         console = _text(paths['console']).replace('\r', '')
         result = Result(_text(paths['status']).strip(), _text(paths['output']), console,
@@ -188,6 +210,11 @@ def _text(path):
             return file.read()
     except FileNotFoundError:
         return ''
+
+
+def _write(path, text):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
 
 
 def _tell(path, told, follow):

@@ -141,12 +141,12 @@ class Guest:
 class Running:
     """A convertible domain with the payload, from before its first instruction.
 
-    @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. Its QEMU is in a cgroup of its own from
+    @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. @counted: its QEMU is in a cgroup of its own from
     then on (.charged(), .peak()): what QEMU had allocated before is charged elsewhere, so what is
     counted is the guest's memory and what it takes to run it."""
 
     def __init__(self, rig, client, name='vm', machine='q35', boot='rom', cells=(20, 24), more='',
-                 launch='sw-protected', private=False, **options):
+                 launch='sw-protected', private=False, counted=True, **options):
         self.rig, self.client, self.name = rig, client, name
         self.sizes = [size * MIB for size in cells]
         image = '/run/%s.%s' % (name, 'rom' if boot == 'rom' else 'img')
@@ -162,10 +162,11 @@ class Running:
             client.virsh('start', '--paused', name)
         self.emulator = rig.emulator(name)
         self.pid = self.emulator.pid
-        self.group = os.path.join(CGROUPS, 'gmem-%d' % self.pid)
-        os.mkdir(self.group)
-        with open(os.path.join(self.group, 'cgroup.procs'), 'w', encoding='ascii') as file:
-            file.write(str(self.pid))
+        self.group = os.path.join(CGROUPS, 'gmem-%d' % self.pid) if counted else None
+        if counted:
+            os.mkdir(self.group)
+            with open(os.path.join(self.group, 'cgroup.procs'), 'w', encoding='ascii') as file:
+                file.write(str(self.pid))
         self.guest = Guest(rig.outer(serial))
         if client.kind == 'python':
             client.call(name, 'resume')
@@ -179,8 +180,9 @@ class Running:
         if self.emulator.alive:
             self.client.destroy(self.name)
         self.client.undefine(self.name)
-        wait_for(lambda: not self._count('cgroup.procs', whole=True), 'the cgroup to be empty')
-        os.rmdir(self.group)
+        if self.group:
+            wait_for(lambda: not self._count('cgroup.procs', whole=True), 'the cgroup to be empty')
+            os.rmdir(self.group)
 
     def __enter__(self):
         return self
@@ -230,10 +232,13 @@ class Running:
         return counts
 
     def in_pmemsave(self, *wanted):
-        """How often in what QEMU saves as the guest's memory, all of it; the client must be virsh."""
+        """How often in what QEMU saves as the guest's memory, all of it."""
         path = '/run/%s.pmem' % self.name
-        said = self.client.virsh('qemu-monitor-command', self.name, '--hmp',
-                                 'pmemsave 0 0x%x "%s"' % (sum(self.sizes), path))
+        command = 'pmemsave 0 0x%x "%s"' % (sum(self.sizes), path)
+        if self.client.kind == 'python':
+            said = self.client.call(self.name, 'monitor', command, 1)  # …_MONITOR_COMMAND_HMP
+        else:
+            said = self.client.virsh('qemu-monitor-command', self.name, '--hmp', command)
         if said.strip():
             raise Failure('pmemsave: ' + said)
         return _in_file(self.rig.outer(path), wanted, sum(self.sizes))
