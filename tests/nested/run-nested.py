@@ -33,6 +33,11 @@ Program = collections.namedtuple('Program', 'name argv minutes')
 # The machines by name: what each is like and what runs on it. None: the programs run here, and make
 # machines of their own.
 MACHINES = {
+    'contract': (
+        {'nodes': 2},
+        [
+            Program('contract', [PYTHON, '{source}/tests/nested/test_contract.py'], 10),
+        ]),
     'plain': (
         {},
         [

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What KVM of the rig can do: asked and tried by ourselves, then what virt-gmem says of it."""
 
-import contextlib
 import ctypes
 import fcntl
 import json
@@ -14,76 +13,18 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
 # pylint: disable=wrong-import-position
+from gmem_kvm import (ATTRIBUTE_PRIVATE, CAP_EXIT_HYPERCALL, CAP_GUEST_MEMFD, CAP_GUEST_MEMFD_FLAGS,
+                      CAP_MEMORY_ATTRIBUTES, CAP_USER_MEMORY2, CAP_VM_TYPES, EXIT_HLT,
+                      EXIT_HYPERCALL, FLAG_INIT_SHARED, FLAG_MMAP, HC_MAP_GPA_RANGE, KVM_ENABLE_CAP,
+                      MAP_GPA_RANGE_PRIVATE, MPOL_BIND, MPOL_F_ADDR, PAGE, SYS_GET_MEMPOLICY,
+                      SYS_MBIND, VM_DEFAULT, VM_SW_PROTECTED, Vcpu, capability, create_guest_memfd,
+                      libc, set_private, set_slot, vm_of_type)
 from gmem_private import WHY_OLD
 from gmem_rig import BUILD, Skip, Suite
 
-# Numbers from the kernel's Documentation/virt/kvm/api.rst.
-KVM_CREATE_VM = 0xae01
-KVM_CHECK_EXTENSION = 0xae03
-KVM_GET_VCPU_MMAP_SIZE = 0xae04
-KVM_CREATE_VCPU = 0xae41
-KVM_RUN = 0xae80
-KVM_SET_REGS = 0x4090ae82
-KVM_GET_SREGS = 0x8138ae83
-KVM_SET_SREGS = 0x4138ae84
-KVM_ENABLE_CAP = 0x4068aea3
-KVM_SET_USER_MEMORY_REGION2 = 0x40a0ae49
-KVM_SET_MEMORY_ATTRIBUTES = 0x4020aed2
-KVM_CREATE_GUEST_MEMFD = 0xc040aed4
-CAP_EXIT_HYPERCALL = 201
-CAP_USER_MEMORY2 = 231
-CAP_MEMORY_ATTRIBUTES = 233
-CAP_GUEST_MEMFD = 234
-CAP_VM_TYPES = 235
-CAP_GUEST_MEMFD_FLAGS = 244
-VM_DEFAULT = 0
-VM_SW_PROTECTED = 1
-ATTRIBUTE_PRIVATE = 8
-FLAG_MMAP = 1
-FLAG_INIT_SHARED = 2
-MEM_GUEST_MEMFD = 4
-EXIT_HYPERCALL = 3
-EXIT_HLT = 5
-HC_MAP_GPA_RANGE = 12
-MAP_GPA_RANGE_PRIVATE = 1 << 4
-
-SYS_MBIND = 237
-SYS_GET_MEMPOLICY = 239
-MPOL_BIND = 2
-MPOL_F_ADDR = 2
-
-PAGE = 4096
 SIZE = 16 * PAGE
 
 suite = Suite()
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-@contextlib.contextmanager
-def vm_of_type(kind):
-    device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
-    try:
-        vm = fcntl.ioctl(device, KVM_CREATE_VM, kind)
-        try:
-            yield device, vm
-        finally:
-            os.close(vm)
-    finally:
-        os.close(device)
-
-
-def capability(descriptor, number):
-    return fcntl.ioctl(descriptor, KVM_CHECK_EXTENSION, number)
-
-
-def create_guest_memfd(vm, size, flags):
-    """The descriptor: fcntl.ioctl() with bytes gives bytes back, not what the call returned."""
-    argument = ctypes.create_string_buffer(struct.pack('QQ48x', size, flags))
-    descriptor = _libc.ioctl(vm, ctypes.c_ulong(KVM_CREATE_GUEST_MEMFD), argument)
-    if descriptor < 0:
-        error = ctypes.get_errno()
-        raise OSError(error, os.strerror(error))
-    return descriptor
 
 
 @suite.test('KVM answers as the rig was built for')
@@ -121,46 +62,6 @@ PROGRAM = b''.join([
     b'\x66\xa3', struct.pack('<H', ANSWERS + 8),             # movl %eax, ANSWERS + 8
     b'\xf4',                                                 # hlt
 ])
-
-
-def set_private(vm, address, size, private):
-    fcntl.ioctl(vm, KVM_SET_MEMORY_ATTRIBUTES,
-                struct.pack('QQQQ', address, size, ATTRIBUTE_PRIVATE if private else 0, 0))
-
-
-def set_slot(vm, mapping, size, memfd):
-    """Slot 0 at guest address 0, both halves of it; @size 0 removes it."""
-    fcntl.ioctl(vm, KVM_SET_USER_MEMORY_REGION2,
-                struct.pack('IIQQQQI116x', 0, MEM_GUEST_MEMFD if size else 0, 0, size, mapping, 0,
-                            memfd))
-
-
-class Vcpu:
-    """A processor in real mode, at @start."""
-
-    def __init__(self, device, vm, start):
-        self.descriptor = fcntl.ioctl(vm, KVM_CREATE_VCPU, 0)
-        self.shared = mmap.mmap(self.descriptor, fcntl.ioctl(device, KVM_GET_VCPU_MMAP_SIZE))
-        sregs = bytearray(312)
-        fcntl.ioctl(self.descriptor, KVM_GET_SREGS, sregs)
-        for segment in range(6):
-            struct.pack_into('Q', sregs, 24 * segment, 0)       # base
-            struct.pack_into('H', sregs, 24 * segment + 12, 0)  # selector
-        fcntl.ioctl(self.descriptor, KVM_SET_SREGS, sregs)
-        fcntl.ioctl(self.descriptor, KVM_SET_REGS, struct.pack('18Q', *[0] * 16, start, 2))
-
-    def run(self):
-        """Until the next exit; gives its number."""
-        fcntl.ioctl(self.descriptor, KVM_RUN, 0)
-        return struct.unpack_from('I', self.shared, 8)[0]
-
-    def hypercall(self):
-        """Number and first three arguments of the hypercall that made it exit."""
-        return struct.unpack_from('4Q', self.shared, 32)
-
-    def close(self):
-        self.shared.close()
-        os.close(self.descriptor)
 
 
 @suite.test('a guest makes a page private by hypercall, and the host does not see what it writes')
@@ -203,9 +104,9 @@ def _(check):
             at = [ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(m)))
                   for m in (first, second)]
             node, mode = ctypes.c_ulong(1), ctypes.c_int(-1)
-            check.equal(_libc.syscall(SYS_MBIND, at[0], ctypes.c_ulong(SIZE), MPOL_BIND,
+            check.equal(libc.syscall(SYS_MBIND, at[0], ctypes.c_ulong(SIZE), MPOL_BIND,
                                       ctypes.byref(node), ctypes.c_ulong(64), 0), 0, 'mbind')
-            check.equal(_libc.syscall(SYS_GET_MEMPOLICY, ctypes.byref(mode), None,
+            check.equal(libc.syscall(SYS_GET_MEMPOLICY, ctypes.byref(mode), None,
                                       ctypes.c_ulong(0), at[1], ctypes.c_ulong(MPOL_F_ADDR)), 0,
                         'get_mempolicy')
             check.equal(mode.value, MPOL_BIND, 'the policy seen on the other mapping')
