@@ -36,6 +36,7 @@ MACHINES = {
     'contract': (
         {'nodes': 2},
         [
+            Program('selftests', [PYTHON, '{source}/tests/nested/test_selftests.py'], 20),
             Program('contract', [PYTHON, '{source}/tests/nested/test_contract.py'], 10),
         ]),
     'plain': (
@@ -82,13 +83,14 @@ PATIENCE = 300
 BEGIN, END = '### begin ', '### end '
 
 
-def script(source, build, linux, programs):
-    """Text for sh: runs all programs, with lines before and after each for split(). @linux: a kernel
-    for guests."""
+def script(where, linux, selftests, programs):
+    """Text for sh: runs all programs, with lines before and after each for split(). @where: as main()
+    has it on the command line; @linux: a kernel for guests; @selftests: the directory of KVM's."""
+    source, build = where.source, where.build
     lines = ['cd ' + shlex.quote(source),
              'export PYTHONDONTWRITEBYTECODE=1 GMEM_PATIENCE=%d' % PATIENCE,
              'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(source), shlex.quote(build)),
-             'export GMEM_LINUX=' + shlex.quote(linux),
+             'export GMEM_LINUX=%s GMEM_SELFTESTS=%s' % (shlex.quote(linux), shlex.quote(selftests)),
              # Its first start is by far the slowest, with all its libraries over 9p: not in a test.
              'qemu-system-x86_64 -version >/dev/null']
     for program in programs:
@@ -167,6 +169,9 @@ def run_here(text, kernel, files, follow):
 def test_machine(name, kernel, linux, where, results):
     """@where: as main() has it on the command line."""
     options, programs = MACHINES[name]
+    # Their absence is a reason to skip, which the tests give.
+    selftests = get('build-kernel', where, '--selftests', *version_of(kernel)) if name == 'contract' else ''
+    text = script(where, linux, selftests, programs)
     # Of LINUX-HASH/bzImage.
     name = '%s/%s' % (os.path.basename(os.path.dirname(kernel)).rpartition('-')[0], name)
     files = os.path.join(where.logs, name)
@@ -178,12 +183,11 @@ def test_machine(name, kernel, linux, where, results):
         sys.stdout.flush()
 
     if options is None:
-        output = run_here(script(where.source, where.build, linux, programs), kernel, files, follow)
+        output = run_here(text, kernel, files, follow)
         return count(name, programs, output, results)
     try:
         machine = Machine(kernel, root=where.root, source=where.source, **options)
-        result = machine.run(script(where.source, where.build, linux, programs), files=files,
-                             minutes=minutes, follow=follow)
+        result = machine.run(text, files=files, minutes=minutes, follow=follow)
     except MachineError as error:
         print('machine %s: %s' % (name, error))
         results.failed.append('machine %s: %s' % (name, str(error).split(';', maxsplit=1)[0]))
@@ -203,11 +207,16 @@ def count(name, programs, output, results):
         results.count('%s/%s' % (name, program.name), *found.get(program.name, ([], None)))
 
 
+def version_of(kernel):
+    """Words for build-kernel that name it: of …/linux-X.Y.Z-HASH/bzImage."""
+    return ['--linux', re.search(r'/linux-(\d+\.\d+)[^/]*/bzImage$', kernel)[1]]
+
+
 def get(script_name, options, *more):
     """The path that one of the scripts here prints, or '', it having said why."""
     command = [os.path.join(HERE, script_name), *more]
     command += ['--cache', options.cache] if options.cache else []
-    command += ['--renew'] if options.renew else []
+    command += ['--renew'] if options.renew and '--selftests' not in more else []
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     return '' if done.returncode else os.path.abspath(done.stdout.strip())
 
