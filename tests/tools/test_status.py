@@ -275,7 +275,7 @@ def damaged(t):
         (whole[:63], 'too short'),
         (whole[:-1], 'too short'),
         (whole[:HEAD.size], 'too short'),
-        (status(CELLS, magic=b'GMEMSTAX'), 'does not begin as one'),
+        (status(CELLS, magic=b'GMEMSTAX'), 'does not begin as libvirt-gmem writes it'),
         (status(CELLS, version=3), 'another version'),
         (status(CELLS, version=2)[:-1], 'too short'),
         (status((), version=2)[:127], 'too short'),
@@ -284,7 +284,7 @@ def damaged(t):
         (status(CELLS, count=1025), 'too many memory backends'),
         (status(CELLS, count=1024), 'too short'),
         (status(CELLS, count=3), 'too short'),
-        (os.urandom(4096), 'does not begin as one'),
+        (os.urandom(4096), 'does not begin as libvirt-gmem writes it'),
     ]
     for data, reason in cases:
         with Standin('st-bad', data), Standin('st-good', whole):
