@@ -128,7 +128,7 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
     };
     gmemXMLAttr attr = {0};
 
-    while (gmemXMLNextAttribute(node, &attr)) {
+    while (node->prefixed && gmemXMLNextAttribute(node, &attr)) {
         const char *colon = memchr(attr.name, ':', attr.nameLength);
         g_autofree char *name = NULL;
         g_autofree char *element = NULL;
@@ -466,12 +466,32 @@ gmemDomainHasElements(const gmemDomainDef *def)
     return def->private || def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED;
 }
 
+static void
+gmemDomainParseRest(gmemDomainDef *def)
+{
+    gmemXMLNode *root = def->root;
+    gmemXMLNode *name = gmemXMLFindFirst(root, "name");
+    gmemXMLNode *emulator = gmemXMLFindFirst(root, "devices/emulator");
+
+    def->name = name != NULL ? gmemXMLString(name) : NULL; /* white space belongs to it */
+    def->emulator = emulator != NULL ? gmemXMLContent(emulator) : NULL;
+    def->type = gmemXMLAttribute(root, "type");
+    gmemDomainParseOs(def, root);
+    gmemDomainParseFeatures(def, root);
+    gmemDomainMemoryParse(def);
+    def->suspendToMem =
+        gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
+    gmemDomainParseVfio(def, root);
+    gmemDomainParseSharedOnly(def, root);
+    gmemDomainParseDump(def, root);
+    gmemDomainParseMemfdUsers(def, root);
+}
+
 gmemDomainDef *
-gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
+gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error)
 {
     g_autoptr(gmemDomainDef) def = g_new0(gmemDomainDef, 1);
-    gmemXMLNode *name;
-    gmemXMLNode *emulator;
+    bool validate = extent == GMEM_DOMAIN_VALIDATED;
 
     def->root = root;
     if (gmemDomainParsePrivate(def, validate, error) < 0 ||
@@ -488,21 +508,8 @@ gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error)
     }
     if (gmemDomainCheckSingle(def, error) < 0 || gmemDomainCheckAllAttributes(root, error) < 0)
         return NULL;
-
-    name = gmemXMLFindFirst(root, "name");
-    emulator = gmemXMLFindFirst(root, "devices/emulator");
-    def->name = name != NULL ? gmemXMLString(name) : NULL; /* white space belongs to it */
-    def->emulator = emulator != NULL ? gmemXMLContent(emulator) : NULL;
-    def->type = gmemXMLAttribute(root, "type");
-    gmemDomainParseOs(def, root);
-    gmemDomainParseFeatures(def, root);
-    gmemDomainMemoryParse(def);
-    def->suspendToMem =
-        gmemDomainAttributeIs(gmemXMLFindFirst(root, "pm/suspend-to-mem"), "enabled", "yes");
-    gmemDomainParseVfio(def, root);
-    gmemDomainParseSharedOnly(def, root);
-    gmemDomainParseDump(def, root);
-    gmemDomainParseMemfdUsers(def, root);
+    if (extent != GMEM_DOMAIN_PAIR)
+        gmemDomainParseRest(def);
     return g_steal_pointer(&def);
 }
 

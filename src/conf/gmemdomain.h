@@ -20,17 +20,23 @@ gmemLaunchSecurity gmemLaunchSecurityFromString(const char *text);
 void gmemDomainDefFree(gmemDomainDef *def);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
 
+/* How much of a domain is read. */
+typedef enum {
+    GMEM_DOMAIN_PAIR,     /* the two elements and the pair only: the other members stay empty */
+    GMEM_DOMAIN_WHOLE,    /* all that matters to them, too */
+    GMEM_DOMAIN_VALIDATED /* the two elements are also checked against the schema */
+} gmemDomainExtent;
+
 /**
  * gmemDomainParseXML:
  * @root: a <domain>, wherever in its document
- * @validate: check the two elements against the schema, too
- * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA where @validate; says that the two
- *         elements or the carrier pair are malformed, doubled or misplaced. The rest of the domain
- *         is judged by stock libvirt.
+ * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA for GMEM_DOMAIN_VALIDATED; says that the
+ *         two elements or the carrier pair are malformed, doubled or misplaced. The rest of the
+ *         domain is judged by stock libvirt.
  *
  * A domain that has neither the elements nor the pair is read no further than that.
  */
-gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, bool validate, GError **error);
+gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error);
 
 /* gmemDomainHasElements: whether the domain has one of the elements. */
 bool gmemDomainHasElements(const gmemDomainDef *def);

@@ -669,7 +669,7 @@ static int
 gmemLowerDocumentParse(gmemLowerDocument *document,
                        const char *text,
                        gmemLowerFind find,
-                       bool validate,
+                       gmemDomainExtent extent,
                        GError **error)
 {
     size_t i;
@@ -681,7 +681,7 @@ gmemLowerDocumentParse(gmemLowerDocument *document,
     document->defs = g_ptr_array_new_with_free_func((GDestroyNotify)gmemDomainDefFree);
     document->pairs = g_ptr_array_new_with_free_func(g_free);
     for (i = 0; document->domains[i] != NULL; i++) {
-        gmemDomainDef *def = gmemDomainParseXML(document->domains[i], validate, error);
+        gmemDomainDef *def = gmemDomainParseXML(document->domains[i], extent, error);
 
         if (def == NULL)
             return -1;
@@ -706,7 +706,7 @@ gmemLowerVerify(const gmemLowerDocument *document,
                 GError **error)
 {
     g_autoptr(GError) local = NULL;
-    bool holds = gmemLowerDocumentParse(made, text, find, false, &local) == 0 &&
+    bool holds = gmemLowerDocumentParse(made, text, find, GMEM_DOMAIN_PAIR, &local) == 0 &&
                  made->defs->len == document->defs->len;
     guint i;
 
@@ -819,7 +819,7 @@ gmemLowerReady(const char *text,
     bool any = false;
     guint i;
 
-    if (gmemLowerDocumentParse(&elements, raised, find, false, error) < 0 ||
+    if (gmemLowerDocumentParse(&elements, raised, find, GMEM_DOMAIN_WHOLE, error) < 0 ||
         gmemLowerElements(&elements, find, &made, plan, error) < 0)
         return NULL;
     for (i = 0; i < document->defs->len && i < elements.defs->len; i++) {
@@ -858,25 +858,44 @@ gmemLowerMayHavePair(const char *xml)
            (strstr(xml, "&#") != NULL && strstr(xml, "commandline") != NULL);
 }
 
+/* Names of elements are literal, except in entities. */
+static bool
+gmemLowerTextMayHaveUnlowered(const char *xml)
+{
+    return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
+           gmemLowerDeclares(xml);
+}
+
 static bool
 gmemLowerTextMayHaveElements(const char *xml)
 {
-    /* Names of elements are literal, except in entities. */
-    return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
-           gmemLowerMayHavePair(xml) || gmemLowerDeclares(xml);
+    return gmemLowerTextMayHaveUnlowered(xml) || gmemLowerMayHavePair(xml);
+}
+
+/* Whether @may is true of @xml, as it is or in an encoding like ASCII. */
+static bool
+gmemLowerMay(const char *xml, bool (*may)(const char *text))
+{
+    g_autofree char *converted = NULL;
+
+    if (may(xml))
+        return true;
+    if (gmemXMLEncodingIsASCII(xml))
+        return false;
+    converted = gmemXMLEncodingConvert(xml);
+    return converted == NULL || may(converted);
 }
 
 bool
 gmemLowerMayHaveElements(const char *xml)
 {
-    g_autofree char *converted = NULL;
+    return gmemLowerMay(xml, gmemLowerTextMayHaveElements);
+}
 
-    if (gmemLowerTextMayHaveElements(xml))
-        return true;
-    if (gmemXMLEncodingIsASCII(xml))
-        return false;
-    converted = gmemXMLEncodingConvert(xml);
-    return converted == NULL || gmemLowerTextMayHaveElements(converted);
+bool
+gmemLowerMayHaveUnlowered(const char *xml)
+{
+    return gmemLowerMay(xml, gmemLowerTextMayHaveUnlowered);
 }
 
 char *
@@ -895,7 +914,8 @@ gmemLowerDomains(
         *plan = NULL;
     if (!gmemLowerMayHaveElements(text))
         return g_strdup(text);
-    if (gmemLowerDocumentParse(&document, text, find, validate, &local) < 0) {
+    if (gmemLowerDocumentParse(&document, text, find,
+                               validate ? GMEM_DOMAIN_VALIDATED : GMEM_DOMAIN_WHOLE, &local) < 0) {
         if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
             return gmemXMLMalformed(text);
         g_propagate_error(error, g_steal_pointer(&local));
@@ -939,7 +959,7 @@ gmemRaiseFindPatch(
         *plan = NULL;
     if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
         return 0;
-    if (gmemLowerDocumentParse(&document, text, find, false, error) < 0 ||
+    if (gmemLowerDocumentParse(&document, text, find, GMEM_DOMAIN_WHOLE, error) < 0 ||
         gmemRaisePairs(&document, patch, &found, error) < 0)
         return -1;
     if (plan != NULL)

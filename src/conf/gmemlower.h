@@ -17,6 +17,10 @@
  */
 bool gmemLowerMayHaveElements(const char *xml);
 
+/* gmemLowerMayHaveUnlowered: the same for the two elements alone: what was lowered has none, but a
+ * pair. */
+bool gmemLowerMayHaveUnlowered(const char *xml);
+
 /**
  * gmemLower:
  * @xml: domain XML as a client wrote it (root element <domain>)

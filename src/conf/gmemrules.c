@@ -168,7 +168,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
     memset(answer, 0, sizeof(*answer));
     if (!gmemXMLIsAnyNs(root, "domain"))
         return 0;
-    def = gmemDomainParseXML(root, false, error);
+    def = gmemDomainParseXML(root, GMEM_DOMAIN_WHOLE, error);
     if (def == NULL)
         return -1;
     gmemDomainPostParse(def);
@@ -225,7 +225,7 @@ char *
 gmemRulesApply(
     gmemXML *xml, const gmemRulesAnswer *answer, gmemMode mode, const char *path, GError **error)
 {
-    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(gmemXMLRoot(xml), false, error);
+    g_autoptr(gmemDomainDef) def = gmemDomainParseXML(gmemXMLRoot(xml), GMEM_DOMAIN_WHOLE, error);
     const char *rule = answer->rule->name;
     g_autofree char *ruled = NULL;
     g_autofree char *lowered = NULL;

@@ -21,8 +21,6 @@
 #include "gmemlibxml.h"
 #include "gmemxmlencoding.h"
 
-#define GMEM_XML_NAME_END GMEM_XML_SPACE "/>=<'\"&"
-
 #define GMEM_XML_NAMESPACE "http://www.w3.org/XML/1998/namespace"
 #define GMEM_XML_XMLNS_NAMESPACE "http://www.w3.org/2000/xmlns/"
 
@@ -85,10 +83,33 @@ gmemXMLFree(gmemXML *xml)
     g_free(xml);
 }
 
-static const char *
+static inline bool
+gmemXMLIsSpace(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* This and the next one without strspn(): what they pass is short, and preparing that costs more.
+ */
+static inline const char *
 gmemXMLSkipSpace(const char *p)
 {
-    return p + strspn(p, GMEM_XML_SPACE);
+    while (gmemXMLIsSpace(*p))
+        p++;
+    return p;
+}
+
+static inline const char *
+gmemXMLSkipName(const char *p)
+{
+    static const bool ends[256] = {
+        ['\0'] = true, [' '] = true, ['\t'] = true, ['\r'] = true, ['\n'] = true, ['/'] = true,
+        ['>'] = true,  ['='] = true, ['<'] = true,  ['\''] = true, ['"'] = true,  ['&'] = true,
+    };
+
+    while (!ends[(guchar)*p])
+        p++;
+    return p;
 }
 
 static bool
@@ -153,7 +174,7 @@ gmemXMLReadAttribute(const char *p, gmemXMLAttr *attr)
     gunichar c;
 
     attr->name = p;
-    attr->nameLength = strcspn(p, GMEM_XML_NAME_END);
+    attr->nameLength = (size_t)(gmemXMLSkipName(p) - p);
     p = gmemXMLSkipSpace(p + attr->nameLength);
     if (attr->nameLength == 0 || *p != '=')
         return NULL;
@@ -217,8 +238,13 @@ gmemXMLDecode(GString *value, const char *text, size_t length, gmemXMLPlace plac
 static char *
 gmemXMLAttrValue(const gmemXMLAttr *attr)
 {
-    GString *value = g_string_sized_new(attr->valueLength);
+    char *plain = g_strndup(attr->value, attr->valueLength);
+    GString *value;
 
+    if (strpbrk(plain, "&\t\r\n") == NULL)
+        return plain;
+    g_free(plain);
+    value = g_string_sized_new(attr->valueLength);
     gmemXMLDecode(value, attr->value, attr->valueLength, GMEM_XML_IN_ATTRIBUTE);
     return g_string_free(value, FALSE);
 }
@@ -241,7 +267,7 @@ gmemXMLPrefixLength(const char *name, size_t length)
 static bool
 gmemXMLIsDeclaration(const gmemXMLAttr *attr)
 {
-    return attr->nameLength >= 5 && memcmp(attr->name, "xmlns", 5) == 0 &&
+    return attr->name[0] == 'x' && attr->nameLength >= 5 && memcmp(attr->name, "xmlns", 5) == 0 &&
            (attr->nameLength == 5 || gmemXMLPrefixLength(attr->name, attr->nameLength) == 5);
 }
 
@@ -367,16 +393,15 @@ static bool
 gmemXMLReadAttributes(gmemXMLParser *parser, gmemXMLNode *node)
 {
     const char *p = node->start + 1 + node->nameLength;
-    bool prefixed = false;
     gmemXMLAttr attr = {0};
 
     for (;;) {
-        size_t space = strspn(p, GMEM_XML_SPACE);
+        bool space = gmemXMLIsSpace(*p);
 
-        p += space;
+        p = gmemXMLSkipSpace(p);
         if (*p == '>' || (p[0] == '/' && p[1] == '>'))
             break;
-        if (space == 0)
+        if (!space)
             return false;
         p = gmemXMLReadAttribute(p, &attr);
         if (p == NULL)
@@ -384,11 +409,11 @@ gmemXMLReadAttributes(gmemXMLParser *parser, gmemXMLNode *node)
         if (gmemXMLIsDeclaration(&attr))
             gmemXMLDeclare(parser, node, &attr);
         else if (memchr(attr.name, ':', attr.nameLength) != NULL)
-            prefixed = true;
+            node->prefixed = true;
     }
     node->tagEnd = p;
     attr.name = NULL;
-    while (prefixed && gmemXMLNextAttribute(node, &attr))
+    while (node->prefixed && gmemXMLNextAttribute(node, &attr))
         gmemXMLResolve(parser, attr.name, attr.nameLength, NULL);
     return true;
 }
@@ -397,12 +422,14 @@ static bool
 gmemXMLReadStartTag(gmemXMLParser *parser)
 {
     gmemXMLNode *node;
+    const char *name;
 
     if (parser->open == NULL && parser->xml->root != NULL)
         return false;
     node = gmemXMLNewNode(parser);
     node->start = parser->p;
-    node->nameLength = (guint32)strcspn(parser->p + 1, GMEM_XML_NAME_END);
+    name = parser->p + 1;
+    node->nameLength = (guint32)(gmemXMLSkipName(name) - name) & G_MAXINT32;
     if (node->nameLength == 0 || !gmemXMLReadAttributes(parser, node))
         return false;
     node->ns = gmemXMLResolve(parser, node->start + 1, node->nameLength, parser->fallback);

@@ -21,14 +21,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemXML, gmemXMLFree)
 /* An element, and where it stands in the text. */
 struct gmemXMLNode {
     gmemXMLNode *parent;
-    gmemXMLNode *children; /* the first one */
-    gmemXMLNode *next;     /* the next child of @parent */
-    gmemXMLNs *ns;         /* NULL: in no namespace */
-    const char *start;     /* the start tag's "<" */
-    const char *tagEnd;    /* the start tag's ">" or "/>" */
-    const char *end;       /* after the element */
-    guint32 nameLength;    /* of the name as written, prefix included */
-    guint32 changed;       /* gmemXMLEdit's: see there */
+    gmemXMLNode *children;   /* the first one */
+    gmemXMLNode *next;       /* the next child of @parent */
+    gmemXMLNs *ns;           /* NULL: in no namespace */
+    const char *start;       /* the start tag's "<" */
+    const char *tagEnd;      /* the start tag's ">" or "/>" */
+    const char *end;         /* after the element */
+    guint32 nameLength : 31; /* of the name as written, prefix included */
+    guint32 prefixed : 1;    /* whether an attribute has a colon in its name, declarations apart */
+    guint32 changed;         /* gmemXMLEdit's: see there */
 };
 
 /**
