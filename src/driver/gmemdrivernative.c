@@ -18,8 +18,8 @@ virConnectDomainXMLToNative(virConnectPtr conn,
                             unsigned int flags)
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
-    g_autofree char *clean = NULL;
     g_autoptr(gmemQEMUCaps) caps = NULL;
+    g_autoptr(gmemNative) words = NULL;
     GError *error = NULL;
     char *native, *built;
 
@@ -32,21 +32,18 @@ virConnectDomainXMLToNative(virConnectPtr conn,
         gmemConnectionCleanError();
     if (native == NULL || !gmemConnectionIsOurs(conn))
         return native;
-    clean = gmemNativeWithoutPreload(native);
-    if (clean != NULL) {
-        free(native);
-        native = g_steal_pointer(&clean);
-    }
-    if (ours.plan == NULL || !gmemNativeHasPair(native))
+    gmemNativeDropPreload(native);
+    if (ours.plan == NULL)
         return native;
-    if (gmemStartGetCaps(conn, ours.plan, &caps, &error) < 0) {
+    if (gmemNativeRead(native, &words, &error) < 0 ||
+        (words != NULL && gmemStartGetCaps(conn, ours.plan, &caps, &error) < 0)) {
         free(native);
         gmemConnectionReport(conn, error);
         return NULL;
     }
     if (caps == NULL)
         return native;
-    built = gmemNativeBuild(native, caps, gmemProcessShimPath(), &error);
+    built = gmemNativeBuild(words, caps, gmemProcessShimPath(), &error);
     free(native);
     if (built == NULL)
         gmemConnectionReport(conn, error);

@@ -20,21 +20,28 @@
 
 #define GMEM_NATIVE_PRELOAD "LD_PRELOAD="
 
-/* Two arrays in parallel: the words as the shell would hand them on, and as they are spelled. */
+/* A word as it is spelled, in the text. */
 typedef struct {
-    GPtrArray *values;
-    GPtrArray *spelled;
-    size_t nenv; /* how many of them are the environment */
-} gmemNativeWords;
+    const char *text;
+    size_t length;
+} gmemNativeWord;
 
-static void
-gmemNativeWordsFree(gmemNativeWords *words)
+/* Two arrays in parallel: the words as the shell would hand them on, and as they are spelled. */
+struct gmemNative {
+    GPtrArray *values;
+    GArray *spelled; /* of gmemNativeWord */
+    size_t nenv;     /* how many of them are the environment */
+};
+
+void
+gmemNativeFree(gmemNative *words)
 {
+    if (words == NULL)
+        return;
     g_ptr_array_unref(words->values);
-    g_ptr_array_unref(words->spelled);
+    g_array_unref(words->spelled);
     g_free(words);
 }
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemNativeWords, gmemNativeWordsFree)
 
 static const char *
 gmemNativeWordEnd(const char *p)
@@ -71,25 +78,40 @@ gmemNativeIsAssignment(const char *word)
     return length > 0 && word[length] == '=';
 }
 
-static gmemNativeWords *
+/* What the shell makes of a word, to be freed with g_free(); NULL where its quotes do not end. Most
+ * have none, or one pair around all of it. */
+static char *
+gmemNativeValue(const char *word, size_t length)
+{
+    g_autofree char *spelled = g_strndup(word, length);
+
+    if (strpbrk(spelled, "'\"\\") == NULL)
+        return g_steal_pointer(&spelled);
+    if (word[0] == '\'' && strcspn(spelled + 1, "'") == length - 2)
+        return g_strndup(word + 1, length - 2);
+    return g_shell_unquote(spelled, NULL);
+}
+
+/* NULL where it cannot be read. */
+static gmemNative *
 gmemNativeSplit(const char *native)
 {
-    g_autoptr(gmemNativeWords) words = g_new0(gmemNativeWords, 1);
+    g_autoptr(gmemNative) words = g_new0(gmemNative, 1);
     const char *p = gmemNativeSkipSpace(native);
 
     words->values = g_ptr_array_new_with_free_func(g_free);
-    words->spelled = g_ptr_array_new_with_free_func(g_free);
+    words->spelled = g_array_new(FALSE, FALSE, sizeof(gmemNativeWord));
     while (*p != '\0') {
         const char *end = gmemNativeWordEnd(p);
-        g_autofree char *spelled = g_strndup(p, end - p);
-        char *value = g_shell_unquote(spelled, NULL);
+        gmemNativeWord word = {p, (size_t)(end - p)};
+        char *value = gmemNativeValue(p, word.length);
 
         if (value == NULL)
             return NULL;
         if (words->nenv == words->values->len && gmemNativeIsAssignment(value))
             words->nenv++;
         g_ptr_array_add(words->values, value);
-        g_ptr_array_add(words->spelled, g_steal_pointer(&spelled));
+        g_array_append_val(words->spelled, word);
         p = gmemNativeSkipSpace(end);
     }
     g_ptr_array_add(words->values, NULL);
@@ -97,7 +119,7 @@ gmemNativeSplit(const char *native)
 }
 
 static char *const *
-gmemNativeArgv(const gmemNativeWords *words)
+gmemNativeArgv(const gmemNative *words)
 {
     return (char *const *)words->values->pdata + words->nenv;
 }
@@ -118,11 +140,13 @@ gmemNativeAppend(GString *text, const char *word)
 }
 
 static void
-gmemNativeAppendSpelled(GString *text, const char *spelled)
+gmemNativeAppendSpelled(GString *text, const gmemNative *words, size_t i)
 {
+    const gmemNativeWord *word = &g_array_index(words->spelled, gmemNativeWord, i);
+
     if (text->len > 0)
         g_string_append_c(text, ' ');
-    g_string_append(text, spelled);
+    g_string_append_len(text, word->text, (gssize)word->length);
 }
 
 static int
@@ -135,7 +159,7 @@ gmemNativeCompare(const void *left, const void *right)
  * the next place of the same word; 0: none. So that finding one does not cost more, the more there
  * are. */
 static void
-gmemNativeIndex(const gmemNativeWords *words, GTree *first, guint *same)
+gmemNativeIndex(const gmemNative *words, GTree *first, guint *same)
 {
     guint place;
 
@@ -147,24 +171,32 @@ gmemNativeIndex(const gmemNativeWords *words, GTree *first, guint *same)
     }
 }
 
-/* New words between and instead of old ones: an old word that comes next keeps its spelling. */
+/* New words between and instead of old ones: an old word that comes next keeps its spelling. Most
+ * come right after the one before. */
 static void
-gmemNativeAppendArgv(GString *text, const gmemNativeWords *words, char *const argv[])
+gmemNativeAppendArgv(GString *text, const gmemNative *words, char *const argv[])
 {
-    g_autoptr(GTree) first = g_tree_new(gmemNativeCompare);
-    g_autofree guint *same = g_new0(guint, words->spelled->len + 1);
-    guint last = 0;
+    g_autoptr(GTree) first = NULL;
+    g_autofree guint *same = NULL;
+    guint last = (guint)words->nenv;
     size_t i;
 
-    gmemNativeIndex(words, first, same);
     for (i = 0; argv[i] != NULL; i++) {
-        guint place = GPOINTER_TO_UINT(g_tree_lookup(first, argv[i]));
+        guint place = last + 1;
 
-        while (place != 0 && place <= last)
-            place = same[place];
-        g_tree_replace(first, argv[i], GUINT_TO_POINTER(place));
+        if (g_strcmp0(g_ptr_array_index(words->values, last), argv[i]) != 0) {
+            if (first == NULL) {
+                first = g_tree_new(gmemNativeCompare);
+                same = g_new0(guint, words->spelled->len + 1);
+                gmemNativeIndex(words, first, same);
+            }
+            place = GPOINTER_TO_UINT(g_tree_lookup(first, argv[i]));
+            while (place != 0 && place <= last)
+                place = same[place];
+            g_tree_replace(first, argv[i], GUINT_TO_POINTER(place));
+        }
         if (place != 0) {
-            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, place - 1));
+            gmemNativeAppendSpelled(text, words, place - 1);
             last = place;
         } else {
             gmemNativeAppend(text, argv[i]);
@@ -172,31 +204,28 @@ gmemNativeAppendArgv(GString *text, const gmemNativeWords *words, char *const ar
     }
 }
 
-bool
-gmemNativeHasPair(const char *native)
+int
+gmemNativeRead(const char *native, gmemNative **words, GError **error)
 {
-    g_autoptr(gmemNativeWords) words = NULL;
-
+    *words = NULL;
     if (strstr(native, "x-libvirt-gmem") == NULL)
-        return false;
-    words = gmemNativeSplit(native);
-    return words == NULL || gmemCommandHasPair(gmemNativeArgv(words));
+        return 0;
+    *words = gmemNativeSplit(native);
+    if (*words == NULL)
+        return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
+                            _("cannot read libvirt's command line: %1$s"), native);
+    if (!gmemCommandHasPair(gmemNativeArgv(*words)))
+        g_clear_pointer(words, gmemNativeFree);
+    return 0;
 }
 
 char *
-gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, GError **error)
+gmemNativeBuild(const gmemNative *words, const gmemQEMUCaps *caps, const char *shim, GError **error)
 {
-    g_autoptr(gmemNativeWords) words = gmemNativeSplit(native);
-    g_autoptr(gmemCommand) command = NULL;
+    g_autoptr(gmemCommand) command = gmemCommandBuild(gmemNativeArgv(words), caps, error);
     GString *text;
     size_t i;
 
-    if (words == NULL) {
-        gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, _("cannot read libvirt's command line: %1$s"),
-                     native);
-        return NULL;
-    }
-    command = gmemCommandBuild(gmemNativeArgv(words), caps, error);
     if (command == NULL)
         return NULL;
     gmemCommandSeal(command, false);
@@ -210,7 +239,7 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
             gmemNativeAppend(text, both);
             shim = NULL;
         } else {
-            gmemNativeAppendSpelled(text, g_ptr_array_index(words->spelled, i));
+            gmemNativeAppendSpelled(text, words, i);
         }
     }
     if (command->shim && shim != NULL) {
@@ -222,67 +251,74 @@ gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, 
     return g_string_free(text, FALSE);
 }
 
-/* LD_PRELOAD with only @rest in it, as libvirt would have written it. */
-static void
-gmemNativeAppendPreload(GString *text, const char *rest)
-{
-    g_autofree char *quoted = NULL;
-
-    if (strpbrk(rest, GMEM_NATIVE_QUOTED) != NULL)
-        quoted = g_shell_quote(rest);
-    g_string_append_printf(text, "%s%s", GMEM_NATIVE_PRELOAD, quoted != NULL ? quoted : rest);
-}
-
 /* Where the environment ends: the program. */
-static const char *
-gmemNativeEnvironmentEnd(const char *p)
+static char *
+gmemNativeEnvironmentEnd(char *p)
 {
     while (*p != '\0') {
-        const char *end = gmemNativeWordEnd(p);
-        g_autofree char *spelled = g_strndup(p, end - p);
-        g_autofree char *value = g_shell_unquote(spelled, NULL);
+        char *end = (char *)gmemNativeWordEnd(p);
+        g_autofree char *value = gmemNativeValue(p, (size_t)(end - p));
 
         if (value == NULL || !gmemNativeIsAssignment(value))
             break;
-        p = gmemNativeSkipSpace(end);
+        p = (char *)gmemNativeSkipSpace(end);
     }
     return p;
 }
 
-char *
-gmemNativeWithoutPreload(const char *native)
+/* LD_PRELOAD with only @rest in it, as libvirt would have written it, in the place of what stands
+ * between @start and @end, which is no shorter. */
+static void
+gmemNativePutPreload(char *start, const char *end, const char *rest)
+{
+    bool quote = strpbrk(rest, GMEM_NATIVE_QUOTED) != NULL;
+    g_autofree char *quoted = quote ? g_shell_quote(rest) : g_strdup(rest);
+    g_autofree char *word = g_strconcat(GMEM_NATIVE_PRELOAD, quoted, NULL);
+    size_t length = MIN(strlen(word), (size_t)(end - start));
+
+    memcpy(start, word, length);
+    memmove(start + length, end, strlen(end) + 1);
+}
+
+/* The word between @start and @end, and a space after it, goes in front of @environment; @next is
+ * the word after it. */
+static void
+gmemNativePutLast(char *start, const char *end, const char *next, const char *environment)
+{
+    size_t length = (size_t)(end - start);
+    size_t others = (size_t)(environment - next);
+    g_autofree char *word = g_strndup(start, length);
+
+    memmove(start, next, others);
+    memcpy(start + others, word, length);
+    start[others + length] = ' ';
+    memmove(start + others + length + 1, environment, strlen(environment) + 1);
+}
+
+void
+gmemNativeDropPreload(char *native)
 {
     const char *environment = gmemNativeEnvironmentEnd(native);
-    const char *start = native;
+    char *start = native;
 
     while (start < environment) {
         const char *end = gmemNativeWordEnd(start);
         const char *next = gmemNativeSkipSpace(end);
-        g_autofree char *spelled = g_strndup(start, end - start);
-        g_autofree char *value = g_shell_unquote(spelled, NULL);
+        g_autofree char *value = gmemNativeValue(start, (size_t)(end - start));
         g_autofree char *rest = NULL;
-        GString *text;
 
         if (value == NULL || !g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
-            start = next;
+            start += next - start;
             continue;
         }
         rest = gmemPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
-        if (rest == NULL && !gmemProcessPreloadIsOurs())
-            return NULL;
-        text = g_string_new_len(native, start - native);
-        if (rest == NULL) {
+        if (rest != NULL && rest[0] != '\0')
+            gmemNativePutPreload(start, end, rest);
+        else if (rest != NULL)
+            memmove(start, next, strlen(next) + 1);
+        else if (gmemProcessPreloadIsOurs() && next > end)
             /* A <qemu:env> replaced ours; with nothing to replace it comes last. */
-            g_string_append_len(text, next, environment - next);
-            g_string_append_printf(text, "%s ", spelled);
-            g_string_append(text, environment);
-        } else if (rest[0] != '\0') {
-            gmemNativeAppendPreload(text, rest);
-            g_string_append(text, end);
-        } else {
-            g_string_append(text, next);
-        }
-        return g_string_free(text, FALSE);
+            gmemNativePutLast(start, end, next, environment);
+        return;
     }
-    return NULL;
 }

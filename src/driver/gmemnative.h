@@ -7,17 +7,25 @@
 
 #include "gmemcapabilities.h"
 
+/* The words of a command line. */
+typedef struct gmemNative gmemNative;
+
+void gmemNativeFree(gmemNative *words);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemNative, gmemNativeFree)
+
 /**
- * gmemNativeHasPair:
- * @native: environment and arguments as stock libvirt wrote them for a shell
+ * gmemNativeRead:
+ * @native: environment and arguments as stock libvirt wrote them for a shell; has to outlive @words
+ * @words: out: NULL where the command line does not have the carrier option
+ * @error: VIR_ERR_INTERNAL_ERROR where it may have, and cannot be read
  *
- * Returns whether the command line has the carrier option, or cannot be read at all.
+ * Returns 0, or -1 with @error.
  */
-bool gmemNativeHasPair(const char *native);
+int gmemNativeRead(const char *native, gmemNative **words, GError **error);
 
 /**
  * gmemNativeBuild:
- * @native: as above
+ * @words: as read above
  * @caps: what QEMU offers
  * @shim: path of qemu-gmem.so, shown as a preload where QEMU will require it
  * @error: as gmemCommandBuild()
@@ -25,14 +33,15 @@ bool gmemNativeHasPair(const char *native);
  * Returns the command line that QEMU would really get, in the same form; words that stay are the
  * same bytes. Free with g_free().
  */
-char *
-gmemNativeBuild(const char *native, const gmemQEMUCaps *caps, const char *shim, GError **error);
+char *gmemNativeBuild(const gmemNative *words,
+                      const gmemQEMUCaps *caps,
+                      const char *shim,
+                      GError **error);
 
 /**
- * gmemNativeWithoutPreload:
+ * gmemNativeDropPreload:
  *
  * libvirt shows LD_PRELOAD of its own process, which in an embedding client names this library; a
- * start would remove that (gmemexec.c). Returns @native without it, to be freed with g_free(), or
- * NULL where nothing has to change.
+ * start would remove that (gmemexec.c). Takes it out of @native, in place: that becomes no longer.
  */
-char *gmemNativeWithoutPreload(const char *native);
+void gmemNativeDropPreload(char *native);

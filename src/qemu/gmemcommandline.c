@@ -649,7 +649,7 @@ gmemCommandLineReadOption(gmemCommandLine *line, const gmemArgvOption *option, G
                               "determine whether '%2$s' is its value or another option"),
                             option->name, option->value);
     for (i = 0; i < G_N_ELEMENTS(readers); i++) {
-        if (strcmp(option->name, readers[i].name) == 0)
+        if (option->name[0] == readers[i].name[0] && strcmp(option->name, readers[i].name) == 0)
             return readers[i].read(line, option, error);
     }
     return g_strv_contains(gmemCommandLineRefused, option->name)

@@ -169,7 +169,8 @@ gmemArgvIsFlag(const char *name)
     size_t i;
 
     for (i = 0; i < sizeof(gmemArgvFlags) / sizeof(gmemArgvFlags[0]); i++) {
-        if (strcmp(gmemArgvFlags[i], name) == 0)
+        /* Most differ in the first letter, which is looked at without a call. */
+        if (gmemArgvFlags[i][0] == name[0] && strcmp(gmemArgvFlags[i], name) == 0)
             return true;
     }
     return false;

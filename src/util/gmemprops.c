@@ -70,57 +70,96 @@ gmemPropsKeyvalIsKey(const char *key, size_t length)
     }
 }
 
-/* The value at *@text, which is moved past it and its comma. */
-static char *
-gmemPropsKeyvalValue(const char **text)
-{
-    const char *end = *text;
-    char *value, *out;
+/* One of key=value,…, where it stands: none of it is terminated. */
+typedef struct {
+    const char *key;
+    size_t keyLength;
+    const char *value; /* commas in it are doubled */
+    size_t length;
+} gmemPropsPair;
 
-    while (*end != '\0' && (*end != ',' || end[1] == ','))
-        end += *end == ',' ? 2 : 1;
-    value = out = g_malloc((size_t)(end - *text) + 1);
-    for (; *text < end; *text += **text == ',' ? 2 : 1)
-        *out++ = **text;
+static char *
+gmemPropsPairValue(const gmemPropsPair *pair)
+{
+    char *value = g_malloc(pair->length + 1);
+    char *out = value;
+    size_t i;
+
+    for (i = 0; i < pair->length; i += pair->value[i] == ',' ? 2 : 1)
+        *out++ = pair->value[i];
     *out = '\0';
-    if (**text == ',')
-        (*text)++;
     return value;
 }
 
-int
-gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value)
+static bool
+gmemPropsPairIs(const gmemPropsPair *pair, const char *key)
+{
+    return strlen(key) == pair->keyLength && memcmp(pair->key, key, pair->keyLength) == 0;
+}
+
+/* Moves past @pair's value, which begins at the text, and its comma. */
+static void
+gmemPropsPairEnd(gmemKeyval *keyval, gmemPropsPair *pair)
+{
+    const char *end = keyval->text;
+
+    while (*end != '\0' && (*end != ',' || end[1] == ','))
+        end += *end == ',' ? 2 : 1;
+    pair->value = keyval->text;
+    pair->length = (size_t)(end - keyval->text);
+    keyval->text = *end == ',' ? end + 1 : end;
+}
+
+/* As gmemPropsKeyvalNext(). */
+static int
+gmemPropsPairNext(gmemKeyval *keyval, gmemPropsPair *pair)
 {
     size_t length = strcspn(keyval->text, "=,");
     bool assigned = keyval->text[length] == '=';
     const char *implied = keyval->implied;
+    bool no;
 
     if (keyval->text[0] == '\0')
         return 0;
     keyval->implied = NULL;
     if (!assigned && implied != NULL && (keyval->opts || length > 0)) {
-        *key = g_strdup(implied);
-        *value =
-            keyval->opts ? gmemPropsKeyvalValue(&keyval->text) : g_strndup(keyval->text, length);
-        if (!keyval->opts)
+        *pair = (gmemPropsPair){implied, strlen(implied), keyval->text, length};
+        if (keyval->opts)
+            gmemPropsPairEnd(keyval, pair);
+        else
             keyval->text += length + (keyval->text[length] == ',' ? 1 : 0);
         return 1;
     }
     if (!keyval->opts && (!assigned || !gmemPropsKeyvalIsKey(keyval->text, length)))
         return -1;
-    *key = g_strndup(keyval->text, length);
+    *pair = (gmemPropsPair){.key = keyval->text, .keyLength = length};
     keyval->text += length;
     if (assigned) {
         keyval->text++;
-        *value = gmemPropsKeyvalValue(&keyval->text);
+        gmemPropsPairEnd(keyval, pair);
         return 1;
     }
     if (*keyval->text == ',')
         keyval->text++;
-    *value = g_strdup(g_str_has_prefix(*key, "no") ? "off" : "on");
-    if (g_str_has_prefix(*key, "no"))
-        memmove(*key, *key + 2, length - 1);
+    no = length >= 2 && strncmp(pair->key, "no", 2) == 0;
+    pair->value = no ? "off" : "on";
+    pair->length = strlen(pair->value);
+    pair->key += no ? 2 : 0;
+    pair->keyLength -= no ? 2 : 0;
     return 1;
+}
+
+int
+gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value)
+{
+    gmemPropsPair pair;
+    int rc = gmemPropsPairNext(keyval, &pair);
+
+    if (rc > 0) {
+        *key = g_strndup(pair.key, pair.keyLength);
+        *value = gmemPropsPairValue(&pair);
+    }
+    return rc;
 }
 
 /* The value of @key that counts; NULL where it is not there. */
@@ -128,18 +167,14 @@ static char *
 gmemPropsKeyvalGet(gmemKeyval keyval, const char *key)
 {
     bool first = keyval.opts && strcmp(key, "id") == 0;
-    char *found = NULL;
-    char *name, *value;
+    gmemPropsPair found = {0};
+    gmemPropsPair pair;
 
-    while (gmemPropsKeyvalNext(&keyval, &name, &value) > 0) {
-        if (strcmp(name, key) == 0 && (found == NULL || !first)) {
-            g_free(found);
-            found = g_steal_pointer(&value);
-        }
-        g_free(name);
-        g_free(value);
+    while (gmemPropsPairNext(&keyval, &pair) > 0) {
+        if (gmemPropsPairIs(&pair, key) && (found.key == NULL || !first))
+            found = pair;
     }
-    return found;
+    return found.key != NULL ? gmemPropsPairValue(&found) : NULL;
 }
 
 /* Whether all of it can be read. */
@@ -147,13 +182,11 @@ static bool
 gmemPropsKeyvalIsValid(gmemKeyval keyval)
 {
     g_autofree char *id = keyval.opts ? gmemPropsKeyvalGet(keyval, "id") : NULL;
-    char *name, *value;
+    gmemPropsPair pair;
     int rc;
 
-    while ((rc = gmemPropsKeyvalNext(&keyval, &name, &value)) > 0) {
-        g_free(name);
-        g_free(value);
-    }
+    while ((rc = gmemPropsPairNext(&keyval, &pair)) > 0)
+        continue;
     return rc == 0 && (id == NULL || gmemPropsIsId(id));
 }
 

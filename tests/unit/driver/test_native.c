@@ -21,17 +21,37 @@ static const gmemQEMUCaps stockQEMU = {
     .flags = G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD,
 };
 
+/* Whether the command line is one of ours, or cannot be read. */
+static bool
+testConcerned(const char *native)
+{
+    g_autoptr(gmemNative) words = NULL;
+
+    return gmemNativeRead(native, &words, NULL) < 0 || words != NULL;
+}
+
+static char *
+testBuilt(const char *native, const char *shim, GError **error)
+{
+    g_autoptr(gmemNative) words = NULL;
+
+    if (gmemNativeRead(native, &words, error) < 0)
+        return NULL;
+    g_assert_nonnull(words);
+    return gmemNativeBuild(words, &stockQEMU, shim, error);
+}
+
 static void
 testConcerns(void)
 {
-    g_assert_false(gmemNativeHasPair("LC_ALL=C /bin/qemu -machine q35"));
-    g_assert_true(gmemNativeHasPair("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
-    g_assert_true(gmemNativeHasPair("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
+    g_assert_false(testConcerned("LC_ALL=C /bin/qemu -machine q35"));
+    g_assert_true(testConcerned("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
+    g_assert_true(testConcerned("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
     /* the text as a value of something else */
-    g_assert_false(gmemNativeHasPair("/bin/qemu -append -x-libvirt-gmem"));
-    g_assert_false(gmemNativeHasPair("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
+    g_assert_false(testConcerned("/bin/qemu -append -x-libvirt-gmem"));
+    g_assert_false(testConcerned("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
     /* what cannot be read is not waved through */
-    g_assert_true(gmemNativeHasPair("/bin/qemu -append 'x-libvirt-gmem"));
+    g_assert_true(testConcerned("/bin/qemu -append 'x-libvirt-gmem"));
 }
 
 static void
@@ -39,9 +59,9 @@ testBuild(void)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *got =
-        gmemNativeBuild("LC_ALL=C A='it'\\''s' /bin/qemu -name 'guest=a b' " MACHINE " " BACKEND
-                        " -x-libvirt-gmem " CARRIER " -append \"kept as it is\" ''",
-                        &stockQEMU, "/lib/qemu-gmem.so", &error);
+        testBuilt("LC_ALL=C A='it'\\''s' /bin/qemu -name 'guest=a b' " MACHINE " " BACKEND
+                  " -x-libvirt-gmem " CARRIER " -append \"kept as it is\" ''",
+                  "/lib/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -54,9 +74,9 @@ static void
 testBuildPreload(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *got = gmemNativeBuild("LD_PRELOAD=/lib/asan.so B=1 /bin/qemu " MACHINE
-                                           " " BACKEND " -x-libvirt-gmem " CARRIER,
-                                           &stockQEMU, "/a b/qemu-gmem.so", &error);
+    g_autofree char *got = testBuilt("LD_PRELOAD=/lib/asan.so B=1 /bin/qemu " MACHINE " " BACKEND
+                                     " -x-libvirt-gmem " CARRIER,
+                                     "/a b/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -68,9 +88,9 @@ static void
 testBuildLines(void)
 {
     g_autoptr(GError) error = NULL;
-    g_autofree char *got = gmemNativeBuild("LC_ALL=C \\\n/bin/qemu \\\n" MACHINE " \\\n" BACKEND
-                                           " \\\n-x-libvirt-gmem " CARRIER,
-                                           &stockQEMU, "/lib/qemu-gmem.so", &error);
+    g_autofree char *got = testBuilt("LC_ALL=C \\\n/bin/qemu \\\n" MACHINE " \\\n" BACKEND
+                                     " \\\n-x-libvirt-gmem " CARRIER,
+                                     "/lib/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
@@ -86,7 +106,7 @@ testBuildAgain(void)
     g_autofree char *native =
         g_strdup_printf("/bin/qemu %s %s -x-libvirt-gmem %s %s", MACHINE, BACKEND, CARRIER, again);
     g_autoptr(GError) error = NULL;
-    g_autofree char *got = gmemNativeBuild(native, &stockQEMU, "/lib/qemu-gmem.so", &error);
+    g_autofree char *got = testBuilt(native, "/lib/qemu-gmem.so", &error);
 
     g_assert_no_error(error);
     g_assert_true(g_str_has_suffix(got, again));
@@ -96,14 +116,14 @@ static void
 testBuildRefused(void)
 {
     g_autoptr(GError) error = NULL;
-    char *got = gmemNativeBuild("/bin/qemu " MACHINE " -x-libvirt-gmem " CARRIER, &stockQEMU,
-                                "/lib/qemu-gmem.so", &error);
+    char *got =
+        testBuilt("/bin/qemu " MACHINE " -x-libvirt-gmem " CARRIER, "/lib/qemu-gmem.so", &error);
 
     g_assert_null(got);
     g_assert_nonnull(error);
     g_assert_nonnull(strstr(error->message, "pc.ram"));
     g_clear_error(&error);
-    got = gmemNativeBuild("/bin/qemu 'unfinished", &stockQEMU, "/lib/qemu-gmem.so", &error);
+    got = testBuilt("/bin/qemu 'x-libvirt-gmem", "/lib/qemu-gmem.so", &error);
     g_assert_null(got);
     g_assert_nonnull(error);
 }
@@ -113,7 +133,7 @@ testWithoutPreload(void)
 {
     static const struct {
         const char *native;
-        const char *expected; /* NULL: nothing has to change */
+        const char *expected; /* NULL: nothing changes */
     } cases[] = {
         {"LC_ALL=C /bin/qemu -S", NULL},
         {"/bin/qemu LD_PRELOAD=/x/libvirt-gmem.so", NULL},
@@ -130,9 +150,11 @@ testWithoutPreload(void)
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *got = gmemNativeWithoutPreload(cases[i].native);
+        const char *expected = cases[i].expected;
+        g_autofree char *native = g_strdup(cases[i].native);
 
-        g_assert_cmpstr(got, ==, cases[i].expected);
+        gmemNativeDropPreload(native);
+        g_assert_cmpstr(native, ==, expected != NULL ? expected : cases[i].native);
     }
 }
 
@@ -140,16 +162,18 @@ testWithoutPreload(void)
 static void
 testWithoutPreloadReplaced(void)
 {
-    static const char native[] = "A=1 LD_PRELOAD=/u.so B='c d' /bin/qemu -S";
-    g_autofree char *moved = NULL;
+    static const char before[] = "A=1 LD_PRELOAD=/u.so B='c d' /bin/qemu -S";
+    char native[] = "A=1 LD_PRELOAD=/u.so B='c d' /bin/qemu -S";
 
-    g_assert_null(gmemNativeWithoutPreload(native));
-    g_setenv("LD_PRELOAD", "/x/libvirt-gmem.so", TRUE);
-    moved = gmemNativeWithoutPreload(native);
-    g_assert_cmpstr(moved, ==, "A=1 B='c d' LD_PRELOAD=/u.so /bin/qemu -S");
+    gmemNativeDropPreload(native);
+    g_assert_cmpstr(native, ==, before);
     /* the process has another one besides: libvirt would have had something to replace anyway */
     g_setenv("LD_PRELOAD", "/lib/asan.so:/x/libvirt-gmem.so", TRUE);
-    g_assert_null(gmemNativeWithoutPreload(native));
+    gmemNativeDropPreload(native);
+    g_assert_cmpstr(native, ==, before);
+    g_setenv("LD_PRELOAD", "/x/libvirt-gmem.so", TRUE);
+    gmemNativeDropPreload(native);
+    g_assert_cmpstr(native, ==, "A=1 B='c d' LD_PRELOAD=/u.so /bin/qemu -S");
     g_unsetenv("LD_PRELOAD");
 }
 
