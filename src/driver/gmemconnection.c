@@ -175,7 +175,8 @@ gmemConnectionIsOurs(virConnectPtr conn)
 char *
 gmemConnectionGetRoot(virConnectPtr conn)
 {
-    char *text = virConnectGetURI(conn);
+    /* A daemon's own driver is none, and to ask for its URI costs more than most answers do. */
+    char *text = gmemProcessIsDaemon() ? NULL : virConnectGetURI(conn);
     xmlURI *uri = text != NULL ? xmlParseURI(text) : NULL;
     char *root = NULL;
 

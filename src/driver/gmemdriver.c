@@ -405,13 +405,33 @@ gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
     return node != NULL ? gmemXMLContent(node) : NULL;
 }
 
+/* Without the document's being parsed: elements are literal, so where there is only one of the
+ * name, no reference in it, and nothing to make it end earlier, that is what libvirt reads. */
+char *
+gmemDriverDefinedName(const gmemDriverXML *xml)
+{
+    const char *name = strstr(xml->text, "<name");
+    g_autofree char *value = NULL;
+
+    if (xml->plan != NULL && xml->plan->name != NULL)
+        return g_strdup(xml->plan->name);
+    if (name == NULL || name[5] != '>' || strstr(name + 6, "<name") != NULL)
+        return NULL;
+    value = g_strndup(name + 6, strcspn(name + 6, "<&\r"));
+    return g_str_has_prefix(name + 6 + strlen(value), "</name") ? g_steal_pointer(&value) : NULL;
+}
+
 int
 gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml)
 {
+    g_autofree char *name = NULL;
     g_autofree char *uuid = NULL;
     bool unknown;
 
     if (xml->text == NULL || !gmemConnectionIsOurs(conn))
+        return 0;
+    name = gmemDriverDefinedName(xml);
+    if (name != NULL && !gmemFilesMayBeSaved(name))
         return 0;
     if (virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) == 0)
         return 0;

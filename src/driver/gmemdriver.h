@@ -129,6 +129,10 @@ typedef enum {
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation);
 
+/* gmemDriverDefinedName: the name of the domain that @xml (its text is not NULL) defines, to be
+ * freed with g_free(); NULL where that cannot be told at little cost. */
+char *gmemDriverDefinedName(const gmemDriverXML *xml);
+
 /**
  * gmemDriverCheckDefinition:
  * @xml: of a domain, lowered; its text may be NULL. It is replaced where it is malformed, for

@@ -110,16 +110,21 @@ gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
 static gmemMode
 gmemDriverDefineFormerMode(virConnectPtr conn, const gmemDriverXML *xml)
 {
+    gmemMode mode = xml->plan != NULL ? xml->plan->mode : GMEM_MODE_NONE;
+    g_autofree char *name = NULL;
     g_autoptr(gmemXML) doc = NULL;
-    gmemDriverFormer former = {0};
+    gmemXMLNode *node = NULL;
 
-    if (xml->text == NULL || !gmemFilesMayBePrivate() || !gmemConnectionIsOurs(conn) ||
-        (xml->plan != NULL && xml->plan->mode == GMEM_MODE_CONVERTIBLE))
+    if (xml->text == NULL || mode == GMEM_MODE_CONVERTIBLE || !gmemConnectionIsOurs(conn) ||
+        !gmemFilesMayBePrivate(conn))
         return GMEM_MODE_NONE;
-    doc = gmemXMLParse(xml->text, NULL);
-    if (doc != NULL && gmemDriverGetFormer(conn, doc, &former) < 0)
-        virResetLastError();
-    return former.mode;
+    name = gmemDriverDefinedName(xml);
+    if (name == NULL) {
+        doc = gmemXMLParse(xml->text, NULL);
+        node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "name") : NULL;
+        name = node != NULL ? gmemXMLString(node) : NULL;
+    }
+    return name != NULL ? gmemFilesGetStronger(conn, name, mode) : GMEM_MODE_NONE;
 }
 
 /* What would refuse the domain's start here does not refuse its definition: it may be meant for
@@ -135,7 +140,7 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
     if (domain == NULL || !gmemConnectionIsOurs(conn))
         return;
     gmemFilesForget(domain);
-    if (gmemRulesIsWeaker(mode, former))
+    if (former != GMEM_MODE_NONE)
         gmemLog("warning: domain '%s' was defined with %s, and is defined with %s now",
                 virDomainGetName(domain), gmemModeElement(former), gmemDriverDefineMemory(mode));
     if (plan != NULL && gmemStartCheckParsed(conn, plan, &error) < 0)

@@ -55,19 +55,12 @@
  */
 #define GMEM_EXEC_REFUSED 126
 
-/* Where libvirt keeps managed save images; NULL in other processes than daemons. */
-static char *gmemExecSaves;
-
 /* An autostart has no client, and with it no other reading of the file. */
 __attribute__((constructor)) static void
 gmemExecInit(void)
 {
     g_autoptr(GError) error = NULL;
 
-    if (gmemProcessIsDaemon())
-        gmemExecSaves = geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
-                                       : g_build_filename(g_get_user_config_dir(), "libvirt",
-                                                          "qemu", "save", NULL);
     if (gmemHostConfRefresh(GMEM_HOST_CONF_FILE, &error) < 0 && gmemProcessIsDaemon())
         gmemLog("warning: no domain can be defined, and none with <launchSecurity "
                 "type='sw-protected'/> can be started: %s",
@@ -236,7 +229,7 @@ gmemExecGetImage(char *const argv[])
     name.text = option.value;
     while (path == NULL && gmemPropsKeyvalNext(&name, &key, &value) > 0) {
         if (strcmp(key, "guest") == 0)
-            path = g_strconcat(gmemExecSaves, "/", value, ".save", NULL);
+            path = g_strconcat(gmemFilesSaves(), "/", value, ".save", NULL);
         g_free(key);
         g_free(value);
     }
@@ -248,7 +241,7 @@ gmemExecGetImage(char *const argv[])
 static bool
 gmemExecGetImageMode(char *const argv[], gmemMode *mode)
 {
-    g_autofree char *path = gmemExecSaves != NULL ? gmemExecGetImage(argv) : NULL;
+    g_autofree char *path = gmemFilesSaves() != NULL ? gmemExecGetImage(argv) : NULL;
     GMEM_AUTO_FD fd = -1;
     int why = 0;
     bool known;

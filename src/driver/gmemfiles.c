@@ -9,6 +9,7 @@
 
 #include "gmemfiles.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemprocess.h"
+#include "gmemrules.h"
 #include "gmemxml.h"
 
 /* Four times what a client can send. */
@@ -39,19 +41,15 @@ typedef struct {
 
 static gmemFilesEntry **gmemFilesFound;
 
+/* NULL in other processes than daemons. */
+static char *gmemFilesSavesDirectory;
+
 static int gmemFilesPrivate;
 
 void
 gmemFilesNotePrivate(void)
 {
     __atomic_store_n(&gmemFilesPrivate, 1, __ATOMIC_RELAXED);
-}
-
-bool
-gmemFilesMayBePrivate(void)
-{
-    /* Only a daemon's directory is known before main(). */
-    return __atomic_load_n(&gmemFilesPrivate, __ATOMIC_RELAXED) != 0 || !gmemProcessIsDaemon();
 }
 
 /* Where libvirt keeps its definitions; @root: of an embedded driver, else NULL. */
@@ -63,6 +61,51 @@ gmemFilesDirectory(const char *root)
     if (geteuid() == 0)
         return g_strdup(GMEM_LIBVIRT_SYSCONFDIR "/qemu");
     return g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", NULL);
+}
+
+/* The file of the domain called @name, to be freed with g_free(). */
+static char *
+gmemFilesPath(virConnectPtr conn, const char *name)
+{
+    g_autofree char *root = gmemConnectionGetRoot(conn);
+    g_autofree char *directory = gmemFilesDirectory(root);
+
+    return g_strconcat(directory, "/", name, GMEM_FILES_SUFFIX, NULL);
+}
+
+const char *
+gmemFilesSaves(void)
+{
+    return gmemFilesSavesDirectory;
+}
+
+bool
+gmemFilesMayBeSaved(const char *name)
+{
+    g_autofree char *path = NULL;
+
+    if (gmemFilesSavesDirectory == NULL || access(gmemFilesSavesDirectory, X_OK) < 0)
+        return true;
+    path = g_strconcat(gmemFilesSavesDirectory, "/", name, ".save", NULL);
+    return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+gmemMode
+gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode)
+{
+    g_autofree char *path = gmemFilesPath(conn, name);
+    g_autofree char *text = NULL;
+    g_autofree char *raised = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    bool named = false;
+    gmemMode other;
+    int why;
+
+    text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
+    for (other = GMEM_MODE_NONE + 1; text != NULL && other < GMEM_MODE_LAST && !named; other++)
+        named = gmemRulesIsWeaker(mode, other) && strstr(text, gmemModeToString(other)) != NULL;
+    raised = named ? gmemRaise(text, &plan, NULL) : NULL;
+    return plan != NULL && gmemRulesIsWeaker(mode, plan->mode) ? plan->mode : GMEM_MODE_NONE;
 }
 
 /* What the file at @path asks for that libvirt will not find there: *@plan is NULL where that is
@@ -85,6 +128,11 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
                             gmemFileReason(why));
     if (text == NULL || !gmemLowerMayHaveElements(text))
         return 0;
+    /* As libvirt keeps a private domain. Whether the pair is right is seen when it starts. */
+    if (!gmemLowerMayHaveUnlowered(text)) {
+        gmemFilesNotePrivate();
+        return 0;
+    }
     raised = gmemRaise(text, &stored, NULL);
     if (stored != NULL) {
         gmemFilesNotePrivate();
@@ -147,10 +195,7 @@ gmemFilesCheck(virDomainPtr domain, const gmemPlan *held, GError **error)
     gmemMode mode = held != NULL ? held->mode : GMEM_MODE_NONE;
     const char *name = virDomainGetName(domain);
     const gmemFilesEntry *entry = gmemFilesFindName(name);
-    g_autofree char *root = gmemConnectionGetRoot(virDomainGetConnect(domain));
-    g_autofree char *directory = gmemFilesDirectory(root);
-    g_autofree char *file = g_strconcat(name, GMEM_FILES_SUFFIX, NULL);
-    g_autofree char *path = g_build_filename(directory, file, NULL);
+    g_autofree char *path = gmemFilesPath(virDomainGetConnect(domain), name);
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) failed = NULL;
 
@@ -210,19 +255,15 @@ gmemFilesScan(const char *directory, const char *file)
     return entry;
 }
 
-/* libvirt parses each of these files when it starts; to search them costs a part of that. */
-__attribute__((constructor)) static void
-gmemFilesInit(void)
+/* An entry for each file that is not as libvirt would have written it; NULL: there is none. libvirt
+ * parses each of the files when it starts; to search them costs a part of that. */
+static GPtrArray *
+gmemFilesScanAll(const char *directory)
 {
-    g_autofree char *directory = NULL;
+    GDir *files = g_dir_open(directory, 0, NULL);
     GPtrArray *found = NULL;
-    GDir *files;
     const char *file;
 
-    if (!gmemProcessIsDaemon())
-        return;
-    directory = gmemFilesDirectory(NULL);
-    files = g_dir_open(directory, 0, NULL);
     while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
         gmemFilesEntry *entry =
             g_str_has_suffix(file, GMEM_FILES_SUFFIX) ? gmemFilesScan(directory, file) : NULL;
@@ -234,6 +275,55 @@ gmemFilesInit(void)
     }
     if (files != NULL)
         g_dir_close(files);
+    return found;
+}
+
+/* What an embedded driver has defined before this process. */
+static void
+gmemFilesNoteEmbedded(virConnectPtr conn)
+{
+    g_autofree char *root = gmemConnectionGetRoot(conn);
+    g_autofree char *directory = gmemFilesDirectory(root);
+    GDir *files = g_dir_open(directory, 0, NULL);
+    const char *file;
+
+    while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
+        g_autofree char *path = g_build_filename(directory, file, NULL);
+        g_autoptr(gmemPlan) plan = NULL;
+
+        if (g_str_has_suffix(file, GMEM_FILES_SUFFIX))
+            gmemFilesRead(path, &plan, NULL);
+    }
+    if (files != NULL)
+        g_dir_close(files);
+}
+
+bool
+gmemFilesMayBePrivate(virConnectPtr conn)
+{
+    static gsize looked;
+
+    /* Only a daemon's directory is known before main(); a process has one embedded driver. */
+    if (!gmemProcessIsDaemon() && g_once_init_enter(&looked)) {
+        gmemFilesNoteEmbedded(conn);
+        g_once_init_leave(&looked, 1);
+    }
+    return __atomic_load_n(&gmemFilesPrivate, __ATOMIC_RELAXED) != 0;
+}
+
+__attribute__((constructor)) static void
+gmemFilesInit(void)
+{
+    g_autofree char *directory = NULL;
+    GPtrArray *found;
+
+    if (!gmemProcessIsDaemon())
+        return;
+    gmemFilesSavesDirectory =
+        geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
+                       : g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", "save", NULL);
+    directory = gmemFilesDirectory(NULL);
+    found = gmemFilesScanAll(directory);
     if (found == NULL)
         return;
     g_ptr_array_add(found, NULL);

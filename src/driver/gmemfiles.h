@@ -36,6 +36,24 @@ const char *gmemFilesFind(char *const argv[]);
  * domains are looked at that would lose it (gmemFilesMayBePrivate()). */
 void gmemFilesNotePrivate(void);
 
-/* gmemFilesMayBePrivate: whether any definition of this process's libvirt may ask for private
- * memory. */
-bool gmemFilesMayBePrivate(void);
+/* gmemFilesMayBePrivate: whether any definition of this process's libvirt, which @conn leads to,
+ * may ask for private memory. */
+bool gmemFilesMayBePrivate(virConnectPtr conn);
+
+/* gmemFilesSaves: where libvirt keeps managed save images; NULL in other processes than daemons. */
+const char *gmemFilesSaves(void);
+
+/* gmemFilesMayBeSaved: whether there may be a managed save image of the domain called @name. False
+ * only where there certainly is none: that costs the same whatever the number of domains. */
+bool gmemFilesMayBeSaved(const char *name);
+
+/**
+ * gmemFilesGetStronger:
+ * @name: of a domain of @conn, one of ours
+ * @mode: what it is about to have
+ *
+ * Returns the mode that the domain is defined with, read from libvirt's file, where @mode is
+ * weaker; GMEM_MODE_NONE where it is not, or that cannot be determined. For warnings: what is
+ * refused is decided by what libvirt itself says.
+ */
+gmemMode gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode);
