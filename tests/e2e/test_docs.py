@@ -253,6 +253,15 @@ def releases(t):
         t.equal((row[1], row[2]), (libvirt, qemu), name)
 
 
+@suite.test('compatibility.rst has the releases that the matrix has, and no other')
+def matrix(t):
+    names = {'bookworm': 'Debian 12', 'trixie': 'Debian 13', 'sid': 'Debian unstable'}
+    releases_ = re.search(r'\{releases:=([a-z ]+)\}', read('tests', 'matrix', 'run-matrix'))[1].split()
+    rows = re.findall(r'(?m)^(Debian \w+)  +\d', read('docs', 'compatibility.rst'))
+    t.equal(rows, [names[release] for release in releases_], 'rows')
+    t.has(read('README.md'), 'Debian 12, 13 and unstable', 'README.md')
+
+
 @suite.test('HTML without a warning or a dead link')
 def html(t):
     with contextlib.suppress(FileNotFoundError):
