@@ -4,7 +4,8 @@
 private domain run.
 
 In mount and process namespaces, with this machine's root under an overlay in memory: dpkg is the real one,
-and so are libvirtd and QEMU; of systemd there is none (tests/package/run-machine has that).
+and so are libvirtd and QEMU; of systemd there is none (tests/package/run-machine has that). GMEM_PACKAGES names
+the directory of packages that have been built already, beside which the log of that is.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ sys.path.insert(0, os.path.join(SOURCE, 'tests', 'e2e'))
 
 import gmem_rig as rig  # noqa: E402  pylint: disable=wrong-import-position
 
-OUT = os.path.join(rig.BUILD, 'package')
+OUT = os.environ.get('GMEM_PACKAGES') or os.path.join(rig.BUILD, 'package')
 LIBRARIES = '/usr/lib/x86_64-linux-gnu/libvirt-gmem'
 LIBRARY = LIBRARIES + '/libvirt-gmem.so'
 CHECK = '/usr/libexec/libvirt-gmem/check-daemon'
@@ -133,7 +134,7 @@ def build(t):
     with open(OUT + '.log', encoding='utf-8') as file:
         said = file.read()
     with open(SOURCE + '/po/LINGUAS', encoding='utf-8') as file:
-        languages = {line.strip() for line in file if line.strip() and not line.startswith('#')}
+        languages = {word for line in file if not line.startswith('#') for word in line.split()}
     if os.environ['GMEM_PACKAGE_STATUS'] == '0':
         t.equal(set(re.findall(r'/locale/([^/]*)/LC_MESSAGES/libvirt-gmem\.mo', succeed('dpkg-deb', '-c', package()))),
                 languages, 'languages of the package')
@@ -309,9 +310,9 @@ def main():
     with open('/etc/os-release', encoding='utf-8') as file:
         older = 'VERSION_ID="12"' in file.read()
     skip = (rig.need_root() or (missing and 'requires ' + ', '.join(missing)) or
-            (not older and 'is for Debian 12, where it was tried') or '')
+            (not older and 'GMEM_PACKAGES' not in os.environ and 'is run by `make deb` on this release') or '')
     status = 0
-    if not skip:
+    if not skip and 'GMEM_PACKAGES' not in os.environ:
         begin = time.monotonic()
         with open(OUT + '.log', 'wb') as log:
             status = subprocess.run([SOURCE + '/tools/build-deb', OUT], stdout=log, stderr=log,
