@@ -74,7 +74,9 @@ gmemImageGetValue(const char *at)
     for (at = value; *at != '\0'; out++) {
         bool quoted = strncmp(at, quote, strlen(quote)) == 0;
 
-        *out = quoted ? '"' : *at;
+        *out = *at;
+        if (quoted)
+            *out = '"';
         at += quoted ? strlen(quote) : 1;
     }
     *out = '\0';

@@ -51,11 +51,11 @@ gmemNativeWordEnd(const char *p)
     for (; *p != '\0'; p++) {
         if (*p == '\\' && quote != '\'' && p[1] != '\0')
             p++;
-        else if (quote != '\0')
-            quote = *p == quote ? '\0' : quote;
-        else if (*p == '\'' || *p == '"')
+        else if (*p == quote)
+            quote = '\0';
+        else if (quote == '\0' && (*p == '\'' || *p == '"'))
             quote = *p;
-        else if (g_ascii_isspace(*p))
+        else if (quote == '\0' && g_ascii_isspace(*p))
             break;
     }
     return p;

@@ -86,7 +86,7 @@ gmemQEMUConfFindID(const char *name, bool group, unsigned int *id)
     const char *digits = name[0] == '+' ? name + 1 : name;
     size_t size = 1024;
     guint64 number;
-    int rc = ENOENT;
+    int rc;
 
     while (name[0] != '+') {
         g_autofree char *buffer = g_malloc(size);

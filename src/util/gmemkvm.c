@@ -270,8 +270,10 @@ typedef struct {
     uid_t owner;
     gid_t group;
     mode_t mode;
+    /* The first is that of the module parameter gmem_in_place_conversion, 0: there is none. As many
+     * as leave no gap: stamps are compared as a whole. */
+    char inPlace[4];
     struct timespec changed;
-    char inPlace; /* the module parameter gmem_in_place_conversion; 0: there is none */
 } gmemKVMStamp;
 
 static GMutex gmemKVMLock;
@@ -284,7 +286,7 @@ gmemKVMReadStamp(gmemKVMStamp *stamp)
     GMEM_AUTO_FD fd = -1;
     struct stat device;
 
-    memset(stamp, 0, sizeof(*stamp)); /* compared as a whole */
+    memset(stamp, 0, sizeof(*stamp));
     if (stat(GMEM_KVM_DEVICE, &device) < 0)
         return false;
     stamp->file[0] = device.st_dev;
@@ -297,8 +299,8 @@ gmemKVMReadStamp(gmemKVMStamp *stamp)
     fd = open(GMEM_KVM_IN_PLACE, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return true;
-    if (read(fd, &stamp->inPlace, 1) != 1)
-        stamp->inPlace = 0;
+    if (read(fd, stamp->inPlace, 1) != 1)
+        stamp->inPlace[0] = 0;
     return true;
 }
 
