@@ -18,6 +18,8 @@
 #   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
 #   make mutants       faults put into src, one at a time: whether the tests notice them
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
+#   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
+#                      COVERAGE_MINIMUM percent must have
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
 # tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds. DESTDIR is
@@ -30,13 +32,15 @@ SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
 FUZZ = $(BUILD)-fuzz
+COVERAGE = $(BUILD)-coverage
+COVERAGE_MINIMUM = 90
 SECONDS ?= 15
 
 # What looks for mistakes by itself runs on Debian 12 alone: the code is the same on all releases, and
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak \
+.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak coverage \
     deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-docs docs install uninstall deb \
     check-package clean
 
@@ -87,6 +91,16 @@ soak: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_SOAK_SECONDS=$(if $(filter file,$(origin SECONDS)),600,$(SECONDS)) \
 	    meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-soak
+
+# All suites on this machine, without those of check-nested and the fuzzers. Without optimization a line
+# is what it is in the source.
+coverage:
+	@./tools/install-deps build demo check docs deb clients
+	@$(MAKE) --no-print-directory all BUILD=$(COVERAGE) \
+	    SETUP_ARGS="$(SETUP_ARGS) -Db_coverage=true -Dbuildtype=debug"
+	@$(PYTHON) tests/coverage/coverage.py prepare $(COVERAGE)
+	@$(PYTHON) tests/run-tests.py $(COVERAGE); tests=$$?; \
+	    $(PYTHON) tests/coverage/coverage.py report --minimum=$(COVERAGE_MINIMUM) $(COVERAGE) && exit $$tests
 
 deps-matrix:
 	@./tools/install-deps matrix
@@ -169,4 +183,4 @@ bench: deps-check
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(INSTALLED) $(BUILD)-mutants
+	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(COVERAGE) $(INSTALLED) $(BUILD)-mutants
