@@ -20,6 +20,7 @@
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
 #                      COVERAGE_MINIMUM percent must have
+#   make analyze       what gcc's analyzer, clang-tidy and cppcheck find in src and tools: nothing
 #
 # BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
 # tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds. DESTDIR is
@@ -40,9 +41,9 @@ SECONDS ?= 15
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak coverage \
-    deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-docs docs install uninstall deb \
-    check-package clean
+.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak coverage analyze \
+    deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze deps-docs docs install uninstall \
+    deb check-package clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -101,6 +102,14 @@ coverage:
 	@$(PYTHON) tests/coverage/coverage.py prepare $(COVERAGE)
 	@$(PYTHON) tests/run-tests.py $(COVERAGE); tests=$$?; \
 	    $(PYTHON) tests/coverage/coverage.py report --minimum=$(COVERAGE_MINIMUM) $(COVERAGE) && exit $$tests
+
+deps-analyze:
+	@./tools/install-deps build analyze
+
+analyze: deps-analyze
+	@$(MAKE) --no-print-directory $(BUILD)-analyze/build.ninja BUILD=$(BUILD)-analyze SETUP_ARGS=-Dtests=false
+	@meson compile -C $(BUILD)-analyze gmemschemadata.h
+	@$(PYTHON) tests/analyze/analyze.py $(BUILD)-analyze
 
 deps-matrix:
 	@./tools/install-deps matrix
@@ -183,4 +192,4 @@ bench: deps-check
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(COVERAGE) $(INSTALLED) $(BUILD)-mutants
+	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(COVERAGE) $(BUILD)-analyze $(INSTALLED) $(BUILD)-mutants
