@@ -161,6 +161,7 @@ gmemCapsCacheKeyRead(const char *emulator, gmemCapsCacheKey *key, GError **error
 {
     struct stat st;
 
+    *key = (gmemCapsCacheKey){0};
     if (emulator[0] != '/')
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the emulator '%1$s' is not an absolute path"), emulator);

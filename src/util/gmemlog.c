@@ -34,7 +34,7 @@ gmemLogEscape(const char *text, char out[GMEM_LOG_ESCAPED_MAX])
         return length;
     }
     if (character == '\\') {
-        strcpy(out, "\\\\");
+        g_strlcpy(out, "\\\\", GMEM_LOG_ESCAPED_MAX);
         return length;
     }
     for (i = 0; i < length; i++)
