@@ -9,6 +9,7 @@
 #   sudo make lab      a prompt on a machine that has software-protected VMs; RUN="COMMAND" is a command
 #                      there, DOMAIN=FILE.xml a domain, SHARE=DIR a directory in which changes stay,
 #                      LAB_ARGS other options of tools/lab.py
+#   sudo make check-clients   Nova, virt-install and virt-manager of Debian 12, 13 and unstable, in chroots
 #   make docs          HTML of the documentation, in build/docs/html
 #   sudo make check-nested    what requires another kernel, on an emulated machine that has it
 #   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
@@ -41,9 +42,9 @@ SECONDS ?= 15
 # what the tools of each find is not.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
-.PHONY: all demo demo-protected lab check check-matrix check-nested bench fuzzers fuzz mutants soak coverage analyze \
-    deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze deps-docs docs install uninstall \
-    deb check-package clean
+.PHONY: all demo demo-protected lab check check-matrix check-clients clients-here check-nested bench fuzzers fuzz \
+    mutants soak coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
+    deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
 	meson compile -C $(BUILD)
@@ -116,6 +117,18 @@ deps-matrix:
 
 check-matrix: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
+
+# Clients of other releases, and those that are too large for `make check`: their tests only. CLIENTS
+# names the releases. The other target is what each of them then runs, in a tree of its own.
+CLIENTS ?= bookworm trixie sid
+
+check-clients: deps-matrix
+	@tests/matrix/run-matrix --cache $(BUILD)/matrix --clients $(CLIENTS)
+
+clients-here:
+	@./tools/install-deps build demo check clients desktop
+	@$(MAKE) --no-print-directory all BUILD=$(BUILD)-clients SETUP_ARGS="$(SETUP_ARGS) -Dclients=true"
+	@$(PYTHON) tests/run-tests.py $(BUILD)-clients:clients
 
 # A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
 # for a newer source. A machine's name there runs that machine only. NESTED_LINUX names the kernels,
@@ -192,4 +205,5 @@ bench: deps-check
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
-	rm -rf $(BUILD) $(SANITIZED) $(FUZZ) $(COVERAGE) $(BUILD)-analyze $(INSTALLED) $(BUILD)-mutants
+	rm -rf $(BUILD) $(BUILD)-clients $(SANITIZED) $(FUZZ) $(COVERAGE) $(BUILD)-analyze $(INSTALLED) \
+	    $(BUILD)-mutants

@@ -641,6 +641,37 @@ class PythonClient:
         return status
 
 
+class Served:
+    """A program of this directory in a sandbox (gmem_serve.py); served('verb', …) is what it answers."""
+
+    def __init__(self, sandbox, script, environment):
+        self.sandbox = sandbox
+        self.script = script
+        self.path = '/run/%s.log' % script
+        self.log = open(sandbox.outer(self.path), 'wb')
+        self.process = sandbox.popen([PYTHON, os.path.join(HERE, script)], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment)
+
+    def __call__(self, verb, *arguments):
+        self.process.stdin.write(json.dumps([verb, arguments]) + '\n')
+        self.process.stdin.flush()
+        if not select.select([self.process.stdout], [], [], 5 * PATIENCE)[0]:
+            raise Failure('%s did not answer to %s%r' % (self.script, verb, arguments))
+        answer = json.loads(self.process.stdout.readline() or '{"trouble": "it has ended"}')
+        if 'trouble' in answer:
+            raise Failure('%s, asked for %s%r: %s\n%s' % (self.script, verb, arguments, answer['trouble'],
+                                                      self.sandbox.read(self.path)[-2000:]))
+        return answer['result']
+
+    def close(self):
+        """Its status."""
+        self.process.stdin.close()
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        self.log.close()
+        return status
+
+
 class VirshClient:
     """Real virsh, a process per call."""
 

@@ -3,23 +3,26 @@
 """OpenStack Nova's own libvirt driver beside rules of gmem.conf: what Nova does with an instance never takes
 its private memory away."""
 
-import json
 import os
 import re
-import select
 import subprocess
 import sys
 
 from gmem_evidence import guest_memfds
-from gmem_rig import (BUILD, HERE, MIB, PATIENCE, PYTHON, DaemonRig, Failure, Skip, Suite, library,
-                      need_guest_memfd, need_root)
+from gmem_rig import (BUILD, MIB, PYTHON, DaemonRig, Served, Skip, Suite, library, need_guest_memfd,
+                      need_root)
 
 suite = Suite()
 
 RULE = '[rule flavors]\nnova-flavor=gmem.*\nmode=fully-shared\n'
+CONF = '/etc/libvirt/gmem.conf'
 UUID = '44444444-4444-4444-8444-444444444444'
 NAME = 'instance-00000001'
 TOOL = os.path.join(BUILD, 'tools/virt-gmem')
+
+
+def ordinary(xml):
+    return re.sub('<memoryBacking>.*</memoryBacking>', '', xml, flags=re.S)
 
 
 class Nova:
@@ -33,13 +36,11 @@ class Nova:
                           check=False).returncode:
             raise Skip('requires python3-nova')
         self.host = DaemonRig(library())
-        self.host.write('/etc/libvirt/gmem.conf', RULE, 0o600)
-        self.host.run(['sh', '-c', 'ip link add nova0 type bridge && ip link set nova0 up'])
+        self.host.write(CONF, RULE, 0o600)
+        self.host.run(['sh', '-c', 'ip link add nova0 type bridge && ip link set nova0 up && '
+                       'ip tuntap add dev tap-nova1 mode tap'])
         self.client = self.host.python()
-        self.log = open(self.host.outer('/run/nova.log'), 'wb')
-        self.process = self.host.popen([PYTHON, os.path.join(HERE, 'gmem_nova.py')], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                       env=self.host.environment())
+        self.ask = Served(self.host, 'gmem_nova.py', self.host.environment())
 
     @classmethod
     def get(cls):
@@ -48,15 +49,7 @@ class Nova:
         return cls.shared
 
     def __call__(self, verb, *arguments):
-        self.process.stdin.write(json.dumps([verb, arguments]) + '\n')
-        self.process.stdin.flush()
-        if not select.select([self.process.stdout], [], [], 5 * PATIENCE)[0]:
-            raise Failure('Nova did not answer')
-        line = self.process.stdout.readline()
-        answer = json.loads(line or '{"trouble": "Nova ended"}')
-        if 'trouble' in answer:
-            raise Failure('%s\n%s' % (answer['trouble'], self.host.read('/run/nova.log')[-2000:]))
-        return answer['result']
+        return self.ask(verb, *arguments)
 
     def runs(self, check, memory, shown='<private/>'):
         """The instance runs, on guest_memfd where @shown is in its XML."""
@@ -75,16 +68,17 @@ def _(check):
     nova('spawn')
     nova.runs(check, 64)
     check.has(nova.client.dumpxml(NAME), '<nova:flavor name="gmem.small"', "Nova's metadata")
-    check.has(nova.host.read(nova.host.log), "rule 'flavors' of '/etc/libvirt/gmem.conf' gives domain '%s' "
-              '<private/>' % NAME, 'the log')
+    check.has(nova.host.read(nova.host.log),
+              "rule 'flavors' of '%s' gives domain '%s' <private/>" % (CONF, NAME), 'the log')
 
 
 @suite.test('attaching an interface, which replaces the metadata')
 def _(check):
     nova = Nova.get()
-    nova('attach_interface')
+    kind = nova('attach_interface')
     nova.runs(check, 64)
-    check.has(nova.client.dumpxml(NAME), "<source bridge='nova0'/>", 'the interface')
+    element = {'bridge': "<source bridge='nova0'/>", 'tap': "<target dev='tap-nova1'"}[kind]
+    check.has(nova.client.dumpxml(NAME), element, 'the interface')
 
 
 @suite.test('suspend and resume')
@@ -96,11 +90,24 @@ def _(check):
     nova.runs(check, 64)
 
 
+@suite.test('a suspend that is refused is an error, and leaves the instance in ERROR, but running')
+def _(check):
+    nova = Nova.get()
+    defined = nova.client.dumpxml(NAME, '--inactive')
+    nova.host.write(CONF, '', 0o600)
+    nova.client.define(ordinary(defined))
+    said, state = nova('suspend_as_asked')
+    check.has(said, 'so a managed save could not go on', 'the error')
+    check.equal(state, 'error', "the instance's state")
+    nova.host.write(CONF, RULE, 0o600)
+    nova.client.define(defined)
+    nova.runs(check, 64)
+
+
 @suite.test('hard reboot, after somebody took the element off by hand')
 def _(check):
     nova = Nova.get()
-    nova.client.define(re.sub('<memoryBacking>.*</memoryBacking>', '', nova.client.dumpxml(NAME, '--inactive'),
-                              flags=re.S))
+    nova.client.define(ordinary(nova.client.dumpxml(NAME, '--inactive')))
     check.has(nova.client.dumpxml(NAME, '--inactive'), '<private/>', 'the rule holds, too')
     nova('hard_reboot')
     nova.runs(check, 64)
@@ -140,9 +147,7 @@ def _(check):
     nova = Nova.get()
     nova('destroy')
     check.equal(nova.client.names(), [], 'domains')
-    nova.process.stdin.close()
-    check.equal(nova.process.wait(PATIENCE), 0, "Nova's status")
-    nova.log.close()
+    check.equal(nova.ask.close(), 0, "Nova's status")
     nova.host.close()
 
 

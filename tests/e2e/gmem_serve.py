@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""gmem_serve.py: what a program does in a sandbox that gmem_rig.Served is the other side of."""
+
+import json
+import os
+import sys
+import traceback
+
+
+def serve(make):
+    """Calls methods of what make() gives, as lines of JSON say; make() itself is called for the first."""
+    out = os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    os.dup2(2, 1)
+    made = None
+    for line in sys.stdin:
+        verb, arguments = json.loads(line)
+        try:
+            if made is None:
+                made = make()
+            reply = {'result': getattr(made, verb)(*arguments)}
+        except Exception:  # pylint: disable=broad-except
+            reply = {'trouble': traceback.format_exc()}
+        out.write(json.dumps(reply) + '\n')
+        out.flush()
