@@ -97,7 +97,7 @@ def _(check):
     nova.host.write(CONF, '', 0o600)
     nova.client.define(ordinary(defined))
     said, state = nova('suspend_as_asked')
-    check.has(said, 'so a managed save could not go on', 'the error')
+    check.has(said, 'so a managed save image could not be restored', 'the error')
     check.equal(state, 'error', "the instance's state")
     nova.host.write(CONF, RULE, 0o600)
     nova.client.define(defined)
