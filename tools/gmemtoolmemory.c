@@ -617,7 +617,7 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
     g_autoptr(gmemToolDomain) domain = g_new0(gmemToolDomain, 1);
     g_autoptr(GArray) slots = NULL;
     GMEM_AUTO_FD status = -1;
-    bool named, vm, fresh = true;
+    bool named, vm = false, fresh = true;
     int why;
 
     domain->pid = pid;
@@ -638,7 +638,7 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
         return g_steal_pointer(&domain);
     if (why == 0 && (domain->files = gmemToolFilesOf(directory, &vm)) == NULL)
         why = errno;
-    if (why == 0 && (domain->status != NULL || (vm && hasGuestMemfd(domain->files)))) {
+    if (domain->files != NULL && (domain->status != NULL || (vm && hasGuestMemfd(domain->files)))) {
         fill(domain, directory, slots);
         return g_steal_pointer(&domain);
     }
@@ -747,7 +747,6 @@ lookForHolder(int directory, pid_t pid, void *opaque)
 {
     gmemToolDomain *domain = opaque;
     g_autoptr(GArray) mappings = gmemToolMappingsOf(directory);
-    int why = mappings != NULL ? 0 : errno;
     g_autoptr(GArray) files = mappings != NULL ? gmemToolFilesOf(directory, NULL) : NULL;
     gmemToolHolder *holder;
     guint i;
@@ -755,10 +754,8 @@ lookForHolder(int directory, pid_t pid, void *opaque)
     /* This process has what it needs to look. */
     if (pid == getpid())
         return;
-    if (mappings != NULL && files == NULL)
-        why = errno;
-    if (why != 0) {
-        domain->unseen += why == EACCES || why == EPERM;
+    if (mappings == NULL || files == NULL) {
+        domain->unseen += errno == EACCES || errno == EPERM;
         return;
     }
     holder = g_new0(gmemToolHolder, 1);

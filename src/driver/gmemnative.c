@@ -276,7 +276,7 @@ gmemNativePutPreload(char *start, const char *end, const char *rest)
     g_autofree char *word = g_strconcat(GMEM_NATIVE_PRELOAD, quoted, NULL);
     size_t length = MIN(strlen(word), (size_t)(end - start));
 
-    memcpy(start, word, length);
+    memcpy(start, word, length); /* NOLINT(bugprone-not-null-terminated-result): text follows */
     memmove(start + length, end, strlen(end) + 1);
 }
 
