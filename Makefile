@@ -18,6 +18,7 @@
 #   sudo make check-package    the package on a machine with systemd and AppArmor, which is emulated
 #   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
 #   make mutants       faults put into src, one at a time: whether the tests notice them
+#   sudo make faults   the daemon is killed at each step of each call, not at two (`make check` on Debian 12)
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
 #                      COVERAGE_MINIMUM percent must have
@@ -43,7 +44,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo demo-protected lab check check-matrix check-clients clients-here check-nested bench fuzzers fuzz \
-    mutants soak coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
+    mutants soak faults coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
     deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
@@ -93,6 +94,10 @@ soak: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_SOAK_SECONDS=$(if $(filter file,$(origin SECONDS)),600,$(SECONDS)) \
 	    meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-soak
+
+faults: deps-check
+	@$(MAKE) --no-print-directory all
+	@GMEM_FAULT_STEPS=all meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-faults
 
 # All suites on this machine, without those of check-nested and the fuzzers. Without optimization a line
 # is what it is in the source.
