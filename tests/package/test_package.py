@@ -93,6 +93,14 @@ def package(version=None):
     return made
 
 
+def is_back():
+    """Whether libvirtd answers, and has connected to its QEMUs (gmem_rig.is_back() says what happens before)."""
+    status, said = run('virsh', 'list', '--name')
+    for name in said.split() if status == 0 else ():
+        run('virsh', 'dommemstat', name)
+    return status == 0
+
+
 def start_daemon(**env):
     """libvirtd, once it answers; in the place of the one before."""
     global daemon  # pylint: disable=global-statement
@@ -102,7 +110,7 @@ def start_daemon(**env):
     with open('/var/log/libvirtd.log', 'ab') as log:
         daemon = subprocess.Popen([rig.LIBVIRTD], env=dict(os.environ, LC_ALL='C', **env), stdout=log,
                                   stderr=log, stdin=subprocess.DEVNULL)
-    rig.wait_for(lambda: run('virsh', 'version')[0] == 0, 'libvirtd to answer')
+    rig.wait_for(is_back, 'libvirtd to answer')
 
 
 def maps(pid):
