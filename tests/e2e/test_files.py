@@ -9,8 +9,8 @@ import os
 import shutil
 import threading
 
-from gmem_rig import (BUILD, ERR_CONFIG_UNSUPPORTED, DaemonRig, Suite, domain, library, need_kvm,
-                      need_root, wait_for)
+from gmem_rig import (BUILD, ERR_CONFIG_UNSUPPORTED, KIB, DaemonRig, Suite, domain, library,
+                      need_guest_memfd, need_kvm, need_root, wait_for)
 from gmem_standin import FAKE_KVM, HAS_VM_TYPE, IN_PLACE, OBJECT, StandIn, values
 
 suite = Suite()
@@ -87,6 +87,41 @@ def _(check):
         client.start('vm')
         check.equal(client.state('vm'), 'running', 'the domain')
         client.destroy('vm')
+
+
+# What becomes of the file of a private domain, while no daemon runs.
+DAMAGES = {
+    'a version that nobody knows': ('&quot;version&quot;:1', '&quot;version&quot;:7'),
+    'another mode': ('fully-shared', 'fully-open'),
+    'more than libvirt-gmem writes': ('{&quot;version', '{ &quot;version'),
+    'no memfd': ("<source type='memfd'/>", ''),
+    'memory that is not shared': ("<access mode='shared'/>", "<access mode='private'/>"),
+}
+
+
+@suite.test('a pair that was damaged in the file of a domain: no autostart, and no start')
+def _(check):
+    need_guest_memfd()
+    stored = '/etc/libvirt/qemu/vm.xml'
+    with DaemonRig(library()) as rig:
+        client = rig.python()
+        client.define(domain('vm', cells=[17 * KIB], boot=rig.guest_image('vm')))
+        client.call('vm', 'setAutostart', 1)
+        good = rig.read(stored)
+        for what, (old, new) in DAMAGES.items():
+            client.close()
+            rig.stop_daemon()
+            rig.run(['rm', '-f', '/run/libvirt/qemu/autostarted'])
+            check.equal(good.count(old), 1, 'how often it has ' + old)
+            rig.write(stored, good.replace(old, new), 0o600)
+            rig.write(rig.domain_log % 'vm', '')
+            rig.start_daemon()
+            log = rig.domain_log % 'vm'
+            wait_for(lambda path=log: 'libvirt-gmem: ' in rig.read(path), 'the refusal of the autostart')
+            client = rig.python()
+            check.equal(client.state('vm'), 'shut off', 'the autostarted domain, with ' + what)
+            check.refused(lambda: client.start('vm'))
+            check.equal(rig.emulators(), [], 'emulators, with ' + what)
 
 
 def snapshot(text):
