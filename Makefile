@@ -19,6 +19,7 @@
 #   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
 #   make mutants       faults put into src, one at a time: whether the tests notice them
 #   sudo make faults   the daemon is killed at each step of each call, not at two (`make check` on Debian 12)
+#   sudo make tsan     what has threads, under ThreadSanitizer
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
 #                      COVERAGE_MINIMUM percent must have
@@ -35,6 +36,7 @@ SETUP_ARGS ?= -Dwerror=true
 PYTHON = /usr/bin/python3
 SANITIZED = $(BUILD)-sanitizers
 FUZZ = $(BUILD)-fuzz
+TSAN = $(BUILD)-tsan
 COVERAGE = $(BUILD)-coverage
 COVERAGE_MINIMUM = 90
 SECONDS ?= 15
@@ -44,7 +46,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo demo-protected lab check check-matrix check-clients clients-here check-nested bench fuzzers fuzz \
-    mutants soak faults coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
+    mutants soak faults tsan coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
     deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
@@ -98,6 +100,17 @@ soak: deps-check
 faults: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_FAULT_STEPS=all meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-faults
+
+# GLib and libvirt are not instrumented: what they do is not looked at, and GLib hands memory from thread to
+# thread only where it is malloc that does. Children of a fork end without their parents' threads.
+tsan: deps-check
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(TSAN)/build.ninja BUILD=$(TSAN) \
+	    SETUP_ARGS="$(SETUP_ARGS) -Db_sanitize=thread -Db_lundef=false"
+	@GMEM_PLAIN=$(abspath $(BUILD)) G_SLICE=always-malloc \
+	    TSAN_OPTIONS="ignore_noninstrumented_modules=1 report_thread_leaks=0" \
+	    meson test -C $(TSAN) --print-errorlogs --num-processes 1 --timeout-multiplier 10 \
+	    tsan-client qemu_capscache shim-convertible shim-shared
 
 # All suites on this machine, without those of check-nested and the fuzzers. Without optimization a line
 # is what it is in the source.
@@ -210,5 +223,5 @@ bench: deps-check
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-clients $(SANITIZED) $(FUZZ) $(COVERAGE) $(BUILD)-analyze $(INSTALLED) \
+	rm -rf $(BUILD) $(BUILD)-clients $(SANITIZED) $(FUZZ) $(TSAN) $(COVERAGE) $(BUILD)-analyze $(INSTALLED) \
 	    $(BUILD)-mutants
