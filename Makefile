@@ -19,6 +19,7 @@
 #   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
 #   make mutants       faults put into src, one at a time: whether the tests notice them
 #   sudo make faults   the daemon is killed at each step of each call, not at two (`make check` on Debian 12)
+#   sudo make valgrind    libvirtd under memcheck, through the life of a private domain
 #   sudo make tsan     what has threads, under ThreadSanitizer
 #   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
 #   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
@@ -46,7 +47,7 @@ SECONDS ?= 15
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo demo-protected lab check check-matrix check-clients clients-here check-nested bench fuzzers fuzz \
-    mutants soak faults tsan coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
+    mutants soak faults valgrind tsan coverage analyze deps-build deps-demo deps-check deps-matrix deps-nested deps-lab deps-analyze \
     deps-docs docs install uninstall deb check-package clean
 
 all: $(BUILD)/build.ninja
@@ -100,6 +101,11 @@ soak: deps-check
 faults: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_FAULT_STEPS=all meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-faults
+
+# Whose daemon takes longer than others to answer.
+valgrind: deps-check
+	@$(MAKE) --no-print-directory all
+	@GMEM_PATIENCE=600 GMEM_BUILD=$(abspath $(BUILD)) GMEM_SOURCE=$(CURDIR) $(PYTHON) -B tests/valgrind/test_daemon.py
 
 # GLib and libvirt are not instrumented: what they do is not looked at, and GLib hands memory from thread to
 # thread only where it is malloc that does. Children of a fork end without their parents' threads.
