@@ -25,6 +25,7 @@
 #include "gmemrefusal.h"
 #include "gmemrules.h"
 #include "gmemstart.h"
+#include "gmemwitness.h"
 #include "gmemxml.h"
 
 void
@@ -136,7 +137,7 @@ gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
     rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
     if (rc < 0 || flags != 0)
         return rc;
-    rc = gmemStartCheckRunning(domain, *plan, &error);
+    rc = gmemWitnessCheckRunning(domain, *plan, &error);
     return rc < 0 ? gmemConnectionReport(conn, error) : 0;
 }
 

@@ -77,7 +77,7 @@ int gmemDriverStarted(virConnectPtr conn, int result);
 /**
  * gmemDriverGetPlan:
  * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined. What runs
- * with <private/> is asked itself (gmemStartCheckRunning())
+ * with <private/> is asked itself (gmemWitnessCheckRunning())
  * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is
  * nothing, or the call is none of ours
  *

@@ -14,6 +14,7 @@
 #include "gmemlower.h"
 #include "gmemreal.h"
 #include "gmemstart.h"
+#include "gmemwitness.h"
 #include "gmemxml.h"
 
 /* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be
@@ -329,7 +330,8 @@ gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
     /* A file of the host's stays one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
-    return gmemStartCheckHotplug(domain, plan, &error) < 0 ? gmemConnectionReport(conn, error) : 0;
+    return gmemWitnessCheckHotplug(domain, plan, &error) < 0 ? gmemConnectionReport(conn, error)
+                                                             : 0;
 }
 
 /* @device cannot be read, as @error (taken over) says. Malformed XML libvirt refuses in words of

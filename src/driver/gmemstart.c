@@ -8,10 +8,8 @@
 
 #include "gmemcapscache.h"
 #include "gmemdomcaps.h"
-#include "gmemerror.h"
 #include "gmemfiles.h"
 #include "gmemhostconf.h"
-#include "gmemi18n.h"
 #include "gmemkvm.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
@@ -20,7 +18,6 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
-#include "gmemwitness.h"
 #include "gmemxml.h"
 
 /* The <path> of domain capabilities: the emulator that libvirt will run. */
@@ -178,104 +175,6 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
         return -1;
     gmemStartNote(plan);
     return 0;
-}
-
-/* Refuses where memory that libvirt adds to that process would be ordinary, or might be. */
-static int
-gmemStartCheckHotplugWitness(gmemWitness witness, GError **error)
-{
-    switch (witness) {
-    case GMEM_WITNESS_FULLY_SHARED:
-        return 0;
-    case GMEM_WITNESS_PROPERTY:
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-            _("memory cannot be attached to a running domain with <private/> whose emulator has "
-              "guest_memfd of its own, which libvirt does not request for attached memory; add the "
-              "memory to the domain while it is shut off"));
-    case GMEM_WITNESS_OLDER:
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                            _("memory cannot be attached to a running domain with <private/>: its "
-                              "emulator was started by an older libvirt-gmem, or by a wrapper "
-                              "that waits for it, and does not report what its memory is; shut the "
-                              "domain down and start it again"));
-    case GMEM_WITNESS_CONVERTIBLE:
-    case GMEM_WITNESS_SILENT:
-    default:
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-            _("memory cannot be attached to a running domain with <private/> whose emulator would "
-              "allocate ordinary memory; shut the domain down and start it again"));
-    }
-}
-
-int
-gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    gmemWitness witness;
-
-    if (plan->mode == GMEM_MODE_CONVERTIBLE)
-        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
-                            _("memory cannot be attached to a running domain with <launchSecurity "
-                              "type='sw-protected'/>; add it to the domain while it is shut off"));
-    if (plan->mode != GMEM_MODE_FULLY_SHARED)
-        return 0;
-    if (gmemWitnessAsk(domain, &witness, &cause) < 0)
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("memory cannot be attached to a running domain with <private/>: %1$s"),
-            cause->message);
-    return gmemStartCheckHotplugWitness(witness, error);
-}
-
-/* Refuses where the memory of that process is not what <private/> asks for. */
-static int
-gmemStartCheckRunningWitness(gmemWitness witness, const char *name, GError **error)
-{
-    switch (witness) {
-    case GMEM_WITNESS_FULLY_SHARED:
-    case GMEM_WITNESS_PROPERTY:
-    case GMEM_WITNESS_OLDER:
-        return 0;
-    case GMEM_WITNESS_CONVERTIBLE:
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
-              "the memory of <launchSecurity type='sw-protected'/>, and not that of <private/>; "
-              "shut the domain down and start it again"),
-            name);
-    case GMEM_WITNESS_SILENT:
-    default:
-        return gmemErrorSet(
-            error, VIR_ERR_OPERATION_UNSUPPORTED,
-            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
-              "no guest_memfd, which <private/> asks for; shut the domain down and start it again"),
-            name);
-    }
-}
-
-int
-gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    gmemWitness witness;
-    int active;
-
-    if (plan == NULL || plan->mode != GMEM_MODE_FULLY_SHARED)
-        return 0;
-    active = virDomainIsActive(domain);
-    if (active != 1)
-        return active;
-    if (gmemWitnessAsk(domain, &witness, &cause) == 0)
-        return gmemStartCheckRunningWitness(witness, virDomainGetName(domain), error);
-    /* It may have ended since. */
-    if (virDomainIsActive(domain) == 0)
-        return 0;
-    return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
-                        _("refusing what depends on the memory of the running domain '%1$s', as it "
-                          "cannot be determined whether its emulator has guest_memfd: %2$s"),
-                        virDomainGetName(domain), cause->message);
 }
 
 unsigned int

@@ -45,27 +45,6 @@ void gmemStartNote(const gmemPlan *plan);
 int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**
- * gmemStartCheckHotplug:
- *
- * Whether a memory device may be attached to a running domain with @plan: the QEMU that runs is
- * asked (gmemwitness.h), not the emulator's file at its path today. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED.
- */
-int gmemStartCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error);
-
-/**
- * gmemStartCheckRunning:
- * @plan: of the domain as libvirt says it runs; may be NULL
- *
- * Whether the QEMU that runs (gmemwitness.h), if one does, has the memory that a plan of mode
- * fully-shared promises. Other plans are taken as they are: there is nothing to confirm of an
- * ordinary one, and next to nothing is done with a convertible one. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED, or without @error where libvirt does not report whether the domain
- * runs.
- */
-int gmemStartCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error);
-
-/**
  * gmemStartGetModes:
  * @domcaps: stock libvirt's domain capabilities
  *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemwitness.c: asks the QEMU of a running domain itself how its memory came about.
+/* gmemwitness.c: asks the QEMU of a running domain itself how its memory came about, and refuses
+ * what depends on it where that is not what the domain's XML says.
  *
  * No public call of libvirt's reports a domain's process, but libvirt keeps its number in a file,
  * and that file locked by the process itself, from before it becomes QEMU: a lock that only its
@@ -39,6 +40,18 @@
 
 /* libvirt's command lines have some KiB; Linux gives them whole. */
 #define GMEM_WITNESS_CMDLINE_MAX (4U * 1024 * 1024)
+
+/* What the process says. */
+typedef enum {
+    GMEM_WITNESS_FULLY_SHARED, /* the shim is in it: memory backends are guest_memfd, later ones,
+                                  too */
+    GMEM_WITNESS_CONVERTIBLE,  /* the shim is in it, or in a QEMU that it waits for, in mode
+                                  convertible */
+    GMEM_WITNESS_PROPERTY,     /* its command line has QEMU use guest_memfd of its own */
+    GMEM_WITNESS_OLDER,        /* an older library started it, whose shim says nothing, or it waits
+                                  for its QEMU; fully shared by its command line */
+    GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
+} gmemWitness;
 
 /* The directory of libvirt's with the pid files of its domains. */
 static char *
@@ -172,7 +185,9 @@ gmemWitnessHasProperty(char *const argv[])
     return has;
 }
 
-bool
+/* Whether @text, of @length bytes, words each with its NUL, is the command line of that domain's
+ * QEMU. @witness: out: any but GMEM_WITNESS_FULLY_SHARED. */
+static bool
 gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitness *witness)
 {
     g_autoptr(GPtrArray) words = g_ptr_array_new();
@@ -235,7 +250,9 @@ gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witn
     return 0;
 }
 
-int
+/* Asks the QEMU of a running domain of ours. Returns -1 with VIR_ERR_OPERATION_UNSUPPORTED where
+ * the process is not found for certain, or may not be looked at, or what it says makes no sense. */
+static int
 gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
 {
     g_autofree char *where = gmemWitnessGetDirectory(virDomainGetConnect(domain));
@@ -249,4 +266,102 @@ gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
         return -1;
     virDomainGetUUIDString(domain, uuid);
     return gmemWitnessExamine(directory, pid, uuid, witness, error);
+}
+
+/* Refuses where memory that libvirt adds to that process would be ordinary, or might be. */
+static int
+gmemWitnessCheckHotplugAnswer(gmemWitness witness, GError **error)
+{
+    switch (witness) {
+    case GMEM_WITNESS_FULLY_SHARED:
+        return 0;
+    case GMEM_WITNESS_PROPERTY:
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+            _("memory cannot be attached to a running domain with <private/> whose emulator has "
+              "guest_memfd of its own, which libvirt does not request for attached memory; add the "
+              "memory to the domain while it is shut off"));
+    case GMEM_WITNESS_OLDER:
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <private/>: its "
+                              "emulator was started by an older libvirt-gmem, or by a wrapper "
+                              "that waits for it, and does not report what its memory is; shut the "
+                              "domain down and start it again"));
+    case GMEM_WITNESS_CONVERTIBLE:
+    case GMEM_WITNESS_SILENT:
+    default:
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+            _("memory cannot be attached to a running domain with <private/> whose emulator would "
+              "allocate ordinary memory; shut the domain down and start it again"));
+    }
+}
+
+int
+gmemWitnessCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gmemWitness witness;
+
+    if (plan->mode == GMEM_MODE_CONVERTIBLE)
+        return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s",
+                            _("memory cannot be attached to a running domain with <launchSecurity "
+                              "type='sw-protected'/>; add it to the domain while it is shut off"));
+    if (plan->mode != GMEM_MODE_FULLY_SHARED)
+        return 0;
+    if (gmemWitnessAsk(domain, &witness, &cause) < 0)
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("memory cannot be attached to a running domain with <private/>: %1$s"),
+            cause->message);
+    return gmemWitnessCheckHotplugAnswer(witness, error);
+}
+
+/* Refuses where the memory of that process is not what <private/> asks for. */
+static int
+gmemWitnessCheckRunningAnswer(gmemWitness witness, const char *name, GError **error)
+{
+    switch (witness) {
+    case GMEM_WITNESS_FULLY_SHARED:
+    case GMEM_WITNESS_PROPERTY:
+    case GMEM_WITNESS_OLDER:
+        return 0;
+    case GMEM_WITNESS_CONVERTIBLE:
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
+              "the memory of <launchSecurity type='sw-protected'/>, and not that of <private/>; "
+              "shut the domain down and start it again"),
+            name);
+    case GMEM_WITNESS_SILENT:
+    default:
+        return gmemErrorSet(
+            error, VIR_ERR_OPERATION_UNSUPPORTED,
+            _("refusing what depends on the memory of the running domain '%1$s': its emulator has "
+              "no guest_memfd, which <private/> asks for; shut the domain down and start it again"),
+            name);
+    }
+}
+
+int
+gmemWitnessCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gmemWitness witness;
+    int active;
+
+    if (plan == NULL || plan->mode != GMEM_MODE_FULLY_SHARED)
+        return 0;
+    active = virDomainIsActive(domain);
+    if (active != 1)
+        return active;
+    if (gmemWitnessAsk(domain, &witness, &cause) == 0)
+        return gmemWitnessCheckRunningAnswer(witness, virDomainGetName(domain), error);
+    /* It may have ended since. */
+    if (virDomainIsActive(domain) == 0)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                        _("refusing what depends on the memory of the running domain '%1$s', as it "
+                          "cannot be determined whether its emulator has guest_memfd: %2$s"),
+                        virDomainGetName(domain), cause->message);
 }

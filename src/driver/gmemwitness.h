@@ -1,43 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemwitness.h: asks the QEMU of a running domain itself how its memory came about. */
+/* gmemwitness.h: asks the QEMU of a running domain itself how its memory came about.
+ *
+ * The emulator's file at its path may have been replaced since the start; this does not depend on
+ * it. A guest that has taken QEMU over can make it say anything: the answer is good for what would
+ * otherwise be done by mistake, not as evidence. */
 #pragma once
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
-#include <stdbool.h>
 
-/* What the process says. */
-typedef enum {
-    GMEM_WITNESS_FULLY_SHARED, /* the shim is in it: memory backends are guest_memfd, later ones,
-                                  too */
-    GMEM_WITNESS_CONVERTIBLE,  /* the shim is in it, or in a QEMU that it waits for, in mode
-                                  convertible */
-    GMEM_WITNESS_PROPERTY,     /* its command line has QEMU use guest_memfd of its own */
-    GMEM_WITNESS_OLDER,        /* an older library started it, whose shim says nothing, or it waits
-                                  for its QEMU; fully shared by its command line */
-    GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
-} gmemWitness;
+#include "gmemplan.h"
 
 /**
- * gmemWitnessAsk:
- * @domain: a running one of a connection of ours
- * @witness: out
- * @error: VIR_ERR_OPERATION_UNSUPPORTED: the process is not found for certain, or may not be
- *         looked at, or what it says makes no sense; the reason is named
+ * gmemWitnessCheckHotplug:
  *
- * The emulator's file at its path may have been replaced since the start; this does not depend on
- * it. A guest that has taken QEMU over can make it say anything: the answer is good for what would
- * otherwise be done by mistake, not as evidence. Returns 0, or -1.
+ * Whether a memory device may be attached to a running domain with @plan: the QEMU that runs is
+ * asked, not the emulator's file at its path today. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED.
  */
-int gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error);
+int gmemWitnessCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **error);
 
 /**
- * gmemWitnessFromCommandLine:
- * @text: of /proc/PID/cmdline: words, each with its NUL
- * @length: bytes at @text
- * @uuid: the domain's
- * @witness: out: any but GMEM_WITNESS_FULLY_SHARED
+ * gmemWitnessCheckRunning:
+ * @plan: of the domain as libvirt says it runs; may be NULL
  *
- * Returns whether this is the command line of that domain's QEMU.
+ * Whether the QEMU that runs, if one does, has the memory that a plan of mode fully-shared
+ * promises. Other plans are taken as they are: there is nothing to confirm of an ordinary one, and
+ * next to nothing is done with a convertible one. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED, or without @error where libvirt does not report whether the domain
+ * runs.
  */
-bool gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitness *witness);
+int gmemWitnessCheckRunning(virDomainPtr domain, const gmemPlan *plan, GError **error);
