@@ -9,11 +9,13 @@ usage: run-tests.py BUILD[:SUITE] … [--matrix CACHE RELEASE …]
 One test more is that the machine is afterwards as it was before: host_state.py says what of it.
 
 The last line is `N passed, N failed, N skipped`. Skipped tests are listed with their reasons, failed
-ones with what they said. Exits 0 only if something passed and nothing failed.
+ones with what they said. Exits 0 only if something passed and nothing failed. BUILD/results.json of the
+first tree says what ran on what, for matrix/table.py.
 """
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -67,6 +69,8 @@ class Results:
         # Of some of those: lines.
         self.said = {}
         self.skipped = []
+        # What became of each program of the first tree.
+        self.programs = {}
         # Counted elsewhere, and said there: passed, failed, skipped.
         self.matrix = [0, 0, 0]
 
@@ -145,7 +149,11 @@ def run_tree(tree, results):
     bad = {}
     for program in read_report(report).iter("testsuite"):
         name = short_name(program.get("name"))
+        passed, skipped = results.passed, len(results.skipped)
         bad[name] = results.add_program(label, program, log.get(name, ("", ""))[1])
+        if not label:
+            results.programs[name] = {"passed": results.passed - passed, "failed": bad[name],
+                                      "skipped": [reason for _, reason in results.skipped[skipped:]]}
         # Programs that are one test each are cases of one suite.
         bad.update((short_name(case.get("name")), 1) for case in program.iter("testcase")
                    if case.find("failure") is not None or case.find("error") is not None)
@@ -155,6 +163,25 @@ def run_tree(tree, results):
             results.failed.append("%s%s: %s" % (label, name, result))
     if status != 0 and not results.failed:
         results.failed.append("%s: meson test exited with status %d" % (tree, status))
+
+
+def version_of(package):
+    """Of a Debian package, without epoch and revision: 11.3.0 of 11.3.0-3+deb13u3; None: not installed."""
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, check=False)
+    found = re.match(r"(?:\d+:)?([\d.]+)", done.stdout)
+    return found and found.group(1)
+
+
+def write_results(build, results):
+    if not os.path.exists("/etc/debian_version") or not os.path.isdir(build):
+        return
+    with open("/etc/debian_version", encoding="utf-8") as file:
+        debian = file.read().strip()
+    with open(os.path.join(build, "results.json"), "w", encoding="utf-8") as file:
+        json.dump({"debian": debian, "libvirt": version_of("libvirt0"),
+                   "qemu": version_of("qemu-system-x86"), "linux": platform.release(),
+                   "programs": results.programs}, file, indent=1)
 
 
 def run_matrix(arguments, results):
@@ -185,6 +212,7 @@ def main():
     results = Results()
     for tree in trees:
         run_tree(tree, results)
+    write_results(trees[0].partition(":")[0], results)
     for name, reason in results.skipped:
         print("SKIPPED %s (%s)" % (name, reason))
     results.print_failed()

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_runner.py: run-tests.py sees what tests change on their machine, and starts them as it should.
+"""test_runner.py: run-tests.py sees what tests change on their machine, starts them as it should, and leaves
+what matrix/table.py makes tables of.
 
 The changes are made to a made-up root, or in a mount namespace of their own.
 """
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -14,11 +16,12 @@ import sys
 import tempfile
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [TESTS, os.path.join(TESTS, 'e2e')]
+sys.path[:0] = [TESTS, os.path.join(TESTS, 'e2e'), os.path.join(TESTS, 'matrix')]
 
 # pylint: disable=wrong-import-position
 import gmem_rig  # noqa: E402
 import host_state  # noqa: E402
+import table  # noqa: E402
 
 suite = gmem_rig.Suite()
 
@@ -180,6 +183,9 @@ def counted(t):
     with made_up_root() as root:
         status, out = run_tests(root, ':')
         t.equal((status, out.splitlines()[-1]), (0, '3 passed, 0 failed, 0 skipped'), out)
+        with open(root + '/build/results.json', encoding='utf-8') as file:
+            results = json.load(file)
+        t.equal(results['programs'], {'runner': {'passed': 2, 'failed': 0, 'skipped': []}}, 'results.json')
         status, out = run_tests(root, 'echo 1 >%s/proc/sys/vm/nr_hugepages' % root)
         t.equal(status, 1, out)
         t.equal(out.splitlines()[-4:], [
@@ -203,6 +209,34 @@ def signals(t):
     with made_up_root() as root:
         status, out = run_tests(root, ':', numbers)
         t.equal((status, out.splitlines()[-1]), (0, '3 passed, 0 failed, 0 skipped'), out)
+
+
+def made_up_results(debian, qemu, *programs):
+    return {'debian': debian, 'libvirt': '11.3.0', 'qemu': qemu, 'linux': '6.18.44-x', 'programs': {
+        'e2e-' + name: {'passed': passed, 'failed': failed, 'skipped': ['reason'] * skipped}
+        for name, passed, failed, skipped in programs}}
+
+
+@suite.test('of what runs have left, the tables of compatibility.rst are made')
+def tables(t):
+    runs = [made_up_results('13.8', '10.0.13', ('virtiofs', 7, 0, 0), ('rules', 5, 0, 3), ('calls', 4, 0, 0)),
+            made_up_results('forky/sid', '11.1', ('virtiofs', 6, 1, 0), ('rules', 0, 0, 8))]
+    made = table.make(runs)
+    t.equal(made.splitlines()[:6], [
+        '=============== ======= ==== ===== ============ =============',
+        'Release         libvirt QEMU Linux Tests passed Tests skipped',
+        '=============== ======= ==== ===== ============ =============',
+        'Debian 13       11.3    10.0 6.18  16           3',
+        'Debian unstable 11.3    11.1 6.18  6            8',
+        '=============== ======= ==== ===== ============ ============='], 'versions')
+    rows = {line[:14].strip(): line.split('  ')[1:] for line in made.splitlines()[7:]}
+    for area, cells in (('virtiofs', ['all 7', '1 FAILED']), ('Rules of ``gme', ['5 of 8', 'not run']),
+                        ('Definition, st', ['all 4', 'not run'])):
+        t.equal([cell.strip() for cell in rows[area] if cell], cells, area)
+    document = 'before\n' + table.BEGIN + 'old\n' + table.END + 'after\n'
+    once = table.put(document, made)
+    t.equal(once, 'before\n' + table.BEGIN + '\n' + made + '\n' + table.END + 'after\n', 'document')
+    t.equal(table.put(once, made), once, 'document, written twice')
 
 
 if __name__ == '__main__':
