@@ -139,7 +139,8 @@ describe(const gmemDaemon *process, const char *library, bool *good)
     *good = process->mapped && !process->stale;
     if (!process->mapped)
         return g_strdup_printf(_("%1$s runs without libvirt-gmem.so, and its domains have ordinary "
-                                 "memory; start it with LD_PRELOAD=%2$s"),
+                                 "memory; restart it, with LD_PRELOAD=%2$s unless a drop-in of its "
+                                 "unit sets that"),
                                process->name, library);
     if (process->stale)
         return g_strdup_printf(_("%1$s has version %2$s, whose file has been replaced or removed "
