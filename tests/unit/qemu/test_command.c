@@ -46,6 +46,13 @@
 
 /* What most tests have in front of what they are about. */
 #define HEAD "qemu", MACHINE, KVM, "-m", "64", "-object", MEMFD("pc.ram", MIB64)
+#define SHARED_HEAD HEAD, OPTION, SHARED
+/* The first of these, where QEMU has guest_memfd of its own. */
+#define PRIVATE_HEAD(property)                                                                     \
+    "qemu", MACHINE, KVM, "-m", "64", "-object",                                                   \
+        "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"                 \
+        "\"size\":" MIB64 "," property "}"
+#define SW_PROTECTED "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"
 
 #define CONVERTIBLE_HEAD "qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE
 #define LOOKING_GLASS                                                                              \
@@ -54,23 +61,25 @@
 
 #define WORDS_MAX 40
 
+/* A command line, and what it becomes. */
 typedef struct {
     const char *name;
     guint64 flags;
     const char *argv[WORDS_MAX];
-    const char *expected[WORDS_MAX];
-    const char *object; /* what makes it guest_memfd: "shim" where QEMU cannot */
-    size_t backends;
-    unsigned long long ram;
+    const char *expected[WORDS_MAX]; /* empty: argv with @shim in it */
+    const char *shim;                /* the shim's configuration */
+    const char *object;              /* what makes it guest_memfd; NULL: the shim */
+    size_t backends;                 /* 0: one */
+    unsigned long long ram;          /* 0: 64 MiB a backend */
 } Case;
 
-#define ONE(object) object, 1, 64 << 20
+#define NO_BACKENDS SIZE_MAX
 
 #define SHIM_64 "version=1,mode=fully-shared,backends=1,ram=67108864"
 #define SHIM_CONVERTIBLE_64                                                                        \
     "version=1,mode=convertible,backends=1,ram=67108864,start=shared,backend=pc.ram:67108864"
 #define LETTERS_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
-#define NO_S3 "-global", "ICH9-LPC.disable_s3=1"
+#define NO_S3(chip) chip ".disable_s3=1"
 
 /* The user's own arguments that are none of our business. */
 #define HARMLESS                                                                                   \
@@ -84,398 +93,286 @@ typedef struct {
         "file=/nvme://x", "-realtime", "mlock=off"
 
 static const Case cases[] = {
-    {
-        "shim",
-        CAPS_SHIM,
-        {HEAD, OPTION, SHARED, "-S"},
-        {HEAD, OPTION, SHIM_64, "-S"},
-        ONE("shim"),
-    },
-    {
-        "property",
-        CAPS_PROPERTY,
-        {HEAD, "-S", OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-         "\"size\":67108864,\"guest-memfd\":true}",
-         "-S"},
-        ONE("guest-memfd"),
-    },
-    {
-        "property-on-off-auto",
-        CAPS_PROPERTY | FLAG(MEMFD_GUEST_MEMFD_ENUM),
-        {HEAD, OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-         "\"size\":67108864,\"guest-memfd\":\"on\"}"},
-        ONE("guest-memfd"),
-    },
-    {
-        "x-property",
-        CAPS_X_PROPERTY,
-        {HEAD, OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-         "\"size\":67108864,\"x-guest-memfd\":true}"},
-        ONE("x-guest-memfd"),
-    },
-    {
-        "stable-name-preferred",
-        CAPS_BOTH,
-        {HEAD, OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-         "\"size\":67108864,\"guest-memfd\":true}"},
-        ONE("guest-memfd"),
-    },
-    {
-        "object",
-        CAPS_OBJECT,
-        {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), "-S", OPTION, CONVERTIBLE,
-         "-sandbox", "on"},
-        {"qemu", "-machine",
-         "q35,usb=off,memory-backend=pc.ram,kernel_irqchip=split,"
-         "confidential-guest-support=lsec0",
-         KVM, "-object",
-         "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864,"
-         "\"private\":true}",
-         "-S", "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
-        ONE("sw-protected-vm"),
-    },
-    {
-        "object-without-property",
-        CAPS_OBJECT_ONLY,
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-sandbox",
-         "on"},
-        {"qemu", "-machine",
-         "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
-         "-object", RAM("pc.ram", MIB64), "-object",
-         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}", "-sandbox", "on"},
-        ONE("sw-protected-vm"),
-    },
-    {
-        "shim-convertible",
-        CAPS_SHIM,
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
-        ONE("shim"),
-    },
-    {
-        /* more than one backend, in the order of the command line; what the shim requires is said
-         * whether or not libvirt has said it: its property may be another machine's */
-        "shim-convertible-list",
-        CAPS_SHIM,
-        {"qemu",
-         "-machine",
-         "pc,kernel_irqchip=split",
-         KVM,
-         "-global",
-         "PIIX4_PM.disable_s3=1",
-         "-object",
-         RAM("ram-node1", MIB64),
-         "-object",
-         "memory-backend-file,id=nv,mem-path=/x,size=1G",
-         "-object",
-         RAM("ram-node0", MIB64),
-         "-numa",
-         "node,nodeid=0,memdev=ram-node0",
-         "-numa",
-         "node,nodeid=1,memdev=ram-node1",
-         "-device",
-         "nvdimm,memdev=nv",
-         OPTION,
-         CONVERTIBLE},
-        {"qemu",
-         "-machine",
-         "pc,kernel_irqchip=split",
-         KVM,
-         "-global",
-         "PIIX4_PM.disable_s3=1",
-         "-object",
-         RAM("ram-node1", MIB64),
-         "-object",
-         "memory-backend-file,id=nv,mem-path=/x,size=1G",
-         "-object",
-         RAM("ram-node0", MIB64),
-         "-numa",
-         "node,nodeid=0,memdev=ram-node0",
-         "-numa",
-         "node,nodeid=1,memdev=ram-node1",
-         "-device",
-         "nvdimm,memdev=nv",
-         OPTION,
-         "version=1,mode=convertible,backends=2,ram=134217728,start=shared,"
-         "backend=ram-node1:67108864,other=nv:1073741824,backend=ram-node0:67108864",
-         "-global",
-         "PIIX4_PM.disable_s3=1"},
-        "shim",
-        2,
-        128 << 20,
-    },
-    {
-        /* the same wish, but a QEMU that has only the other mode's property */
-        "property-does-not-help-convertible",
-        CAPS_PROPERTY,
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3},
-        ONE("shim"),
-    },
-    {
-        "object-does-not-help-shared",
-        CAPS_OBJECT,
-        {HEAD, OPTION, SHARED},
-        {HEAD, OPTION, SHIM_64},
-        ONE("shim"),
-    },
-    {
-        "two-dashes",
-        CAPS_SHIM,
-        {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
-         MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHARED},
-        {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
-         MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHIM_64},
-        ONE("shim"),
-    },
-    {
-        "key-value-notation",
-        CAPS_PROPERTY,
-        {"qemu", "-M", "q35,accel=kvm", "-object",
-         "memory-backend-memfd,id=ram-node0,size=64M,share=on", "-object",
-         "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd", "-numa",
-         "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node", OPTION,
-         SHARED},
-        {"qemu", "-M", "q35,accel=kvm", "-object",
-         "memory-backend-memfd,id=ram-node0,size=64M,share=on,guest-memfd=on", "-object",
-         "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd,guest-memfd=on",
-         "-numa", "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node"},
-        "guest-memfd",
-        2,
-        128 << 20,
-    },
-    {
-        "key-value-private",
-        CAPS_OBJECT,
-        {"qemu", "-enable-kvm", "-machine", "memory-backend=a-b,type=pc", "-object",
-         "memory-backend-file,id=a-b,size=0.5G,size=1G,mem-path=/x,,y", OPTION, CONVERTIBLE},
-        {"qemu", "-enable-kvm", "-machine",
-         "memory-backend=a-b,type=pc,kernel_irqchip=split,confidential-guest-support=lsec0",
-         "-object", "memory-backend-file,id=a-b,size=0.5G,size=1G,mem-path=/x,,y,private=on",
-         "-object", "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        "sw-protected-vm",
-        1,
-        1 << 30,
-    },
-    {
-        "numa-distances",
-        CAPS_SHIM,
-        {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
-         "node,nodeid=0,memdev=r0", "-numa", "dist,src=0,dst=0,val=10", OPTION, SHARED},
-        {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
-         "node,nodeid=0,memdev=r0", "-numa", "dist,src=0,dst=0,val=10", OPTION, SHIM_64},
-        ONE("shim"),
-    },
-    {
-        "last-machine-counts",
-        CAPS_SHIM,
-        {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
-         OPTION, SHARED, "-machine", "memory-backend=pc.ram"},
-        {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
-         OPTION, SHIM_64, "-machine", "memory-backend=pc.ram"},
-        ONE("shim"),
-    },
-    {
-        "split-by-accel",
-        CAPS_OBJECT_ONLY,
-        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
-         OPTION, CONVERTIBLE},
-        {"qemu", "-machine", "q35,usb=off,memory-backend=pc.ram,confidential-guest-support=lsec0",
-         "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64), "-object",
-         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        ONE("sw-protected-vm"),
-    },
-    {
-        "split-by-accel-for-shim",
-        CAPS_SHIM,
-        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
-         OPTION, CONVERTIBLE},
-        {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
-         OPTION, SHIM_CONVERTIBLE_64, NO_S3},
-        ONE("shim"),
-    },
-    {
-        "dimm-nvdimm-pmem",
-        CAPS_PROPERTY,
-        {HEAD, "-object", MEMFD("memdimm0", MIB64), "-device",
-         "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}", "-object",
-         "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
-         "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
-         "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
-         "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}", OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"
-         "\"size\":67108864,\"guest-memfd\":true}",
-         "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"memdimm0\",\"share\":true,"
-         "\"size\":67108864,\"guest-memfd\":true}",
-         "-device", "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}",
-         "-object",
-         "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
-         "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
-         "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
-         "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}"},
-        "guest-memfd",
-        2,
-        128 << 20,
-    },
-    {
-        "property-there-already",
-        CAPS_PROPERTY,
-        {"qemu", MACHINE, KVM, "-object",
-         "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on", OPTION, SHARED},
-        {"qemu", MACHINE, KVM, "-object",
-         "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on"},
-        ONE("guest-memfd"),
-    },
-    {
-        "longest-part-of-set",
-        CAPS_SHIM,
-        {HEAD, OPTION, SHARED, "-set", "device." LETTERS_63 ".vgamem_mb=64"},
-        {HEAD, OPTION, SHIM_64, "-set", "device." LETTERS_63 ".vgamem_mb=64"},
-        ONE("shim"),
-    },
-    {
-        "values-of-other-options",
-        CAPS_SHIM,
-        {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHARED, "-kernel", "-machine"},
-        {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHIM_64, "-kernel", "-machine"},
-        ONE("shim"),
-    },
-    {
-        "harmless-set-and-global",
-        CAPS_SHIM,
-        {HEAD, OPTION, SHARED, "-set", "device.video0.vgamem_mb=64", "-global",
-         "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
-        {HEAD, OPTION, SHIM_64, "-set", "device.video0.vgamem_mb=64", "-global",
-         "ICH9-LPC.disable_s3=1", "-device", "virtio-blk-pci,drive=mem,id=x"},
-        ONE("shim"),
-    },
-    {
-        "harmless-user-arguments",
-        CAPS_SHIM,
-        {HEAD, OPTION, SHARED, HARMLESS},
-        {HEAD, OPTION, SHIM_64, HARMLESS},
-        ONE("shim"),
-    },
-    {
-        "harmless-in-convertible",
-        CAPS_SHIM,
-        {CONVERTIBLE_HEAD, HARMLESS_CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHIM_CONVERTIBLE_64, NO_S3,
-         HARMLESS_CONVERTIBLE},
-        ONE("shim"),
-    },
-    {
-        /* as Looking Glass has it, in QEMU's dialect of JSON */
-        "ivshmem",
-        CAPS_SHIM,
-        {HEAD, OPTION, SHARED, "-object", LOOKING_GLASS, "-device",
-         "{'driver':'ivshmem-plain','id':'shmem0','memdev':'looking-glass'}"},
-        {HEAD, OPTION, SHIM_64, "-object", LOOKING_GLASS, "-device",
-         "{'driver':'ivshmem-plain','id':'shmem0','memdev':'looking-glass'}"},
-        ONE("shim"),
-    },
-    {
-        "ivshmem-with-property",
-        CAPS_PROPERTY,
-        {HEAD, OPTION, SHARED, "-object", LOOKING_GLASS, "-device",
-         "ivshmem-plain,memdev=looking-glass"},
-        {"qemu", MACHINE, KVM, "-m", "64", "-object",
-         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,\"size\":" MIB64
-         ",\"guest-memfd\":true}",
-         "-object", LOOKING_GLASS, "-device", "ivshmem-plain,memdev=looking-glass"},
-        ONE("guest-memfd"),
-    },
-    {
-        "ivshmem-convertible",
-        CAPS_SHIM,
-        {CONVERTIBLE_HEAD, "-object", MEMFD("shm", "4096"), "-device", "ivshmem-plain,memdev=shm"},
-        {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION,
-         SHIM_CONVERTIBLE_64 ",other=shm:4096", NO_S3, "-object", MEMFD("shm", "4096"), "-device",
-         "ivshmem-plain,memdev=shm"},
-        ONE("shim"),
-    },
-    {
-        /* asked for by libvirt on its own account, together with "private" */
-        "prealloc-not-asked-for",
-        CAPS_OBJECT,
-        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
-        {"qemu", "-machine",
-         "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0", KVM,
-         "-object", HUGE("false,\"size\":67108864,\"private\":true}"), "-object",
-         "{\"qom-type\":\"sw-protected-vm\",\"id\":\"lsec0\"}"},
-        ONE("sw-protected-vm"),
-    },
-    {
-        /* what a virtio-pmem has only since lowering wrote it; an NVDIMM always does */
-        "prealloc-not-asked-for-files",
-        CAPS_SHIM,
-        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), "-object",
-         PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
-         PREALLOC_FILE("pm", "true"), "-device", "virtio-pmem-pci,memdev=pm", OPTION, NO_PREALLOC},
-        {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), "-object",
-         PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
-         PREALLOC_FILE("pm", "false"), "-device", "virtio-pmem-pci,memdev=pm", OPTION,
-         SHIM_CONVERTIBLE_64 ",other=nv:4096,other=pm:4096", NO_S3},
-        ONE("shim"),
-    },
-    {
-        "prealloc-not-asked-for-shim",
-        CAPS_SHIM,
-        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
-        {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), OPTION,
-         SHIM_CONVERTIBLE_64, NO_S3},
-        ONE("shim"),
-    },
-    {
-        "prealloc-asked-for",
-        CAPS_SHIM,
-        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, CONVERTIBLE},
-        {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION,
-         SHIM_CONVERTIBLE_64, NO_S3},
-        ONE("shim"),
-    },
-    {
-        "launch-security-of-hardware",
-        CAPS_SHIM,
-        {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
-         "-object", RAM("pc.ram", MIB64), "-object",
-         "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}", OPTION, NONE},
-        {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
-         "-object", RAM("pc.ram", MIB64), "-object",
-         "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}"},
-        "none",
-        0,
-        0,
-    },
+    {"shim", CAPS_SHIM, {SHARED_HEAD, "-S"}, .shim = SHIM_64},
+    {"property",
+     CAPS_PROPERTY,
+     {HEAD, "-S", OPTION, SHARED},
+     .expected = {PRIVATE_HEAD("\"guest-memfd\":true"), "-S"},
+     .object = "guest-memfd"},
+    {"property-on-off-auto",
+     CAPS_PROPERTY | FLAG(MEMFD_GUEST_MEMFD_ENUM),
+     {SHARED_HEAD},
+     .expected = {PRIVATE_HEAD("\"guest-memfd\":\"on\"")},
+     .object = "guest-memfd"},
+    {"x-property",
+     CAPS_X_PROPERTY,
+     {SHARED_HEAD},
+     .expected = {PRIVATE_HEAD("\"x-guest-memfd\":true")},
+     .object = "x-guest-memfd"},
+    {"stable-name-preferred",
+     CAPS_BOTH,
+     {SHARED_HEAD},
+     .expected = {PRIVATE_HEAD("\"guest-memfd\":true")},
+     .object = "guest-memfd"},
+    {"object",
+     CAPS_OBJECT,
+     {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), "-S", OPTION, CONVERTIBLE, "-sandbox",
+      "on"},
+     .expected = {"qemu", "-machine",
+                  "q35,usb=off,memory-backend=pc.ram,kernel_irqchip=split,"
+                  "confidential-guest-support=lsec0",
+                  KVM, "-object",
+                  "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864,"
+                  "\"private\":true}",
+                  "-S", SW_PROTECTED, "-sandbox", "on"},
+     .object = "sw-protected-vm"},
+    {"object-without-property",
+     CAPS_OBJECT_ONLY,
+     {CONVERTIBLE_HEAD, "-sandbox", "on"},
+     .expected = {"qemu", "-machine",
+                  "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0",
+                  KVM, "-object", RAM("pc.ram", MIB64), SW_PROTECTED, "-sandbox", "on"},
+     .object = "sw-protected-vm"},
+    {"shim-convertible", CAPS_SHIM, {CONVERTIBLE_HEAD}, .shim = SHIM_CONVERTIBLE_64},
+    {/* more than one backend, in the order of the command line; what the shim requires is said
+      * whether or not libvirt has said it: its property may be another machine's */
+     "shim-convertible-list",
+     CAPS_SHIM,
+     {"qemu",
+      "-machine",
+      "pc,kernel_irqchip=split",
+      KVM,
+      "-global",
+      "PIIX4_PM.disable_s3=1",
+      "-object",
+      RAM("ram-node1", MIB64),
+      "-object",
+      "memory-backend-file,id=nv,mem-path=/x,size=1G",
+      "-object",
+      RAM("ram-node0", MIB64),
+      "-numa",
+      "node,nodeid=0,memdev=ram-node0",
+      "-numa",
+      "node,nodeid=1,memdev=ram-node1",
+      "-device",
+      "nvdimm,memdev=nv",
+      OPTION,
+      CONVERTIBLE},
+     .shim = "version=1,mode=convertible,backends=2,ram=134217728,start=shared,"
+             "backend=ram-node1:67108864,other=nv:1073741824,backend=ram-node0:67108864",
+     .backends = 2},
+    {/* the same wish, but a QEMU that has only the other mode's property */
+     "property-does-not-help-convertible",
+     CAPS_PROPERTY,
+     {CONVERTIBLE_HEAD},
+     .shim = SHIM_CONVERTIBLE_64},
+    {"object-does-not-help-shared", CAPS_OBJECT, {SHARED_HEAD}, .shim = SHIM_64},
+    {"two-dashes",
+     CAPS_SHIM,
+     {"qemu", "--machine", "pc,memory-backend=pc.ram", "--accel", "kvm", "--object",
+      MEMFD("pc.ram", MIB64), "--x-libvirt-gmem", SHARED},
+     .shim = SHIM_64},
+    {"key-value-notation",
+     CAPS_PROPERTY,
+     {"qemu", "-M", "q35,accel=kvm", "-object",
+      "memory-backend-memfd,id=ram-node0,size=64M,share=on", "-object",
+      "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd", "-numa",
+      "node,nodeid=0,memdev=ram-node0", "-numa", "nodeid=1,memdev=ram-node1,type=node", OPTION,
+      SHARED},
+     .expected =
+         {"qemu", "-M", "q35,accel=kvm", "-object",
+          "memory-backend-memfd,id=ram-node0,size=64M,share=on,guest-memfd=on", "-object",
+          "id=ram-node1,share=yes,size=67108864,qom-type=memory-backend-memfd,guest-memfd=on",
+          "-numa", "node,nodeid=0,memdev=ram-node0", "-numa",
+          "nodeid=1,memdev=ram-node1,type=node"},
+     .object = "guest-memfd",
+     .backends = 2},
+    {"key-value-private",
+     CAPS_OBJECT,
+     {"qemu", "-enable-kvm", "-machine", "memory-backend=a-b,type=pc", "-object",
+      "memory-backend-file,id=a-b,size=0.5G,size=1G,mem-path=/x,,y", OPTION, CONVERTIBLE},
+     .expected =
+         {"qemu", "-enable-kvm", "-machine",
+          "memory-backend=a-b,type=pc,kernel_irqchip=split,confidential-guest-support=lsec0",
+          "-object", "memory-backend-file,id=a-b,size=0.5G,size=1G,mem-path=/x,,y,private=on",
+          SW_PROTECTED},
+     .object = "sw-protected-vm",
+     .ram = 1 << 30},
+    {"numa-distances",
+     CAPS_SHIM,
+     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
+      "node,nodeid=0,memdev=r0", "-numa", "dist,src=0,dst=0,val=10", OPTION, SHARED},
+     .shim = SHIM_64},
+    {"last-machine-counts",
+     CAPS_SHIM,
+     {"qemu", "-machine", "q35,memory-backend=other", KVM, "-object", MEMFD("pc.ram", MIB64),
+      OPTION, SHARED, "-machine", "memory-backend=pc.ram"},
+     .shim = SHIM_64},
+    {"split-by-accel",
+     CAPS_OBJECT_ONLY,
+     {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
+      OPTION, CONVERTIBLE},
+     .expected = {"qemu", "-machine",
+                  "q35,usb=off,memory-backend=pc.ram,confidential-guest-support=lsec0", "-accel",
+                  "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64), SW_PROTECTED},
+     .object = "sw-protected-vm"},
+    {"split-by-accel-for-shim",
+     CAPS_SHIM,
+     {"qemu", MACHINE, "-accel", "kvm,kernel-irqchip=split", "-object", RAM("pc.ram", MIB64),
+      OPTION, CONVERTIBLE},
+     .shim = SHIM_CONVERTIBLE_64},
+    {"dimm-nvdimm-pmem",
+     CAPS_PROPERTY,
+     {HEAD, "-object", MEMFD("memdimm0", MIB64), "-device",
+      "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}", "-object",
+      "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
+      "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
+      "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
+      "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}", OPTION, SHARED},
+     .expected =
+         {PRIVATE_HEAD("\"guest-memfd\":true"), "-object",
+          "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"memdimm0\",\"share\":true,"
+          "\"size\":67108864,\"guest-memfd\":true}",
+          "-device", "{\"driver\":\"pc-dimm\",\"node\":0,\"memdev\":\"memdimm0\",\"id\":\"dimm0\"}",
+          "-object",
+          "{\"qom-type\":\"memory-backend-file\",\"id\":\"memnv\",\"mem-path\":\"/x\",\"size\":1}",
+          "-device", "nvdimm,memdev=memnv,id=nv0", "-object",
+          "memory-backend-file,id=mempm,mem-path=/y,size=1G", "-device",
+          "{\"driver\":\"virtio-pmem-pci\",\"memdev\":\"mempm\",\"id\":\"pm0\"}"},
+     .object = "guest-memfd",
+     .backends = 2},
+    {"property-there-already",
+     CAPS_PROPERTY,
+     {"qemu", MACHINE, KVM, "-object",
+      "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on", OPTION, SHARED},
+     .expected = {"qemu", MACHINE, KVM, "-object",
+                  "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=on"},
+     .object = "guest-memfd"},
+    {"longest-part-of-set",
+     CAPS_SHIM,
+     {SHARED_HEAD, "-set", "device." LETTERS_63 ".vgamem_mb=64"},
+     .shim = SHIM_64},
+    {"values-of-other-options",
+     CAPS_SHIM,
+     {HEAD, "-append", OPTION, "-name", "-object", OPTION, SHARED, "-kernel", "-machine"},
+     .shim = SHIM_64},
+    {"harmless-set-and-global",
+     CAPS_SHIM,
+     {SHARED_HEAD, "-set", "device.video0.vgamem_mb=64", "-global", "ICH9-LPC.disable_s3=1",
+      "-device", "virtio-blk-pci,drive=mem,id=x"},
+     .shim = SHIM_64},
+    {"harmless-user-arguments", CAPS_SHIM, {SHARED_HEAD, HARMLESS}, .shim = SHIM_64},
+    {"harmless-in-convertible",
+     CAPS_SHIM,
+     {CONVERTIBLE_HEAD, HARMLESS_CONVERTIBLE},
+     .shim = SHIM_CONVERTIBLE_64},
+    {/* as Looking Glass has it, in QEMU's dialect of JSON */
+     "ivshmem",
+     CAPS_SHIM,
+     {SHARED_HEAD, "-object", LOOKING_GLASS, "-device",
+      "{'driver':'ivshmem-plain','id':'shmem0','memdev':'looking-glass'}"},
+     .shim = SHIM_64},
+    {"ivshmem-with-property",
+     CAPS_PROPERTY,
+     {SHARED_HEAD, "-object", LOOKING_GLASS, "-device", "ivshmem-plain,memdev=looking-glass"},
+     .expected = {PRIVATE_HEAD("\"guest-memfd\":true"), "-object", LOOKING_GLASS, "-device",
+                  "ivshmem-plain,memdev=looking-glass"},
+     .object = "guest-memfd"},
+    {"ivshmem-convertible",
+     CAPS_SHIM,
+     {CONVERTIBLE_HEAD, "-object", MEMFD("shm", "4096"), "-device", "ivshmem-plain,memdev=shm"},
+     .shim = SHIM_CONVERTIBLE_64 ",other=shm:4096"},
+    {/* asked for by libvirt on its own account, together with "private" */
+     "prealloc-not-asked-for",
+     CAPS_OBJECT,
+     {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
+     .expected = {"qemu", "-machine",
+                  "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0",
+                  KVM, "-object", HUGE("false,\"size\":67108864,\"private\":true}"), SW_PROTECTED},
+     .object = "sw-protected-vm"},
+    {/* what a virtio-pmem has only since lowering wrote it; an NVDIMM always does */
+     "prealloc-not-asked-for-files",
+     CAPS_SHIM,
+     {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), "-object",
+      PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
+      PREALLOC_FILE("pm", "true"), "-device", "virtio-pmem-pci,memdev=pm", OPTION, NO_PREALLOC},
+     .expected = {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), "-object",
+                  PREALLOC_FILE("nv", "true"), "-device", "nvdimm,memdev=nv", "-object",
+                  PREALLOC_FILE("pm", "false"), "-device", "virtio-pmem-pci,memdev=pm", OPTION,
+                  SHIM_CONVERTIBLE_64 ",other=nv:4096,other=pm:4096", "-global",
+                  NO_S3("ICH9-LPC")}},
+    {"prealloc-not-asked-for-shim",
+     CAPS_SHIM,
+     {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
+     .expected = {"qemu", SPLIT, KVM, "-object", HUGE("false,\"size\":67108864}"), OPTION,
+                  SHIM_CONVERTIBLE_64, "-global", NO_S3("ICH9-LPC")}},
+    {"prealloc-asked-for",
+     CAPS_SHIM,
+     {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, CONVERTIBLE},
+     .shim = SHIM_CONVERTIBLE_64},
+    {"launch-security-of-hardware",
+     CAPS_SHIM,
+     {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram", KVM,
+      "-object", RAM("pc.ram", MIB64), "-object",
+      "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}", OPTION, NONE},
+     .expected = {"qemu", "-machine", "q35,confidential-guest-support=lsec0,memory-backend=pc.ram",
+                  KVM, "-object", RAM("pc.ram", MIB64), "-object",
+                  "{\"qom-type\":\"sev-snp-guest\",\"id\":\"lsec0\"}"},
+     .object = "none",
+     .backends = NO_BACKENDS},
 };
+
+static gmemCommand *
+build(const char *const *argv, guint64 flags, GError **error)
+{
+    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = flags};
+
+    return gmemCommandBuild((char *const *)argv, &caps, error);
+}
+
+/* @argv with the shim's configuration in place of the carrier: the option's last value. */
+static void
+expectShim(const char *const *argv, const char *shim, const char **expected)
+{
+    bool q35 = false;
+    size_t option = 0, n = 0, i;
+
+    for (i = 0; argv[i] != NULL; i++) {
+        q35 |= g_str_has_prefix(argv[i], "q35");
+        if (g_str_has_suffix(argv[i], OPTION))
+            option = i;
+    }
+    for (i = 0; argv[i] != NULL; i++) {
+        expected[n++] = option > 0 && i == option + 1 ? shim : argv[i];
+        if (i == option + 1 && strstr(shim, "mode=convertible") != NULL) {
+            expected[n++] = "-global";
+            expected[n++] = q35 ? NO_S3("ICH9-LPC") : NO_S3("PIIX4_PM");
+        }
+    }
+}
 
 static void
 testCase(gconstpointer data)
 {
     const Case *test = data;
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = test->flags};
     g_autoptr(GError) error = NULL;
-    g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)test->argv, &caps, &error);
+    g_autoptr(gmemCommand) command = build(test->argv, test->flags, &error);
+    const char *object = test->object != NULL ? test->object : "shim";
+    size_t backends = test->backends == NO_BACKENDS ? 0 : MAX(test->backends, 1);
+    const char *made[WORDS_MAX] = {NULL};
+    const char *const *expected = test->shim != NULL ? made : test->expected;
     size_t i;
 
     g_assert_no_error(error);
-    for (i = 0; test->expected[i] != NULL && command->argv[i] != NULL; i++)
-        g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
-    g_assert_cmpstr(command->argv[i], ==, test->expected[i]);
-    g_assert_cmpint(command->shim, ==, g_str_equal(test->object, "shim"));
-    g_assert_cmpuint(command->ramSize, ==, test->ram);
-    g_assert_cmpuint(command->nbackends, ==, test->backends);
-    g_assert_cmpstr(command->emulatorObject, ==, test->object);
+    if (test->shim != NULL)
+        expectShim(test->argv, test->shim, made);
+    for (i = 0; expected[i] != NULL && command->argv[i] != NULL; i++)
+        g_assert_cmpstr(command->argv[i], ==, expected[i]);
+    g_assert_cmpstr(command->argv[i], ==, expected[i]);
+    g_assert_cmpint(command->shim, ==, g_str_equal(object, "shim"));
+    g_assert_cmpuint(command->ramSize, ==, test->ram > 0 ? test->ram : backends * (64 << 20));
+    g_assert_cmpuint(command->nbackends, ==, backends);
+    g_assert_cmpstr(command->emulatorObject, ==, object);
 }
 
 static void
@@ -483,9 +380,8 @@ assertStart(guint64 flags, const char *carrier, const char *expected)
 {
     const char *argv[] = {"qemu", SPLIT,   KVM, "-object", MEMFD("pc.ram", MIB64),
                           OPTION, carrier, NULL};
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = flags};
     g_autoptr(GError) error = NULL;
-    g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)argv, &caps, &error);
+    g_autoptr(gmemCommand) command = build(argv, flags, &error);
     g_autofree char *joined = NULL;
 
     g_assert_no_error(error);
@@ -510,810 +406,395 @@ testStartPrivate(void)
 
 typedef struct {
     const char *name;
-    guint64 flags;
-    int code;
     const char *message;
     const char *argv[WORDS_MAX];
+    guint64 flags; /* 0: CAPS_SHIM */
+    int code;      /* 0: VIR_ERR_CONFIG_UNSUPPORTED */
 } Refusal;
 
-#define BAD VIR_ERR_CONFIG_UNSUPPORTED
 #define NOT_BESIDE                                                                                 \
     "; beside private memory there can be that of nvdimm, virtio-pmem and ivshmem-plain only"
-#define WOULD_CHANGE " could change what the RAM of a domain with private memory is made of"
+#define NO_BACKEND "the machine's RAM has no memory backend, so it cannot be private"
+#define SIZE_UNREADABLE "cannot read the size of memory backend 'pc.ram' (<memory>)"
+#define LOCKED                                                                                     \
+    "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' " \
+    "would populate all of the shared half"
+#define LOST_IN_SLEEP(option)                                                                      \
+    "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command " \
+    "line enables: '" option "'"
+#define PINNED(device)                                                                             \
+    "a software-protected VM cannot have the device '" device                                      \
+    "': its DMA requires pinned shared pages"
+#define REQUIRES_MEMFD(device)                                                                     \
+    "QEMU's device '" device "' requires guest RAM in a memfd, and not in guest_memfd"
 
 static const Refusal refusals[] = {
-    {"suspend-to-memory",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3=0'",
-     {"qemu", SPLIT, KVM, "-global", "ICH9-LPC.disable_s3=0", "-object", RAM("pc.ram", MIB64),
-      OPTION, CONVERTIBLE}},
+    {"suspend-to-memory", LOST_IN_SLEEP("ICH9-LPC.disable_s3=0"),
+     .argv = {"qemu", SPLIT, KVM, "-global", "ICH9-LPC.disable_s3=0", "-object",
+              RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
     {"size-of-no-whole-pages",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) has a size of 67108865 bytes, which is not a multiple of "
-     "guest_memfd's "
-     "pages of 4096 bytes",
-     {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "67108865"), OPTION, SHARED}},
-    {"cell-of-no-whole-pages",
-     CAPS_OBJECT,
-     BAD,
-     "memory backend 'ram-node1' (<cell id='1'>) has a size of 1048577 bytes, which is not a "
-     "multiple of "
      "guest_memfd's pages of 4096 bytes",
-     {"qemu", "-machine", "q35,kernel_irqchip=split", KVM, "-object", RAM("ram-node0", "1048576"),
-      "-numa", "node,memdev=ram-node0", "-object", RAM("ram-node1", "1048577"), "-numa",
-      "node,memdev=ram-node1", OPTION, CONVERTIBLE}},
-    {"convertible-vfio",
-     CAPS_OBJECT,
-     BAD,
-     "a software-protected VM cannot have the device 'vfio-pci': its DMA requires pinned shared "
-     "pages",
-     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-device",
-      "{\"driver\":\"vfio-pci\",\"host\":\"0000:06:12.5\",\"id\":\"hostdev0\"}"}},
-    {"convertible-user-vfio",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device 'vfio-ccw': its DMA requires pinned shared "
-     "pages",
-     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-device",
-      "vfio-ccw,sysfsdev=/x"}},
-    {"no-pair",
-     CAPS_SHIM,
-     VIR_ERR_XML_ERROR,
-     "QEMU's command line does not have the option '-x-libvirt-gmem'",
-     {HEAD}},
-    {"pair-doubled",
-     CAPS_SHIM,
-     VIR_ERR_XML_ERROR,
-     "QEMU's option '-x-libvirt-gmem' is given more than once",
-     {HEAD, OPTION, SHARED, OPTION, SHARED}},
-    {"pair-doubled-with-two-dashes",
-     CAPS_SHIM,
-     VIR_ERR_XML_ERROR,
-     "QEMU's option '-x-libvirt-gmem' is given more than once",
-     {HEAD, OPTION, SHARED, "--x-libvirt-gmem", SHARED}},
-    {"pair-without-value",
-     CAPS_SHIM,
-     VIR_ERR_XML_ERROR,
-     "QEMU's option '-x-libvirt-gmem' has no value",
-     {HEAD, OPTION}},
-    {"no-machine",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's command line has no -machine",
-     {"qemu", KVM, OPTION, SHARED}},
-    {"machine-as-json",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the value of QEMU's option '-machine {\"type\":\"pc\"}'",
-     {"qemu", "-machine", "{\"type\":\"pc\"}", KVM, OPTION, SHARED}},
-    {"microvm",
-     CAPS_SHIM,
-     BAD,
-     "machine type 'microvm' cannot have private memory; use q35 or pc",
-     {HEAD, OPTION, SHARED, "-machine", "microvm"}},
-    {"isapc",
-     CAPS_SHIM,
-     BAD,
-     "machine type 'isapc' cannot have private memory; use q35 or pc",
-     {HEAD, OPTION, SHARED, "-machine", "type=isapc"}},
-    {"no-accelerator",
-     CAPS_SHIM,
-     BAD,
-     "guest_memfd requires KVM, which QEMU's command line does not enable",
-     {"qemu", MACHINE, "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
-    {"tcg",
-     CAPS_SHIM,
-     BAD,
-     "guest_memfd requires KVM, and QEMU would use the accelerator 'tcg'",
-     {"qemu", MACHINE, "-accel", "tcg", "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
-    {"tcg-too",
-     CAPS_SHIM,
-     BAD,
-     "guest_memfd requires KVM, and QEMU would use the accelerator 'tcg'",
-     {HEAD, OPTION, SHARED, "-accel", "tcg,thread=multi"}},
-    {"tcg-by-machine",
-     CAPS_SHIM,
-     BAD,
-     "guest_memfd requires KVM, and QEMU would use the accelerator 'kvm:tcg'",
-     {HEAD, OPTION, SHARED, "-machine", "accel=kvm:tcg"}},
+     .argv = {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "67108865"), OPTION, SHARED}},
+    {"cell-of-no-whole-pages",
+     "memory backend 'ram-node1' (<cell id='1'>) has a size of 1048577 bytes, which is not a "
+     "multiple of guest_memfd's pages of 4096 bytes",
+     .argv = {"qemu", "-machine", "q35,kernel_irqchip=split", KVM, "-object",
+              RAM("ram-node0", "1048576"), "-numa", "node,memdev=ram-node0", "-object",
+              RAM("ram-node1", "1048577"), "-numa", "node,memdev=ram-node1", OPTION, CONVERTIBLE},
+     .flags = CAPS_OBJECT},
+    {"convertible-vfio", PINNED("vfio-pci"),
+     .argv = {CONVERTIBLE_HEAD, "-device",
+              "{\"driver\":\"vfio-pci\",\"host\":\"0000:06:12.5\",\"id\":\"hostdev0\"}"},
+     .flags = CAPS_OBJECT},
+    {"convertible-user-vfio", PINNED("vfio-ccw"),
+     .argv = {CONVERTIBLE_HEAD, "-device", "vfio-ccw,sysfsdev=/x"}},
+    {"no-pair", "QEMU's command line does not have the option '-x-libvirt-gmem'", .argv = {HEAD},
+     .code = VIR_ERR_XML_ERROR},
+    {"pair-doubled", "QEMU's option '-x-libvirt-gmem' is given more than once",
+     .argv = {SHARED_HEAD, OPTION, SHARED}, .code = VIR_ERR_XML_ERROR},
+    {"pair-doubled-with-two-dashes", "QEMU's option '-x-libvirt-gmem' is given more than once",
+     .argv = {SHARED_HEAD, "--x-libvirt-gmem", SHARED}, .code = VIR_ERR_XML_ERROR},
+    {"pair-without-value", "QEMU's option '-x-libvirt-gmem' has no value", .argv = {HEAD, OPTION},
+     .code = VIR_ERR_XML_ERROR},
+    {"no-machine", "QEMU's command line has no -machine", .argv = {"qemu", KVM, OPTION, SHARED}},
+    {"machine-as-json", "cannot read the value of QEMU's option '-machine {\"type\":\"pc\"}'",
+     .argv = {"qemu", "-machine", "{\"type\":\"pc\"}", KVM, OPTION, SHARED}},
+    {"microvm", "machine type 'microvm' cannot have private memory; use q35 or pc",
+     .argv = {SHARED_HEAD, "-machine", "microvm"}},
+    {"isapc", "machine type 'isapc' cannot have private memory; use q35 or pc",
+     .argv = {SHARED_HEAD, "-machine", "type=isapc"}},
+    {"no-accelerator", "guest_memfd requires KVM, which QEMU's command line does not enable",
+     .argv = {"qemu", MACHINE, "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
+    {"tcg", "guest_memfd requires KVM, and QEMU would use the accelerator 'tcg'",
+     .argv = {"qemu", MACHINE, "-accel", "tcg", "-object", MEMFD("pc.ram", MIB64), OPTION, SHARED}},
+    {"tcg-too", "guest_memfd requires KVM, and QEMU would use the accelerator 'tcg'",
+     .argv = {SHARED_HEAD, "-accel", "tcg,thread=multi"}},
+    {"tcg-by-machine", "guest_memfd requires KVM, and QEMU would use the accelerator 'kvm:tcg'",
+     .argv = {SHARED_HEAD, "-machine", "accel=kvm:tcg"}},
     {"numa-as-json",
-     CAPS_SHIM,
-     BAD,
      "cannot read the value of QEMU's option '-numa {\"type\":\"node\",\"memdev\":\"r0\"}'",
-     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
-      "{\"type\":\"node\",\"memdev\":\"r0\"}", OPTION, SHARED}},
-    {"no-ram",
-     CAPS_SHIM,
-     BAD,
-     "the machine's RAM has no memory backend, so it cannot be private",
-     {"qemu", "-machine", "pc", KVM, OPTION, SHARED}},
-    {"only-a-dimm",
-     CAPS_SHIM,
-     BAD,
-     "the machine's RAM has no memory backend, so it cannot be private",
-     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("d", MIB64), "-device",
-      "pc-dimm,memdev=d,id=dimm0", OPTION, SHARED}},
-    {"backend-missing",
-     CAPS_SHIM,
-     BAD,
-     "there is no memory backend 'pc.ram', which -machine memory-backend uses",
-     {"qemu", MACHINE, KVM, OPTION, SHARED}},
-    {"dimm-backend-missing",
-     CAPS_SHIM,
-     BAD,
-     "there is no memory backend 'x', which pc-dimm 'dimm0' uses",
-     {HEAD, "-device", "{\"driver\":\"pc-dimm\",\"memdev\":\"x\",\"id\":\"dimm0\"}", OPTION,
-      SHARED}},
-    {"backend-twice",
-     CAPS_SHIM,
-     BAD,
-     "two memory backends have the id 'pc.ram' (<memory>)",
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,id=pc.ram,size=64M"}},
+     .argv = {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", MIB64), "-numa",
+              "{\"type\":\"node\",\"memdev\":\"r0\"}", OPTION, SHARED}},
+    {"no-ram", NO_BACKEND, .argv = {"qemu", "-machine", "pc", KVM, OPTION, SHARED}},
+    {"only-a-dimm", NO_BACKEND,
+     .argv = {"qemu", "-machine", "pc", KVM, "-object", MEMFD("d", MIB64), "-device",
+              "pc-dimm,memdev=d,id=dimm0", OPTION, SHARED}},
+    {"backend-missing", "there is no memory backend 'pc.ram', which -machine memory-backend uses",
+     .argv = {"qemu", MACHINE, KVM, OPTION, SHARED}},
+    {"dimm-backend-missing", "there is no memory backend 'x', which pc-dimm 'dimm0' uses",
+     .argv = {HEAD, "-device", "{\"driver\":\"pc-dimm\",\"memdev\":\"x\",\"id\":\"dimm0\"}", OPTION,
+              SHARED}},
+    {"backend-twice", "two memory backends have the id 'pc.ram' (<memory>)",
+     .argv = {SHARED_HEAD, "-object", "memory-backend-ram,id=pc.ram,size=64M"}},
     {"backend-used-twice",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is used twice, by nvdimm 'n' and by -machine "
      "memory-backend",
-     {HEAD, OPTION, SHARED, "-device", "nvdimm,memdev=pc.ram,id=n"}},
-    {"backend-without-id",
-     CAPS_SHIM,
-     BAD,
-     "a memory backend of type memory-backend-ram has no id",
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,size=64M"}},
+     .argv = {SHARED_HEAD, "-device", "nvdimm,memdev=pc.ram,id=n"}},
+    {"backend-without-id", "a memory backend of type memory-backend-ram has no id",
+     .argv = {SHARED_HEAD, "-object", "memory-backend-ram,size=64M"}},
     {"backend-unused",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'shm' (memory-backend-file) is not used by anything on QEMU's command line, "
      "which a domain with private memory cannot have",
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-file,id=shm,mem-path=/x,size=1M"}},
+     .argv = {SHARED_HEAD, "-object", "memory-backend-file,id=shm,mem-path=/x,size=1M"}},
     {"backend-of-another-device",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'b' (memory-backend-ram) is used by hv-balloon 'x'" NOT_BESIDE,
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,id=b,size=1G", "-device",
-      "{'driver':'hv-balloon','memdev':'b','id':'x'}"}},
-    {"backend-of-cxl",
-     CAPS_SHIM,
-     BAD,
-     "memory backend 'b' (memory-backend-ram) is used by cxl-type3 ''" NOT_BESIDE,
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-ram,id=b,size=1G", "-device",
-      "cxl-type3,volatile-memdev=b"}},
-    {"backend-of-nvme",
-     CAPS_SHIM,
-     BAD,
-     "memory backend 'b' (memory-backend-file) is used by nvme 'n'" NOT_BESIDE,
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-file,id=b,size=1G,mem-path=/x", "-device",
-      "nvme,id=n,serial=x,pmrdev=b"}},
+     .argv = {SHARED_HEAD, "-object", "memory-backend-ram,id=b,size=1G", "-device",
+              "{'driver':'hv-balloon','memdev':'b','id':'x'}"}},
+    {"backend-of-cxl", "memory backend 'b' (memory-backend-ram) is used by cxl-type3 ''" NOT_BESIDE,
+     .argv = {SHARED_HEAD, "-object", "memory-backend-ram,id=b,size=1G", "-device",
+              "cxl-type3,volatile-memdev=b"}},
+    {"backend-of-nvme", "memory backend 'b' (memory-backend-file) is used by nvme 'n'" NOT_BESIDE,
+     .argv = {SHARED_HEAD, "-object", "memory-backend-file,id=b,size=1G,mem-path=/x", "-device",
+              "nvme,id=n,serial=x,pmrdev=b"}},
     {"backend-of-sgx",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'b' (memory-backend-epc) is used by -machine sgx-epc.0.memdev" NOT_BESIDE,
-     {HEAD, OPTION, SHARED, "-object", "memory-backend-epc,id=b,size=1G", "-machine",
-      "sgx-epc.0.memdev=b,sgx-epc.0.node=0"}},
+     .argv = {SHARED_HEAD, "-object", "memory-backend-epc,id=b,size=1G", "-machine",
+              "sgx-epc.0.memdev=b,sgx-epc.0.node=0"}},
     {"backend-replaced",
-     CAPS_SHIM,
-     BAD,
      "QEMU's option '-machine memory-backend=ram1' would replace the memory backend 'pc.ram' that "
      "is the domain's RAM",
-     {HEAD, OPTION, SHARED, "-object", MEMFD("ram1", MIB64), "-machine", "memory-backend=ram1"}},
+     .argv = {SHARED_HEAD, "-object", MEMFD("ram1", MIB64), "-machine", "memory-backend=ram1"}},
     {"backend-replaced-with-underscore",
-     CAPS_SHIM,
-     BAD,
      "QEMU's option '-machine memory-backend=ram1' would replace the memory backend 'pc.ram' that "
      "is the domain's RAM",
-     {HEAD, OPTION, SHARED, "-object", MEMFD("ram1", MIB64), "-M", "memory_backend=ram1"}},
+     .argv = {SHARED_HEAD, "-object", MEMFD("ram1", MIB64), "-M", "memory_backend=ram1"}},
     {"ivshmem-of-memfd",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'shm' of ivshmem-plain 'i' is a memory-backend-memfd; beside fully shared "
      "private memory it must be a memory-backend-file",
-     {HEAD, OPTION, SHARED, "-object", MEMFD("shm", MIB64), "-device",
-      "ivshmem-plain,memdev=shm,id=i"}},
+     .argv = {SHARED_HEAD, "-object", MEMFD("shm", MIB64), "-device",
+              "ivshmem-plain,memdev=shm,id=i"}},
     {"ivshmem-of-ram",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is used twice, by ivshmem-plain 'i' and by -machine "
      "memory-backend",
-     {HEAD, OPTION, SHARED, "-device", "ivshmem-plain,memdev=pc.ram,id=i"}},
-    {"only-ivshmem",
-     CAPS_SHIM,
-     BAD,
-     "the machine's RAM has no memory backend, so it cannot be private",
-     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("d", MIB64), "-device",
-      "ivshmem-plain,memdev=d", OPTION, SHARED}},
-    {"no-machine-type",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's command line does not say which machine it is for",
-     {"qemu", "-machine", "memory-backend=pc.ram,kernel_irqchip=split", KVM, "-object",
-      RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
+     .argv = {SHARED_HEAD, "-device", "ivshmem-plain,memdev=pc.ram,id=i"}},
+    {"only-ivshmem", NO_BACKEND,
+     .argv = {"qemu", "-machine", "pc", KVM, "-object", MEMFD("d", MIB64), "-device",
+              "ivshmem-plain,memdev=d", OPTION, SHARED}},
+    {"no-machine-type", "QEMU's command line does not say which machine it is for",
+     .argv = {"qemu", "-machine", "memory-backend=pc.ram,kernel_irqchip=split", KVM, "-object",
+              RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
     {"epc",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'epc' (memory-backend-epc) is not used by anything on QEMU's command line, "
      "which a domain with private memory cannot have",
-     {HEAD, OPTION, SHARED, "-object", "{\"qom-type\":\"memory-backend-epc\",\"id\":\"epc\"}"}},
+     .argv = {SHARED_HEAD, "-object", "{\"qom-type\":\"memory-backend-epc\",\"id\":\"epc\"}"}},
     {"nvdimm-on-memfd",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'n' of nvdimm 'n0' is a memory-backend-memfd; beside private memory it must "
      "be a memory-backend-file",
-     {HEAD, OPTION, SHARED, "-object", MEMFD("n", MIB64), "-device", "nvdimm,memdev=n,id=n0"}},
-    {"virtio-mem",
-     CAPS_SHIM,
-     BAD,
-     "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
-     {HEAD, OPTION, SHARED, "-device",
-      "{\"driver\":\"virtio-mem-pci\",\"memdev\":\"x\",\"id\":\"vm0\"}"}},
-    {"virtio-mem-escaped",
-     CAPS_SHIM,
-     BAD,
-     "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
-     {HEAD, OPTION, SHARED, "-device", "{\"driver\":\"virtio-\\u006dem-pci\",\"id\":\"vm0\"}"}},
-    {"dimm-without-backend",
-     CAPS_SHIM,
-     BAD,
-     "memory device 'd' of type pc-dimm has no memory backend",
-     {HEAD, OPTION, SHARED, "-device", "pc-dimm,id=d"}},
-    {"numa-mem",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-numa node,mem=64' gives a cell memory without a memory backend",
-     {HEAD, OPTION, SHARED, "-numa", "node,mem=64"}},
-    {"size-unreadable",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the size of memory backend 'pc.ram' (<memory>)",
-     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=1.5G,share=on", OPTION,
-      SHARED}},
+     .argv = {SHARED_HEAD, "-object", MEMFD("n", MIB64), "-device", "nvdimm,memdev=n,id=n0"}},
+    {"virtio-mem", "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
+     .argv = {SHARED_HEAD, "-device",
+              "{\"driver\":\"virtio-mem-pci\",\"memdev\":\"x\",\"id\":\"vm0\"}"}},
+    {"virtio-mem-escaped", "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
+     .argv = {SHARED_HEAD, "-device", "{\"driver\":\"virtio-\\u006dem-pci\",\"id\":\"vm0\"}"}},
+    {"dimm-without-backend", "memory device 'd' of type pc-dimm has no memory backend",
+     .argv = {SHARED_HEAD, "-device", "pc-dimm,id=d"}},
+    {"numa-mem", "QEMU's option '-numa node,mem=64' gives a cell memory without a memory backend",
+     .argv = {SHARED_HEAD, "-numa", "node,mem=64"}},
+    {"size-unreadable", SIZE_UNREADABLE,
+     .argv = {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=1.5G,share=on",
+              OPTION, SHARED}},
     {"cell-zero",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'ram-node1' (<cell id='1'>) has a size of 0, which QEMU refuses; give it "
      "memory",
-     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("ram-node0", "67108864"), "-object",
-      MEMFD("ram-node1", "0"), "-numa", "node,memdev=ram-node0", "-numa", "node,memdev=ram-node1",
-      OPTION, SHARED}},
+     .argv = {"qemu", "-machine", "pc", KVM, "-object", MEMFD("ram-node0", "67108864"), "-object",
+              MEMFD("ram-node1", "0"), "-numa", "node,memdev=ram-node0", "-numa",
+              "node,memdev=ram-node1", OPTION, SHARED}},
     {"dimm-unshared",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'memdimm0' (<memory model='dimm'>) is not shared, which fully shared "
      "guest_memfd requires",
-     {HEAD, "-object", "memory-backend-memfd,id=memdimm0,size=67108864", "-device",
-      "pc-dimm,id=dimm0,memdev=memdimm0", OPTION, SHARED}},
+     .argv = {HEAD, "-object", "memory-backend-memfd,id=memdimm0,size=67108864", "-device",
+              "pc-dimm,id=dimm0,memdev=memdimm0", OPTION, SHARED}},
     {"size-zero",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) has a size of 0, which QEMU refuses; give it memory",
-     {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "0"), OPTION, SHARED}},
-    {"size-overflow",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the size of memory backend 'r1'",
-     {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", "18446744073709547520"), "-object",
-      MEMFD("r1", "18446744073709547520"), "-numa", "node,memdev=r0", "-numa", "node,memdev=r1",
-      OPTION, SHARED}},
-    {"size-suffix-overflow",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the size of memory backend 'pc.ram' (<memory>)",
-     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=99E,share=on", OPTION,
-      SHARED}},
-    {"size-missing",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the size of memory backend 'pc.ram' (<memory>)",
-     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,share=on", OPTION, SHARED}},
-    {"object-unreadable",
-     CAPS_SHIM,
-     BAD,
-     "cannot read the value of QEMU's option '-object {\"qom-type\":'",
-     {HEAD, OPTION, SHARED, "-object", "{\"qom-type\":"}},
+     .argv = {"qemu", MACHINE, KVM, "-object", MEMFD("pc.ram", "0"), OPTION, SHARED}},
+    {"size-overflow", "cannot read the size of memory backend 'r1'",
+     .argv = {"qemu", "-machine", "pc", KVM, "-object", MEMFD("r0", "18446744073709547520"),
+              "-object", MEMFD("r1", "18446744073709547520"), "-numa", "node,memdev=r0", "-numa",
+              "node,memdev=r1", OPTION, SHARED}},
+    {"size-suffix-overflow", SIZE_UNREADABLE,
+     .argv = {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=99E,share=on",
+              OPTION, SHARED}},
+    {"size-missing", SIZE_UNREADABLE,
+     .argv = {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,share=on", OPTION,
+              SHARED}},
+    {"object-unreadable", "cannot read the value of QEMU's option '-object {\"qom-type\":'",
+     .argv = {SHARED_HEAD, "-object", "{\"qom-type\":"}},
     {"object-with-a-key-twice",
-     CAPS_SHIM,
-     BAD,
      "cannot read the value of QEMU's option '-object {\"id\":\"a\",\"id\":\"b\"}'",
-     {HEAD, OPTION, SHARED, "-object", "{\"id\":\"a\",\"id\":\"b\"}"}},
-    {"option-at-the-end",
-     CAPS_SHIM,
-     BAD,
-     "the option '-object' at the end of QEMU's command line has no value",
-     {HEAD, OPTION, SHARED, "-object"}},
-    {"mem-path",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-mem-path /x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-mem-path", "/x"}},
-    {"mem-prealloc",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-mem-prealloc'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-mem-prealloc"}},
-    {"readconfig",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-readconfig /x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-readconfig", "/x"}},
-    {"preconfig",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-preconfig'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "--preconfig"}},
-    {"set-object",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set object.pc.ram.share=off'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "object.pc.ram.share=off"}},
-    {"set-memdev",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.dimm0.memdev=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.dimm0.memdev=x"}},
-    {"global-memdev",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global pc-dimm.memdev=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "pc-dimm.memdev=x"}},
-    {"global-backend",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global driver=memory-backend-memfd,property=share,value=off'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "driver=memory-backend-memfd,property=share,value=off"}},
+     .argv = {SHARED_HEAD, "-object", "{\"id\":\"a\",\"id\":\"b\"}"}},
+    {"option-at-the-end", "the option '-object' at the end of QEMU's command line has no value",
+     .argv = {SHARED_HEAD, "-object"}},
     {"shared-on-file",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is a memory-backend-file; for fully shared guest_memfd it "
      "must be a memory-backend-memfd",
-     {"qemu", MACHINE, KVM, "-object",
-      "memory-backend-file,id=pc.ram,size=64M,share=on,mem-path=/x", OPTION, SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object",
+              "memory-backend-file,id=pc.ram,size=64M,share=on,mem-path=/x", OPTION, SHARED}},
     {"shared-on-ram-with-property",
-     CAPS_PROPERTY,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is a memory-backend-ram; for fully shared guest_memfd it "
      "must be a memory-backend-memfd",
-     {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, SHARED},
+     .flags = CAPS_PROPERTY},
     {"shared-not-shared",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is not shared, which fully shared guest_memfd requires",
-     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M", OPTION, SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M", OPTION,
+              SHARED}},
     {"shared-off",
-     CAPS_PROPERTY,
-     BAD,
      "memory backend 'pc.ram' (<memory>) is not shared, which fully shared guest_memfd requires",
-     {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M,share=off", OPTION,
-      SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object", "memory-backend-memfd,id=pc.ram,size=64M,share=off",
+              OPTION, SHARED},
+     .flags = CAPS_PROPERTY},
     {"shared-hugetlb",
-     CAPS_SHIM,
-     BAD,
      "memory backend 'pc.ram' (<memory>) asks for huge pages, which guest_memfd does not have",
-     {"qemu", MACHINE, KVM, "-object",
-      "memory-backend-memfd,id=pc.ram,size=64M,share=on,hugetlb=on", OPTION, SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object",
+              "memory-backend-memfd,id=pc.ram,size=64M,share=on,hugetlb=on", OPTION, SHARED}},
     {"shared-property-off",
-     CAPS_PROPERTY,
-     BAD,
      "memory backend 'pc.ram' (<memory>) has the property 'guest-memfd' switched off; switch it on "
      "or remove it",
-     {"qemu", MACHINE, KVM, "-object",
-      "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=off", OPTION, SHARED}},
+     .argv = {"qemu", MACHINE, KVM, "-object",
+              "memory-backend-memfd,id=pc.ram,size=64M,share=on,guest-memfd=off", OPTION, SHARED},
+     .flags = CAPS_PROPERTY},
     {"shared-with-confidential",
-     CAPS_SHIM,
-     BAD,
      "fully shared guest_memfd and confidential guest support ('sev0') are mutually exclusive",
-     {HEAD, OPTION, SHARED, "-machine", "confidential-guest-support=sev0"}},
-    {"shared-with-iommufd",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'vfio-pci,iommufd=iommufd0' requires guest RAM in a memfd, and not in "
-     "guest_memfd",
-     {HEAD, OPTION, SHARED, "-object", "iommufd,id=iommufd0", "-device",
-      "{\"driver\":\"vfio-pci\",\"host\":\"0000:06:12.5\",\"iommufd\":\"iommufd0\"}"}},
-    {"shared-with-blob",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'virtio-vga,blob=true' requires guest RAM in a memfd, and not in guest_memfd",
-     {HEAD, OPTION, SHARED, "-device", "virtio-vga,blob=true"}},
-    {"shared-with-set-blob",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'g,blob=on' requires guest RAM in a memfd, and not in guest_memfd",
-     {HEAD, OPTION, SHARED, "-device", "virtio-vga,id=g", "-set", "device.g.blob=on"}},
-    {"shared-with-set-iommufd",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'v,iommufd=i' requires guest RAM in a memfd, and not in guest_memfd",
-     {HEAD, OPTION, SHARED, "-device", "vfio-pci,id=v", "-set", "device.v.iommufd=i"}},
-    {"shared-with-global-blob",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'virtio-vga,blob=on' requires guest RAM in a memfd, and not in guest_memfd",
-     {HEAD, OPTION, SHARED, "-global", "virtio-vga.blob=on"}},
-    {"shared-with-global-iommufd",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's device 'vfio-pci,iommufd=i' requires guest RAM in a memfd, and not in guest_memfd",
-     {HEAD, OPTION, SHARED, "-global", "driver=vfio-pci,property=iommufd,value=i"}},
-    {"convertible-with-confidential",
-     CAPS_OBJECT,
-     BAD,
-     "the machine has confidential guest support already: 'sev0'",
-     {HEAD, OPTION, CONVERTIBLE, "-machine", "confidential-guest-support=sev0"}},
-    {"convertible-with-encryption",
-     CAPS_OBJECT,
-     BAD,
-     "the machine has confidential guest support already: 'sev0'",
-     {HEAD, OPTION, CONVERTIBLE, "-machine", "memory-encryption=sev0"}},
-    {"convertible-lsec0",
-     CAPS_OBJECT,
-     BAD,
-     "QEMU's command line has an object 'lsec0' already",
-     {HEAD, OPTION, CONVERTIBLE, "-object", "secret,id=lsec0,data=x"}},
-    {"convertible-irqchip",
-     CAPS_OBJECT,
-     BAD,
-     "a software-protected VM requires kernel_irqchip=split, not 'on'",
-     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
-      "kernel-irqchip=on"}},
+     .argv = {SHARED_HEAD, "-machine", "confidential-guest-support=sev0"}},
+    {"shared-with-iommufd", REQUIRES_MEMFD("vfio-pci,iommufd=iommufd0"),
+     .argv = {SHARED_HEAD, "-object", "iommufd,id=iommufd0", "-device",
+              "{\"driver\":\"vfio-pci\",\"host\":\"0000:06:12.5\",\"iommufd\":\"iommufd0\"}"}},
+    {"shared-with-blob", REQUIRES_MEMFD("virtio-vga,blob=true"),
+     .argv = {SHARED_HEAD, "-device", "virtio-vga,blob=true"}},
+    {"shared-with-set-blob", REQUIRES_MEMFD("g,blob=on"),
+     .argv = {SHARED_HEAD, "-device", "virtio-vga,id=g", "-set", "device.g.blob=on"}},
+    {"shared-with-set-iommufd", REQUIRES_MEMFD("v,iommufd=i"),
+     .argv = {SHARED_HEAD, "-device", "vfio-pci,id=v", "-set", "device.v.iommufd=i"}},
+    {"shared-with-global-blob", REQUIRES_MEMFD("virtio-vga,blob=on"),
+     .argv = {SHARED_HEAD, "-global", "virtio-vga.blob=on"}},
+    {"shared-with-global-iommufd", REQUIRES_MEMFD("vfio-pci,iommufd=i"),
+     .argv = {SHARED_HEAD, "-global", "driver=vfio-pci,property=iommufd,value=i"}},
+    {"convertible-with-confidential", "the machine has confidential guest support already: 'sev0'",
+     .argv = {HEAD, OPTION, CONVERTIBLE, "-machine", "confidential-guest-support=sev0"},
+     .flags = CAPS_OBJECT},
+    {"convertible-with-encryption", "the machine has confidential guest support already: 'sev0'",
+     .argv = {HEAD, OPTION, CONVERTIBLE, "-machine", "memory-encryption=sev0"},
+     .flags = CAPS_OBJECT},
+    {"convertible-lsec0", "QEMU's command line has an object 'lsec0' already",
+     .argv = {HEAD, OPTION, CONVERTIBLE, "-object", "secret,id=lsec0,data=x"},
+     .flags = CAPS_OBJECT},
+    {"convertible-irqchip", "a software-protected VM requires kernel_irqchip=split, not 'on'",
+     .argv = {CONVERTIBLE_HEAD, "-machine", "kernel-irqchip=on"}, .flags = CAPS_OBJECT},
     {"convertible-irqchip-by-accel",
-     CAPS_OBJECT,
-     BAD,
      "a software-protected VM requires kernel_irqchip=split, not 'off'",
-     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-accel",
-      "kvm,kernel-irqchip=off"}},
+     .argv = {CONVERTIBLE_HEAD, "-accel", "kvm,kernel-irqchip=off"}, .flags = CAPS_OBJECT},
     {"convertible-irqchip-missing",
-     CAPS_SHIM,
-     BAD,
      "a software-protected VM requires kernel_irqchip=split, which is not on QEMU's command line",
-     {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
-    {"convertible-smm",
-     CAPS_OBJECT,
-     BAD,
-     "a software-protected VM has no SMM, but QEMU's command line has smm=on",
-     {"qemu", SPLIT, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE, "-machine",
-      "smm=on"}},
+     .argv = {"qemu", MACHINE, KVM, "-object", RAM("pc.ram", MIB64), OPTION, CONVERTIBLE}},
+    {"convertible-smm", "a software-protected VM has no SMM, but QEMU's command line has smm=on",
+     .argv = {CONVERTIBLE_HEAD, "-machine", "smm=on"}, .flags = CAPS_OBJECT},
     {"convertible-private-off",
-     CAPS_OBJECT,
-     BAD,
      "memory backend 'pc.ram' (<memory>) has the property 'private' switched off; switch it on or "
      "remove it",
-     {"qemu", SPLIT, KVM, "-object",
-      "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":4096,\"private\":false}",
-      OPTION, CONVERTIBLE}},
-    {"set-driver",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.d.driver=pc-dimm'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.d.driver=pc-dimm"}},
-    {"set-id",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.d.id=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.d.id=x"}},
-    {"set-lsa",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.d.lsa=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.d.lsa=x"}},
-    {"set-no-value",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.d.driver'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.d.driver"}},
-    {"set-no-key",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set device.d'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "device.d"}},
-    {"set-machine",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set machine.x.memory-backend=y'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "machine.x.memory-backend=y"}},
-    {"set-memory",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set memory.x.size=1G'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "memory.x.size=1G"}},
-    {"set-numa",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set numa.x.memdev=y'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "numa.x.memdev=y"}},
-    {"set-accel",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set accel.x.accel=tcg'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "accel.x.accel=tcg"}},
-    {"set-global",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set global.x.value=y'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "global.x.value=y"}},
-    {"set-overcommit",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set overcommit.x.mem-lock=on'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "overcommit.x.mem-lock=on"}},
-    {"set-netdev-type",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set netdev.n.type=vhost-user'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "netdev.n.type=vhost-user"}},
-    {"set-long",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set "
-     "device.d.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set",
-      "device.d.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1"}},
-    {"set-unknown",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set no-such.x.y=z'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", "no-such.x.y=z"}},
-    {"set-empty",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-set '" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-set", ""}},
-    {"global-memdev-long",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global driver=nvdimm,property=memdev,value=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "driver=nvdimm,property=memdev,value=x"}},
-    {"global-memdev-base",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global device.memdev=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "device.memdev=x"}},
-    {"global-lsa",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global cxl-type3.lsa=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "cxl-type3.lsa=x"}},
-    {"global-backend-any",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global memory-backend-file.readonly=on'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "memory-backend-file.readonly=on"}},
-    {"global-irqchip",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global kvm-accel.kernel-irqchip=off'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "kvm-accel.kernel-irqchip=off"}},
-    {"global-irqchip-underscore",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global kvm-accel.kernel_irqchip=off'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "kvm-accel.kernel_irqchip=off"}},
-    {"global-no-value",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global property=memdev,driver=x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "property=memdev,driver=x"}},
-    {"global-no-dot",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global x'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "x"}},
-    {"global-no-property",
-     CAPS_SHIM,
-     BAD,
-     "QEMU's option '-global driver=x,value=y'" WOULD_CHANGE,
-     {HEAD, OPTION, SHARED, "-global", "driver=x,value=y"}},
-    {"suspend-two-zeros",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3=00'",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=00"}},
-    {"suspend-hexadecimal",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'PIIX4_PM.disable_s3=0x0'",
-     {CONVERTIBLE_HEAD, "-global", "PIIX4_PM.disable_s3=0x0"}},
-    {"suspend-negative",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3=-0'",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=-0"}},
-    {"suspend-word",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3=off'",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=off"}},
-    {"suspend-space",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3= 0'",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3= 0"}},
-    {"suspend-nothing",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable_s3='",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3="}},
-    {"suspend-dash",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'ICH9-LPC.disable-s3=0'",
-     {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable-s3=0"}},
-    {"suspend-long",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'driver=ICH9-LPC,property=disable_s3,value=0'",
-     {CONVERTIBLE_HEAD, "-global", "driver=ICH9-LPC,property=disable_s3,value=0"}},
-    {"suspend-long-order",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM loses its private memory in suspend-to-memory, which QEMU's command "
-     "line enables: 'value=0,property=disable_s3,driver=ICH9-LPC'",
-     {CONVERTIBLE_HEAD, "-global", "value=0,property=disable_s3,driver=ICH9-LPC"}},
-    {"locked-on",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-overcommit", "mem-lock=on"}},
-    {"locked-yes",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-overcommit", "cpu-pm=on,mem-lock=yes"}},
-    {"locked-bare",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-overcommit", "mem-lock"}},
-    {"locked-on-fault",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-overcommit", "mem-lock=on-fault"}},
-    {"locked-old",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-realtime", "mlock=on"}},
-    {"locked-old-default",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have its memory locked: QEMU's option '-overcommit mem-lock' "
-     "would populate all of the shared half",
-     {CONVERTIBLE_HEAD, "-realtime", ""}},
-    {"vfio-blockdev",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
-     "shared pages",
-     {CONVERTIBLE_HEAD, "-blockdev", "driver=nvme,device=0000:01:00.0,namespace=1,node-name=x"}},
-    {"vfio-blockdev-inner",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
-     "shared pages",
-     {CONVERTIBLE_HEAD, "-blockdev", "raw,node-name=x,file.driver=nvme"}},
-    {"vfio-blockdev-json",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-blockdev nvme': its DMA requires pinned "
-     "shared pages",
-     {CONVERTIBLE_HEAD, "-blockdev", "{'driver':'raw','file':{'driver':'n\\u0076me'}}"}},
-    {"vfio-blkio",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-blockdev virtio-blk-vfio-pci': its DMA "
-     "requires pinned shared pages",
-     {CONVERTIBLE_HEAD, "-blockdev", "virtio-blk-vfio-pci,node-name=x"}},
-    {"vfio-drive",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-drive nvme': its DMA requires pinned shared "
-     "pages",
-     {CONVERTIBLE_HEAD, "-drive", "if=none,driver=nvme,device=x"}},
-    {"vfio-drive-format",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-drive nvme://0000:01:00.0/1': its DMA "
-     "requires pinned shared pages",
-     {CONVERTIBLE_HEAD, "-drive", "nvme://0000:01:00.0/1,format=raw"}},
-    {"vfio-drive-json",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-drive "
-     "json:{'driver':'raw','file':{'driver':'nvme'}}': its DMA requires pinned shared pages",
-     {CONVERTIBLE_HEAD, "-drive", "json:{'driver':'raw',,'file':{'driver':'nvme'}}"}},
+     .argv =
+         {"qemu", SPLIT, KVM, "-object",
+          "{\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":4096,\"private\":false}",
+          OPTION, CONVERTIBLE},
+     .flags = CAPS_OBJECT},
+    {"suspend-two-zeros", LOST_IN_SLEEP("ICH9-LPC.disable_s3=00"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=00"}},
+    {"suspend-hexadecimal", LOST_IN_SLEEP("PIIX4_PM.disable_s3=0x0"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "PIIX4_PM.disable_s3=0x0"}},
+    {"suspend-negative", LOST_IN_SLEEP("ICH9-LPC.disable_s3=-0"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=-0"}},
+    {"suspend-word", LOST_IN_SLEEP("ICH9-LPC.disable_s3=off"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3=off"}},
+    {"suspend-space", LOST_IN_SLEEP("ICH9-LPC.disable_s3= 0"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3= 0"}},
+    {"suspend-nothing", LOST_IN_SLEEP("ICH9-LPC.disable_s3="),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable_s3="}},
+    {"suspend-dash", LOST_IN_SLEEP("ICH9-LPC.disable-s3=0"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "ICH9-LPC.disable-s3=0"}},
+    {"suspend-long", LOST_IN_SLEEP("driver=ICH9-LPC,property=disable_s3,value=0"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "driver=ICH9-LPC,property=disable_s3,value=0"}},
+    {"suspend-long-order", LOST_IN_SLEEP("value=0,property=disable_s3,driver=ICH9-LPC"),
+     .argv = {CONVERTIBLE_HEAD, "-global", "value=0,property=disable_s3,driver=ICH9-LPC"}},
+    {"locked-on", LOCKED, .argv = {CONVERTIBLE_HEAD, "-overcommit", "mem-lock=on"}},
+    {"locked-yes", LOCKED, .argv = {CONVERTIBLE_HEAD, "-overcommit", "cpu-pm=on,mem-lock=yes"}},
+    {"locked-bare", LOCKED, .argv = {CONVERTIBLE_HEAD, "-overcommit", "mem-lock"}},
+    {"locked-on-fault", LOCKED, .argv = {CONVERTIBLE_HEAD, "-overcommit", "mem-lock=on-fault"}},
+    {"locked-old", LOCKED, .argv = {CONVERTIBLE_HEAD, "-realtime", "mlock=on"}},
+    {"locked-old-default", LOCKED, .argv = {CONVERTIBLE_HEAD, "-realtime", ""}},
+    {"vfio-blockdev", PINNED("-blockdev nvme"),
+     .argv = {CONVERTIBLE_HEAD, "-blockdev",
+              "driver=nvme,device=0000:01:00.0,namespace=1,node-name=x"}},
+    {"vfio-blockdev-inner", PINNED("-blockdev nvme"),
+     .argv = {CONVERTIBLE_HEAD, "-blockdev", "raw,node-name=x,file.driver=nvme"}},
+    {"vfio-blockdev-json", PINNED("-blockdev nvme"),
+     .argv = {CONVERTIBLE_HEAD, "-blockdev", "{'driver':'raw','file':{'driver':'n\\u0076me'}}"}},
+    {"vfio-blkio", PINNED("-blockdev virtio-blk-vfio-pci"),
+     .argv = {CONVERTIBLE_HEAD, "-blockdev", "virtio-blk-vfio-pci,node-name=x"}},
+    {"vfio-drive", PINNED("-drive nvme"),
+     .argv = {CONVERTIBLE_HEAD, "-drive", "if=none,driver=nvme,device=x"}},
+    {"vfio-drive-format", PINNED("-drive nvme://0000:01:00.0/1"),
+     .argv = {CONVERTIBLE_HEAD, "-drive", "nvme://0000:01:00.0/1,format=raw"}},
+    {"vfio-drive-json", PINNED("-drive json:{'driver':'raw','file':{'driver':'nvme'}}"),
+     .argv = {CONVERTIBLE_HEAD, "-drive", "json:{'driver':'raw',,'file':{'driver':'nvme'}}"}},
     {"vfio-drive-json-name",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-drive "
-     "json:{'file.filename':1,'file':{'filename':'nvme://x/1'}}': its DMA requires pinned shared "
-     "pages",
-     {CONVERTIBLE_HEAD, "-drive",
-      "file=json:{'file.filename':1,,'file':{'filename':'nvme://x/1'}}"}},
-    {"vfio-hda",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-hda nvme://x/1': its DMA requires pinned "
-     "shared pages",
-     {CONVERTIBLE_HEAD, "-hda", "nvme://x/1"}},
-    {"vfio-set",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-set nvme': its DMA requires pinned shared "
-     "pages",
-     {CONVERTIBLE_HEAD, "-set", "drive.d.driver=nvme"}},
-    {"vfio-positional",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM cannot have the device '-drive nvme://x/1': its DMA requires pinned "
-     "shared pages",
-     {CONVERTIBLE_HEAD, "nvme://x/1"}},
-    {"smm-yes",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM has no SMM, but QEMU's command line has smm=yes",
-     {CONVERTIBLE_HEAD, "-machine", "smm=yes"}},
-    {"smm-auto",
-     CAPS_SHIM,
-     BAD,
-     "a software-protected VM has no SMM, but QEMU's command line has smm=auto",
-     {CONVERTIBLE_HEAD, "-machine", "smm=auto"}},
+     PINNED("-drive json:{'file.filename':1,'file':{'filename':'nvme://x/1'}}"),
+     .argv = {CONVERTIBLE_HEAD, "-drive",
+              "file=json:{'file.filename':1,,'file':{'filename':'nvme://x/1'}}"}},
+    {"vfio-hda", PINNED("-hda nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-hda", "nvme://x/1"}},
+    {"vfio-set", PINNED("-set nvme"), .argv = {CONVERTIBLE_HEAD, "-set", "drive.d.driver=nvme"}},
+    {"vfio-positional", PINNED("-drive nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "nvme://x/1"}},
+    {"smm-yes", "a software-protected VM has no SMM, but QEMU's command line has smm=yes",
+     .argv = {CONVERTIBLE_HEAD, "-machine", "smm=yes"}},
+    {"smm-auto", "a software-protected VM has no SMM, but QEMU's command line has smm=auto",
+     .argv = {CONVERTIBLE_HEAD, "-machine", "smm=auto"}},
     {"incoming",
-     CAPS_SHIM,
-     BAD,
      "a software-protected VM cannot be restored, which QEMU's option '-incoming defer' asks for",
-     {CONVERTIBLE_HEAD, "-incoming", "defer"}},
+     .argv = {CONVERTIBLE_HEAD, "-incoming", "defer"}},
     {"loadvm",
-     CAPS_SHIM,
-     BAD,
      "a software-protected VM cannot be restored, which QEMU's option '-loadvm snap' asks for",
-     {CONVERTIBLE_HEAD, "-loadvm", "snap"}},
+     .argv = {CONVERTIBLE_HEAD, "-loadvm", "snap"}},
     {"unknown-option",
-     CAPS_SHIM,
-     BAD,
      "libvirt-gmem does not know QEMU's option '-novel', and cannot determine whether '-mem-path' "
      "is its value or another option",
-     {HEAD, OPTION, SHARED, "-novel", "-mem-path", "/x"}},
+     .argv = {SHARED_HEAD, "-novel", "-mem-path", "/x"}},
     {"nobody-has-it",
-     CAPS_SHIM,
-     BAD,
      "QEMU's option '-x-libvirt-gmem' leaves private memory to the domain's launch security, and "
      "the domain has none for it",
-     {HEAD, OPTION, NONE}},
+     .argv = {HEAD, OPTION, NONE}},
     {"sev-has-it-not",
-     CAPS_SHIM,
-     BAD,
      "QEMU's option '-x-libvirt-gmem' leaves private memory to the domain's launch security, and "
      "the domain has none for it",
-     {HEAD, "-machine", "confidential-guest-support=lsec0", "-object", "sev-guest,id=lsec0", OPTION,
-      NONE}},
+     .argv = {HEAD, "-machine", "confidential-guest-support=lsec0", "-object", "sev-guest,id=lsec0",
+              OPTION, NONE}},
+};
+
+/* Of a domain with <private/>, beside its own arguments: options that could change what its RAM is.
+ */
+static const char *const changes[][3] = {
+    {"-mem-path", "/x"},
+    {"-mem-prealloc"},
+    {"-readconfig", "/x"},
+    {"--preconfig"},
+    {"-set", "object.pc.ram.share=off"},
+    {"-set", "device.dimm0.memdev=x"},
+    {"-global", "pc-dimm.memdev=x"},
+    {"-global", "driver=memory-backend-memfd,property=share,value=off"},
+    {"-set", "device.d.driver=pc-dimm"},
+    {"-set", "device.d.id=x"},
+    {"-set", "device.d.lsa=x"},
+    {"-set", "device.d.driver"},
+    {"-set", "device.d"},
+    {"-set", "machine.x.memory-backend=y"},
+    {"-set", "memory.x.size=1G"},
+    {"-set", "numa.x.memdev=y"},
+    {"-set", "accel.x.accel=tcg"},
+    {"-set", "global.x.value=y"},
+    {"-set", "overcommit.x.mem-lock=on"},
+    {"-set", "netdev.n.type=vhost-user"},
+    {"-set", "device.d.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1"},
+    {"-set", "no-such.x.y=z"},
+    {"-set", ""},
+    {"-global", "driver=nvdimm,property=memdev,value=x"},
+    {"-global", "device.memdev=x"},
+    {"-global", "cxl-type3.lsa=x"},
+    {"-global", "memory-backend-file.readonly=on"},
+    {"-global", "kvm-accel.kernel-irqchip=off"},
+    {"-global", "kvm-accel.kernel_irqchip=off"},
+    {"-global", "property=memdev,driver=x"},
+    {"-global", "x"},
+    {"-global", "driver=x,value=y"},
 };
 
 static void
 testRefusal(gconstpointer data)
 {
     const Refusal *test = data;
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = test->flags};
+    int code = test->code != 0 ? test->code : VIR_ERR_CONFIG_UNSUPPORTED;
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(gmemCommandBuild((char *const *)test->argv, &caps, &error));
+    g_assert_null(build(test->argv, test->flags != 0 ? test->flags : CAPS_SHIM, &error));
     g_assert_nonnull(error);
     g_assert_cmpstr(error->message, ==, test->message);
-    g_assert_error(error, GMEM_ERROR, test->code);
+    g_assert_error(error, GMEM_ERROR, code);
+}
+
+static void
+testChange(gconstpointer data)
+{
+    const char *const *words = data;
+    const char *argv[] = {SHARED_HEAD, words[0], words[1], NULL};
+    g_autofree char *option =
+        words[1] != NULL ? g_strdup_printf("%s %s", words[0], words[1]) : g_strdup(words[0]);
+    g_autofree char *message =
+        g_strdup_printf("QEMU's option '%s' could change what the RAM of a domain with private "
+                        "memory is made of",
+                        g_str_has_prefix(option, "--") ? option + 1 : option);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(build(argv, CAPS_SHIM, &error));
+    g_assert_nonnull(error);
+    g_assert_cmpstr(error->message, ==, message);
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
 }
 
 /* The carrier is the conf part's to judge; here only that its refusal is passed on. */
@@ -1328,14 +809,13 @@ testDamagedCarrier(void)
         "{\"version\":1,\"mode\":\"fully-shared\",\"added\":[],\"more\":1}",
         "version=1,mode=fully-shared,backends=1,ram=67108864",
     };
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(values); i++) {
         const char *const argv[] = {HEAD, OPTION, values[i], NULL};
         g_autoptr(GError) error = NULL;
 
-        g_assert_null(gmemCommandBuild((char *const *)argv, &caps, &error));
+        g_assert_null(build(argv, CAPS_SHIM, &error));
         g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     }
 }
@@ -1350,6 +830,15 @@ testConcerns(void)
     g_assert_false(gmemCommandHasPair((char *const *)none));
     g_assert_true(gmemCommandHasPair((char *const *)one));
     g_assert_false(gmemCommandHasPair((char *const *)empty));
+}
+
+/* A cell's, of a page; @rest: its other properties. */
+static char *
+backend(size_t cell, const char *rest)
+{
+    return g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":\"ram-node%zu\","
+                           "\"share\":true,\"size\":4096%s}",
+                           cell, rest);
 }
 
 static void
@@ -1371,21 +860,21 @@ testNodesets(void)
         {"", ",\"host-nodes\":[0]", true},
         {",\"host-nodes\":[0]", ",\"host-nodes\":[0,1]", true},
     };
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
     size_t i;
 
     for (i = 0; i < G_N_ELEMENTS(tests); i++) {
-        g_autofree char *first = g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
-                                                 "\"r0\",\"share\":true,\"size\":4096%s}",
-                                                 tests[i].first);
-        g_autofree char *second = g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
-                                                  "\"r1\",\"share\":true,\"size\":4096%s}",
-                                                  tests[i].second);
-        const char *const argv[] = {"qemu",  "-machine",       "pc",   KVM,     "-object",
-                                    first,   "-object",        second, "-numa", "node,memdev=r0",
-                                    "-numa", "node,memdev=r1", OPTION, SHARED,  NULL};
+        g_autofree char *first = backend(0, tests[i].first);
+        g_autofree char *second = backend(1, tests[i].second);
+        const char *const argv[] = {"qemu",    "-machine",
+                                    "pc",      KVM,
+                                    "-object", first,
+                                    "-object", second,
+                                    "-numa",   "node,memdev=ram-node0",
+                                    "-numa",   "node,memdev=ram-node1",
+                                    OPTION,    SHARED,
+                                    NULL};
         g_autoptr(GError) error = NULL;
-        g_autoptr(gmemCommand) command = gmemCommandBuild((char *const *)argv, &caps, &error);
+        g_autoptr(gmemCommand) command = build(argv, CAPS_SHIM, &error);
 
         g_assert_no_error(error);
         g_assert_cmpint(command->nodesetsDiffer, ==, tests[i].differ);
@@ -1396,7 +885,6 @@ testNodesets(void)
 static void
 testManyCells(void)
 {
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
     static const char *const head[] = {"qemu", "-machine", "pc", KVM, OPTION, SHARED};
     g_autoptr(GError) error = NULL;
@@ -1407,14 +895,12 @@ testManyCells(void)
         g_ptr_array_add(argv, g_strdup(head[i]));
     for (i = 0; i < 1000; i++) {
         g_ptr_array_add(argv, g_strdup("-object"));
-        g_ptr_array_add(argv, g_strdup_printf("{\"qom-type\":\"memory-backend-memfd\",\"id\":"
-                                              "\"ram-node%zu\",\"share\":true,\"size\":4096}",
-                                              i));
+        g_ptr_array_add(argv, backend(i, ""));
         g_ptr_array_add(argv, g_strdup("-numa"));
         g_ptr_array_add(argv, g_strdup_printf("node,nodeid=%zu,memdev=ram-node%zu", i, i));
     }
     g_ptr_array_add(argv, NULL);
-    command = gmemCommandBuild((char *const *)argv->pdata, &caps, &error);
+    command = build((const char *const *)argv->pdata, CAPS_SHIM, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(command->nbackends, ==, 1000);
     g_assert_cmpuint(command->ramSize, ==, 4096000);
@@ -1425,7 +911,7 @@ testManyCells(void)
 static char **
 manyWords(size_t n)
 {
-    static const char *const head[] = {HEAD, OPTION, SHARED};
+    static const char *const head[] = {SHARED_HEAD};
     char **argv = g_new0(char *, G_N_ELEMENTS(head) + 4 * n + 1);
     size_t words = 0, i;
 
@@ -1444,17 +930,16 @@ manyWords(size_t n)
 static void
 testManyBackends(void)
 {
-    gmemQEMUCaps caps = {.emulator = (char[]){"/q"}, .flags = CAPS_SHIM};
     g_auto(GStrv) most = manyWords(1023);
     g_auto(GStrv) more = manyWords(100000);
     g_autoptr(GError) error = NULL;
     g_autoptr(gmemCommand) command = NULL;
     gint64 start = g_get_monotonic_time();
 
-    command = gmemCommandBuild(most, &caps, &error);
+    command = build((const char *const *)most, CAPS_SHIM, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(command->nbackends, ==, 1);
-    g_assert_null(gmemCommandBuild(more, &caps, &error));
+    g_assert_null(build((const char *const *)more, CAPS_SHIM, &error));
     g_assert_cmpstr(error->message, ==, "QEMU's command line has more than 1024 memory backends");
     g_assert_cmpint(g_get_monotonic_time() - start, <, 10 * G_USEC_PER_SEC);
 }
@@ -1475,6 +960,11 @@ main(int argc, char **argv)
         g_autofree char *path = g_strconcat("/command/refused/", refusals[i].name, NULL);
 
         g_test_add_data_func(path, &refusals[i], testRefusal);
+    }
+    for (i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_autofree char *path = g_strdup_printf("/command/changes-ram/%zu", i);
+
+        g_test_add_data_func(path, changes[i], testChange);
     }
     g_test_add_func("/command/damaged-carrier", testDamagedCarrier);
     g_test_add_func("/command/concerns", testConcerns);
