@@ -430,29 +430,29 @@ replace(const char *text, const char *old, const char *new)
 }
 
 static void
-assertNoModes(const char *stock, const char *old, const char *new)
-{
-    g_autofree char *other = replace(stock, old, new);
-
-    g_test_message("%s", new);
-    assertRaised(other, BOTH, false);
-}
-
-static void
 testOtherMachines(void)
 {
+    static const char machine[] = "<machine>pc-q35-11.1</machine>";
+    static const char *const others[][2] = {
+        {machine, "<machine>isapc</machine>"},
+        {machine, "<machine>microvm</machine>"},
+        {machine, "<machine>none</machine>"},
+        {"<arch>x86_64</arch>", "<arch>i686</arch>"},
+        {"<arch>x86_64</arch>", "<arch>aarch64</arch>"},
+        {"<domain>kvm</domain>", "<domain>hvf</domain>"},
+        {"  <domain>kvm</domain>\n", ""},
+        {"  <arch>x86_64</arch>\n", ""},
+    };
     g_autofree char *stock = readStock("12.8-kvm-q35");
-    const char *machine = "<machine>pc-q35-11.1</machine>";
     g_autofree char *pc = replace(stock, machine, "<machine>pc-i440fx-2.9</machine>");
+    size_t i;
 
-    assertNoModes(stock, machine, "<machine>isapc</machine>");
-    assertNoModes(stock, machine, "<machine>microvm</machine>");
-    assertNoModes(stock, machine, "<machine>none</machine>");
-    assertNoModes(stock, "<arch>x86_64</arch>", "<arch>i686</arch>");
-    assertNoModes(stock, "<arch>x86_64</arch>", "<arch>aarch64</arch>");
-    assertNoModes(stock, "<domain>kvm</domain>", "<domain>hvf</domain>");
-    assertNoModes(stock, "  <domain>kvm</domain>\n", "");
-    assertNoModes(stock, "  <arch>x86_64</arch>\n", "");
+    for (i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *other = replace(stock, others[i][0], others[i][1]);
+
+        g_test_message("%s", others[i][1]);
+        assertRaised(other, BOTH, false);
+    }
     assertRaised(pc, BOTH, true);
 }
 
@@ -485,43 +485,47 @@ assertPart(const char *old, const char *new, const char *raised, unsigned int mo
     "    </enum>\n"
 #define BACKING_OF_ONE "  <memoryBacking supported='yes'>\n" ENUM_OF_ONE "  </memoryBacking>\n"
 
+#define BACKING(supported) "  <memoryBacking supported='" supported "'/>\n"
+#define BACKING_OF_NONE(supported)                                                                 \
+    "  <memoryBacking supported='" supported "'>\n"                                                \
+    "    <enum name='private'/>\n"                                                                 \
+    "  </memoryBacking>\n"
+/* As of a libvirt that knows the enum itself. */
+#define BACKING_OF_OTHER(more)                                                                     \
+    "  <memoryBacking supported='yes'>\n"                                                          \
+    "    <enum name='private'>\n"                                                                  \
+    "      <value>other</value>\n" more "    </enum>\n"                                            \
+    "    <enum name='sourceType'/>\n"                                                              \
+    "  </memoryBacking>\n"
+
 static void
 testMemoryBacking(void)
 {
-    assertPart(MEMORY_BACKING, "", BACKING_OF_ONE, FULLY_SHARED);
-    assertPart(MEMORY_BACKING, "  <memoryBacking supported='no'/>\n", BACKING_OF_ONE, FULLY_SHARED);
-    assertPart(MEMORY_BACKING, "  <memoryBacking supported='yes'/>\n", BACKING_OF_ONE,
-               FULLY_SHARED);
-    assertPart(MEMORY_BACKING,
-               "  <memoryBacking supported='no'>\n    <enum name='private'/>\n  </memoryBacking>\n",
-               BACKING_OF_ONE, FULLY_SHARED);
-    /* Where there is nothing to offer, nothing that is missing is made. */
-    assertPart(MEMORY_BACKING, "", "", 0);
-    assertPart(MEMORY_BACKING, "  <memoryBacking supported='no'/>\n",
-               "  <memoryBacking supported='no'/>\n", 0);
-    assertPart(
-        MEMORY_BACKING, "  <memoryBacking supported='yes'/>\n",
-        "  <memoryBacking supported='yes'>\n    <enum name='private'/>\n  </memoryBacking>\n", 0);
-    /* Words that are neither yes nor no are not ours to interpret. */
-    assertPart(MEMORY_BACKING, "  <memoryBacking supported='perhaps'/>\n",
-               "  <memoryBacking supported='perhaps'/>\n", FULLY_SHARED);
-    assertPart(MEMORY_BACKING, "  <memoryBacking/>\n", "  <memoryBacking/>\n", FULLY_SHARED);
-    /* A libvirt that knows the enum itself. */
-    assertPart(MEMORY_BACKING,
-               "  <memoryBacking supported='yes'>\n"
-               "    <enum name='private'>\n"
-               "      <value>other</value>\n"
-               "    </enum>\n"
-               "    <enum name='sourceType'/>\n"
-               "  </memoryBacking>\n",
-               "  <memoryBacking supported='yes'>\n"
-               "    <enum name='private'>\n"
-               "      <value>other</value>\n"
-               "      <value>fully-shared</value>\n"
-               "    </enum>\n"
-               "    <enum name='sourceType'/>\n"
-               "  </memoryBacking>\n",
-               FULLY_SHARED);
+    static const struct {
+        const char *stock;
+        const char *raised;
+        unsigned int modes;
+    } cases[] = {
+        {"", BACKING_OF_ONE, FULLY_SHARED},
+        {BACKING("no"), BACKING_OF_ONE, FULLY_SHARED},
+        {BACKING("yes"), BACKING_OF_ONE, FULLY_SHARED},
+        {BACKING_OF_NONE("no"), BACKING_OF_ONE, FULLY_SHARED},
+        /* Where there is nothing to offer, nothing that is missing is made. */
+        {"", "", 0},
+        {BACKING("no"), BACKING("no"), 0},
+        {BACKING("yes"), BACKING_OF_NONE("yes"), 0},
+        /* Words that are neither yes nor no are not ours to interpret. */
+        {BACKING("perhaps"), BACKING("perhaps"), FULLY_SHARED},
+        {"  <memoryBacking/>\n", "  <memoryBacking/>\n", FULLY_SHARED},
+        {BACKING_OF_OTHER(""), BACKING_OF_OTHER("      <value>fully-shared</value>\n"),
+         FULLY_SHARED},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i].stock);
+        assertPart(MEMORY_BACKING, cases[i].stock, cases[i].raised, cases[i].modes);
+    }
 }
 
 /* As assertPart(), but for convertible, where <memoryBacking> gains a mode, too. */
@@ -541,36 +545,34 @@ assertSecurity(const char *new, const char *raised)
     g_assert_cmpstr(result, ==, wanted);
 }
 
-#define LAUNCH_SECURITY(values)                                                                    \
-    "    <launchSecurity supported='yes'>\n"                                                       \
-    "      <enum name='sectype'>\n" values "      </enum>\n"                                       \
-    "    </launchSecurity>\n"
+#define SECURITY(supported, enums)                                                                 \
+    "    <launchSecurity supported='" supported "'>\n" enums "    </launchSecurity>\n"
+#define SECTYPE(values) "      <enum name='sectype'>\n" values "      </enum>\n"
+#define LAUNCH_SECURITY(values) SECURITY("yes", SECTYPE(values))
 #define SW_PROTECTED "        <value>sw-protected</value>\n"
+
+#define OTHERS "        <value>sev</value>\n        <value>tdx</value>\n"
 
 static void
 testLaunchSecurity(void)
 {
-    assertSecurity("", LAUNCH_SECURITY(SW_PROTECTED));
-    assertSecurity("    <launchSecurity supported='no'/>\n", LAUNCH_SECURITY(SW_PROTECTED));
-    assertSecurity("    <launchSecurity supported='yes'/>\n", LAUNCH_SECURITY(SW_PROTECTED));
-    assertSecurity("    <launchSecurity supported='no'>\n"
-                   "      <enum name='sectype'/>\n"
-                   "    </launchSecurity>\n",
-                   LAUNCH_SECURITY(SW_PROTECTED));
-    assertSecurity("    <launchSecurity supported='yes'>\n"
-                   "      <enum name='other'/>\n"
-                   "    </launchSecurity>\n",
-                   "    <launchSecurity supported='yes'>\n"
-                   "      <enum name='other'/>\n"
-                   "      <enum name='sectype'>\n"
-                   "        <value>sw-protected</value>\n"
-                   "      </enum>\n"
-                   "    </launchSecurity>\n");
-    assertSecurity(
-        LAUNCH_SECURITY("        <value>sev</value>\n        <value>tdx</value>\n"),
-        LAUNCH_SECURITY("        <value>sev</value>\n        <value>tdx</value>\n" SW_PROTECTED));
-    assertSecurity(LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"),
-                   LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"));
+    static const char *const cases[][2] = {
+        {"", LAUNCH_SECURITY(SW_PROTECTED)},
+        {"    <launchSecurity supported='no'/>\n", LAUNCH_SECURITY(SW_PROTECTED)},
+        {"    <launchSecurity supported='yes'/>\n", LAUNCH_SECURITY(SW_PROTECTED)},
+        {SECURITY("no", "      <enum name='sectype'/>\n"), LAUNCH_SECURITY(SW_PROTECTED)},
+        {SECURITY("yes", "      <enum name='other'/>\n"),
+         SECURITY("yes", "      <enum name='other'/>\n" SECTYPE(SW_PROTECTED))},
+        {LAUNCH_SECURITY(OTHERS), LAUNCH_SECURITY(OTHERS SW_PROTECTED)},
+        {LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n"),
+         LAUNCH_SECURITY(SW_PROTECTED "        <value>tdx</value>\n")},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i][0]);
+        assertSecurity(cases[i][0], cases[i][1]);
+    }
     /* Fully shared memory is not launch security. */
     assertPart("  </memoryBacking>\n", "  </memoryBacking>\n", ENUM_OF_ONE "  </memoryBacking>\n",
                FULLY_SHARED);
