@@ -8,7 +8,7 @@ import re
 
 from gmem_checks import Guest, evidence
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, LibvirtError, domain, library,
-                      wait_for)
+                      need_guest_memfd, wait_for)
 
 ERR_OPERATION_UNSUPPORTED = 84
 ERR_OPERATION_INVALID = 55
@@ -137,6 +137,9 @@ class Pair:
             self._ours = Host(self.kind)
         return self._ours
 
+    def both(self):
+        return self.stock, self.ours
+
     def shown(self, check, what, show, mask=lambda text: text):
         """show(host) of both hosts: the same, but for <private/>."""
         wanted = private(mask(plain(show(self.stock))))
@@ -150,6 +153,20 @@ class Pair:
         for host in (self._stock, self._ours):
             if host is not None:
                 host.close()
+
+
+def tests_of(suite, pair):
+    """@test(name) for what is called with checks and the host that has the library; where there is no
+    guest_memfd it is skipped, unless it @starts no guest."""
+    def test(name, starts=True):
+        def register(function):
+            @suite.test('%s: %s' % (pair.kind.name, name))
+            def _(check):
+                if starts:
+                    need_guest_memfd()
+                function(check, pair.ours)
+        return register
+    return test
 
 
 def answer(call):

@@ -8,11 +8,11 @@ import os
 import re
 
 from gmem_calls import (ERR_OPERATION_INVALID, ERR_OPERATION_UNSUPPORTED, SERIAL, Pair, answer,
-                        convertible)
+                        convertible, tests_of)
 from gmem_checks import no_evidence, shows_private, split_native
 from gmem_evidence import backends, guest_memfds, large_foreign_mappings
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_DETAIL, ERR_XML_ERROR, KIB, MIB, DaemonRig, EmbedRig,
-                      Suite, domain, kvm_extension, need_guest_memfd, need_root, wait_for)
+                      Suite, domain, kvm_extension, need_root, wait_for)
 
 suite = Suite()
 
@@ -46,8 +46,7 @@ def calls(kind):
     pair = Pair(kind)
     shared = {}
 
-    def test(name):
-        return suite.test('%s: %s' % (kind.name, name))
+    test = tests_of(suite, pair)
 
     def dumps(host):
         """dumpxml with every combination of flags, by that."""
@@ -80,35 +79,31 @@ def calls(kind):
                        if (m.dev, m.inode) not in inodes]
         check.equal(foreign, [], 'other writable mappings as large as a backend')
 
-    @test('dumpxml with every flag, of a domain that is off')
-    def _(check):
-        for host in (pair.stock, pair.ours):
-            host.python.define(ballooned(host.domain(cells=CELLS, slots=True,
-                                                     private=host is pair.ours)))
+    @test('dumpxml with every flag, of a domain that is off', starts=False)
+    def _(check, host):
+        for each in pair.both():
+            each.python.define(ballooned(each.domain(cells=CELLS, slots=True,
+                                                     private=each is host)))
         compare_dumps(check)
 
     @test('dumpxml with every flag, of a running domain')
-    def _(check):
-        need_guest_memfd()
-        pair.ours.rig.write(SERIAL, '')
-        for host in (pair.stock, pair.ours):
-            host.python.start('vm')
-        pair.ours.guest.wait_pass(0)
-        shared['boot'] = pair.ours.guest.text
+    def _(check, host):
+        host.rig.write(SERIAL, '')
+        for each in pair.both():
+            each.python.start('vm')
+        host.guest.wait_pass(0)
+        shared['boot'] = host.guest.text
         no_evidence(check, pair.stock.rig.emulator('vm'))
         compare_dumps(check)
 
     @test('virsh dumpxml')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         for option in ('--inactive', '--security-info', '--update-cpu', '--migratable'):
-            shows_private(check, pair.ours.virsh('dumpxml', 'vm', option), 'dumpxml ' + option)
+            shows_private(check, host.virsh('dumpxml', 'vm', option), 'dumpxml ' + option)
 
     @test('setmem: the balloon of a running domain')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        for each in (pair.stock, host):
+    def _(check, host):
+        for each in pair.both():
             check.equal(each.call('vm', 'setMemory', 20 * KIB), 0, 'setMemory')
             check.equal(each.call('vm', 'setMemoryFlags', 21 * KIB, LIVE), 0, 'setMemoryFlags')
             check.equal(each.call('vm', 'setMemoryFlags', 22 * KIB, CONFIG), 0, 'setMemoryFlags')
@@ -118,20 +113,18 @@ def calls(kind):
         host.virsh('setmem', 'vm', '23M', '--config')
         check.has(host.call('vm', 'XMLDesc', 2), "<currentMemory unit='KiB'>%d<" % (23 * KIB),
                   'dumpxml --inactive')
-        for each in (pair.stock, host):
+        for each in pair.both():
             each.call('vm', 'setMemoryFlags', CELLS[0], LIVE | CONFIG)
         everything(check, [CELLS[0] * KIB])
         check.equal(host.guest.complaints(), [], 'complaints')
 
     @test('setmaxmem')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         for flags in (MAXIMUM | LIVE, MAXIMUM | CONFIG):
             wanted = check.refused(lambda f=flags: pair.stock.call('vm', 'setMemoryFlags', 64 * KIB,
                                                                    f))
-            check.equal(check.refused(lambda f=flags: pair.ours.call('vm', 'setMemoryFlags',
+            check.equal(check.refused(lambda f=flags: host.call('vm', 'setMemoryFlags',
                                                                      64 * KIB, f)), wanted, 'error')
-        host = pair.ours
         host.python.define(domain('simple', memory=30 * KIB))
         host.call('simple', 'setMaxMemory', 40 * KIB)
         xml = host.python.dumpxml('simple')
@@ -145,10 +138,8 @@ def calls(kind):
         host.python.undefine('simple')
 
     @test('attach of a dimm to a running domain: it is guest_memfd, too')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        for each in (pair.stock, host):
+    def _(check, host):
+        for each in pair.both():
             each.call('vm', 'attachDevice', DIMM)
         everything(check, [CELLS[0] * KIB, 128 * MIB])
         # libvirt forgets the alias when it comes back, with or without the library.
@@ -165,9 +156,7 @@ def calls(kind):
         host.guest.wait_pass(last)
 
     @test('attach of a dimm to running domain and configuration, by virsh')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         path = host.rig.virsh().file(DIMM)
         host.virsh('attach-device', 'vm', path, '--live', '--config')
         everything(check, [CELLS[0] * KIB, 128 * MIB, 128 * MIB, 128 * MIB])
@@ -176,9 +165,7 @@ def calls(kind):
         shows_private(check, xml)
 
     @test('what rules forbid at define is not attached')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm'), host.python.dumpxml('vm', '--inactive')
         for device in (VIRTIO_MEM, "<?xml version='1.0'?>\n" + VIRTIO_MEM):
             for flags in (LIVE, CONFIG, LIVE | CONFIG, 0):
@@ -192,9 +179,7 @@ def calls(kind):
                     'dumpxml')
 
     @test('a device that hides behind entities is not attached')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         hidden = ("<!DOCTYPE memory [<!ENTITY m 'virtio-mem'>]>\n" +
                   VIRTIO_MEM.replace("'virtio-mem'", "'&m;'"))
         for flags in (LIVE, CONFIG, LIVE | CONFIG):
@@ -203,19 +188,17 @@ def calls(kind):
                           'and write out the entities that it declares')
         check.lacks(host.python.dumpxml('vm', '--inactive'), 'virtio-mem', 'dumpxml --inactive')
 
-    @test('what is no device gets the error that stock libvirt gives')
-    def _(check):
+    @test('what is no device gets the error that stock libvirt gives', starts=False)
+    def _(check, host):
         for device in ('', 'x', '<memory></a>', '<a/>', '<memory/>', "<memory model='dimm'/>"):
             wanted = check.refused(lambda d=device: pair.stock.call('vm', 'attachDeviceFlags', d, 0))
-            check.equal(check.refused(lambda d=device: pair.ours.call('vm', 'attachDeviceFlags', d,
+            check.equal(check.refused(lambda d=device: host.call('vm', 'attachDeviceFlags', d,
                                                                       0)), wanted, device)
         # What ends too early is libvirt's to refuse, too, in other words.
-        check.refused(lambda: pair.ours.call('vm', 'attachDeviceFlags', '<memory>', 0), ERR_XML_DETAIL)
+        check.refused(lambda: host.call('vm', 'attachDeviceFlags', '<memory>', 0), ERR_XML_DETAIL)
 
     @test('an NVDIMM beside private RAM')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.rig.run(['truncate', '-s', '128M', '/run/nvdimm'])
         host.call('vm', 'attachDeviceFlags', NVDIMM, CONFIG)
         # The shared access that RAM has must not have the guest's writes reach the file.
@@ -230,9 +213,8 @@ def calls(kind):
         host.call('vm', 'detachDeviceFlags', nvdimm, CONFIG)
         check.lacks(host.python.dumpxml('vm', '--inactive'), 'nvdimm', 'dumpxml --inactive')
 
-    @test('an NVDIMM whose access is written is attached as it is')
-    def _(check):
-        host = pair.ours
+    @test('an NVDIMM whose access is written is attached as it is', starts=False)
+    def _(check, host):
         for access in ('shared', 'private'):
             device = NVDIMM.replace("'nvdimm'", "'nvdimm' access='%s'" % access)
             host.call('vm', 'attachDeviceFlags', device, CONFIG)
@@ -245,9 +227,8 @@ def calls(kind):
         check.has(host.python.dumpxml('chosen'), "<memory model='nvdimm'>", 'dumpxml')
         host.python.undefine('chosen')
 
-    @test('stored XML of a domain that an NVDIMM was taken out of is taken')
-    def _(check):
-        host = pair.ours
+    @test('stored XML of a domain that an NVDIMM was taken out of is taken', starts=False)
+    def _(check, host):
         devices = (NVDIMM, NVDIMM.replace('/run/nvdimm', '/run/nvdimm2'))
         host.python.define(domain('less', cells=CELLS, slots=True, devices=''.join(devices)))
         stored = (host.rig.directory + '/etc/qemu/' if kind is EmbedRig
@@ -265,9 +246,8 @@ def calls(kind):
                         'NVDIMMs that the new pair tells of')
         host.python.undefine('less')
 
-    @test('what the user wrote in an NVDIMM stays, whichever others come and go')
-    def _(check):
-        host = pair.ours
+    @test('what the user wrote in an NVDIMM stays, whichever others come and go', starts=False)
+    def _(check, host):
         first, chosen, last = (
             NVDIMM.replace('/run/nvdimm', '/run/nvdimm-%d' % n).replace(
                 "'nvdimm'", "'nvdimm'%s" % access)
@@ -284,9 +264,8 @@ def calls(kind):
         check.equal(shown(), [(" access='private'", '1'), ('', '2')], 'NVDIMMs')
         host.python.undefine('kept')
 
-    @test('a domain with a hundred NVDIMMs is defined')
-    def _(check):
-        host = pair.ours
+    @test('a domain with a hundred NVDIMMs is defined', starts=False)
+    def _(check, host):
         many = ''.join(NVDIMM.replace('/run/nvdimm', '/run/nvdimm-%d' % n) for n in range(100))
         xml = domain('many', cells=CELLS, slots=True, devices=many)
         host.python.define(re.sub("<maxMemory slots='4' unit='KiB'>.*?<",
@@ -295,9 +274,7 @@ def calls(kind):
         host.python.undefine('many')
 
     @test('detach of a dimm')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm', '--inactive')
         dimm = re.search(r" *<memory model='dimm'.*?</memory>\n", xml, re.S)[0]
         host.call('vm', 'detachDeviceFlags', dimm, CONFIG)
@@ -313,11 +290,9 @@ def calls(kind):
         host.guest.wait_pass(last)
 
     @test('update of a device')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         balloon = "<memballoon model='virtio'><stats period='%d'/></memballoon>"
-        for each in (pair.stock, host):
+        for each in pair.both():
             check.refused(lambda e=each: e.call('vm', 'updateDeviceFlags', DIMM, LIVE))
             each.call('vm', 'setMemoryStatsPeriod', 5, LIVE | CONFIG)
             error = check.refused(lambda e=each: e.call('vm', 'updateDeviceFlags', balloon % 7,
@@ -329,18 +304,14 @@ def calls(kind):
         shows_private(check, host.python.dumpxml('vm', '--inactive'))
 
     @test('memory peek shows what the guest has written')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         address = 0x234000
         page = bytes.fromhex(host.call('vm', 'memoryPeek', address, PAGE, PHYSICAL))
         check.true(pattern(page, address), 'no pattern at %#x: %r' % (address, page[:16]))
         check.equal(len(host.call('vm', 'memoryPeek', address, 16, VIRTUAL)), 32, 'length')
 
     @test('dump and dump --memory-only have what the guest has written')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         address = 0x234000
         plans = {
             'dump --memory-only': lambda path: host.call('vm', 'coreDump', path, DUMP_MEMORY_ONLY),
@@ -367,9 +338,7 @@ def calls(kind):
         everything(check, [CELLS[0] * KIB] + [128 * MIB] * 3)
 
     @test('the rate of changed memory')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.call('vm', 'startDirtyRateCalc', 1, 0)
         text = wait_for(lambda: re.search(r'dirtyrate.megabytes_per_second=(\d+)', host.virsh(
             'domstats', 'vm', '--dirtyrate')), 'the rate')
@@ -377,9 +346,7 @@ def calls(kind):
         check.equal(host.python.state('vm'), 'running', 'state')
 
     @test('save and restore of a domain with attached dimms')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         last, _ = host.guest.wait_pass(0)
         host.call('vm', 'save', '/run/saved')
         xml = host.call(None, 'saveImageGetXMLDesc', '/run/saved', 0)
@@ -391,9 +358,8 @@ def calls(kind):
                     sorted(sizes), "sizes of QEMU's guest_memfds")
         host.python.destroy('vm')
 
-    @test('rename, and an XML with another name')
-    def _(check):
-        host = pair.ours
+    @test('rename, and an XML with another name', starts=False)
+    def _(check, host):
         host.call('vm', 'rename', 'renamed', 0)
         check.equal(host.python.names(), ['renamed'], 'domains')
         shows_private(check, host.python.dumpxml('renamed'))
@@ -409,9 +375,8 @@ def calls(kind):
         for name in ('renamed', 'clone'):
             host.python.undefine(name)
 
-    @test('sw-protected: calls on its configuration')
-    def _(check):
-        host = pair.ours
+    @test('sw-protected: calls on its configuration', starts=False)
+    def _(check, host):
         host.python.define(convertible(ballooned(domain('sw', cells=CELLS, slots=True))))
         host.call('sw', 'attachDeviceFlags', DIMM, CONFIG)
         xml = host.python.dumpxml('sw')
@@ -440,10 +405,10 @@ def calls(kind):
                           part='domain is not running')
         host.python.undefine('sw')
 
-    @test('the end')
-    def _(check):
-        check.equal(pair.ours.python.names(), [], 'domains')
-        check.equal(pair.ours.rig.emulators(), [], 'emulators')
+    @test('the end', starts=False)
+    def _(check, host):
+        check.equal(host.python.names(), [], 'domains')
+        check.equal(host.rig.emulators(), [], 'emulators')
         pair.close()
 
 

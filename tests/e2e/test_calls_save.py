@@ -8,7 +8,7 @@ import stat
 import threading
 
 from gmem_calls import (ELEMENTS, ERR_OPERATION_INVALID, Host, Pair, answer, convertible, other_mode,
-                        plain, titled)
+                        plain, tests_of, titled)
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, KIB, MIB, DaemonRig, Died, EmbedRig, LibvirtError, Skip,
@@ -85,14 +85,20 @@ def saves(kind):
     it = Saves(kind)
     pair = it.pair
 
-    def test(name):
-        return suite.test('%s: %s' % (kind.name, name))
+    test = tests_of(suite, pair)
 
     def image(host, flags=0):
         return host.call(None, 'saveImageGetXMLDesc', IMAGE, flags)
 
     def managed(host, flags=0):
         return host.call('vm', 'managedSaveGetXMLDesc', flags)
+
+    def migratable(host):
+        return host.python.dumpxml('vm', '--security-info', '--migratable')
+
+    def private_titled(check, xml, title, what):
+        check.has(xml, '<title>%s</title>' % title, what)
+        shows_private(check, xml)
 
     def modes(check, call, dump):
         """call(XML) for XML of each other mode is refused, and changes nothing."""
@@ -103,109 +109,84 @@ def saves(kind):
         check.equal(dump(), xml, 'what is shown after the refusals')
 
     @test('save')
-    def _(check):
+    def _(check, host):
         it.run()
-        it.saved(check, lambda: pair.ours.call('vm', 'save', IMAGE))
+        it.saved(check, lambda: host.call('vm', 'save', IMAGE))
         pair.stock.python.define(pair.stock.domain(private=False))
         pair.stock.python.start('vm')
         pair.stock.call('vm', 'save', IMAGE)
-        check.has(pair.ours.rig.read(IMAGE), OPTION, 'the save image itself')
-        check.lacks(pair.ours.rig.read(IMAGE), '<private/>', 'the save image itself')
+        check.has(host.rig.read(IMAGE), OPTION, 'the save image itself')
+        check.lacks(host.rig.read(IMAGE), '<private/>', 'the save image itself')
 
     @test('save-image-dumpxml')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         for flags in (0, SECURE):
             xml = pair.shown(check, 'save-image-dumpxml', lambda host, f=flags: image(host, f))
         shows_private(check, xml)
-        check.equal(pair.ours.virsh('save-image-dumpxml', IMAGE, '--security-info').rstrip(),
+        check.equal(host.virsh('save-image-dumpxml', IMAGE, '--security-info').rstrip(),
                     xml.rstrip(), "virsh's")
 
     @test('save-image-define')
-    def _(check):
-        need_guest_memfd()
-        for host in (pair.stock, pair.ours):
-            host.call(None, 'saveImageDefineXML', IMAGE, titled(image(host), 'defined'), 0)
-        check.has(image(pair.ours), '<title>defined</title>', 'save-image-dumpxml')
+    def _(check, host):
+        for each in pair.both():
+            each.call(None, 'saveImageDefineXML', IMAGE, titled(image(each), 'defined'), 0)
+        check.has(image(host), '<title>defined</title>', 'save-image-dumpxml')
         pair.shown(check, 'save-image-dumpxml', image)
 
     @test('save-image-define: already lowered XML passes')
-    def _(check):
-        need_guest_memfd()
-        lowered = '<domain' + pair.ours.rig.read(IMAGE).partition('<domain')[2].partition(
+    def _(check, host):
+        lowered = '<domain' + host.rig.read(IMAGE).partition('<domain')[2].partition(
             '</domain>')[0] + '</domain>\n'
         check.has(lowered, OPTION, 'the XML in the save image')
-        pair.ours.call(None, 'saveImageDefineXML', IMAGE, titled(lowered, 'lowered'), 0)
-        check.has(image(pair.ours), '<title>lowered</title>', 'save-image-dumpxml')
-        shows_private(check, image(pair.ours))
+        host.call(None, 'saveImageDefineXML', IMAGE, titled(lowered, 'lowered'), 0)
+        private_titled(check, image(host), 'lowered', 'save-image-dumpxml')
 
     @test('save-image-define: another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         modes(check, lambda xml: host.call(None, 'saveImageDefineXML', IMAGE, xml, 0),
               lambda: image(host))
 
     @test('restore with XML: another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        modes(check, lambda xml: host.call(None, 'restoreFlags', IMAGE, xml, 0),
-              lambda: image(host))
-        modes(check, lambda xml: host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': xml}, 0),
-              lambda: image(host))
+    def _(check, host):
+        for call in (lambda xml: host.call(None, 'restoreFlags', IMAGE, xml, 0),
+                     lambda xml: host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': xml}, 0)):
+            modes(check, call, lambda: image(host))
         check.equal(host.rig.emulators(), [], 'emulators')
 
     @test('restore with XML')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.call(None, 'restoreFlags', IMAGE, titled(image(host), 'restored'), 0)
         it.restored(check)
-        check.has(host.python.dumpxml('vm'), '<title>restored</title>', 'dumpxml')
-        shows_private(check, host.python.dumpxml('vm'))
+        private_titled(check, host.python.dumpxml('vm'), 'restored', 'dumpxml')
 
     @test('save with XML: another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-
-        def dump():
-            return host.python.dumpxml('vm', '--security-info', '--migratable')
-        modes(check, lambda xml: host.call('vm', 'saveFlags', IMAGE, xml, 0), dump)
-        modes(check, lambda xml: host.call('vm', 'saveParams', {'file': IMAGE, 'dxml': xml}, 0),
-              dump)
+    def _(check, host):
+        for call in (lambda xml: host.call('vm', 'saveFlags', IMAGE, xml, 0),
+                     lambda xml: host.call('vm', 'saveParams', {'file': IMAGE, 'dxml': xml}, 0)):
+            modes(check, call, lambda: migratable(host))
         check.equal(host.python.state('vm'), 'running', 'state')
 
     @test('save with XML')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        xml = titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'saved')
+    def _(check, host):
+        xml = titled(migratable(host), 'saved')
         it.saved(check, lambda: host.call('vm', 'saveFlags', IMAGE, xml, 0))
-        check.has(image(host), '<title>saved</title>', 'save-image-dumpxml')
-        shows_private(check, image(host))
+        private_titled(check, image(host), 'saved', 'save-image-dumpxml')
 
     @test('restore')
-    def _(check):
-        need_guest_memfd()
-        pair.ours.call(None, 'restore', IMAGE)
+    def _(check, host):
+        host.call(None, 'restore', IMAGE)
         it.restored(check)
-        shows_private(check, pair.ours.python.dumpxml('vm'))
+        shows_private(check, host.python.dumpxml('vm'))
 
     @test('save and restore with typed parameters')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        xml = titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'parameters')
+    def _(check, host):
+        xml = titled(migratable(host), 'parameters')
         it.saved(check, lambda: host.call('vm', 'saveParams', {'file': IMAGE, 'dxml': xml}, 0))
-        check.has(image(host), '<title>parameters</title>', 'save-image-dumpxml')
-        shows_private(check, image(host))
+        private_titled(check, image(host), 'parameters', 'save-image-dumpxml')
         xml = titled(image(host), 'parameters again')
         host.call(None, 'restoreParams', {'file': IMAGE, 'dxml': xml}, 0)
         it.restored(check)
-        shows_private(check, host.python.dumpxml('vm'))
-        check.has(host.python.dumpxml('vm'), '<title>parameters again</title>', 'dumpxml')
+        private_titled(check, host.python.dumpxml('vm'), 'parameters again', 'dumpxml')
         # No XML, and a paused guest.
         it.saved(check, lambda: host.call('vm', 'saveParams', {'file': IMAGE}, 4))
         host.call(None, 'restoreParams', {'file': IMAGE}, 4)  # VIR_DOMAIN_SAVE_PAUSED
@@ -214,9 +195,8 @@ def saves(kind):
         it.restored(check)
 
     @test('managed save, and what it shows')
-    def _(check):
-        need_guest_memfd()
-        it.saved(check, lambda: pair.ours.call('vm', 'managedSave', 0))
+    def _(check, host):
+        it.saved(check, lambda: host.call('vm', 'managedSave', 0))
         pair.stock.call(None, 'restore', IMAGE)
         # The stock domain has another title by now.
         pair.stock.call('vm', 'managedSave', 0)
@@ -226,17 +206,14 @@ def saves(kind):
         shows_private(check, xml)
 
     @test('managed-save-define')
-    def _(check):
-        need_guest_memfd()
-        for host in (pair.stock, pair.ours):
-            host.call('vm', 'managedSaveDefineXML', titled(managed(host), 'managed'), 0)
-        check.has(managed(pair.ours), '<title>managed</title>', 'managedsave-dumpxml')
+    def _(check, host):
+        for each in pair.both():
+            each.call('vm', 'managedSaveDefineXML', titled(managed(each), 'managed'), 0)
+        check.has(managed(host), '<title>managed</title>', 'managedsave-dumpxml')
         pair.shown(check, 'managedsave-dumpxml', managed)
 
     @test('managed-save-define: another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         modes(check, lambda xml: host.call('vm', 'managedSaveDefineXML', xml, 0),
               lambda: managed(host))
 
@@ -295,9 +272,7 @@ def saves(kind):
         check.equal(host.python.dumpxml('vm'), before, 'dumpxml')
 
     @test('a domain with a managed save is not defined with another mode')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm')
         for now, made in ((None, plain(xml)), ('convertible', convertible(xml))):
             not_defined(check, 'fully-shared', now, made)
@@ -305,9 +280,7 @@ def saves(kind):
         host.python.define(xml)
 
     @test('a managed save that cannot be read: no definition of another mode; a damaged one is none')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = domain('two', memory=21 * KIB)
         host.python.define(xml)
         host.python.start('two')
@@ -330,9 +303,7 @@ def saves(kind):
         host.python.undefine('two')
 
     @test('a guest that runs in another mode than it is defined with has no managed save')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = domain('two', memory=21 * KIB)
         host.python.define(xml)
         host.python.start('two')
@@ -349,9 +320,7 @@ def saves(kind):
         host.python.undefine('two')
 
     @test('start from a managed save: the domain has become another mode')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm')
         restarted(lambda: host.python.define(plain(xml)))
         other_image(check, 'fully-shared', None, virsh=True)
@@ -359,16 +328,14 @@ def saves(kind):
         host.python.define(xml)
 
     @test('start from a managed save: it is its XML that counts')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
-        for each in (pair.stock, host):
+    def _(check, host):
+        for each in pair.both():
             each.python.define(titled(each.domain(private=each is host), 'defined').replace(
                 '</devices>', "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
                 '</devices>'))
         xml = pair.shown(check, 'dumpxml', lambda each: each.python.dumpxml('vm'))
         check.has(xml, '<rng ', 'dumpxml')
-        for each in (pair.stock, host):
+        for each in pair.both():
             each.python.start('vm')
         it.restored(check)
         xml = pair.shown(check, 'dumpxml', lambda each: re.sub(
@@ -378,11 +345,9 @@ def saves(kind):
         host.python.define(host.domain())
 
     @test('virsh: save, edit the image, restore')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         virsh = host.rig.virsh()
-        xml = virsh.file(titled(host.python.dumpxml('vm', '--security-info', '--migratable'), 'a'))
+        xml = virsh.file(titled(migratable(host), 'a'))
         it.saved(check, lambda: host.virsh('save', 'vm', IMAGE, '--xml', xml))
         editor = '/run/home/editor'
         host.rig.write(editor, '#!/bin/sh\nexec sed -i -e "$GMEM_EDIT" "$1"\n', 0o755)
@@ -392,8 +357,7 @@ def saves(kind):
                                         GMEM_EDIT=script)
         host.virsh('save-image-edit', IMAGE, env=env('s,<title>a<,<title>b<,'))
         xml = host.virsh('save-image-dumpxml', IMAGE, '--security-info')
-        check.has(xml, '<title>b</title>', 'save-image-dumpxml')
-        shows_private(check, xml)
+        private_titled(check, xml, 'b', 'save-image-dumpxml')
         # virsh forgets the answer, and exits with 0.
         host.virsh('save-image-edit', IMAGE, env=env('/<private/d'))
         check.equal(host.virsh('save-image-dumpxml', IMAGE, '--security-info'), xml, 'the image')
@@ -402,15 +366,12 @@ def saves(kind):
         it.saved(check, lambda: host.virsh('managedsave', 'vm'))
         host.virsh('managedsave-edit', 'vm', env=env('s,<title>c<,<title>d<,'))
         xml = host.virsh('managedsave-dumpxml', 'vm')
-        check.has(xml, '<title>d</title>', 'managedsave-dumpxml')
-        shows_private(check, xml)
+        private_titled(check, xml, 'd', 'managedsave-dumpxml')
         check.refused(lambda: host.virsh('managedsave-define', 'vm', virsh.file(plain(xml))),
                       part=other_mode('fully-shared', None))
 
     @test('undefine with a managed save')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         check.equal(host.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
         check.refused(lambda: host.call('vm', 'undefine'), ERR_OPERATION_INVALID)
         host.call('vm', 'undefineFlags', 1)  # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -423,9 +384,7 @@ def saves(kind):
         host.python.undefine('vm')
 
     @test('an ordinary save image does not become a private one')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.python.define(host.domain('ordinary', private=False))
         host.python.start('ordinary')
         host.call('ordinary', 'save', IMAGE)
@@ -441,11 +400,9 @@ def saves(kind):
         host.call(None, 'restoreFlags', IMAGE, titled(xml, 'x'), 0)
         check.has(host.python.dumpxml('ordinary'), '<title>x</title>', 'dumpxml')
         check.equal(host.python.state('ordinary'), 'running', 'state')
-        host.refused_mode(check, None, 'fully-shared',
-                          lambda: host.call('ordinary', 'saveFlags', IMAGE, made, 0))
-        host.refused_mode(check, None, 'fully-shared',
-                          lambda: host.call('ordinary', 'saveParams',
-                                            {'file': IMAGE, 'dxml': made}, 0))
+        for call in (lambda: host.call('ordinary', 'saveFlags', IMAGE, made, 0),
+                     lambda: host.call('ordinary', 'saveParams', {'file': IMAGE, 'dxml': made}, 0)):
+            host.refused_mode(check, None, 'fully-shared', call)
         host.call('ordinary', 'managedSave', 0)
         host.refused_mode(check, None, 'fully-shared',
                           lambda: host.call('ordinary', 'managedSaveDefineXML', made, 0))
@@ -465,10 +422,8 @@ def saves(kind):
         host.call('ordinary', 'undefineFlags', 1)
 
     @test('restore out of a pipe, which can be read but once')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         need_restore_from_pipe(kind)
-        host = pair.ours
         host.python.define(host.domain('piped', memory=21 * KIB, cells=None))
         host.python.start('piped')
         for each in (lambda: host.call(None, 'restore', '/run/pipe'),
@@ -480,27 +435,27 @@ def saves(kind):
         host.python.destroy('piped')
         host.python.undefine('piped')
 
-    @test('what is no save image gets the error that stock libvirt gives')
-    def _(check):
-        for host in (pair.stock, pair.ours):
-            host.rig.write('/run/nothing', 'nothing\n')
-        xml = pair.ours.domain('other')
+    @test('what is no save image gets the error that stock libvirt gives', starts=False)
+    def _(check, host):
+        for each in pair.both():
+            each.rig.write('/run/nothing', 'nothing\n')
+        xml = host.domain('other')
         for path in ('/run/nothing', '/run/absent'):
-            for call in (lambda host: host.call(None, 'saveImageDefineXML', path, None, 0),):
-                wanted = answer(lambda: call(pair.stock))
-                check.equal(answer(lambda: call(pair.ours)), wanted, path)
+            answers = [answer(lambda: each.call(None, 'saveImageDefineXML', path, None, 0))
+                       for each in pair.both()]
+            check.equal(answers[1], answers[0], path)
             for call in (lambda host: host.call(None, 'saveImageGetXMLDesc', path, 0),
                          lambda host: host.call(None, 'saveImageDefineXML', path, xml, 0),
                          lambda host: host.call(None, 'restore', path),
                          lambda host: host.call(None, 'restoreFlags', path, xml, 0),
                          lambda host: host.call(None, 'restoreFlags', path, plain(xml), 0)):
                 wanted = check.refused(lambda: call(pair.stock))
-                check.equal(check.refused(lambda: call(pair.ours)), wanted, path)
+                check.equal(check.refused(lambda: call(host)), wanted, path)
 
-    @test('nothing is left behind')
-    def _(check):
-        check.equal(pair.ours.python.names(), [], 'domains')
-        check.equal(pair.ours.rig.emulators(), [], 'emulators')
+    @test('nothing is left behind', starts=False)
+    def _(check, host):
+        check.equal(host.python.names(), [], 'domains')
+        check.equal(host.rig.emulators(), [], 'emulators')
         pair.close()
 
 

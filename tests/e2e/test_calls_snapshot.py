@@ -4,12 +4,12 @@
 
 import re
 
-from gmem_calls import ACCELERATOR, SERIAL, Pair, convertible, plain, private, titled, with_argument
+from gmem_calls import (ACCELERATOR, SERIAL, Pair, convertible, plain, private, tests_of, titled,
+                        with_argument)
 from gmem_checks import shows_private
 from gmem_evidence import guest_memfds
 from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, ERR_XML_INVALID_SCHEMA, KIB, MIB,
-                      DaemonRig, EmbedRig, Failure, Skip, Suite, kvm_extension, need_guest_memfd,
-                      need_root)
+                      DaemonRig, EmbedRig, Failure, Skip, Suite, kvm_extension, need_root)
 
 suite = Suite()
 
@@ -58,21 +58,11 @@ def shows(check, xml, domains, what):
     check.lacks(xml, 'xmlns:qemu', what)
 
 
-class Snapshots:
-    def __init__(self, kind):
-        self.pair = Pair(kind)
-        self.boot = None
-
-    def both(self):
-        return self.pair.stock, self.pair.ours
-
-
 def snapshots(kind):
-    it = Snapshots(kind)
-    pair = it.pair
+    pair = Pair(kind)
+    boot = []   # what the guest said when it booted
 
-    def test(name):
-        return suite.test('%s: %s' % (kind.name, name))
+    test = tests_of(suite, pair)
 
     def create(host, xml, flags=0):
         return host.call('vm', 'snapshotCreateXML', xml, flags)
@@ -83,40 +73,51 @@ def snapshots(kind):
     def revert(host, name, flags=0):
         return host.call('vm', 'revertToSnapshot', ['vm', 'snapshot', name], flags)
 
-    @test('snapshot of a domain that is off')
-    def _(check):
-        for host in it.both():
-            prepared(host.rig)
-            host.python.define(definition(host, private=host is pair.ours))
-            create(host, document('off'))
+    def forget(host, name):
+        host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+
+    def same(check, host, name, xml):
+        check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
+
+    def shown(check, name, domains, flags=0):
+        """The snapshot is shown as stock libvirt shows it, with so many private domains in it."""
+        xml = pair.shown(check, 'snapshot-dumpxml', lambda host: dump(host, name, flags), masked)
+        shows(check, xml, domains, 'snapshot-dumpxml')
+        return xml
+
+    def runs(check, host):
+        """The guest that booted in the first of these tests runs, in guest_memfd."""
+        check.equal(host.python.state('vm'), 'running', 'state')
+        host.evidence(check, boot[0], sizes=[SIZE])
+
+    @test('snapshot of a domain that is off', starts=False)
+    def _(check, host):
+        for each in pair.both():
+            prepared(each.rig)
+            each.python.define(definition(each, private=each is host))
+            create(each, document('off'))
         for flags in (0, SECURE):
-            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, f=flags: dump(host, 'off', f),
-                             masked)
-        shows(check, xml, 1, 'snapshot-dumpxml')
-        stored = pair.ours.rig.read(
-            pair.ours.rig.directory + '/lib/qemu/snapshot/vm/off.xml' if kind is EmbedRig
+            shown(check, 'off', 1, flags)
+        stored = host.rig.read(
+            host.rig.directory + '/lib/qemu/snapshot/vm/off.xml' if kind is EmbedRig
             else '/var/lib/libvirt/qemu/snapshot/vm/off.xml')
         check.has(stored, OPTION, "libvirt's own file")
         check.lacks(stored, '<private/>', "libvirt's own file")
-        check.equal(pair.ours.virsh('snapshot-dumpxml', 'vm', 'off', '--security-info').rstrip(),
-                    dump(pair.ours, 'off', SECURE).rstrip(), "virsh's")
+        check.equal(host.virsh('snapshot-dumpxml', 'vm', 'off', '--security-info').rstrip(),
+                    dump(host, 'off', SECURE).rstrip(), "virsh's")
 
     @test('snapshot with memory of a running domain')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         pair.stock.python.start('vm')
-        host = pair.ours
         host.rig.write(SERIAL, '')
         host.python.start('vm')
         host.guest.wait_pass(0)
-        it.boot = host.guest.text
-        host.evidence(check, it.boot, sizes=[SIZE])
-        for each in it.both():
+        boot.append(host.guest.text)
+        runs(check, host)
+        for each in pair.both():
             create(each, document('mem'))
         for flags in (0, SECURE):
-            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, f=flags: dump(host, 'mem', f),
-                             masked)
-        shows(check, xml, 2, 'snapshot-dumpxml')
+            xml = shown(check, 'mem', 2, flags)
         check.has(xml, '<inactiveDomain', 'snapshot-dumpxml')
         check.has(xml, "<memory snapshot='internal'/>", 'snapshot-dumpxml')
         check.equal(host.python.state('vm'), 'running', 'state')
@@ -126,10 +127,10 @@ def snapshots(kind):
             xml = dump(host, name, SECURE)
             for flags in (0, VALIDATE, CURRENT):
                 create(host, xml, REDEFINE | flags)
-                check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
-            host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+                same(check, host, name, xml)
+            forget(host, name)
             create(host, xml, REDEFINE)
-            check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
+            same(check, host, name, xml)
         described = xml.replace('<name>mem</name>',
                                 '<name>mem</name>\n  <description>new</description>')
         create(host, described, REDEFINE)
@@ -137,66 +138,57 @@ def snapshots(kind):
         create(host, xml, REDEFINE)
 
     @test('what is dumped can be redefined, and dumps the same')
-    def _(check):
-        need_guest_memfd()
-        for host in it.both():
-            redefine(check, host)
+    def _(check, host):
+        for each in pair.both():
+            redefine(check, each)
         for name, domains in (('off', 1), ('mem', 2)):
-            xml = pair.shown(check, 'snapshot-dumpxml', lambda host, n=name: dump(host, n), masked)
-            shows(check, xml, domains, 'snapshot-dumpxml')
+            shown(check, name, domains)
 
     @test('a redefinition without a domain keeps the domain that is there')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         bare = ("<domainsnapshot><name>mem</name><state>running</state><creationTime>%s"
                 "</creationTime><memory snapshot='internal'/><disks>"
                 "<disk name='vdb' snapshot='internal'/></disks></domainsnapshot>")
         shown = []
-        for host in it.both():
-            xml = dump(host, 'mem', SECURE)
-            create(host, bare % re.search(r'<creationTime>(\d+)', xml)[1], REDEFINE)
-            shown.append(masked(dump(host, 'mem', SECURE)))
-            create(host, xml, REDEFINE)
+        for each in pair.both():
+            xml = dump(each, 'mem', SECURE)
+            create(each, bare % re.search(r'<creationTime>(\d+)', xml)[1], REDEFINE)
+            shown.append(masked(dump(each, 'mem', SECURE)))
+            create(each, xml, REDEFINE)
         check.has(shown[0], '<uuid>', "stock libvirt's snapshot-dumpxml")
         check.equal(shown[1], private(shown[0]), 'snapshot-dumpxml')
-        shows(check, dump(pair.ours, 'mem'), 2, 'snapshot-dumpxml')
+        shows(check, dump(host, 'mem'), 2, 'snapshot-dumpxml')
 
-    @test('snapshot-create --validate sees the elements')
-    def _(check):
-        host = pair.ours
+    @test('snapshot-create --validate sees the elements', starts=False)
+    def _(check, host):
         xml = dump(host, 'off', SECURE)
         wrong = xml.replace('<private/>', "<private foo='1'/>")
         check.refused(lambda: create(host, wrong, REDEFINE | VALIDATE), ERR_XML_INVALID_SCHEMA,
                       part='failed to validate')
-        check.equal(dump(host, 'off', SECURE), xml, 'snapshot-dumpxml')
+        same(check, host, 'off', xml)
 
     @test('a redefinition with another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = dump(host, 'off', SECURE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
         host.refused_mode(check, 'fully-shared', 'convertible',
                           lambda: create(host, convertible(xml), REDEFINE))
-        check.equal(dump(host, 'off', SECURE), xml, 'snapshot-dumpxml')
+        same(check, host, 'off', xml)
         xml = dump(host, 'mem', SECURE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
-        check.equal(dump(host, 'mem', SECURE), xml, 'snapshot-dumpxml')
+        same(check, host, 'mem', xml)
         # White space belongs to a name.
         xml = dump(host, 'off', SECURE).replace('<name>off<', '<name> spaced<')
         create(host, xml, REDEFINE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
-        host.call(['vm', 'snapshot', ' spaced'], 'delete', METADATA_ONLY)
+        forget(host, ' spaced')
 
     @test('revert of the running domain to memory')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.guest.wait_pass(3)
         revert(host, 'mem')
-        check.equal(host.python.state('vm'), 'running', 'state')
         host.guest.wait_pass(1)
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
         shows_private(check, host.python.dumpxml('vm'))
         shows_private(check, host.python.dumpxml('vm', '--inactive'))
         revert(pair.stock, 'mem')
@@ -204,39 +196,31 @@ def snapshots(kind):
             r"\n +<alias name='usb'/>|id='\d+'", '', host.python.dumpxml('vm', '--inactive')))
 
     @test('external snapshot with memory')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         memory = "<memory snapshot='external' file='%s'/>" % MEMORY
         disks = "<disk name='vdb' snapshot='no'/>"
         last, _ = host.guest.wait_pass(1)
-        for each in it.both():
+        for each in pair.both():
             create(each, document('ext', memory, disks), LIVE)
-        xml = pair.shown(check, 'snapshot-dumpxml', lambda host: dump(host, 'ext'), masked)
-        shows(check, xml, 2, 'snapshot-dumpxml')
-        check.equal(host.python.state('vm'), 'running', 'state')
+        shown(check, 'ext', 2)
         host.guest.wait_pass(last)
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
         image = host.call(None, 'saveImageGetXMLDesc', MEMORY, 0)
         check.equal(image.count('<private/>'), 1, 'number of <private/> in the memory file')
         check.lacks(image, 'x-libvirt-gmem', "the memory file's XML")
 
     @test('a snapshot whose memory file is of another mode is not redefined')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = dump(host, 'ext', SECURE)
-        host.call(['vm', 'snapshot', 'ext'], 'delete', METADATA_ONLY)
+        forget(host, 'ext')
         for text in (plain(xml), plain(xml).replace('<memory ', '<memory/><memory ', 1)):
             host.refused_mode(check, 'fully-shared', None,
                               lambda text=text: create(host, text, REDEFINE))
         create(host, xml, REDEFINE)
-        check.equal(dump(host, 'ext', SECURE), xml, 'snapshot-dumpxml')
+        same(check, host, 'ext', xml)
 
     @test("nor for an ordinary domain, under a new name")
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = plain(dump(host, 'ext', SECURE))
         uuid = '01234567-89ab-cdef-0123-456789abcdef'
         other = re.sub('<name>vm<', '<name>other<', re.sub('<uuid>.*?</uuid>', '<uuid>%s</uuid>' % uuid, xml))
@@ -251,34 +235,27 @@ def snapshots(kind):
         host.python.undefine('other')
 
     @test('disk snapshot of the running domain')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         create(host, document('disk', disks="<disk name='vdb' snapshot='external'>"
                               "<source file='/run/overlay.qcow2'/></disk>"), DISK_ONLY)
         xml = dump(host, 'disk')
         shows(check, xml, xml.count('<uuid>'), 'snapshot-dumpxml')
-        check.equal(host.python.state('vm'), 'running', 'state')
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
 
     @test('the memory file restores')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.python.destroy('vm')
         host.call(None, 'restore', MEMORY)
         host.guest.wait_pass(0)
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
         host.python.destroy('vm')
 
     @test('revert of a domain that is off')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.python.define(definition(host))
         revert(host, 'mem')
         host.goes_on(check, 0)
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
         shows_private(check, host.python.dumpxml('vm'))
         host.python.destroy('vm')
         revert(host, 'off')
@@ -286,9 +263,7 @@ def snapshots(kind):
         shows_private(check, host.python.dumpxml('vm'))
 
     @test('revert of a running domain of another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         host.python.define(plain(host.python.dumpxml('vm')))
         host.python.start('vm')
         emulator = host.rig.emulator('vm').pid
@@ -298,14 +273,12 @@ def snapshots(kind):
         host.python.destroy('vm')
         # It is the snapshot that says what the domain will be.
         revert(host, 'mem')
-        host.evidence(check, it.boot, sizes=[SIZE])
+        runs(check, host)
         shows_private(check, host.python.dumpxml('vm'))
         host.python.destroy('vm')
 
     @test('revert of a running domain of another mode to what was off: the guest is stopped')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm')
         for flags, state in ((0, 'shut off'), (RUNNING, 'running'), (PAUSED, 'paused')):
             host.python.define(plain(xml))
@@ -321,9 +294,7 @@ def snapshots(kind):
                 host.python.destroy('vm')
 
     @test('revert of a domain with a managed save of another mode is refused')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         xml = host.python.dumpxml('vm')
         host.python.define(plain(xml))
         host.python.start('vm')
@@ -340,9 +311,7 @@ def snapshots(kind):
         shows_private(check, host.python.dumpxml('vm'))
 
     @test('revert to what the child refuses: with its code and text')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         shown = host.python.dumpxml('vm')
         for name, flags in (('off', RUNNING), ('off', PAUSED), ('mem', 0), ('mem', FORCE)):
             xml = dump(host, name, SECURE)
@@ -353,11 +322,10 @@ def snapshots(kind):
             create(host, xml, REDEFINE)
         host.python.define(shown)
 
-    @test('revert to a snapshot that starts nothing does not ask what the host can do')
-    def _(check):
+    @test('revert to a snapshot that starts nothing does not ask what the host can do', starts=False)
+    def _(check, host):
         if kvm_extension(235) & 2:
             raise Skip('KVM of this host has software-protected VMs')
-        host = pair.ours
         disk = '/run/convertible.qcow2'
         prepared(host.rig, disk)
         host.python.define(convertible(definition(host, name='sw', private=False, disk=disk)))
@@ -375,17 +343,15 @@ def snapshots(kind):
         host.call(snapshot, 'delete', 0)
         host.python.undefine('sw')
 
-    @test('XML in a new snapshot: a domain in it is not looked at')
-    def _(check):
-        host = pair.ours
+    @test('XML in a new snapshot: a domain in it is not looked at', starts=False)
+    def _(check, host):
         create(host, document('new', more=plain(host.python.dumpxml('vm'))))
         shows(check, dump(host, 'new'), 1, 'snapshot-dumpxml')
         create(host, document('newer', more=host.python.dumpxml('vm')))
         shows(check, dump(host, 'newer'), 1, 'snapshot-dumpxml')
 
-    @test('a redefinition with namespaces declared outside')
-    def _(check):
-        host = pair.ours
+    @test('a redefinition with namespaces declared outside', starts=False)
+    def _(check, host):
         wish = ("<qemu:commandline><qemu:arg value='-name'/><qemu:arg value='x'/>"
                 '</qemu:commandline>')
         xml = dump(host, 'new', SECURE).replace('<name>new</name>', '<name>outer</name>')
@@ -397,60 +363,56 @@ def snapshots(kind):
         check.equal(got.count('<private/>'), 1, 'number of <private/>')
         check.lacks(got, OPTION, 'snapshot-dumpxml')
         check.equal(got.count('<qemu:arg '), 2, "the user's own arguments")
-        host.call(['vm', 'snapshot', 'outer'], 'delete', METADATA_ONLY)
+        forget(host, 'outer')
         forged = xml.replace('<private/>', "<source type='memfd'/><access mode='shared'/>").replace(
             "<qemu:arg value='-name'/><qemu:arg value='x'/>",
             "<qemu:arg value='%s'/><qemu:arg value='{\"version\":1}'/>" % OPTION)
         check.refused(lambda: create(host, forged, REDEFINE), ERR_XML_ERROR)
 
     @test('snapshot-delete')
-    def _(check):
-        need_guest_memfd()
-        host = pair.ours
+    def _(check, host):
         for name in ('disk', 'ext', 'newer'):
-            host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
+            forget(host, name)
         for name in ('new', 'off'):
             host.call(['vm', 'snapshot', name], 'delete', 0)
         check.equal(host.call('vm', 'snapshotListNames'), ['mem'], 'snapshots')
         shows_private(check, host.python.dumpxml('vm'))
 
     @test('checkpoint: made, shown, redefined')
-    def _(check):
-        need_guest_memfd()
+    def _(check, host):
         # The guest's own disk, where it requires one, is raw.
-        own = "<disk name='vda' checkpoint='no'/>" * ("'vda'" in pair.ours.python.dumpxml('vm'))
+        own = "<disk name='vda' checkpoint='no'/>" * ("'vda'" in host.python.dumpxml('vm'))
         xml = "<domaincheckpoint><name>c1</name><disks>%s<disk name='vdb'/></disks>" \
               "</domaincheckpoint>" % own
-        for host in it.both():
-            if host.python.state('vm') == 'shut off':
-                host.python.define(definition(host, private=host is pair.ours))
-                host.python.start('vm')
-            for name in host.call('vm', 'snapshotListNames'):
-                host.call(['vm', 'snapshot', name], 'delete', METADATA_ONLY)
-            host.call('vm', 'checkpointCreateXML', xml, 0)
+        for each in pair.both():
+            if each.python.state('vm') == 'shut off':
+                each.python.define(definition(each, private=each is host))
+                each.python.start('vm')
+            for name in each.call('vm', 'snapshotListNames'):
+                forget(each, name)
+            each.call('vm', 'checkpointCreateXML', xml, 0)
 
-        def shown(host, flags):
+        def checkpoint(host, flags):
             return host.call(['vm', 'checkpoint', 'c1'], 'getXMLDesc', flags)
         for flags in (0, SECURE):
             got = pair.shown(check, 'checkpoint-dumpxml', lambda host, f=flags: re.sub(
-                r"( type='kvm') id='\d+'", r'\1', shown(host, f)), masked)
+                r"( type='kvm') id='\d+'", r'\1', checkpoint(host, f)), masked)
         shows(check, got, 1, 'checkpoint-dumpxml')
-        check.equal(masked(shown(pair.ours, NO_DOMAIN)), masked(shown(pair.stock, NO_DOMAIN)),
+        check.equal(masked(checkpoint(host, NO_DOMAIN)), masked(checkpoint(pair.stock, NO_DOMAIN)),
                     'checkpoint-dumpxml --no-domain')
-        check.lacks(shown(pair.ours, NO_DOMAIN), 'private', 'checkpoint-dumpxml --no-domain')
-        host = pair.ours
-        got = shown(host, SECURE)
+        check.lacks(checkpoint(host, NO_DOMAIN), 'private', 'checkpoint-dumpxml --no-domain')
+        got = checkpoint(host, SECURE)
         host.call('vm', 'checkpointCreateXML', got, CHECKPOINT_REDEFINE)
-        check.equal(shown(host, SECURE), got, 'checkpoint-dumpxml')
+        check.equal(checkpoint(host, SECURE), got, 'checkpoint-dumpxml')
         host.call(['vm', 'checkpoint', 'c1'], 'delete', METADATA_ONLY)
         host.call('vm', 'checkpointCreateXML', got, CHECKPOINT_REDEFINE)
-        check.equal(shown(host, SECURE), got, 'checkpoint-dumpxml')
+        check.equal(checkpoint(host, SECURE), got, 'checkpoint-dumpxml')
         check.equal(host.virsh('checkpoint-dumpxml', 'vm', 'c1', '--security-info').rstrip(),
                     got.rstrip(), "virsh's")
 
-    @test('the end')
-    def _(check):
-        check.equal(pair.ours.python.names(), ['vm'], 'domains')
+    @test('the end', starts=False)
+    def _(check, host):
+        check.equal(host.python.names(), ['vm'], 'domains')
         pair.close()
 
 
