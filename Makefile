@@ -1,34 +1,34 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The commands of README, over meson; see meson_options.txt for everything else.
+# The commands in README, which call meson; see meson_options.txt for everything else.
 #
 #   sudo make demo     install what is missing, build, run a domain and show its memory
-#   sudo make check    install what the tests need, build, run every test: here, and in chroots of
-#                      Debian 13 and of Debian unstable, or of no other release with MATRIX=
-#   sudo make check-matrix    demo and check in chroots of Debian 12, 13 and unstable
-#   sudo make demo-protected    a guest of a software-protected VM keeps secrets, on any machine
-#   sudo make lab      a prompt on a machine that has software-protected VMs; RUN="COMMAND" is a command
-#                      there, DOMAIN=FILE.xml a domain, SHARE=DIR a directory in which changes stay,
-#                      LAB_ARGS other options of tools/lab.py
-#   sudo make check-clients   Nova, virt-install and virt-manager of Debian 12, 13 and unstable, in chroots
-#   make docs          HTML of the documentation, in build/docs/html
-#   sudo make check-nested    what requires another kernel, on an emulated machine that has it
-#   sudo make install    build, and install below PREFIX; `make uninstall` takes that away
-#   sudo make deb      Debian packages in BUILD/deb/RELEASE, built in a clean chroot of this machine's
+#   sudo make check    install what the tests require, build, run every test: here, and in chroots of
+#                      Debian 13 and unstable; with MATRIX= not in any chroot
+#   sudo make check-matrix    run demo and check in chroots of Debian 12, 13 and unstable
+#   sudo make demo-protected    show that a guest in a software-protected VM keeps secrets, on any machine
+#   sudo make lab      give a prompt on a machine that has software-protected VMs; RUN="COMMAND" runs a
+#                      command there, DOMAIN=FILE.xml a domain; changes are kept in SHARE=DIR; LAB_ARGS are
+#                      other options of tools/lab.py
+#   sudo make check-clients   test Nova, virt-install and virt-manager of Debian 12, 13 and unstable, in chroots
+#   make docs          build the documentation as HTML, in build/docs/html
+#   sudo make check-nested    test what requires another kernel, on an emulated machine that has it
+#   sudo make install    build, and install below PREFIX; `make uninstall` removes it
+#   sudo make deb      build Debian packages in BUILD/deb/RELEASE, in a clean chroot of this machine's
 #                      release, or of those in DEB="bookworm trixie sid"
-#   sudo make check-package    the package on a machine with systemd and AppArmor, which is emulated
-#   sudo make soak SECONDS=600  two hundred clients for that long, a stock daemon beside
-#   make mutants       faults put into src, one at a time: whether the tests notice them
-#   sudo make faults   the daemon is killed at each step of each call, not at two (`make check` on Debian 12)
-#   sudo make valgrind    libvirtd under memcheck, through the life of a private domain
-#   sudo make tsan     what has threads, under ThreadSanitizer
-#   make fuzz SECONDS=3600    every fuzzer for that long (15 s each in `make check` on Debian 12)
-#   sudo make coverage    every test, in a tree that counts lines; what of src they did not run. At least
-#                      COVERAGE_MINIMUM percent must have
-#   make analyze       what gcc's analyzer, clang-tidy and cppcheck find in src and tools: nothing
+#   sudo make check-package    test the package on an emulated machine with systemd and AppArmor
+#   sudo make soak SECONDS=600  run two hundred clients for that long, and a stock daemon for comparison
+#   make mutants       put faults into src, one at a time, and see whether the tests notice them
+#   sudo make faults   kill the daemon at each step of each call, not at two (as `make check` on Debian 12)
+#   sudo make valgrind    run libvirtd under memcheck, through the life of a private domain
+#   sudo make tsan     run what has threads under ThreadSanitizer
+#   make fuzz SECONDS=3600    run every fuzzer for that long (15 s each in `make check` on Debian 12)
+#   sudo make coverage    run every test in a tree that counts lines, and list the lines of src that did not
+#                      run; at least COVERAGE_MINIMUM percent have to
+#   make analyze       run gcc's analyzer, clang-tidy and cppcheck over src and tools; they must find nothing
 #
-# BUILD is the build tree. SETUP_ARGS goes to `meson setup` when that is made, MATRIX_ARGS to
-# tests/matrix/run-matrix: releases and options. MATRIX is the releases that `make check` adds. DESTDIR is
-# put in front of what is installed.
+# BUILD is the build tree. SETUP_ARGS are passed to `meson setup` when it is created, and MATRIX_ARGS to
+# tests/matrix/run-matrix: releases and options. MATRIX are the releases that `make check` adds. DESTDIR is
+# prepended to the paths of what is installed.
 
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -42,8 +42,8 @@ COVERAGE = $(BUILD)-coverage
 COVERAGE_MINIMUM = 90
 SECONDS ?= 15
 
-# What looks for mistakes by itself runs on Debian 12 alone: the code is the same on all releases, and
-# what the tools of each find is not.
+# Tools that look for mistakes by themselves only run on Debian 12: the code is the same on all releases,
+# but each release's tools find something else.
 PROOF ?= $(shell grep -s '^VERSION_ID="12"' /etc/os-release)
 
 .PHONY: all demo demo-protected lab check check-matrix check-clients clients-here check-nested bench fuzzers fuzz \
@@ -56,14 +56,14 @@ all: $(BUILD)/build.ninja
 $(BUILD)/build.ninja:
 	meson setup $(BUILD) $(SETUP_ARGS)
 
-# Debian's packages; nothing is asked and nothing happens where all are there already.
+# Debian's packages. Nothing is asked, and nothing happens if all are installed already.
 deps-build:
 	@./tools/install-deps build
 
 deps-demo:
 	@./tools/install-deps build demo
 
-# What is run here and in no chroot has libvirt's large clients, too.
+# With chroots, the tests here also use libvirt's large clients, which are not installed in the chroots.
 deps-check:
 	@./tools/install-deps build demo check docs deb $(if $(strip $(MATRIX)),clients matrix)
 
@@ -71,8 +71,8 @@ demo: deps-demo
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tools/demo.py $(BUILD)
 
-# The second tree has the unit tests again, under AddressSanitizer and UndefinedBehaviorSanitizer, the
-# third, by clang, the fuzzers.
+# The second tree has the unit tests again, with AddressSanitizer and UndefinedBehaviorSanitizer. The third
+# one, built by clang, has the fuzzers.
 check: deps-check
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory all BUILD=$(SANITIZED) \
@@ -89,7 +89,7 @@ fuzzers:
 fuzz: deps-check fuzzers
 	@GMEM_FUZZ_SECONDS=$(SECONDS) $(PYTHON) tests/run-tests.py $(FUZZ):fuzz
 
-# MUTANTS names sources or tests, as in MUTANTS="shim- gmemxml"; all of them take a while.
+# MUTANTS selects sources or tests, as in MUTANTS="shim- gmemxml". Running all of them takes a while.
 mutants: deps-check
 	@$(PYTHON) tests/mutants/run-mutants.py --build $(BUILD)-mutants $(MUTANTS)
 
@@ -102,13 +102,14 @@ faults: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_FAULT_STEPS=all meson test -C $(BUILD) --verbose --timeout-multiplier 0 e2e-faults
 
-# Whose daemon takes longer than others to answer.
+# The daemon answers slowly under valgrind, hence the patience.
 valgrind: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_PATIENCE=600 GMEM_BUILD=$(abspath $(BUILD)) GMEM_SOURCE=$(CURDIR) $(PYTHON) -B tests/valgrind/test_daemon.py
 
-# GLib and libvirt are not instrumented: what they do is not looked at, and GLib hands memory from thread to
-# thread only where it is malloc that does. Children of a fork end without their parents' threads.
+# GLib and libvirt are not instrumented, so what they do is ignored. ThreadSanitizer only sees memory change
+# hands between threads if GLib uses malloc. A child after a fork ends without its parent's threads, which
+# are therefore not reported as leaks.
 tsan: deps-check
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory $(TSAN)/build.ninja BUILD=$(TSAN) \
@@ -118,8 +119,8 @@ tsan: deps-check
 	    meson test -C $(TSAN) --print-errorlogs --num-processes 1 --timeout-multiplier 10 \
 	    tsan-client qemu_capscache shim-convertible shim-shared
 
-# All suites on this machine, without those of check-nested and the fuzzers. Without optimization a line
-# is what it is in the source.
+# All suites on this machine, except those of check-nested and the fuzzers. Without optimization, the counted
+# lines are those of the source.
 coverage:
 	@./tools/install-deps build demo check docs deb clients
 	@$(MAKE) --no-print-directory all BUILD=$(COVERAGE) \
@@ -142,8 +143,8 @@ deps-matrix:
 check-matrix: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix $(MATRIX_ARGS)
 
-# Clients of other releases, and those that are too large for `make check`: their tests only. CLIENTS
-# names the releases. The other target is what each of them then runs, in a tree of its own.
+# Only tests of clients: those of other releases, and those that are too large for `make check`. CLIENTS are
+# the releases. Each of them then runs the target clients-here, in a tree of its own.
 CLIENTS ?= bookworm trixie sid
 
 check-clients: deps-matrix
@@ -154,10 +155,10 @@ clients-here:
 	@$(MAKE) --no-print-directory all BUILD=$(BUILD)-clients SETUP_ARGS="$(SETUP_ARGS) -Dclients=true"
 	@$(PYTHON) tests/run-tests.py $(BUILD)-clients:clients
 
-# A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks
-# for a newer source. A machine's name there runs that machine only. NESTED_LINUX names the kernels,
-# as in NESTED_LINUX="6.12 7.2 7.3": unstable's newest otherwise. NESTED_MATRIX names releases whose QEMU
-# and libvirt then run convertible guests and Linux guests there, too.
+# A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks for newer
+# sources. If NESTED_ARGS has the name of a machine, only that machine is run. NESTED_LINUX selects the
+# kernels, as in NESTED_LINUX="6.12 7.2 7.3"; the default is unstable's newest. NESTED_MATRIX are releases
+# whose QEMU and libvirt then run convertible guests and Linux guests, too.
 NESTED_CACHE ?= $(BUILD)/nested
 
 deps-nested:
@@ -171,18 +172,18 @@ ifneq ($(strip $(NESTED_MATRIX)),)
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
 endif
 
-# Where KVM of this machine has the VM type that is used, otherwise an emulated machine.
+# If KVM of this machine has the VM type, that is used, otherwise an emulated machine.
 deps-lab:
 	@./tools/install-deps build demo nested lab
 
-# 125 is what lab.py itself exits with where something fails; make turns each status but 0 into 2.
+# lab.py exits with status 125 if it fails itself; make turns each status except 0 into 2.
 LAB = $(PYTHON) tools/lab.py --cache $(NESTED_CACHE) $(LAB_ARGS)
 lab: deps-lab
 	@$(MAKE) --no-print-directory all
 	@$(LAB) $(if $(SHARE),--share '$(SHARE)') $(if $(DOMAIN),--domain '$(DOMAIN)') \
 	    $(if $(value RUN),--run "$$LAB_RUN") $(BUILD)
 
-# As it was typed, dollars included.
+# The command as it was typed, including dollar signs.
 lab: export LAB_RUN = $(value RUN)
 
 demo-protected: deps-lab
@@ -192,11 +193,11 @@ demo-protected: deps-lab
 deps-docs:
 	@./tools/install-deps build docs
 
-# HTML of docs/, in BUILD/docs/html.
+# Builds docs/ as HTML in BUILD/docs/html.
 docs: deps-docs $(BUILD)/build.ninja
 	sphinx-build -E -W --keep-going -n -q -b html docs $(BUILD)/docs/html
 
-# In a tree of its own, as where files go is compiled in.
+# In a tree of its own, because the paths of installed files are compiled in.
 INSTALLED = $(BUILD)-install
 
 install: deps-build
@@ -206,24 +207,24 @@ install: deps-build
 	meson install -C $(INSTALLED) --no-rebuild
 	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup configure)
 
-# What the administrator may have changed (/etc/libvirt/gmem.conf) stays.
+# /etc/libvirt/gmem.conf stays, because the administrator may have changed it.
 uninstall:
 	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup remove)
 	ninja -C $(INSTALLED) uninstall
 	$(if $(DESTDIR),,sh $(INSTALLED)/data/setup removed)
 
-# In a clean chroot of each release; tools/build-deb is without.
+# In a clean chroot of each release; tools/build-deb builds without one.
 DEB ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 
 deb: deps-matrix
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --deb $(abspath $(BUILD)/deb) $(DEB)
 
-# On a machine with systemd and AppArmor, emulated: some minutes.
+# On an emulated machine with systemd and AppArmor; this takes some minutes.
 check-package: deb
 	@tests/package/run-machine --cache $(BUILD)/machine --release $(firstword $(DEB)) \
 	    $(BUILD)/deb/$(firstword $(DEB))
 
-# docs/benchmarks.rst. BENCH names pieces of it and options of tests/bench/bench.py.
+# See docs/benchmarks.rst. BENCH are pieces and options of tests/bench/bench.py.
 bench: deps-check
 	@$(MAKE) --no-print-directory all
 	@GMEM_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench.py $(BENCH)

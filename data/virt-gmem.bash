@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# bash completion of virt-gmem: verbs and options as it lists them itself, domains as virsh does.
+# bash completion for virt-gmem: it lists the verbs and options itself, and virsh lists the domains.
 
 _virt_gmem_domains() {
     command virsh --readonly --quiet list --name "$@" 2>/dev/null

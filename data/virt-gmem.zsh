@@ -1,6 +1,6 @@
 #compdef virt-gmem
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# zsh completion of virt-gmem: verbs and options as it lists them itself, domains as virsh does.
+# zsh completion for virt-gmem: it lists the verbs and options itself, and virsh lists the domains.
 
 _virt-gmem() {
     local verb=$words[2] word=$words[CURRENT] previous=$words[CURRENT-1]
