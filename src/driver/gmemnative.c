@@ -20,6 +20,12 @@
 
 #define GMEM_NATIVE_PRELOAD "LD_PRELOAD="
 
+/* What separates words. */
+#define GMEM_NATIVE_SPACE " \t\n\f\r"
+
+/* Bytes: what comes in addition in most cases. */
+#define GMEM_NATIVE_ROOM 512
+
 /* A word as it is spelled, in the text. */
 typedef struct {
     const char *text;
@@ -28,9 +34,12 @@ typedef struct {
 
 /* Two arrays in parallel: the words as the shell would hand them on, and as they are spelled. */
 struct gmemNative {
-    GPtrArray *values;
-    GArray *spelled; /* of gmemNativeWord */
-    size_t nenv;     /* how many of them are the environment */
+    char *text;    /* of all values, which are no longer than they are spelled */
+    char **values; /* NULL-terminated */
+    gmemNativeWord *spelled;
+    size_t length; /* of what they were read from */
+    size_t nwords;
+    size_t nenv; /* how many of them are the environment */
 };
 
 void
@@ -38,27 +47,30 @@ gmemNativeFree(gmemNative *words)
 {
     if (words == NULL)
         return;
-    g_ptr_array_unref(words->values);
-    g_array_unref(words->spelled);
+    g_free(words->text);
+    g_free(words->values);
+    g_free(words->spelled);
     g_free(words);
 }
 
 static const char *
 gmemNativeWordEnd(const char *p)
 {
-    char quote = '\0';
-
-    for (; *p != '\0'; p++) {
-        if (*p == '\\' && quote != '\'' && p[1] != '\0')
+    for (;;) {
+        p += strcspn(p, GMEM_NATIVE_SPACE "'\"\\");
+        if (*p == '\'') {
             p++;
-        else if (*p == quote)
-            quote = '\0';
-        else if (quote == '\0' && (*p == '\'' || *p == '"'))
-            quote = *p;
-        else if (quote == '\0' && g_ascii_isspace(*p))
-            break;
+            p += strcspn(p, "'");
+        } else if (*p == '"') {
+            for (p++; *p != '"' && *p != '\0'; p++)
+                p += *p == '\\' && p[1] != '\0' ? 1 : 0;
+        } else if (*p == '\\' && p[1] != '\0') {
+            p++;
+        } else if (*p != '\\') {
+            return p;
+        }
+        p += *p != '\0' ? 1 : 0;
     }
-    return p;
 }
 
 /* Space between words, and the line ends that some versions of libvirt escape for readability. */
@@ -70,26 +82,35 @@ gmemNativeSkipSpace(const char *p)
     return p;
 }
 
+/* A name in quotes would be that of a program. */
 static bool
 gmemNativeIsAssignment(const char *word)
 {
-    size_t length = strspn(word, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_");
+    const char *p = word;
 
-    return length > 0 && word[length] == '=';
+    while (g_ascii_isalnum(*p) || *p == '_')
+        p++;
+    return p > word && *p == '=';
 }
 
-/* What the shell makes of a word, to be freed with g_free(); NULL where its quotes do not end. Most
- * have none, or one pair around all of it. */
-static char *
-gmemNativeValue(const char *word, size_t length)
+/* What the shell makes of @word goes to @out, with a NUL; returns its length, or -1 where its
+ * quotes do not end. Most words have none, or one pair around all of it. */
+static gssize
+gmemNativeValue(const gmemNativeWord *word, char *out)
 {
-    g_autofree char *spelled = g_strndup(word, length);
+    g_autofree char *value = NULL;
 
-    if (strpbrk(spelled, "'\"\\") == NULL)
-        return g_steal_pointer(&spelled);
-    if (word[0] == '\'' && strcspn(spelled + 1, "'") == length - 2)
-        return g_strndup(word + 1, length - 2);
-    return g_shell_unquote(spelled, NULL);
+    memcpy(out, word->text, word->length);
+    out[word->length] = '\0';
+    if (strpbrk(out, "'\"\\") == NULL)
+        return (gssize)word->length;
+    if (out[0] == '\'' && strcspn(out + 1, "'") == word->length - 2) {
+        memmove(out, out + 1, word->length - 2);
+        out[word->length - 2] = '\0';
+        return (gssize)word->length - 2;
+    }
+    value = g_shell_unquote(out, NULL);
+    return value != NULL ? g_stpcpy(out, value) - out : -1;
 }
 
 /* NULL where it cannot be read. */
@@ -98,30 +119,39 @@ gmemNativeSplit(const char *native)
 {
     g_autoptr(gmemNative) words = g_new0(gmemNative, 1);
     const char *p = gmemNativeSkipSpace(native);
+    size_t room = 0;
+    char *value;
 
-    words->values = g_ptr_array_new_with_free_func(g_free);
-    words->spelled = g_array_new(FALSE, FALSE, sizeof(gmemNativeWord));
-    while (*p != '\0') {
-        const char *end = gmemNativeWordEnd(p);
-        gmemNativeWord word = {p, (size_t)(end - p)};
-        char *value = gmemNativeValue(p, word.length);
+    words->length = strlen(p);
+    words->text = value = g_malloc(words->length + 1);
+    for (; *p != '\0'; p = gmemNativeSkipSpace(p)) {
+        gmemNativeWord word = {p, (size_t)(gmemNativeWordEnd(p) - p)};
+        gssize length = gmemNativeValue(&word, value);
 
-        if (value == NULL)
+        if (length < 0)
             return NULL;
-        if (words->nenv == words->values->len && gmemNativeIsAssignment(value))
+        if (words->nwords == room) {
+            room = MAX(64, 2 * room);
+            words->values = g_renew(char *, words->values, room + 1);
+            words->spelled = g_renew(gmemNativeWord, words->spelled, room);
+        }
+        if (words->nenv == words->nwords && gmemNativeIsAssignment(p))
             words->nenv++;
-        g_ptr_array_add(words->values, value);
-        g_array_append_val(words->spelled, word);
-        p = gmemNativeSkipSpace(end);
+        words->spelled[words->nwords] = word;
+        words->values[words->nwords++] = value;
+        value += length + 1;
+        p += word.length;
     }
-    g_ptr_array_add(words->values, NULL);
+    if (words->nwords == 0)
+        words->values = g_new0(char *, 1);
+    words->values[words->nwords] = NULL;
     return g_steal_pointer(&words);
 }
 
 static char *const *
 gmemNativeArgv(const gmemNative *words)
 {
-    return (char *const *)words->values->pdata + words->nenv;
+    return words->values + words->nenv;
 }
 
 static void
@@ -142,66 +172,23 @@ gmemNativeAppend(GString *text, const char *word)
 static void
 gmemNativeAppendSpelled(GString *text, const gmemNative *words, size_t i)
 {
-    const gmemNativeWord *word = &g_array_index(words->spelled, gmemNativeWord, i);
+    if (text->len > 0)
+        g_string_append_c(text, ' ');
+    g_string_append_len(text, words->spelled[i].text, (gssize)words->spelled[i].length);
+}
+
+/* LD_PRELOAD: of an assignment, a shell accepts quotes around the value only. */
+static void
+gmemNativeAppendPreload(GString *text, const char *others, const char *shim)
+{
+    g_autofree char *both = others != NULL ? g_strconcat(others, ":", shim, NULL) : g_strdup(shim);
+    g_autofree char *quoted =
+        strpbrk(both, GMEM_NATIVE_QUOTED) != NULL ? g_shell_quote(both) : g_strdup(both);
+    g_autofree char *word = g_strconcat(GMEM_NATIVE_PRELOAD, quoted, NULL);
 
     if (text->len > 0)
         g_string_append_c(text, ' ');
-    g_string_append_len(text, word->text, (gssize)word->length);
-}
-
-static int
-gmemNativeCompare(const void *left, const void *right)
-{
-    return strcmp(left, right);
-}
-
-/* Of each old word where it stands first, counted from 1, in *@first, and in @same, at each place,
- * the next place of the same word; 0: none. So that finding one does not cost more, the more there
- * are. */
-static void
-gmemNativeIndex(const gmemNative *words, GTree *first, guint *same)
-{
-    guint place;
-
-    for (place = words->spelled->len; place > words->nenv; place--) {
-        char *word = g_ptr_array_index(words->values, place - 1);
-
-        same[place] = GPOINTER_TO_UINT(g_tree_lookup(first, word));
-        g_tree_replace(first, word, GUINT_TO_POINTER(place));
-    }
-}
-
-/* New words between and instead of old ones: an old word that comes next keeps its spelling. Most
- * come right after the one before. */
-static void
-gmemNativeAppendArgv(GString *text, const gmemNative *words, char *const argv[])
-{
-    g_autoptr(GTree) first = NULL;
-    g_autofree guint *same = NULL;
-    guint last = (guint)words->nenv;
-    size_t i;
-
-    for (i = 0; argv[i] != NULL; i++) {
-        guint place = last + 1;
-
-        if (g_strcmp0(g_ptr_array_index(words->values, last), argv[i]) != 0) {
-            if (first == NULL) {
-                first = g_tree_new(gmemNativeCompare);
-                same = g_new0(guint, words->spelled->len + 1);
-                gmemNativeIndex(words, first, same);
-            }
-            place = GPOINTER_TO_UINT(g_tree_lookup(first, argv[i]));
-            while (place != 0 && place <= last)
-                place = same[place];
-            g_tree_replace(first, argv[i], GUINT_TO_POINTER(place));
-        }
-        if (place != 0) {
-            gmemNativeAppendSpelled(text, words, place - 1);
-            last = place;
-        } else {
-            gmemNativeAppend(text, argv[i]);
-        }
-    }
+    g_string_append(text, word);
 }
 
 int
@@ -229,41 +216,26 @@ gmemNativeBuild(const gmemNative *words, const gmemQEMUCaps *caps, const char *s
     if (command == NULL)
         return NULL;
     gmemCommandSeal(command, false);
-    text = g_string_new(NULL);
+    text = g_string_sized_new(words->length + GMEM_NATIVE_ROOM);
     for (i = 0; i < words->nenv; i++) {
-        const char *value = g_ptr_array_index(words->values, i);
+        const char *value = words->values[i];
 
         if (command->shim && g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
-            g_autofree char *both = g_strconcat(value, ":", shim, NULL);
-
-            gmemNativeAppend(text, both);
+            gmemNativeAppendPreload(text, value + strlen(GMEM_NATIVE_PRELOAD), shim);
             shim = NULL;
         } else {
             gmemNativeAppendSpelled(text, words, i);
         }
     }
-    if (command->shim && shim != NULL) {
-        g_autofree char *preload = g_strconcat(GMEM_NATIVE_PRELOAD, shim, NULL);
-
-        gmemNativeAppend(text, preload);
+    if (command->shim && shim != NULL)
+        gmemNativeAppendPreload(text, NULL, shim);
+    for (i = 0; i < command->argc; i++) {
+        if (command->from[i] == GMEM_COMMAND_NEW)
+            gmemNativeAppend(text, command->argv[i]);
+        else
+            gmemNativeAppendSpelled(text, words, words->nenv + command->from[i]);
     }
-    gmemNativeAppendArgv(text, words, command->argv);
     return g_string_free(text, FALSE);
-}
-
-/* Where the environment ends: the program. */
-static char *
-gmemNativeEnvironmentEnd(char *p)
-{
-    while (*p != '\0') {
-        char *end = (char *)gmemNativeWordEnd(p);
-        g_autofree char *value = gmemNativeValue(p, (size_t)(end - p));
-
-        if (value == NULL || !gmemNativeIsAssignment(value))
-            break;
-        p = (char *)gmemNativeSkipSpace(end);
-    }
-    return p;
 }
 
 /* LD_PRELOAD with only @rest in it, as libvirt would have written it, in the place of what stands
@@ -295,30 +267,48 @@ gmemNativePutLast(char *start, const char *end, const char *next, const char *en
     memmove(start + others + length + 1, environment, strlen(environment) + 1);
 }
 
+/* Of the word LD_PRELOAD=… between @start and @end. Usually there is nothing but this library, and
+ * no quote: that takes no memory. */
+static void
+gmemNativeFilterPreload(char *start, char *end)
+{
+    const char *next = gmemNativeSkipSpace(end);
+    char *value = start + strlen(GMEM_NATIVE_PRELOAD);
+    const char after = *end;
+    g_autofree char *unquoted = NULL;
+    bool found;
+
+    *end = '\0';
+    if (strpbrk(value, "'\"\\") != NULL)
+        value = unquoted = g_shell_unquote(value, NULL);
+    found = value != NULL && gmemPreloadListFilter(value);
+    *end = after;
+    if (found && value[0] != '\0') {
+        gmemNativePutPreload(start, end, value);
+    } else if (found) {
+        memmove(start, next, strlen(next) + 1);
+    } else if (value != NULL && next > end && gmemProcessPreloadIsOurs()) {
+        const char *environment = next;
+
+        /* A <qemu:env> replaced ours; with nothing to replace it comes last. */
+        while (gmemNativeIsAssignment(environment))
+            environment = gmemNativeSkipSpace(gmemNativeWordEnd(environment));
+        gmemNativePutLast(start, end, next, environment);
+    }
+}
+
 void
 gmemNativeDropPreload(char *native)
 {
-    const char *environment = gmemNativeEnvironmentEnd(native);
     char *start = native;
 
-    while (start < environment) {
-        const char *end = gmemNativeWordEnd(start);
-        const char *next = gmemNativeSkipSpace(end);
-        g_autofree char *value = gmemNativeValue(start, (size_t)(end - start));
-        g_autofree char *rest = NULL;
+    while (gmemNativeIsAssignment(start)) {
+        char *end = (char *)gmemNativeWordEnd(start);
 
-        if (value == NULL || !g_str_has_prefix(value, GMEM_NATIVE_PRELOAD)) {
-            start += next - start;
-            continue;
+        if (g_str_has_prefix(start, GMEM_NATIVE_PRELOAD)) {
+            gmemNativeFilterPreload(start, end);
+            return;
         }
-        rest = gmemPreloadWithout(value + strlen(GMEM_NATIVE_PRELOAD));
-        if (rest != NULL && rest[0] != '\0')
-            gmemNativePutPreload(start, end, rest);
-        else if (rest != NULL)
-            memmove(start, next, strlen(next) + 1);
-        else if (gmemProcessPreloadIsOurs() && next > end)
-            /* A <qemu:env> replaced ours; with nothing to replace it comes last. */
-            gmemNativePutLast(start, end, next, environment);
-        return;
+        start = (char *)gmemNativeSkipSpace(end);
     }
 }

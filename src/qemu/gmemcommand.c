@@ -164,31 +164,41 @@ gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier,
     }
 }
 
-/* argv with @edits; where @keepPair is false, -@option @value stands in the place of the pair, or
- * nothing where @option is NULL; where it is true, right after it. That place is where libvirt puts
- * launch security objects: after its devices, before the user's arguments. */
-static char **
-gmemCommandAssemble(const gmemCommandLine *line,
-                    char *const *edits,
+/* @word is @command's own where @from is GMEM_COMMAND_NEW. */
+static void
+gmemCommandAdd(gmemCommand *command, char *word, size_t from)
+{
+    command->argv[command->argc] = word;
+    command->from[command->argc++] = from;
+}
+
+/* argv with @edits, which are taken; where @keepPair is false, -@option @value stands in the place
+ * of the pair, or nothing where @option is NULL; where it is true, right after it. That place is
+ * where libvirt puts launch security objects: after its devices, before the user's arguments. */
+static void
+gmemCommandAssemble(gmemCommand *command,
+                    const gmemCommandLine *line,
+                    char **edits,
                     bool keepPair,
                     const char *option,
                     const char *value)
 {
-    char **argv = g_new0(char *, line->argc + 3);
-    size_t n = 0;
     size_t i;
 
+    command->argv = g_new0(char *, line->argc + 3);
+    command->from = g_new0(size_t, line->argc + 2);
     for (i = 0; i < line->argc; i++) {
         bool pair = i == line->pair || i == line->pair + 1;
 
-        if (!pair || keepPair)
-            argv[n++] = g_strdup(edits[i] != NULL ? edits[i] : line->argv[i]);
+        if ((!pair || keepPair) && edits[i] != NULL)
+            gmemCommandAdd(command, g_steal_pointer(&edits[i]), GMEM_COMMAND_NEW);
+        else if (!pair || keepPair)
+            gmemCommandAdd(command, line->argv[i], i);
         if (i == line->pair + 1 && option != NULL) {
-            argv[n++] = g_strdup(option);
-            argv[n++] = g_strdup(value);
+            gmemCommandAdd(command, g_strdup(option), GMEM_COMMAND_NEW);
+            gmemCommandAdd(command, g_strdup(value), GMEM_COMMAND_NEW);
         }
     }
-    return argv;
 }
 
 static void
@@ -218,9 +228,8 @@ gmemCommandEmitObject(const gmemCommandLine *line,
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
                         split ? "" : ",kernel_irqchip=split", GMEM_LAUNCH_OBJECT);
     command->emulatorObject = g_strdup("sw-protected-vm");
-    command->argv =
-        gmemCommandAssemble(line, edits, false, "-object",
-                            "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
+    gmemCommandAssemble(command, line, edits, false, "-object",
+                        "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
     return 0;
 }
 
@@ -236,7 +245,7 @@ gmemCommandEmitProperty(const gmemCommandLine *line,
     if (gmemCommandEditProperty(line, property, on, edits, error) < 0)
         return -1;
     command->emulatorObject = g_strdup(property);
-    command->argv = gmemCommandAssemble(line, edits, false, NULL, NULL);
+    gmemCommandAssemble(command, line, edits, false, NULL, NULL);
     return 0;
 }
 
@@ -278,8 +287,7 @@ gmemCommandEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *comm
     edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;
     command->emulatorObject = g_strdup("shim");
-    command->argv =
-        gmemCommandAssemble(line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
+    gmemCommandAssemble(command, line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
 }
 
 static int
@@ -327,7 +335,12 @@ gmemCommandFree(gmemCommand *command)
     g_free(command->ram);
     g_free(command->sharedOnly);
     g_free(command->firmware);
-    g_strfreev(command->argv);
+    for (i = 0; i < command->argc; i++) {
+        if (command->from[i] == GMEM_COMMAND_NEW)
+            g_free(command->argv[i]);
+    }
+    g_free(command->argv);
+    g_free(command->from);
     g_free(command->emulatorObject);
     gmemShimConfigClear(&command->shimConfig);
     g_free(command);
@@ -360,7 +373,7 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     if (command->mode == GMEM_MODE_NONE) {
         rc = gmemCommandCheckHardware(&line, error);
         command->emulatorObject = g_strdup("none");
-        command->argv = gmemCommandAssemble(&line, edits, false, NULL, NULL);
+        gmemCommandAssemble(command, &line, edits, false, NULL, NULL);
     } else if (gmemCommandCheckBackends(&line, error) < 0 ||
                gmemCommandSumUp(&line, command, error) < 0 ||
                gmemCommandEmit(&line, carrier, caps, edits, command, error) < 0) {
@@ -374,16 +387,20 @@ void
 gmemCommandSeal(gmemCommand *command, bool startPrivate)
 {
     gmemShimConfig *config = &command->shimConfig;
-    gmemArgvOption pair, option;
+    gmemArgvOption option;
     size_t position = 0;
+    char **pair = NULL;
 
-    if (!command->shim || gmemArgvFind(command->argv, GMEM_SHIM_OPTION, &pair) == 0)
+    if (!command->shim)
         return;
     config->startPrivate = startPrivate;
-    config->options = g_new0(uint64_t, g_strv_length(command->argv));
+    config->options = g_new0(uint64_t, command->argc);
     while (gmemArgvNext(command->argv, &position, &option)) {
         if (gmemArgvMakesMemory(&option))
             config->options[config->nOptions++] = gmemArgvHash(&option);
+        else if (option.name != NULL && strcmp(option.name, GMEM_SHIM_OPTION) == 0)
+            pair = &command->argv[option.index + 1];
     }
-    gmemCommandLineReplace(&command->argv[pair.index + 1], gmemShimConfigFormat(config));
+    if (pair != NULL)
+        gmemCommandLineReplace(pair, gmemShimConfigFormat(config));
 }

@@ -17,9 +17,14 @@ typedef struct {
     unsigned long long hugePage; /* bytes; a memory-backend-memfd's "hugetlbsize", else 0 */
 } gmemCommandRam;
 
+/* Of a word: not one of those that were read. */
+#define GMEM_COMMAND_NEW G_MAXSIZE
+
 typedef struct {
-    char **argv; /* NULL-terminated; free with g_strfreev() */
-    bool shim;   /* QEMU requires qemu-gmem.so as a preload; the pair stayed in argv */
+    char **argv;  /* NULL-terminated; words that stay as they are are those that were read */
+    size_t *from; /* of each: which one of those, or GMEM_COMMAND_NEW */
+    size_t argc;
+    bool shim; /* QEMU requires qemu-gmem.so as a preload; the pair stayed in argv */
     gmemMode mode;
     char *emulatorObject; /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
                            * "x-guest-memfd", "shim" */
@@ -48,7 +53,8 @@ bool gmemCommandHasPair(char *const argv[]);
 
 /**
  * gmemCommandBuild:
- * @argv: the command line as stock libvirt wrote it, with the carrier pair in it
+ * @argv: the command line as stock libvirt wrote it, with the carrier pair in it; has to outlive
+ *        what is returned
  * @caps: what QEMU offers
  * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done:
  *         each conflicting memory backend or option is named

@@ -11,58 +11,30 @@
 
 #include <string.h>
 
-static const char *const gmemArgvFlags[] = {
-    /* in the help of 7.2 … 11.1 */
-    "h",
-    "help",
-    "version",
-    "mem-prealloc",
-    "audio-help",
-    "snapshot",
-    "usb",
-    "nographic",
-    "portrait",
-    "full-screen",
-    "win2k-hack",
-    "no-fd-bootchk",
-    "no-acpi",
-    "no-hpet",
-    "singlestep",
-    "preconfig",
-    "S",
-    "s",
-    "perfmap",
-    "jitdump",
-    "enable-kvm",
-    "xen-attach",
-    "xen-domid-restrict",
-    "no-reboot",
-    "no-shutdown",
-    "daemonize",
-    "only-migratable",
-    "nodefaults",
-    "no-user-config",
-    "async-teardown",
-    "enable-sync-profile",
-    /* of other targets or older versions, some of them accepted without being in any help */
-    "alt-grab",
-    "ctrl-grab",
-    "curses",
-    "enable-fips",
-    "enable-hax",
-    "localtime",
-    "no-frame",
-    "no-kvm",
-    "no-kvm-irqchip",
-    "no-kvm-pit",
-    "no-kvm-pit-reinjection",
-    "no-quit",
-    "nodefconfig",
-    "old-param",
-    "sdl",
-    "semihosting",
-    "tdf",
-    "xen-create",
+/* By their first letters: in the help of 7.2 … 11.1, then of other targets or older versions, some
+ * of them accepted without being in any help. */
+static const char *const gmemArgvFlags['x' + 1][16] = {
+    ['S'] = {"S"},
+    ['a'] = {"audio-help", "async-teardown", "alt-grab"},
+    ['c'] = {"ctrl-grab", "curses"},
+    ['d'] = {"daemonize"},
+    ['e'] = {"enable-kvm", "enable-sync-profile", "enable-fips", "enable-hax"},
+    ['f'] = {"full-screen"},
+    ['h'] = {"h", "help"},
+    ['j'] = {"jitdump"},
+    ['l'] = {"localtime"},
+    ['m'] = {"mem-prealloc"},
+    ['n'] = {"nographic", "no-fd-bootchk", "no-acpi", "no-hpet", "no-reboot", "no-shutdown",
+             "nodefaults", "no-user-config", "no-frame", "no-kvm", "no-kvm-irqchip", "no-kvm-pit",
+             "no-kvm-pit-reinjection", "no-quit", "nodefconfig"},
+    ['o'] = {"only-migratable", "old-param"},
+    ['p'] = {"portrait", "preconfig", "perfmap"},
+    ['s'] = {"snapshot", "singlestep", "s", "sdl", "semihosting"},
+    ['t'] = {"tdf"},
+    ['u'] = {"usb"},
+    ['v'] = {"version"},
+    ['w'] = {"win2k-hack"},
+    ['x'] = {"xen-attach", "xen-domid-restrict", "xen-create"},
 };
 
 /* Those with a value, in the help of 7.2 … 11.1, and our own. */
@@ -166,11 +138,14 @@ static const char *const gmemArgvValued[] = {
 static bool
 gmemArgvIsFlag(const char *name)
 {
-    size_t i;
+    const unsigned char letter = (unsigned char)name[0];
+    const char *const *flag;
 
-    for (i = 0; i < sizeof(gmemArgvFlags) / sizeof(gmemArgvFlags[0]); i++) {
-        /* Most differ in the first letter, which is looked at without a call. */
-        if (gmemArgvFlags[i][0] == name[0] && strcmp(gmemArgvFlags[i], name) == 0)
+    if (letter >= sizeof(gmemArgvFlags) / sizeof(gmemArgvFlags[0]))
+        return false;
+    for (flag = gmemArgvFlags[letter]; *flag != NULL; flag++) {
+        /* Most differ in the second letter, which is looked at without a call. */
+        if ((*flag)[1] == name[1] && strcmp(*flag, name) == 0)
             return true;
     }
     return false;

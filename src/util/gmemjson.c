@@ -214,13 +214,16 @@ gmemJSONRead(const char *text, char **words)
     return reader.root;
 }
 
-/* Brackets inside strings do not nest; everything else about the grammar is yajl's business. */
+/* Brackets inside strings do not nest; everything else about the grammar is yajl's business. Most
+ * texts are too short to be too deep. */
 static bool
 gmemJSONTooDeep(const char *text, unsigned int depthMax)
 {
     unsigned int depth = 0;
     bool string = false;
 
+    if (strnlen(text, depthMax + 1) <= depthMax)
+        return false;
     for (; *text != '\0'; text++) {
         if (string) {
             if (*text == '\\' && text[1] != '\0')
@@ -323,8 +326,14 @@ gmemJSONString(const char **in, char **out)
     *(*out)++ = '"';
     while (**in != quote) {
         size_t length;
-        int code = gmemJSONCharacter(*in, &length);
+        int code;
 
+        /* What most of it is. */
+        if (**in >= ' ' && **in < '\x7f' && **in != '\\' && **in != '"') {
+            *(*out)++ = *(*in)++;
+            continue;
+        }
+        code = gmemJSONCharacter(*in, &length);
         if (code < 0)
             return false;
         if (code == 0)

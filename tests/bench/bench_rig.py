@@ -140,8 +140,9 @@ class Counts:
         return sum(count for name, count in part.items() if 'gmem' in os.path.basename(name))
 
 
-def count(has_library, xmls, pieces, warm=3):
-    """Instructions of each of @pieces, embedded: [(all, ours)]. @xmls: of each piece."""
+def count(has_library, xmls, pieces, warm=3, calls=5):
+    """Instructions of each of @pieces, embedded: [(all, ours)], the mean of @calls in a row: the chunks
+    of memory that one has freed are put in order in the next. @xmls: of each piece."""
     with rig.EmbedRig() as home:
         # Its path is in the environment, and always as long there.
         library = (home.tree(),) if has_library else ()
@@ -157,7 +158,9 @@ def count(has_library, xmls, pieces, warm=3):
                         library, {'LD_BIND_NOW': '1', 'GLIBC_TUNABLES': TUNABLES})
         for piece, xml in zip(pieces, xmls):
             client.run('warm-' + piece, warm, xml)
-            client.run(piece, 1, xml)
+            client.run(piece, calls, xml)
         client.close()
         counts = Counts(home.outer(out))
-    return [(counts.total(part), counts.ours(part)) for part in counts.parts if part]
+    found = [(counts.total(part), counts.ours(part)) for part in counts.parts if part]
+    return [tuple(round(statistics.mean(column)) for column in zip(*found[i:i + calls]))
+            for i in range(0, len(found), calls)]

@@ -80,7 +80,7 @@ testBuildPreload(void)
 
     g_assert_no_error(error);
     g_assert_cmpstr(got, ==,
-                    "'LD_PRELOAD=/lib/asan.so:/a b/qemu-gmem.so' B=1 /bin/qemu " MACHINE " " BACKEND
+                    "LD_PRELOAD='/lib/asan.so:/a b/qemu-gmem.so' B=1 /bin/qemu " MACHINE " " BACKEND
                     " -x-libvirt-gmem " CONFIG);
 }
 
