@@ -239,7 +239,7 @@ def releases(t):
     version = re.search(r'(?m)^VERSION_ID="(\d+)"', text)
     unstable = 'sid' in text and not version
     name = 'Debian ' + (version[1] if version and not unstable else 'unstable')
-    row = re.search(r'(?m)^%s  +(\d[\d.]*) +(\d[\d.]*) ' % name, read('docs', 'compatibility.rst'))
+    row = re.search(r'(?m)^%s +(\d[\d.]*) +(\d[\d.]*) ' % name, read('docs', 'compatibility.rst'))
     if not row:
         raise rig.Skip('no row for this release')
     libvirt = '%d.%d' % (rig.libvirt_version()[:2] if isinstance(rig.libvirt_version(), tuple)
@@ -257,7 +257,7 @@ def releases(t):
 def matrix(t):
     names = {'bookworm': 'Debian 12', 'trixie': 'Debian 13', 'sid': 'Debian unstable'}
     releases_ = re.search(r'\{releases:=([a-z ]+)\}', read('tests', 'matrix', 'run-matrix'))[1].split()
-    rows = re.findall(r'(?m)^(Debian \w+)  +\d', read('docs', 'compatibility.rst'))
+    rows = re.findall(r'(?m)^(Debian \w+) +\d', read('docs', 'compatibility.rst'))
     t.equal(rows, [names[release] for release in releases_], 'rows')
     t.has(read('README.md'), 'Debian 12, 13 and unstable', 'README.md')
 

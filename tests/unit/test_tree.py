@@ -14,7 +14,10 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
 
+sys.path.insert(0, os.path.join(sys.path[0], 'matrix'))
+
 import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
+import table  # noqa: E402  pylint: disable=wrong-import-position
 
 # Other versions of clang-format break some lines elsewhere, so only the one of Debian 12 counts.
 VERSION = '14'
@@ -84,6 +87,19 @@ def check_promises():
              for kind in ('test', 'fuzz') for path in glob.glob('tests/**/%s_*.*' % kind, recursive=True)}
     for name in names:
         assert name.replace('_', '-') in there, name
+
+
+def check_compatibility():
+    """tables of docs/compatibility.rst are as table.py makes them, of test programs that are there"""
+    made = read('docs/compatibility.rst').split(table.BEGIN)[1].split(table.END)[0].strip('\n') + '\n'
+    parts = [part.splitlines() for part in made.split('\n\n')]
+    heads, areas = [[[line[slice(*cell.span())].strip() for cell in re.finditer('=+', part[0])]
+                     for line in part if not line.startswith('=')] for part in parts]
+    assert made == table.table(heads) + '\n' + table.table(areas), 'remedy: tests/matrix/table.py --write RESULTS…'
+    assert [row[0] for row in areas[1:]] == [text for text, _ in table.AREAS], areas
+    for _, programs in table.AREAS:
+        for program in programs:
+            assert os.path.exists('tests/e2e/test_%s.py' % program), program
 
 
 # What of the project a directory's files may include, beside its own; docs/design.rst says why.
@@ -228,7 +244,7 @@ def check_interposed():
 
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises, check_layers,
+    tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility, check_layers,
              check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
