@@ -14,6 +14,7 @@
 #include <linux/kvm_para.h>
 #include <linux/mempolicy.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -36,7 +37,7 @@
 #define LOW_SIZE (2 * MIB)
 #define HIGH_SIZE (1 * MIB)
 #define HIGH_ADDRESS LOW_SIZE
-#define PAGES_MAX (16 * MIB / PAGE)
+#define PAGES_MAX (160 * MIB / PAGE)
 #define SLOTS_MAX 32
 #define EXITS_MAX 128
 #define FAKE_KVM 1000000
@@ -71,6 +72,7 @@ static struct {
     int64_t results[EXITS_MAX]; /* of hypercalls, as they stand when KVM is entered again */
     struct kvm_run *run;        /* of the vCPU that runs */
     void (*meanwhile)(void);    /* what has to wait while an attribute is set */
+    sem_t *leave;               /* … or whom this tells to end */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static char *low;  /* the shared halves, and an NVDIMM */
@@ -228,6 +230,11 @@ fakeIoctl(int fd, unsigned long request, ...)
         fake.meanwhile = NULL;
         lockedExpectWait(call);
     }
+    if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES && fake.leave != NULL) {
+        sem_post(fake.leave);
+        fake.leave = NULL;
+        lockedExpectSleep();
+    }
     pthread_mutex_lock(&fake.lock);
     result = fakeLocked(fd, request, argument);
     pthread_mutex_unlock(&fake.lock);
@@ -284,11 +291,9 @@ verifies(const char *expected)
     return right;
 }
 
-/* A VM and its memory backends, but no slots yet. */
 static void
-begin(const char *start)
+beginVM(const char *value)
 {
-    g_autofree char *value = g_strdup_printf(CONFIG, start);
     char reason[512];
 
     gmemShimReal()->ioctl = fakeIoctl;
@@ -299,6 +304,15 @@ begin(const char *start)
     g_assert_cmpint(gmemShimConvertibleCreateVM(FAKE_KVM), ==, FAKE_VM);
     g_assert_cmpuint(fake.type, ==, KVM_X86_SW_PROTECTED_VM);
     g_assert_cmpuint(fake.exitHypercall, ==, 1 << KVM_HC_MAP_GPA_RANGE);
+}
+
+/* A VM and its memory backends, but no slots yet. */
+static void
+begin(const char *start)
+{
+    g_autofree char *value = g_strdup_printf(CONFIG, start);
+
+    beginVM(value);
     low = mapBackend(LOW_SIZE);
     nvdimm = mapBackend(HIGH_SIZE);
     high = mapBackend(HIGH_SIZE);
@@ -550,6 +564,32 @@ testConversions(void)
     readStatus(&status, backends);
     g_assert_cmpuint(status.refused, ==, 1);
     g_assert_cmpuint(backends[0].privateBytes, ==, 2 * PAGE);
+}
+
+/* 64 MiB are the longest that others wait for the lock. */
+static void
+testConversionChunks(void)
+{
+    static const uint64_t chunk = 64 * MIB;
+    char *memory;
+
+    if (!inOwnProcess())
+        return;
+    beginVM(
+        "version=1,mode=convertible,backends=1,ram=134217728,start=shared,backend=ram:134217728");
+    memory = mapBackend(2 * chunk);
+    tellMapped(memory, 2 * chunk);
+    g_assert_cmpint(setSlot(0, 0, 2 * chunk, memory, 0), ==, 0);
+    g_assert_cmpint(gmemShimConvertibleMap(0, chunk, true), ==, 0);
+    g_assert_cmpuint(fake.attributesSet, ==, 1);
+    g_assert_cmpint(gmemShimConvertibleMap(0, chunk, false), ==, 0);
+    g_assert_cmpuint(fake.attributesSet, ==, 2);
+    g_assert_cmpint(gmemShimConvertibleMap(PAGE, chunk + PAGE, true), ==, 0);
+    g_assert_cmpuint(fake.attributesSet, ==, 4);
+    g_assert_false(fake.attribute[0]);
+    g_assert_true(fake.attribute[1]);
+    g_assert_true(fake.attribute[chunk / PAGE + 1]);
+    g_assert_false(fake.attribute[chunk / PAGE + 2]);
 }
 
 static void
@@ -1136,6 +1176,57 @@ testResetLock(void)
     }
 }
 
+static struct {
+    sem_t may;
+    sem_t ran;
+    pthread_key_t gone; /* made after the shim's, so this one's turn comes after that one's */
+} leaving;
+
+static void
+noteGone(void *unused G_GNUC_UNUSED)
+{
+    atomic_store(&locked.through, true);
+}
+
+static void *
+runAndLeave(void *unused G_GNUC_UNUSED)
+{
+    runOnce(&resetVcpus[1]);
+    g_assert_cmpint(pthread_setspecific(leaving.gone, &leaving), ==, 0);
+    sem_post(&leaving.ran);
+    while (sem_wait(&leaving.may) < 0) {
+    }
+    lockedBegin();
+    return NULL;
+}
+
+/* Nor does one end. */
+static void
+testResetLockAtEnd(void)
+{
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    resetVcpus[0] = makeVcpu();
+    resetVcpus[1] = makeVcpu();
+    g_assert_cmpint(pthread_key_create(&leaving.gone, noteGone), ==, 0);
+    sem_init(&leaving.may, 0, 0);
+    sem_init(&leaving.ran, 0, 0);
+    atomic_store(&locked.tid, 0);
+    atomic_store(&locked.through, false);
+    g_assert_cmpint(pthread_create(&locked.thread, NULL, runAndLeave, NULL), ==, 0);
+    while (sem_wait(&leaving.ran) < 0) {
+    }
+    runOnce(&resetVcpus[0]);
+    gmemShimVcpuSetState(resetVcpus[1], NULL);
+    g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, 0);
+    fake.leave = &leaving.may;
+    gmemShimVcpuSetState(resetVcpus[0], NULL);
+    g_assert_null(fake.leave);
+    lockedJoin();
+    g_assert_cmpuint(resets(), ==, 1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -1146,6 +1237,7 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/slots", testSlots);
     g_test_add_func("/convertible/changed-slots", testSlotChanges);
     g_test_add_func("/convertible/conversions", testConversions);
+    g_test_add_func("/convertible/conversions-in-chunks", testConversionChunks);
     g_test_add_func("/convertible/refused-conversions", testConversionsRefused);
     g_test_add_func("/convertible/hypercalls", testHypercalls);
     g_test_add_func("/convertible/faults", testFaults);
@@ -1159,5 +1251,6 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/threads", testThreads);
     g_test_add_func("/convertible/lock", testLock);
     g_test_add_func("/convertible/reset-lock", testResetLock);
+    g_test_add_func("/convertible/reset-lock-at-end", testResetLockAtEnd);
     return g_test_run();
 }

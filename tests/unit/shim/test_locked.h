@@ -20,10 +20,17 @@ static struct {
     atomic_bool through;
 } locked;
 
+/* By the thread: from here on, when it sleeps, it is for the lock. */
+static inline void
+lockedBegin(void)
+{
+    atomic_store(&locked.tid, (int)syscall(SYS_gettid));
+}
+
 static void *
 lockedRun(void *unused G_GNUC_UNUSED)
 {
-    atomic_store(&locked.tid, (int)syscall(SYS_gettid));
+    lockedBegin();
     locked.call();
     atomic_store(&locked.through, true);
     return NULL;
@@ -56,7 +63,16 @@ lockedSleeps(void)
     return state != NULL && strncmp(state, ") S", 3) == 0;
 }
 
-/* By the holder of the lock: @call, in another thread, has to wait for it. */
+/* By the holder of the lock: the thread, which has begun or will, has to wait for it. */
+static void
+lockedExpectSleep(void)
+{
+    while (!atomic_load(&locked.through) && (atomic_load(&locked.tid) == 0 || !lockedSleeps()))
+        sched_yield();
+    g_assert_false(atomic_load(&locked.through));
+}
+
+/* The same for @call, in another thread. */
 static void
 lockedExpectWait(void (*call)(void))
 {
@@ -64,9 +80,7 @@ lockedExpectWait(void (*call)(void))
     atomic_store(&locked.tid, 0);
     atomic_store(&locked.through, false);
     g_assert_cmpint(pthread_create(&locked.thread, NULL, lockedRun, NULL), ==, 0);
-    while (!atomic_load(&locked.through) && (atomic_load(&locked.tid) == 0 || !lockedSleeps()))
-        sched_yield();
-    g_assert_false(atomic_load(&locked.through));
+    lockedExpectSleep();
 }
 
 /* After the holder has released it: the call comes to its end. */
