@@ -448,7 +448,8 @@ class Sandbox:
     def emulator(self, name):
         """The QEMU of the domain called @name, or None."""
         for process in self.emulators():
-            if any(a.startswith('guest=%s,' % name) for a in process.argv):
+            # A comma in a name is two of them.
+            if any(re.match('guest=%s,(?!,)' % re.escape(name), a) for a in process.argv):
                 return process
         return None
 

@@ -44,6 +44,8 @@ file.flush()
 status = os.memfd_create('libvirt-gmem-status', os.MFD_ALLOW_SEALING)
 os.write(status, struct.pack('8sII6QII7Q', b'GMEMSTAT', 2, 0, *[0] * 6, 2, 1, *[0] * 7))
 fcntl.fcntl(status, 1033, 7)
+if len(sys.argv) > 2:
+    os.setuid(65534)
 print('ready', flush=True)
 sys.stdin.read()
 '''
@@ -210,6 +212,13 @@ def _(check):
                        stdin=-1, stdout=-1, env=rig.environment()) as impostor:
             check.equal(impostor.stdout.readline(), b'ready\n', 'the impostor')
             refused(check, client, part='does not have the UUID of the domain')
+            impostor.stdin.close()
+        # It has the command line, too, but got the status from somebody else.
+        with rig.popen(['/usr/bin/python3', '-c', IMPOSTOR, '/run/libvirt/qemu/vm.pid', '-uuid',
+                        client.call('vm', 'UUIDString')], stdin=-1, stdout=-1,
+                       env=rig.environment()) as impostor:
+            check.equal(impostor.stdout.readline(), b'ready\n', 'the impostor')
+            refused(check, client, part='was not made by that process')
             impostor.stdin.close()
         client.destroy('vm')
 
