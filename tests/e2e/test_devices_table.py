@@ -222,6 +222,19 @@ def _(check):
     check.equal(guest_memfds(It.rig.emulator('vm-ordinary').pid), [], "an ordinary QEMU's guest_memfds")
 
 
+@suite.test('a device for a domain as it runs and as it is defined, which is another mode')
+def _(check):
+    It.get()
+    former = It.ours.dumpxml('vm-ordinary', '--inactive')
+    It.ours.define(xml_of('vm-ordinary', 'private'))
+    before = shown(It.ours, 'vm-ordinary')
+    device = next(text for name, text, _, _ in DOCUMENTS if name == 'virtio-mem')
+    check.refused(lambda: It.ours.call('vm-ordinary', 'attachDeviceFlags', device, LIVE | CONFIG),
+                  ERR_CONFIG_UNSUPPORTED, part="<memory model='virtio-mem'>")
+    check.equal(shown(It.ours, 'vm-ordinary'), before, 'dumpxml')
+    It.ours.define(former)
+
+
 @suite.test('a copy of a disk is judged as a device')
 def _(check):
     It.get()
