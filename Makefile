@@ -120,13 +120,13 @@ tsan: deps-check
 	    tsan-client qemu_capscache shim-convertible shim-shared
 
 # All suites on this machine, except those of check-nested and the fuzzers. Without optimization, the counted
-# lines are those of the source.
+# lines are those of the source; it also takes longer.
 coverage:
 	@./tools/install-deps build demo check docs deb clients
 	@$(MAKE) --no-print-directory all BUILD=$(COVERAGE) \
 	    SETUP_ARGS="$(SETUP_ARGS) -Db_coverage=true -Dbuildtype=debug"
 	@$(PYTHON) tests/coverage/coverage.py prepare $(COVERAGE)
-	@$(PYTHON) tests/run-tests.py $(COVERAGE); tests=$$?; \
+	@GMEM_PATIENCE=600 $(PYTHON) tests/run-tests.py $(COVERAGE); tests=$$?; \
 	    $(PYTHON) tests/coverage/coverage.py report --minimum=$(COVERAGE_MINIMUM) $(COVERAGE) && exit $$tests
 
 deps-analyze:

@@ -6,7 +6,7 @@ import shlex
 import xml.etree.ElementTree as ET
 
 import gmem_evidence
-from gmem_rig import SHIM, Failure, wait_for
+from gmem_rig import PATIENCE, SHIM, Failure, wait_for
 
 OPTION = '-x-libvirt-gmem'
 
@@ -98,7 +98,8 @@ class Guest:
                 raise Failure('the guest complains:\n' + self.text)
             return [p for p in self.passes() if p[0] > after]
         try:
-            return wait_for(later, 'pass %d of the guest' % (after + 1))[-1]
+            # It touches each page, which are a million, maybe.
+            return wait_for(later, 'pass %d of the guest' % (after + 1), 5 * PATIENCE)[-1]
         except Failure as failure:
             raise Failure('%s\n%s' % (failure, self.text)) from None
 
