@@ -262,6 +262,7 @@ gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
     pid_t pid = 0;
     GMEM_AUTO_FD directory = gmemWitnessOpen(path, &pid, error);
 
+    *witness = GMEM_WITNESS_SILENT;
     if (directory < 0)
         return -1;
     virDomainGetUUIDString(domain, uuid);
