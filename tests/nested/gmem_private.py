@@ -138,7 +138,61 @@ class Guest:
         return self.ask('z', address, pages)
 
 
-class Running:
+class Seen:
+    """What the host sees of a running domain; @sizes: of its cells, in bytes."""
+
+    def __init__(self, rig, client, name, sizes):
+        self.rig, self.client, self.name, self.sizes = rig, client, name, sizes
+        self.emulator = rig.emulator(name)
+        self.pid = self.emulator.pid
+
+    def status(self):
+        """What virt-gmem says of it."""
+        return status(self.name)[0]
+
+    def in_address_space(self, *wanted):
+        """How often each of those bytes occurs in all that QEMU has mapped."""
+        counts = [0] * len(wanted)
+        for start, end in _mappings(self.pid):
+            for piece in _pieces(self.pid, start, end):
+                counts = [c + piece.count(w) for c, w in zip(counts, wanted)]
+        return counts
+
+    def in_pmemsave(self, *wanted):
+        """How often in what QEMU saves as the guest's memory, all of it."""
+        path = '/run/%s.pmem' % self.name
+        command = 'pmemsave 0 0x%x "%s"' % (sum(self.sizes), path)
+        if self.client.kind == 'python':
+            said = self.client.call(self.name, 'monitor', command, 1)  # …_MONITOR_COMMAND_HMP
+        else:
+            said = self.client.virsh('qemu-monitor-command', self.name, '--hmp', command)
+        if said.strip():
+            raise Failure('pmemsave: ' + said)
+        return _in_file(self.rig.outer(path), wanted, sum(self.sizes))
+
+    def in_core(self, *wanted):
+        """Ends QEMU, by a signal that makes it dump core, with all of its mappings."""
+        with open('/proc/sys/kernel/core_pattern', encoding='ascii') as file:
+            former = file.read()
+        for path, text in (('/proc/sys/kernel/core_pattern', '/run/core.%p'),
+                           ('/proc/sys/fs/suid_dumpable', '1'),
+                           ('/proc/%d/coredump_filter' % self.pid, '0xff')):
+            with open(path, 'w', encoding='ascii') as file:
+                file.write(text)
+        try:
+            subprocess.run(['prlimit', '--core=unlimited', '--pid', str(self.pid)], check=True)
+            self.emulator.kill(6)
+            wait_for(lambda: not self.emulator.alive, 'QEMU to have dumped core')
+        finally:
+            with open('/proc/sys/kernel/core_pattern', 'w', encoding='ascii') as file:
+                file.write(former)
+        found = glob.glob(self.rig.outer('/run') + '/core.*')
+        if len(found) != 1:
+            raise Failure('%d core dumps' % len(found))
+        return _in_file(found[0], wanted, sum(self.sizes) // 2)
+
+
+class Running(Seen):
     """A convertible domain with the payload, from before its first instruction.
 
     @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. @counted: its QEMU is in a cgroup of its own from
@@ -147,21 +201,18 @@ class Running:
 
     def __init__(self, rig, client, name='vm', machine='q35', boot='rom', cells=(20, 24), more='',
                  launch='sw-protected', private=False, counted=True, **options):
-        self.rig, self.client, self.name = rig, client, name
-        self.sizes = [size * MIB for size in cells]
         image = '/run/%s.%s' % (name, 'rom' if boot == 'rom' else 'img')
         shutil.copyfile(PAYLOAD + os.path.splitext(image)[1], rig.outer(image))
         serial = '/run/%s.serial' % name
         devices = "<serial type='unix'><source mode='bind' path='%s'/></serial>" % serial
         text = domain(name, machine=machine, vcpus=2, private=private, launch=launch, boot=image,
                       cells=[size * KIB for size in cells], devices=devices + more, **options)
-        client.define(_dump_core(text))
+        client.define(dump_core(text))
         if client.kind == 'python':
             client.call(name, 'createWithFlags', START_PAUSED)
         else:
             client.virsh('start', '--paused', name)
-        self.emulator = rig.emulator(name)
-        self.pid = self.emulator.pid
+        super().__init__(rig, client, name, [size * MIB for size in cells])
         self.group = os.path.join(CGROUPS, 'gmem-%d' % self.pid) if counted else None
         if counted:
             os.mkdir(self.group)
@@ -217,55 +268,8 @@ class Running:
         line = re.search(r'(?m)^%s (.*)$' % kind, text).group(1)
         return {int(n): int(size) for n, size in re.findall(r'N(\d+)=(\d+)', line)}
 
-    def status(self):
-        """What virt-gmem says of it."""
-        return status(self.name)[0]
 
-    # ---- what the host can see ----
-
-    def in_address_space(self, *wanted):
-        """How often each of those bytes occurs in all that QEMU has mapped."""
-        counts = [0] * len(wanted)
-        for start, end in _mappings(self.pid):
-            for piece in _pieces(self.pid, start, end):
-                counts = [c + piece.count(w) for c, w in zip(counts, wanted)]
-        return counts
-
-    def in_pmemsave(self, *wanted):
-        """How often in what QEMU saves as the guest's memory, all of it."""
-        path = '/run/%s.pmem' % self.name
-        command = 'pmemsave 0 0x%x "%s"' % (sum(self.sizes), path)
-        if self.client.kind == 'python':
-            said = self.client.call(self.name, 'monitor', command, 1)  # …_MONITOR_COMMAND_HMP
-        else:
-            said = self.client.virsh('qemu-monitor-command', self.name, '--hmp', command)
-        if said.strip():
-            raise Failure('pmemsave: ' + said)
-        return _in_file(self.rig.outer(path), wanted, sum(self.sizes))
-
-    def in_core(self, *wanted):
-        """Ends QEMU, by a signal that makes it dump core, with all of its mappings."""
-        with open('/proc/sys/kernel/core_pattern', encoding='ascii') as file:
-            former = file.read()
-        for path, text in (('/proc/sys/kernel/core_pattern', '/run/core.%p'),
-                           ('/proc/sys/fs/suid_dumpable', '1'),
-                           ('/proc/%d/coredump_filter' % self.pid, '0xff')):
-            with open(path, 'w', encoding='ascii') as file:
-                file.write(text)
-        try:
-            subprocess.run(['prlimit', '--core=unlimited', '--pid', str(self.pid)], check=True)
-            self.emulator.kill(6)
-            wait_for(lambda: not self.emulator.alive, 'QEMU to have dumped core')
-        finally:
-            with open('/proc/sys/kernel/core_pattern', 'w', encoding='ascii') as file:
-                file.write(former)
-        found = glob.glob(self.rig.outer('/run') + '/core.*')
-        if len(found) != 1:
-            raise Failure('%d core dumps' % len(found))
-        return _in_file(found[0], wanted, sum(self.sizes) // 2)
-
-
-def _dump_core(text):
+def dump_core(text):
     """libvirt keeps the guest's memory out of core dumps unless configured otherwise."""
     root = ET.fromstring(text)
     root.find('memory').set('dumpCore', 'on')

@@ -2,46 +2,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Linux as a guest, in both modes and with both firmwares, from its first instruction to user space.
 
-The kernel is Debian's for clouds (fetch-linux; its path in GMEM_LINUX), user space a busybox and the
-script below, in an initramfs written here. The kernel has no idea that memory could be private, so
-all of it stays as it starts: shared."""
+The kernel (see gmem_linux.py) has no idea that memory could be private, so all of it stays as it starts:
+shared."""
 
 import contextlib
-import glob
 import hashlib
 import os
-import stat
 import sys
-import xml.etree.ElementTree as ET
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
 # pylint: disable=wrong-import-position
 import gmem_evidence
+import gmem_linux
 from gmem_private import WHY_OLD, Guest, status
-from gmem_rig import KIB, MIB, PATIENCE, DaemonRig, Skip, Suite, domain, library, need_root, wait_for
+from gmem_rig import MIB, PATIENCE, DaemonRig, Skip, Suite, library, need_root, wait_for
 from test_virtiofs import FILESYSTEM, virtiofsd
 
-KERNEL = os.environ.get('GMEM_LINUX', '')
-BUSYBOX = '/bin/busybox'
-OVMF = os.environ.get('GMEM_OVMF', '/usr/share/OVMF')
 CELLS = (112, 80)
-# In the order in which they want each other, for virtiofs; a kernel may have some of them built in.
-MODULES = ('virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci',
-           'fuse', 'virtiofs')
-# The kernel hands on what it does not know itself to the first process as its environment.
-COMMAND_LINE = ('console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable no_timer_check '
-                'virtiofs=%s')
+MODULES = (*gmem_linux.VIRTIO, 'fuse', 'virtiofs')
 
 suite = Suite()
 
 # Fills a good part of its memory, and sees whether that is there again when it is read.
-INIT = '''#!/bin/busybox sh
-exec </dev/console >/dev/console 2>&1
-export PATH=/bin
-/bin/busybox --install -s /bin
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t tmpfs -o size=90% tmpfs /tmp
+INIT = gmem_linux.BEGIN + '''\
 echo "gmem-linux: kernel $(uname -r)"
 echo "gmem-linux: cpus $(nproc)"
 echo "gmem-linux: nodes $(ls -d /sys/devices/system/node/node* | wc -l)"
@@ -64,50 +47,6 @@ read line
 echo "gmem-linux: $line"
 poweroff -f
 '''
-
-
-def initramfs(path):
-    """A cpio archive, the "newc" kind, without the program."""
-    with open(BUSYBOX, 'rb') as file:
-        busybox = file.read()
-    entries = [('bin', stat.S_IFDIR | 0o755, b'', 0)]
-    entries += [(name, stat.S_IFDIR | 0o755, b'', 0) for name in ('dev', 'proc', 'sys', 'tmp')]
-    entries += [('modules', stat.S_IFDIR | 0o755, b'', 0)]
-    for number, name in enumerate(MODULES):
-        for module in glob.glob(os.path.join(os.path.dirname(KERNEL), 'modules', name + '.ko')):
-            with open(module, 'rb') as file:
-                entries.append(('modules/%d' % number, stat.S_IFREG | 0o644, file.read(), 0))
-    entries += [('bin/busybox', stat.S_IFREG | 0o755, busybox, 0),
-                ('init', stat.S_IFREG | 0o755, INIT.encode(), 0),
-                ('dev/console', stat.S_IFCHR | 0o600, b'', os.makedev(5, 1)),
-                ('dev/urandom', stat.S_IFCHR | 0o666, b'', os.makedev(1, 9)),
-                ('TRAILER!!!', 0, b'', 0)]
-    with open(path, 'wb') as file:
-        for number, (name, mode, data, device) in enumerate(entries, 1):
-            head = '070701' + ''.join('%08x' % field for field in (
-                number, mode, 0, 0, 1, 0, len(data), 0, 0, os.major(device), os.minor(device),
-                len(name) + 1, 0))
-            for part in (head.encode() + name.encode() + b'\0', data):
-                file.write(part + b'\0' * (-len(part) % 4))
-
-
-def linux(rig, name, firmware, devices='', **options):
-    """Domain XML that boots it, with its serial port on a socket: both."""
-    serial = '/run/%s.serial' % name
-    initramfs(rig.outer('/run/initramfs'))
-    root = ET.fromstring(domain(
-        name, cells=[size * KIB for size in CELLS], vcpus=2,
-        devices="<serial type='unix'><source mode='bind' path='%s'/></serial>" % serial + devices,
-        **options))
-    system = root.find('os')
-    system.remove(system.find('boot'))
-    if firmware == 'ovmf':
-        loader = ET.SubElement(system, 'loader', readonly='yes', type='pflash')
-        loader.text = OVMF + '/OVMF_CODE_4M.fd'
-        ET.SubElement(system, 'nvram', template=OVMF + '/OVMF_VARS_4M.fd').text = '/run/nvram.fd'
-    for tag, text in (('kernel', KERNEL), ('initrd', '/run/initramfs'), ('cmdline', COMMAND_LINE % ('share' if devices else ''))):
-        ET.SubElement(system, tag).text = text
-    return ET.tostring(root, encoding='unicode'), rig.outer(serial)
 
 
 class Share:
@@ -141,24 +80,23 @@ class Share:
 
 @contextlib.contextmanager
 def booted(t, machine, firmware, virtiofs=False, **options):
-    for path in (KERNEL, BUSYBOX):
-        if not os.path.exists(path):
-            raise Skip('no %s here' % (path or 'kernel for the guest'))
-    if firmware == 'ovmf' and not os.path.exists(OVMF + '/OVMF_CODE_4M.fd'):
+    gmem_linux.need_linux()
+    if firmware == 'ovmf' and not os.path.exists(gmem_linux.OVMF + '/OVMF_CODE_4M.fd'):
         raise Skip('no OVMF here')
     with DaemonRig(library()) as rig:
         client = rig.virsh()
         share = Share(rig) if virtiofs else None
-        xml, serial = linux(rig, 'vm', firmware, machine=machine,
-                            devices=FILESYSTEM % virtiofsd() if virtiofs else '', **options)
+        gmem_linux.initramfs(rig.outer('/run/initramfs'), INIT, MODULES)
+        xml, serial = gmem_linux.linux(rig, 'vm', CELLS, firmware, machine=machine,
+                                       devices=FILESYSTEM % virtiofsd() if virtiofs else '',
+                                       environment='virtiofs=' + ('share' if virtiofs else ''), **options)
         client.define(xml)
         client.virsh('start', '--paused', 'vm')
         emulator = rig.emulator('vm')
         guest = Guest(serial)
         client.virsh('resume', 'vm')
         said = guest.until(r'(?s).*?gmem-linux: ready\n', PATIENCE).group(0)
-        t.has(said, 'gmem-linux: kernel ' + os.path.dirname(KERNEL).rpartition('linux-image-')[2][:3],
-              'what it says')
+        t.has(said, 'gmem-linux: kernel ' + gmem_linux.VERSION[:3], 'what it says')
         for line in ('cpus 2', 'nodes 2', 'memory good',
                      'firmware ' + ('efi' if firmware == 'ovmf' else 'bios')):
             t.has(said, 'gmem-linux: %s\n' % line, 'what it says')
