@@ -111,6 +111,46 @@ def _(t):
         t.has(done.stdout + done.stderr, 'shutting down, reason=shutdown', 'how it ended')
 
 
+@suite.test('the demo: a guest\'s secrets are found nowhere, the page that it shared again everywhere')
+def _(t):
+    with directory() as share:
+        done = run('--bare', '--run', '%s %s/tools/demo-protected.py %s %s/map.svg'
+                   % (PYTHON, SOURCE, BUILD, share), share=share)
+        t.equal(done.returncode, 0, 'exit status\n%s%s' % (done.stdout, done.stderr))
+        t.matches(done.stdout, r'VM types of KVM: .*software-protected', 'the kernel')
+        t.has(done.stdout, "<launchSecurity type='sw-protected'/>", 'the domain')
+        for cell in (0, 1):
+            t.matches(done.stdout, r'\ncell %d  [.#_]*#[.#_]*\n' % cell, 'the map')
+            t.matches(done.stdout, r'\nsecret of cell %d +not found +not found +not found\n' % cell, 'what was found')
+        t.matches(done.stdout, r'\npage shared again( +found \d+ times){3}\n', 'what was found')
+        t.has(done.stdout, '\ndemo-protected: OK: ', 'its end')
+        with open(share + '/map.svg', encoding='utf-8') as file:
+            t.has(file.read(), '<svg', 'the picture')
+
+
+@suite.test('the demo fails where a secret is seen')
+def _(t):
+    if not has_type():
+        raise Skip('KVM has no software-protected VMs here')
+    # A guest that writes its secrets to an ordinary page, too.
+    program = """
+import runpy, sys
+sys.path[:0] = [sys.argv[1] + '/tests/e2e', sys.argv[1] + '/tests/nested']
+import gmem_private
+write = gmem_private.Guest.write
+gmem_private.Guest.write = lambda guest, at, pages, seed: (
+    write(guest, at + 0x200000, 1, seed) and write(guest, at, pages, seed))
+source, sys.argv[:] = sys.argv[1], ['demo-protected.py', *sys.argv[2:]]
+runpy.run_path(source + '/tools/demo-protected.py', run_name='__main__')
+"""
+    with directory() as share:
+        done = subprocess.run([PYTHON, '-B', '-c', program, SOURCE, BUILD, share + '/map.svg'], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              check=False, timeout=LONG)
+    t.equal(done.returncode, 1, 'exit status\n%s%s' % (done.stdout, done.stderr))
+    t.has(done.stderr, 'demo-protected: FAILED: the host sees what it should not', 'what it says')
+
+
 @suite.test('make hands on the command as it was typed, and says its status')
 def _(t):
     if not KERNEL:
