@@ -4,10 +4,10 @@
 
 usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
 
-Builds the kernel (see build-kernel), and fetches one for guests (see fetch-linux), where there is none
-yet; boots a machine (see gmem_nested.py) for each set of tests, or for those named, and counts what
-the test programs report as TAP. Output and console of each machine stay in BUILD/nested-logs, or where
---logs says. With --root the machines' root is that directory, where --source is this tree and BUILD a
+Builds the kernel (see build-kernel), fetches one for guests (see fetch-linux) and builds the module of
+examples/private-memory for that (see build-module), where these are not there yet; boots a machine (see
+gmem_nested.py) for each set of tests, or for those named, and counts what the test programs report as
+TAP. Output and console of each machine stay in BUILD/nested-logs, or where --logs says. With --root the machines' root is that directory, where --source is this tree and BUILD a
 build of it; the kernel for guests is copied there. The last line is `N passed, N failed, N skipped`;
 exits 0 only if something passed and nothing failed.
 """
@@ -72,6 +72,11 @@ MACHINES = {
         {},
         [
             Program('linux', [PYTHON, '{source}/tests/nested/test_linux.py'], 30),
+        ]),
+    'secrets': (
+        {},
+        [
+            Program('secrets', [PYTHON, '{source}/tests/nested/test_secrets.py'], 40),
         ]),
 }
 
@@ -254,6 +259,8 @@ def main():
             return 1
     # Its absence is a reason to skip, which the tests give.
     linux = get('fetch-linux', options)
+    if linux and 'secrets' in (options.machines or MACHINES):
+        subprocess.run([os.path.join(HERE, 'build-module'), linux], stdout=subprocess.DEVNULL, check=False)
     if linux and options.root != '/':
         linux = copy_linux(linux, options.root)
     options.build = os.path.abspath(options.build)

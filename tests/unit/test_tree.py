@@ -47,7 +47,7 @@ def formatter():
 def check_format():
     """C code is as clang-format makes it, by .clang-format"""
     name = formatter()
-    paths = files('src', 'tests', 'tools')
+    paths = files('src', 'tests', 'tools', 'examples')
     assert len(paths) >= FILES, paths
     done = subprocess.run([name, '--dry-run', '--Werror', '--ferror-limit=20'] + paths,
                           stderr=subprocess.PIPE, text=True, check=False)
