@@ -116,9 +116,9 @@ static const struct {
     [ROW_HARD_LIMIT] = {"<hard_limit> below guest RAM", OK, BOTH, NULL, NULL},
     [ROW_SUSPEND] = {"<suspend-to-mem enabled='yes'/>", OK, BOTH, NULL, NULL},
     [ROW_OWN_DUMP] = {"<on_crash>, <watchdog>: with a dump", OK, BOTH, NULL, NULL},
-    [ROW_OTHER_SECURITY] =
-        {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
-         "tests/unit/conf/test_lower.c: element <launchSecurity> must not be repeated"},
+    [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
+                            "tests/unit/conf/test_lower.c: \"<launchSecurity type='sev'/>\" "
+                            "TEST_SW, REPEATED(\"launchSecurity\")"},
     /* Fully shared first, then convertible: what is ok there, and what is refused here. */
     [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
