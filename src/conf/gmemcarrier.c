@@ -45,7 +45,7 @@ gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value, 
 {
     gmemCarrierChange *change;
 
-    /* Full at every power of two, and doubled then. */
+    /* The array is full at every power of two, and is doubled then. */
     if ((carrier->nchanges & (carrier->nchanges - 1)) == 0)
         carrier->changes = g_renew(gmemCarrierChange, carrier->changes,
                                    carrier->nchanges > 0 ? 2 * carrier->nchanges : 1);
@@ -64,7 +64,8 @@ gmemCarrierFormatMember(gmemJSONGen *gen, const char *name, const char *value)
     gmemJSONGenString(gen, value);
 }
 
-/* The oldest version that has what is in there, so that older releases read what they can. */
+/* The oldest version that can express what the carrier contains, so that older releases can read
+ * it. */
 static int
 gmemCarrierVersion(const gmemCarrier *carrier)
 {
@@ -170,8 +171,8 @@ gmemCarrierParseChanges(gmemCarrier *carrier, gmemJSON *json, GError **error)
     return 0;
 }
 
-/* What is not looked at above, a key that is unknown or given twice, an escape, a space, is not in
- * what is written again. */
+/* Unknown and duplicate keys, escapes and spaces are not checked anywhere else: they are missing
+ * when the carrier is formatted again. */
 static int
 gmemCarrierCheckText(const gmemCarrier *carrier, const char *text, GError **error)
 {
@@ -203,7 +204,7 @@ gmemCarrierParse(const char *text, GError **error)
                      GMEM_CARRIER_OPTION, reason);
         return NULL;
     }
-    /* The version first: a newer one may have keys of its own. */
+    /* The version comes first, because a newer version can have other keys. */
     if (gmemCarrierParseVersion(json, error) < 0 ||
         gmemCarrierParseMode(carrier, json, error) < 0 ||
         gmemCarrierParseChanges(carrier, json, error) < 0 ||

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcarrier.h: the pair of QEMU arguments that carries a domain's wish through stock libvirt. */
+/* gmemcarrier.h: the pair of QEMU arguments that carries what a domain asks for through stock
+ * libvirt. */
 #pragma once
 
 #include <glib.h>
@@ -8,23 +9,23 @@
 #include "gmemplan.h"
 #include "gmemshimconfig.h"
 
-/* Stock QEMU refuses this option: lowered XML does not start without this project. */
+/* Stock QEMU refuses this option, so lowered XML does not start without libvirt-gmem. */
 #define GMEM_CARRIER_OPTION "-" GMEM_SHIM_OPTION
 
-/* Version 2 knows one of several elements by its name
+/* Version 2 identifies one of several elements by its name
  * ("os/firmware/feature[secure-boot]/@enabled"), and one of several devices by its file
- * ("devices/memory[path:…]/@access"), version 1 did by its number ("devices/memory[2]/@access"),
- * which changes when a device before it is removed. A pair without such changes is of version 1
- * still. */
+ * ("devices/memory[path:…]/@access"). Version 1 identified devices by their index
+ * ("devices/memory[2]/@access"), which changes when a device before it is removed. A pair without
+ * such changes still has version 1. */
 #define GMEM_CARRIER_VERSION_OLDEST 1
 #define GMEM_CARRIER_VERSION 2
 #define GMEM_CARRIER_KEY "path:"
 
-/* The path of the change that is about preallocation, which gmemcommand.c undoes. */
+/* The path of the change that concerns preallocation, which gmemcommand.c undoes. */
 #define GMEM_CARRIER_ALLOCATION "memoryBacking/allocation/@mode"
 
-/* One thing that lowering put in or changed. @path leads from <domain> to an attribute, as in
- * "memoryBacking/source/@type". @former is NULL where the attribute was not there. */
+/* One thing that lowering added or changed. @path leads from <domain> to an attribute, as in
+ * "memoryBacking/source/@type". @former is NULL if the attribute did not exist. */
 typedef struct {
     char *path;
     char *value;
@@ -56,8 +57,9 @@ char *gmemCarrierFormat(const gmemCarrier *carrier);
 /**
  * gmemCarrierParse:
  * @text: the value of the pair
- * @error: VIR_ERR_XML_ERROR: an unknown version or mode, or not what gmemCarrierFormat() writes
+ * @error: VIR_ERR_XML_ERROR if @text has an unknown version or mode, or is not what
+ *         gmemCarrierFormat() writes
  *
- * Called also in the child between fork and exec: nothing here may take a lock.
+ * Also called in the child between fork and exec, so it must not take a lock.
  */
 gmemCarrier *gmemCarrierParse(const char *text, GError **error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomain.c: reads the two elements and what else of a domain matters to them, and writes the
- * elements. What it reads, it reads as stock libvirt does: elements in no namespace, the first one
+/* gmemdomain.c: reads the two elements and everything else in a domain that matters to them, and
+ * writes the elements. It reads as stock libvirt does: elements in no namespace, the first element
  * where libvirt uses the first, and the same defaults. */
 
 #include "gmemdomain.h"
@@ -45,7 +45,8 @@ gmemLaunchSecurityFromString(const char *text)
     return GMEM_LAUNCH_SECURITY_UNKNOWN;
 }
 
-/* @attributes: how many the element may have. Comments and white space are not content. */
+/* @attributes: the number of attributes that the element may have. Comments and white space do not
+ * count as content. */
 static int
 gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attributes, GError **error)
 {
@@ -111,12 +112,12 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
     return 0;
 }
 
-/* libvirt finds most attributes by their local name, whatever their namespace, and the first of
- * two; others it finds in no namespace only. Which is which changes with its releases. */
+/* libvirt finds most attributes by their local name, whatever their namespace, and uses the first
+ * of two. It finds others only in no namespace. Which ones these are depends on its release. */
 static int
 gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
 {
-    /* All that are read of elements here, in gmemlower.c, and in gmemdrivermemory.c. */
+    /* All attributes that are read here, in gmemlower.c and in gmemdrivermemory.c. */
     static const char *const names[] = {
         "access",    "action",  "arch",    "autodeflate",
         "blob",      "driver",  "enabled", "freePageReporting",
@@ -146,8 +147,8 @@ gmemDomainCheckAttributes(const gmemXMLNode *node, GError **error)
     return 0;
 }
 
-/* All <qemu:arg>, as libvirt puts them after its own arguments: the nodes of all of them and,
- * one further on, their values. */
+/* All <qemu:arg>, in the order in which libvirt appends them to its own arguments: their nodes, and
+ * their values with an offset of one. */
 static int
 gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv, GError **error)
 {
@@ -219,8 +220,8 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
     return def->carrier != NULL ? 0 : -1;
 }
 
-/* The same for all of the domain but what its users keep in <metadata>, and what is in a namespace
- * as a whole. */
+/* The same for the whole domain, except for what users keep in <metadata> and for elements in
+ * another namespace. */
 static int
 gmemDomainCheckAllAttributes(const gmemXMLNode *root, GError **error)
 {
@@ -243,9 +244,9 @@ gmemDomainCheckAllAttributes(const gmemXMLNode *root, GError **error)
     return 0;
 }
 
-/* Lowering changes these, or their attributes: it must be clear which ones libvirt goes by. That
- * <memoryBacking> and <features> are more than one does not matter: to libvirt's expressions what
- * is in them is in one, as it is to gmemXMLFind(). */
+/* Lowering changes these elements or their attributes, so it must be certain which one libvirt
+ * uses. Several <memoryBacking> or <features> do not matter: libvirt's expressions, and
+ * gmemXMLFind(), see their contents as one. */
 static int
 gmemDomainCheckSingle(const gmemDomainDef *def, GError **error)
 {
@@ -331,8 +332,9 @@ gmemDomainParseVfio(gmemDomainDef *def, gmemXMLNode *root)
     }
 }
 
-/* What hands the descriptor of guest RAM to the kernel as that of a memfd: IOMMU_IOAS_MAP_FILE and
- * UDMABUF_CREATE_LIST accept files of memfd_create(2) only, the latter sealed ones. */
+/* Devices for which QEMU passes the descriptor of guest RAM to the kernel as a memfd:
+ * IOMMU_IOAS_MAP_FILE and UDMABUF_CREATE_LIST only accept files of memfd_create(2), the latter only
+ * sealed ones. */
 static void
 gmemDomainParseMemfdUsers(gmemDomainDef *def, gmemXMLNode *root)
 {
@@ -383,8 +385,8 @@ gmemDomainParseDump(gmemDomainDef *def, gmemXMLNode *root)
     }
 }
 
-/* Devices whose other half is another process, or hardware, that maps guest memory. What the guest
- * keeps private is not in what they map. */
+/* Devices whose back end is another process, or hardware, that maps guest memory. Pages that the
+ * guest keeps private are not in what they map. */
 static void
 gmemDomainParseSharedOnly(gmemDomainDef *def, gmemXMLNode *root)
 {
@@ -473,7 +475,7 @@ gmemDomainParseRest(gmemDomainDef *def)
     gmemXMLNode *name = gmemXMLFindFirst(root, "name");
     gmemXMLNode *emulator = gmemXMLFindFirst(root, "devices/emulator");
 
-    def->name = name != NULL ? gmemXMLString(name) : NULL; /* white space belongs to it */
+    def->name = name != NULL ? gmemXMLString(name) : NULL; /* with white space */
     def->emulator = emulator != NULL ? gmemXMLContent(emulator) : NULL;
     def->type = gmemXMLAttribute(root, "type");
     gmemDomainParseOs(def, root);
@@ -528,7 +530,7 @@ gmemDomainPostParse(gmemDomainDef *def)
     }
 }
 
-/* Returns the last child of @root called as one of @names (NULL-terminated); NULL for none. */
+/* Returns the last child of @root whose name is one of @names (NULL-terminated), or NULL. */
 static gmemXMLNode *
 gmemDomainLastOf(gmemXMLNode *root, const char *const *names)
 {
@@ -562,7 +564,8 @@ gmemDomainFormatAfter(gmemXMLEdit *edit,
 void
 gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
 {
-    /* What stock libvirt writes in front of <memoryBacking>, and of <launchSecurity>. */
+    /* The elements that stock libvirt writes before <memoryBacking>, and before <launchSecurity>.
+     */
     static const char *const beforeBacking[] = {
         "name",      "uuid",   "genid",         "title",     "description", "metadata",
         "maxMemory", "memory", "currentMemory", "blkiotune", "memtune",     NULL,
@@ -570,7 +573,7 @@ gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit)
     static const char *const beforeSecurity[] = {"devices", "seclabel", "keywrap", NULL};
     gmemXMLNode *root = def->root;
     gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
-    /* More than a line's end and two spaces where the domain stands inside of another document. */
+    /* This is more than a newline and two spaces if the domain is inside another document. */
     g_autofree char *indent = gmemXMLIndent(root);
     g_autofree char *element =
         g_strconcat(indent, "  ", gmemModeElement(GMEM_MODE_FULLY_SHARED), NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomain.h: the two elements and what else of a domain matters to them, stage by stage.
+/* gmemdomain.h: the two elements and everything else in a domain that matters to them, stage by
+ * stage.
  *
- * Every stage has one duty, as in libvirt: ParseXML only reads, PostParse fills in what an element
+ * As in libvirt, each stage has one duty: ParseXML only reads, PostParse fills in what an element
  * implies, Validate only refuses, Format only writes. */
 #pragma once
 
@@ -29,24 +30,24 @@ typedef enum {
 
 /**
  * gmemDomainParseXML:
- * @root: a <domain>, wherever in its document
- * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA for GMEM_DOMAIN_VALIDATED; says that the
- *         two elements or the carrier pair are malformed, doubled or misplaced. The rest of the
- *         domain is judged by stock libvirt.
+ * @root: a <domain>, anywhere in its document
+ * @error: VIR_ERR_XML_ERROR, or VIR_ERR_XML_INVALID_SCHEMA with GMEM_DOMAIN_VALIDATED, if one of
+ * the two elements or the carrier pair is malformed, duplicate or misplaced. Stock libvirt judges
+ *         the rest of the domain.
  *
- * A domain that has neither the elements nor the pair is read no further than that.
+ * If a domain has neither the elements nor the pair, nothing else is read.
  */
 gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error);
 
 /* gmemDomainHasElements: whether the domain has one of the elements. */
 bool gmemDomainHasElements(const gmemDomainDef *def);
 
-/* gmemDomainPostParse: launch security sw-protected implies <private/>; both decide the mode. */
+/* gmemDomainPostParse: sw-protected launch security implies <private/>; both determine the mode. */
 void gmemDomainPostParse(gmemDomainDef *def);
 
-/* gmemDomainFormat: puts those of the two elements that the carrier stands for where libvirt's
- * formatting would have them. */
+/* gmemDomainFormat: adds those of the two elements that the carrier stands for, in the places where
+ * libvirt would format them. */
 void gmemDomainFormat(const gmemDomainDef *def, gmemXMLEdit *edit);
 
-/* gmemDomainPlan: what the other parts of the project have to know. */
+/* gmemDomainPlan: what the other parts of the project have to know about the domain. */
 gmemPlan *gmemDomainPlan(const gmemDomainDef *def);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomaindef.h: what is read of a domain, as the stages in gmemdomain*.h hand it on. */
+/* gmemdomaindef.h: the parsed form of a domain, which the stages in gmemdomain*.h hand on. */
 #pragma once
 
 #include <glib.h>
@@ -21,7 +21,7 @@ typedef enum {
     GMEM_LAUNCH_SECURITY_LAST
 } gmemLaunchSecurity;
 
-/* A <cell> of <cpu><numa>; or a memory device. Sizes in KiB, 0 where unreadable. */
+/* A <cell> of <cpu><numa>, or a memory device. Sizes are in KiB, and 0 if unreadable. */
 typedef struct {
     unsigned long long id; /* where it is not given, libvirt counts */
     unsigned long long size;
@@ -37,7 +37,7 @@ typedef struct {
     char *access;
 } gmemDomainMemory;
 
-/* Strings and nodes are NULL where the XML has no such thing. Nodes belong to the document. */
+/* Strings and nodes are NULL if the XML does not have the item. Nodes belong to the document. */
 typedef struct {
     gmemXMLNode *root; /* the <domain>; its document outlives the definition */
 

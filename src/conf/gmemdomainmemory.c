@@ -8,11 +8,11 @@
 
 #include "gmemplatform.h"
 
-/* As many as libvirt has for a set of nodes. */
+/* The limit of libvirt for a set of nodes. */
 #define GMEM_DOMAIN_NODES_MAX 16384
 
-/* libvirt's units: "b", "bytes", "KB" is 1000 bytes, "K" and "KiB" are 1024; without one, KiB.
- * Returns KiB, rounded up; 0 for what stock libvirt refuses anyway. */
+/* libvirt's units: "b" and "bytes", "KB" for 1000 bytes, "K" and "KiB" for 1024; the default is
+ * KiB. Returns KiB, rounded up, or 0 for a size that stock libvirt refuses anyway. */
 static unsigned long long
 gmemDomainMemoryScale(const char *number, const char *unit)
 {
@@ -55,12 +55,13 @@ gmemDomainMemoryParseSize(gmemXMLNode *root, const char *path)
     return gmemDomainMemoryScale(number, unit);
 }
 
-/* A set of nodes, a bit each. */
+/* A set of nodes, with one bit for each. */
 typedef struct {
     guint8 bits[GMEM_DOMAIN_NODES_MAX / 8];
 } gmemDomainNodes;
 
-/* Whole bytes at once: what a nodeset costs must not depend on how wide its ranges are. */
+/* Sets whole bytes at once, so that the cost of a nodeset does not depend on the width of its
+ * ranges. */
 static void
 gmemDomainMemoryAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long to)
 {
@@ -76,7 +77,7 @@ gmemDomainMemoryAddNodes(gmemDomainNodes *set, unsigned long from, unsigned long
         set->bits[from / 8] |= (guint8)(1U << (from % 8));
 }
 
-/* Reads "0-3,^2,8" into @set; false where that is not one. */
+/* Reads "0-3,^2,8" into @set. Returns false if the text is not a nodeset. */
 static bool
 gmemDomainMemoryParseNodes(const char *text, gmemDomainNodes *set)
 {
@@ -114,8 +115,8 @@ gmemDomainMemoryParseNodes(const char *text, gmemDomainNodes *set)
     return true;
 }
 
-/* What <hugepages> says. Sizes in KiB; 0: the host's default size. Only while a domain is read, as
- * its size does not depend on the domain's. */
+/* The contents of <hugepages>. Sizes are in KiB; 0 means the host's default size. Only exists while
+ * a domain is read, because its size does not depend on the domain's. */
 typedef struct {
     unsigned long long ofCell[GMEM_DOMAIN_NODES_MAX];
     guint8 given[GMEM_DOMAIN_NODES_MAX / 8]; /* cells that a <page> names, a bit each */
@@ -123,7 +124,7 @@ typedef struct {
     bool restGiven;
 } gmemDomainPages;
 
-/* A nodeset to compare others with. */
+/* A nodeset, to compare others with. */
 typedef struct {
     const char *text;
     bool valid;
@@ -143,7 +144,7 @@ gmemDomainMemorySameNodes(const char *text, const gmemDomainWhole *whole)
            memcmp(&set, &whole->set, sizeof(set)) == 0;
 }
 
-/* libvirt goes by the first <page> that names a cell. */
+/* libvirt uses the first <page> that names a cell. */
 static void
 gmemDomainMemoryParsePage(gmemDomainPages *pages, const char *nodeset, unsigned long long size)
 {
@@ -169,8 +170,8 @@ gmemDomainMemoryParsePage(gmemDomainPages *pages, const char *nodeset, unsigned 
     }
 }
 
-/* Where there is no <page>, <hugepages> itself is one. Returns NULL where that is not there
- * either; free with g_free(). */
+/* If there is no <page>, <hugepages> itself counts as one. Returns NULL if that does not exist
+ * either. Free with g_free(). */
 static gmemDomainPages *
 gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
 {
@@ -198,8 +199,8 @@ gmemDomainMemoryParsePages(gmemDomainDef *def, gmemXMLNode *root)
     return pages;
 }
 
-/* The huge pages of a cell, in KiB; 0: ordinary ones. The host's default size counts as the
- * smallest that it can be. */
+/* The size of a cell's huge pages, in KiB; 0 for ordinary pages. The host's default size is assumed
+ * to be the smallest possible one. */
 static unsigned long long
 gmemDomainMemoryPageOf(const gmemDomainPages *pages, unsigned long long cell)
 {
@@ -215,7 +216,7 @@ gmemDomainMemoryPageOf(const gmemDomainPages *pages, unsigned long long cell)
     return size != 0 ? size : GMEM_PLATFORM_HUGE_PAGE_KIB;
 }
 
-/* The number of a cell as @text has it; @otherwise where that is not a number. */
+/* The number of a cell, or @otherwise if @text is not a number. */
 static unsigned long long
 gmemDomainMemoryParseId(const char *text, unsigned long long otherwise)
 {
@@ -291,9 +292,9 @@ gmemDomainMemoryParseNumaMode(gmemXMLNode *node)
     return mode != NULL ? mode : g_strdup("strict");
 }
 
-/* Not on memory backends, but by the domain's cpuset or as the policy that QEMU inherits, libvirt
- * puts in force what <memory> of <numatune> says. Whatever else a cell asks for requires a policy
- * of its own. */
+/* What <memory> of <numatune> says, libvirt enforces with the domain's cpuset, or with the policy
+ * that QEMU inherits, and not on memory backends. Anything else that a cell asks for requires a
+ * policy of its own. */
 static void
 gmemDomainMemoryParseNumatune(gmemDomainDef *def, gmemXMLNode *root)
 {
@@ -341,7 +342,7 @@ gmemDomainMemoryMainRam(const gmemDomainDef *def)
     unsigned long long devices = 0;
     size_t i;
 
-    /* <memory> counts all devices, too. */
+    /* <memory> includes all memory devices. */
     for (i = 0; i < def->nmemories; i++)
         devices += def->memories[i].size;
     return def->memory > devices ? def->memory - devices : 0;

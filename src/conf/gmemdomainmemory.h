@@ -4,15 +4,16 @@
 
 #include "gmemdomaindef.h"
 
-/* gmemDomainMemoryParse: the part of gmemDomainParseXML() that reads them. */
+/* gmemDomainMemoryParse: the part of gmemDomainParseXML() that reads a domain's memory. */
 void gmemDomainMemoryParse(gmemDomainDef *def);
 
-/* gmemDomainMemoryMainRam: KiB of RAM that is not a memory device, where there are no cells. */
+/* gmemDomainMemoryMainRam: RAM that is not in memory devices, in KiB, for a domain without cells.
+ */
 unsigned long long gmemDomainMemoryMainRam(const gmemDomainDef *def);
 
-/* gmemDomainMemoryRam: KiB of guest RAM: cells, or <memory> where there are none, and DIMMs. 0
- * where a size is unreadable. */
+/* gmemDomainMemoryRam: guest RAM in KiB: all cells, or <memory> if there are none, and DIMMs; 0 if
+ * a size is unreadable. */
 unsigned long long gmemDomainMemoryRam(const gmemDomainDef *def);
 
-/* gmemDomainMemoryHugeRam: KiB of guest RAM that huge pages are for. */
+/* gmemDomainMemoryHugeRam: guest RAM that is on huge pages, in KiB. */
 unsigned long long gmemDomainMemoryHugeRam(const gmemDomainDef *def);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomainvalidate.c: what cannot be used with the two elements, as far as XML alone decides.
+/* gmemdomainvalidate.c: what cannot be used with the two elements, as far as the XML alone decides.
  *
- * One rule, one function; a table says which rule is for which mode. Values that stock libvirt
- * does not know are left to its own error. */
+ * Each rule is one function, and a table says for which mode it is. Values that stock libvirt does
+ * not know are left to libvirt's own error. */
 
 #include "gmemdomainvalidate.h"
 
@@ -13,8 +13,8 @@
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 
-/* libvirt rounds sizes up to that before a start: of cells and of RAM without cells, and of DIMMs.
- * (Measured: 9.0 makes 65 MiB of 65537 KiB; of a dimm, 66 MiB.) */
+/* libvirt rounds sizes up before a start: cells, and RAM without cells, to the former, and DIMMs to
+ * the latter. (Measured: libvirt 9.0 makes 65 MiB of 65537 KiB, and 66 MiB if it is a DIMM.) */
 #define GMEM_CELL_GRANULE_KIB 1024
 #define GMEM_DIMM_GRANULE_KIB 2048
 
@@ -160,7 +160,7 @@ gmemDomainValidateCells(const gmemDomainDef *def, const char *wish, GError **err
     return 0;
 }
 
-/* NVDIMM and virtio-pmem are host files: never guest_memfd, and allowed beside it. */
+/* NVDIMM and virtio-pmem are host files. They are never guest_memfd, and are allowed beside it. */
 static int
 gmemDomainValidateDimmAccess(const gmemDomainDef *def, const char *wish, GError **error)
 {
@@ -206,8 +206,8 @@ gmemDomainValidateDimmPages(const gmemDomainDef *def, const char *wish, GError *
     return 0;
 }
 
-/* The size that would be a multiple of @page; 0: @size, rounded up to @granule by libvirt itself,
- * is one. All in KiB. */
+/* Returns the next size that is a multiple of @page, or 0 if @size, after libvirt has rounded it up
+ * to @granule, is a multiple already. All sizes are in KiB. */
 static unsigned long long
 gmemDomainValidateNextSize(unsigned long long size,
                            unsigned long long granule,
@@ -340,7 +340,7 @@ gmemDomainValidateSuspend(const gmemDomainDef *def, const char *wish, GError **e
         wish);
 }
 
-/* libvirt makes these dumps by itself: no call that could be refused comes first. */
+/* libvirt makes these dumps by itself, without a call that could be refused. */
 static int
 gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **error)
 {
@@ -352,7 +352,7 @@ gmemDomainValidateDump(const gmemDomainDef *def, const char *wish, GError **erro
                         wish, def->dump);
 }
 
-/* What libvirt counts as the domain's memory: all memory devices, too. 0 where a size is
+/* The memory of the domain as libvirt counts it, including all memory devices; 0 if a size is
  * unreadable. */
 static unsigned long long
 gmemDomainValidateTotal(const gmemDomainDef *def)
@@ -404,8 +404,8 @@ gmemDomainValidateHardLimit(const gmemDomainDef *def, const char *wish, GError *
     return gmemDomainValidateLimit(def->hardLimit, gmemDomainMemoryRam(def), wish, error);
 }
 
-/* In the order of the table in docs/formatdomain.rst; a domain that breaks several gets the first
- * one's error. Where a rule looks: gmemDomainValidateFind(). */
+/* In the order of the table in docs/formatdomain.rst. A domain that breaks several rules gets the
+ * error of the first one. For the paths, see gmemDomainValidateFind(). */
 static const struct {
     bool convertible;
     bool fullyShared;
@@ -464,7 +464,8 @@ static const struct {
      .where = "devices/video/model@blob=on|devices/hostdev/driver@iommufd=yes|devices/video"},
 };
 
-/* The first element at @path, with that attribute if the path has one after a "@". */
+/* The first element at @path; if the path ends with "@" and a name, the first with that attribute.
+ */
 static const gmemXMLNode *
 gmemDomainValidateFindAt(const gmemDomainDef *def, const char *path)
 {
@@ -481,8 +482,8 @@ gmemDomainValidateFindAt(const gmemDomainDef *def, const char *path)
     return NULL;
 }
 
-/* Paths have "|" between them, and the first that is there counts; where none is, it is the element
- * that asks for private memory. */
+/* @paths are separated by "|", and the first one that exists counts. If none exists, it is the
+ * element that asks for private memory. */
 static const gmemXMLNode *
 gmemDomainValidateFind(const gmemDomainDef *def, const char *where)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdomainvalidate.h: the rules that a domain's XML alone decides. */
+/* gmemdomainvalidate.h: the rules that only depend on a domain's XML. */
 #pragma once
 
 #include <glib.h>
@@ -10,16 +10,16 @@
  * gmemDomainValidate:
  * @error: VIR_ERR_CONFIG_UNSUPPORTED, naming the conflicting element and what would make it work
  *
- * All rules that XML alone decides.
+ * Checks all rules that only depend on the XML. Returns 0, or -1 with @error.
  */
 int gmemDomainValidate(const gmemDomainDef *def, GError **error);
 
-/* gmemDomainValidateReport: @node: the conflicting element, of the definition's document; where
+/* gmemDomainValidateReport: @node is the conflicting element in the definition's document; if
  * several break one rule, the first of them. */
 typedef void gmemDomainValidateReport(const gmemXMLNode *node, const GError *error, void *opaque);
 
-/* gmemDomainValidateAll: the same rules, and each that is broken is reported, in the order in which
- * gmemDomainValidate() has them. */
+/* gmemDomainValidateAll: checks the same rules, and reports each one that is broken, in the order
+ * of gmemDomainValidate(). */
 void
 gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report, void *opaque);
 
@@ -30,7 +30,7 @@ gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report
  * @wish: the element to name
  * @error: as gmemDomainValidate()
  *
- * The rule about them, for code that changes the limit of a domain without a document.
+ * The rule about these two, for code that changes the limit of a domain without a document.
  */
 int gmemDomainValidateLimit(unsigned long long limit,
                             unsigned long long ram,

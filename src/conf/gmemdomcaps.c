@@ -10,8 +10,7 @@
 #include "gmemplatform.h"
 #include "gmemxml.h"
 
-/* A block that libvirt reports, the enum in it that is ours to fill, and where the block belongs.
- */
+/* A block in libvirt's answer, the enum in it that we fill in, and where the block belongs. */
 typedef struct {
     const char *name;
     const char *enumName;
@@ -31,7 +30,7 @@ gmemDomCapsIs(gmemXMLNode *root, const char *element, const char *wanted)
     return g_strcmp0(content, wanted) == 0;
 }
 
-/* Whether a domain of the kind that the answer is about could have either mode anywhere. */
+/* Whether a domain of the kind that the answer is about could have one of the modes on any host. */
 static bool
 gmemDomCapsCanHaveElements(gmemXMLNode *root)
 {
@@ -72,7 +71,7 @@ gmemDomCapsHasValue(gmemXMLNode *node, const char *wanted)
     return false;
 }
 
-/* The values that @node (NULL: a new enum) does not have yet, each on a line of its own. */
+/* The values that @node (NULL: a new enum) does not have yet, each on its own line. */
 static char *
 gmemDomCapsFormatValues(gmemXMLNode *node, const char *const *values, int indent)
 {
@@ -97,7 +96,7 @@ gmemDomCapsFormatEnum(const gmemDomCapsBlock *block)
                            values, indent, "");
 }
 
-/* In an element without content the end tag is on no line of its own yet. */
+/* The end tag of an element without content is not on a line of its own yet. */
 static void
 gmemDomCapsAppend(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup, int indent)
 {

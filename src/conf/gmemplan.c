@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplan.c: what a domain asks of guest_memfd. Used between fork and exec, too: no locks. */
+/* gmemplan.c: what a domain requires of guest_memfd. Also used between fork and exec: it takes no
+ * locks. */
 
 #include "gmemplan.h"
 

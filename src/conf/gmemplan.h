@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplan.h: what a domain asks of guest_memfd, as the project's parts hand it to each other. */
+/* gmemplan.h: what a domain requires of guest_memfd, in the form that the parts of the project
+ * exchange. */
 #pragma once
 
 #include <glib.h>
@@ -7,8 +8,8 @@
 
 #include "gmemmode.h"
 
-/* All strings are owned by the plan. The child between fork and exec, which has only argv, knows
- * neither name nor emulator, and fills in the rest from there. */
+/* All strings are owned by the plan. The child between fork and exec only has argv: it knows
+ * neither name nor emulator, and fills in the rest from argv. */
 typedef struct {
     gmemMode mode;
     char *name;              /* the domain's name */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemraised.c: how texts of libvirt's were raised, to raise the same texts again.
+/* gmemraised.c: remembers how texts from libvirt were raised, to raise the same texts again.
  *
- * An entry counts only where digest and length are the text's, and the pair stands where it stood.
- * Nothing that an entry says can become untrue, so none is ever invalid: that of a text that
- * libvirt no longer gives is only not asked for. */
+ * An entry is used only if digest and length are those of the text, and the pair is in the same
+ * place. Nothing that an entry says can become untrue, so entries are never invalidated: the entry
+ * of a text that libvirt no longer returns is just not used any more. */
 
 #include "gmemraised.h"
 
@@ -19,7 +19,7 @@ typedef struct {
     gmemXMLPatch *patch;
 } gmemRaisedEntry;
 
-/* A guess at the size of an entry in the table and in the heap. */
+/* An estimate of the size of an entry in the table and on the heap. */
 #define GMEM_RAISED_OVERHEAD (sizeof(gmemRaisedEntry) + 64)
 
 static GMutex gmemRaisedLock;
@@ -27,7 +27,7 @@ static GHashTable *gmemRaisedTable; /* of entries, each its own key */
 static size_t gmemRaisedUsed;
 static guint8 gmemRaisedKey[GMEM_HASH_KEY_SIZE];
 
-/* Any part of a digest will do. */
+/* Any part of a digest is a good hash. */
 static guint
 gmemRaisedHash(const void *entry)
 {
@@ -52,7 +52,7 @@ gmemRaisedEntryUnref(void *entry)
     g_atomic_rc_box_release_full(entry, gmemRaisedEntryClear);
 }
 
-/* With the lock held. False where there are no random bytes: then nothing is kept. */
+/* Called with the lock held. Returns false if there are no random bytes; then nothing is cached. */
 static bool
 gmemRaisedInit(void)
 {
@@ -65,7 +65,7 @@ gmemRaisedInit(void)
     return true;
 }
 
-/* What @text is known by; false where it has no pair, or nothing is kept. */
+/* Computes the key of @text. Returns false if it does not have a pair, or if nothing is cached. */
 static bool
 gmemRaisedIdentify(const char *text, size_t length, gmemRaisedEntry *entry)
 {

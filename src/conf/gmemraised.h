@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemraised.h: how texts of libvirt's were raised, to raise the same texts again.
+/* gmemraised.h: remembers how texts from libvirt were raised, to raise the same texts again.
  *
- * Raising is a pure function of the text, and whoever monitors domains asks for the same texts
- * again and again. What is kept of one is not the text but a digest of 128 bits, keyed with random
- * bytes of this process so that nobody can look for two texts that share one, and the list of
+ * Raising is a pure function of the text, and programs that monitor domains ask for the same texts
+ * again and again. The cache does not have the text but a digest of 128 bits, keyed with random
+ * bytes of this process so that nobody can look for two texts with the same digest, and the list of
  * changes. */
 #pragma once
 
@@ -12,17 +12,17 @@
 /**
  * gmemRaisedApply:
  *
- * Returns what @text was raised to, to be freed with g_free(); NULL where that is not known.
+ * Returns the raised form of @text, to be freed with g_free(), or NULL if it is not in the cache.
  * Thread-safe.
  */
 char *gmemRaisedApply(const char *text);
 
-/* gmemRaisedRemember: takes @patch over, which raises @text. Thread-safe. */
+/* gmemRaisedRemember: stores @patch, which raises @text, and takes ownership of it. Thread-safe. */
 void gmemRaisedRemember(const char *text, gmemXMLPatch *patch);
 
-/* gmemRaisedSize: bytes of memory that are in use; for tests. */
+/* gmemRaisedSize: the memory that the cache uses, in bytes; for tests. */
 size_t gmemRaisedSize(void);
 
-/* More than that is never in use. Some 20,000 domains: where there are more, all are forgotten each
- * time it is full, and raised as if they were new. */
+/* The limit of the cache's memory, sufficient for some 20,000 domains. With more domains, all
+ * entries are dropped each time it is full, and texts are raised as if they were new. */
 #define GMEM_RAISED_SIZE_MAX (16U * 1024 * 1024)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemrules.c: the rules of gmem.conf: private memory for domains that cannot ask for it.
+/* gmemrules.c: the rules of gmem.conf: private memory for domains whose clients cannot ask for it.
  *
- * A rule is a client that writes the element in the place of one that does not know it: an edit of
- * the text, before anything else looks at it. So all that holds for the elements holds for a rule,
- * and a domain never depends on the rule again that once gave it the element. A rule says what a
- * domain has at least, and removes nothing. */
+ * A rule acts like a client that writes the element, in place of one that does not know it: it is
+ * an edit of the text, before anything else examines it. So everything that holds for the elements
+ * holds for a rule, and a domain that a rule gave the element never depends on that rule again. A
+ * rule says what a domain has at least, and removes nothing. */
 
 #include "gmemrules.h"
 
@@ -30,8 +30,8 @@ gmemRulesIsWeaker(gmemMode mode, gmemMode wanted)
     return mode != wanted && wanted != GMEM_MODE_NONE && mode != GMEM_MODE_CONVERTIBLE;
 }
 
-/* '*' is any text, '?' any character. Only the last '*' is ever tried again, so what this costs is
- * the product of the lengths at most. */
+/* '*' matches any text, '?' any character. Only the last '*' is tried again, so the cost is at most
+ * the product of the lengths. */
 static bool
 gmemRulesGlob(const char *pattern, const char *text)
 {
@@ -55,7 +55,7 @@ gmemRulesGlob(const char *pattern, const char *text)
     return pattern[strspn(pattern, "*")] == '\0';
 }
 
-/* Returns as gmemRulesMeets(); @value may be NULL, and is taken over. */
+/* Returns like gmemRulesMeets(). @value can be NULL, and is freed. */
 static int
 gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition condition, GError **error)
 {
@@ -71,7 +71,7 @@ gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition conditi
     return gmemRulesGlob(pattern, text) ? 1 : 0;
 }
 
-/* What comes next in the document below @top; NULL at the end. */
+/* The next element below @top in document order, or NULL at the end. */
 static gmemXMLNode *
 gmemRulesNext(gmemXMLNode *node, const gmemXMLNode *top)
 {
@@ -82,8 +82,8 @@ gmemRulesNext(gmemXMLNode *node, const gmemXMLNode *top)
     return node != top ? node->next : NULL;
 }
 
-/* Compares one element of Nova's, if it is one that @condition is about. Where the parents of those
- * are is for Nova's releases to choose. */
+/* Compares one of Nova's elements, if @condition is about it. The parents of these elements differ
+ * between Nova's releases, so they are ignored. */
 static int
 gmemRulesMeetsNovaElement(const gmemHostConfRule *rule,
                           gmemHostConfCondition condition,
@@ -185,7 +185,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
     return 0;
 }
 
-/* Refuses what @mode cannot be written into. */
+/* Refuses a domain to which @mode cannot be added. */
 static int
 gmemRulesCheck(
     const gmemDomainDef *def, const char *rule, gmemMode mode, const char *path, GError **error)
@@ -204,7 +204,7 @@ gmemRulesCheck(
     return 0;
 }
 
-/* The text with the element. */
+/* Returns the text with the element. */
 static char *
 gmemRulesEdit(gmemXML *xml, gmemMode mode)
 {

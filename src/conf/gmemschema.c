@@ -27,12 +27,13 @@ static void G_GNUC_PRINTF(2, 3) gmemSchemaCollect(void *opaque, const char *form
     va_end(args);
 }
 
-/* Of an element that is valid there are two at most. */
+/* A valid element has at most two. */
 #define GMEM_SCHEMA_ATTRIBUTES_MAX 16
 
-/* @element as the schema has to see it, to be freed with g_free(). The cost in libxml2 is the
- * square of whatever it has too many of, so that is removed: declarations of namespaces, as nothing
- * that is valid is in one; and attributes and elements beyond those that make it invalid. */
+/* Returns @element in the form that is given to the schema, to be freed with g_free(). The cost in
+ * libxml2 grows with the square of the number of some parts, so these are removed: namespace
+ * declarations, because nothing that is valid has a namespace, and attributes and elements beyond
+ * those that make it invalid. */
 static char *
 gmemSchemaReduce(const gmemXMLNode *element)
 {
@@ -57,7 +58,8 @@ gmemSchemaReduce(const gmemXMLNode *element)
     return g_string_free(text, FALSE);
 }
 
-/* A document of @element alone; NULL where there is no memory for it, or libxml2 refuses it. */
+/* A document that only has @element, or NULL if there is not enough memory, or libxml2 refuses it.
+ */
 static xmlDoc *
 gmemSchemaIsolate(const gmemXMLNode *element)
 {
@@ -69,8 +71,8 @@ gmemSchemaIsolate(const gmemXMLNode *element)
     return doc;
 }
 
-/* libxml2 sets up its libraries of data types at first use, without a lock in older versions, and
- * libvirt's own threads use them, too. So that is done before there are threads. */
+/* libxml2 initializes its data type libraries at first use, without a lock in older versions, and
+ * libvirt's own threads use them, too. So this is done before there are threads. */
 __attribute__((constructor)) static void
 gmemSchemaInit(void)
 {

@@ -9,8 +9,8 @@
 /**
  * gmemSchemaValidate:
  * @element: <private> or <launchSecurity type='sw-protected'>
- * @error: VIR_ERR_XML_INVALID_SCHEMA with libxml2's words
+ * @error: VIR_ERR_XML_INVALID_SCHEMA with libxml2's text
  *
- * Stock libvirt validates the rest: it never sees these two.
+ * Stock libvirt validates the rest of the document, in which it never sees these two elements.
  */
 int gmemSchemaValidate(const gmemXMLNode *element, GError **error);
