@@ -1098,7 +1098,7 @@ static const struct {
     {gmemDomainValidateLoader, ROW_LOADER, "convertible-smm"},
     {gmemDomainValidateFirmware, ROW_LOADER, "convertible-smm"},
     {gmemDomainValidateIoapic, ROW_IOAPIC, "convertible-irqchip"},
-    {gmemDomainValidateSource, ROW_SOURCE_FILE, "mem-path"},
+    {gmemDomainValidateSource, ROW_SOURCE_FILE, "-mem-path"},
     {gmemDomainValidateSource, ROW_SOURCE_ANONYMOUS, "shared-on-ram-with-property"},
     {gmemDomainValidateAccess, ROW_ACCESS, "shared-not-shared"},
     {gmemDomainValidateCells, ROW_CELL_ACCESS, "shared-off"},
