@@ -3,38 +3,41 @@
 
 #include "gmemcommandcheck.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 
-static gmemBackend *
-gmemCommandCheckFindBackend(gmemCommandLine *line, const char *id)
+static int
+gmemCommandCheckCompare(const void *a, const void *b)
 {
-    size_t i;
-
-    for (i = 0; i < line->nbackends; i++) {
-        if (strcmp(line->backends[i].id, id) == 0)
-            return &line->backends[i];
-    }
-    return NULL;
+    return strcmp((*(gmemBackend *const *)a)->id, (*(gmemBackend *const *)b)->id);
 }
 
 static int
 gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
 {
+    g_autofree gmemBackend **sorted = g_new(gmemBackend *, line->nbackends + 1);
     bool main = false;
     size_t i;
 
-    for (i = 0; i < line->nbackends; i++) {
-        if (gmemCommandCheckFindBackend(line, line->backends[i].id) != &line->backends[i])
+    for (i = 0; i < line->nbackends; i++)
+        sorted[i] = &line->backends[i];
+    qsort(sorted, line->nbackends, sizeof(*sorted), gmemCommandCheckCompare);
+    for (i = 1; i < line->nbackends; i++) {
+        if (gmemCommandCheckCompare(&sorted[i - 1], &sorted[i]) == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                                _("two memory backends have the id %1$s"), line->backends[i].name);
+                                _("two memory backends have the id %1$s"), sorted[i]->name);
     }
     for (i = 0; i < line->nreferences; i++) {
         const gmemReference *reference = &line->references[i];
-        gmemBackend *backend = gmemCommandCheckFindBackend(line, reference->id);
+        gmemBackend wanted = {.id = reference->id};
+        gmemBackend *key = &wanted;
+        gmemBackend **found =
+            bsearch(&key, sorted, line->nbackends, sizeof(*sorted), gmemCommandCheckCompare);
+        gmemBackend *backend = found != NULL ? *found : NULL;
 
         if (backend == NULL)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,

@@ -124,7 +124,8 @@ gmemCommandLineAddReference(gmemCommandLine *line, char *id, char *user, gmemUse
 {
     gmemReference *reference;
 
-    line->references = g_renew(gmemReference, line->references, line->nreferences + 1);
+    if ((line->nreferences & (line->nreferences - 1)) == 0)
+        line->references = g_renew(gmemReference, line->references, MAX(1, 2 * line->nreferences));
     reference = &line->references[line->nreferences++];
     reference->id = id;
     reference->user = user;
@@ -431,7 +432,9 @@ gmemCommandLineBackendName(const char *id)
 static int
 gmemCommandLineAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
 {
-    line->backends = g_renew(gmemBackend, line->backends, line->nbackends + 1);
+    /* Room is doubled whenever it is used up, which is at powers of two. */
+    if ((line->nbackends & (line->nbackends - 1)) == 0)
+        line->backends = g_renew(gmemBackend, line->backends, MAX(1, 2 * line->nbackends));
     line->backends[line->nbackends++] = *backend;
     if (backend->id == NULL || backend->id[0] == '\0')
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,

@@ -4,7 +4,7 @@
 
 usage: bench.py [--rounds N] [--domains N] [PIECE…]
 
-Pieces: process, socket, start, many, first, linear; all of them where none is named.
+Pieces: instructions, process, socket, start, many, first, linear; all of them where none is named.
 
 A row has the median of stock libvirt with an ordinary domain, the ratio of the same with the library
 loaded; the median of stock libvirt with the lowered XML of a private domain (where it is started, of
@@ -23,6 +23,8 @@ import sys
 import time
 
 import bench_rig
+import callgrind
+import test_instructions
 from bench_rig import CONFIGURATIONS, LOADED, LOWERED, PRIVATE, STOCK, rig
 
 HEAD = ('', 'stock', 'loaded', 'lowered', 'private', 'ours')
@@ -110,14 +112,19 @@ def measure_calls(kind, cells, rounds, calls, label):
             client.close()
 
 
-def process(options):
-    """Calls of an embedded driver: instructions, and processor time."""
+def instructions(_):
+    """Calls of an embedded driver: instructions."""
     for cells in (1, 16):
         counts = count_instructions(cells)
         for i, piece in enumerate(CALLS):
             row('instructions: %s, %d cell(s)' % (piece, cells),
                 {name: [counts[name][i][0]] for name in CONFIGURATIONS}, '',
                 '%d' % counts[PRIVATE][i][1])
+
+
+def process(options):
+    """Calls of an embedded driver: processor time."""
+    for cells in (1, 16):
         measure_calls(rig.EmbedRig, cells, options.rounds, 10, 'process')
 
 
@@ -216,21 +223,32 @@ def first(options):
 
 
 def linear(_):
-    """Our own instructions per thing that a domain has many of."""
-    table = (('cells', (16, 64, 256, 1024, 4096), lambda n: {'cells': n}),
-             ('disks', (10, 100, 1000, 10000), lambda n: {'devices': n}),
-             ('bytes of metadata', (1024, 65536, 1 << 20, 4 * 1000 * 1000), lambda n: {'metadata': n}))
+    """Our own instructions per thing that a domain has many of, without libvirt: to lower it, which is
+    what a definition costs, to raise it, which is what the first dump costs, and each further one; and
+    to make the command line."""
+    table = (
+        ('cells', (16, 64, 256, 1024, 4096), lambda n: {'cells': n}),
+        ('disks', (10, 100, 1000, 10000), lambda n: {'devices': n}),
+        ('bytes of metadata', (1024, 65536, 1 << 20, 4 * 1000 * 1000), lambda n: {'metadata': n}))
     print('\nour own instructions for each more: from one size to the next')
     for what, sizes, arguments in table:
         xmls = [bench_rig.domain('vm', True, **arguments(n)) for n in sizes]
-        for piece in ('define', 'dumpxml'):
-            counts = [ours for _, ours in bench_rig.count(True, xmls, [piece] * len(xmls), warm=1)]
-            print('%-10s %-20s %s' % (piece, what, '  '.join(
-                '%d: %.2f' % (sizes[i], (counts[i] - counts[i - 1]) / (sizes[i] - sizes[i - 1]))
-                for i in range(1, len(sizes)))), flush=True)
+        print_steps('lower', what, sizes, xmls)
+        xmls = [bench_rig.lowered(xml) for xml in xmls]
+        print_steps('raise', what, sizes, xmls)
+        print_steps('again', what, sizes, xmls)
+    sizes = (1, 2, 4, 8, 16, 32, 64, 128)
+    print_steps('native', 'cells', sizes, [test_instructions.native(n, True) for n in sizes])
 
 
-PIECES = {'process': process, 'socket': socket, 'start': start, 'many': many, 'first': first,
+def print_steps(piece, what, sizes, texts):
+    counts = callgrind.count(bench_rig.PIECES, [(piece, text) for text in texts])
+    steps = ((sizes[i], (counts[i] - counts[i - 1]) / (sizes[i] - sizes[i - 1]))
+             for i in range(1, len(sizes)))
+    print('%-8s %-18s %s' % (piece, what, '  '.join('%d: %.2f' % step for step in steps)), flush=True)
+
+
+PIECES = {'instructions': instructions, 'process': process, 'socket': socket, 'start': start, 'many': many, 'first': first,
           'linear': linear}
 
 

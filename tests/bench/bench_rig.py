@@ -7,7 +7,6 @@ that is given the lowered XML, which has two more arguments to print, and libvir
 is given what a user writes. So the ratio of each pair is what the library costs."""
 
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -17,8 +16,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'e2e'))
 
 import gmem_rig as rig  # pylint: disable=wrong-import-position
+from callgrind import Counts  # pylint: disable=wrong-import-position
 
 CLIENT = os.path.join(rig.BUILD, 'tests/bench/bench-client')
+PIECES = os.path.join(rig.BUILD, 'tests/bench/bench-pieces')
 LOWER = os.path.join(rig.BUILD, 'tests/unit/conf/gmem-lower')
 
 STOCK, LOADED, LOWERED, PRIVATE = CONFIGURATIONS = ('stock', 'loaded', 'lowered', 'private')
@@ -103,41 +104,6 @@ def spread(values):
     """The quartiles' distance from each other, as a part of the median."""
     low, middle, high = statistics.quantiles(values, n=4)
     return (high - low) / middle
-
-
-class Counts:
-    """What callgrind has counted: for each call of benchMeasured(), {object: instructions}."""
-
-    def __init__(self, path):
-        self.parts = []
-        objects, called = {}, False
-        current = None
-        with open(path, encoding='utf-8', errors='replace') as file:
-            for line in file:
-                if line.startswith('part:'):
-                    self.parts.append({})
-                elif line.startswith(('ob=', 'cob=')):
-                    what, _, name = line.strip().partition('=')
-                    number, _, name = name.partition(' ')
-                    if name:
-                        objects[number] = name
-                    if what == 'ob':
-                        current = objects[number]
-                elif line.startswith('calls='):
-                    called = True
-                elif re.match(r'[+*\d-]', line):
-                    if not called:
-                        part = self.parts[-1]
-                        part[current] = part.get(current, 0) + int(line.split()[1])
-                    called = False
-
-    @staticmethod
-    def total(part):
-        return sum(part.values())
-
-    @staticmethod
-    def ours(part):
-        return sum(count for name, count in part.items() if 'gmem' in os.path.basename(name))
 
 
 def count(has_library, xmls, pieces, warm=3, calls=5):

@@ -10,13 +10,16 @@
 #include "gmemerror.h"
 #include "gmemlower.h"
 
+/* As much as libvirt accepts in one call, and what is inserted in it. */
+#define TEST_SIZE_MAX (5 * 1024 * 1024)
+
 int
 main(void)
 {
-    g_autofree char *text = g_malloc0(1024 * 1024);
+    g_autofree char *text = g_malloc(TEST_SIZE_MAX);
     g_autofree char *lowered = NULL;
     g_autoptr(GError) error = NULL;
-    size_t length = fread(text, 1, 1024 * 1024 - 1, stdin);
+    size_t length = fread(text, 1, TEST_SIZE_MAX - 1, stdin);
 
     text[length] = '\0';
     lowered = gmemLower(text, false, NULL, &error);

@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How many instructions of our own some pieces of work take, beside how many they took.
+
+usage: test_instructions.py BENCH-PIECES GMEM-LOWER COMPILER GLIB
+
+COMPILER is the first line of what it says of its version, GLIB the version of that.
+
+Counted is what is inside of bench-pieces, in which the library's parts are linked: not what libc, GLib
+and others do, which choose their code by the processor. The texts are made here. So the figures depend
+on our code and on the compiler and GLib's headers, which make instructions of it, and on nothing else:
+the directory `instructions` has a file for each of those, and where there is none the test is skipped.
+To renew, or to add, that of this machine's, where a difference is meant:
+
+    GMEM_TEST_REGENERATE_OUTPUT=1 meson test -C build instructions
+"""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(SOURCE, 'tests'))
+
+import gmem_tap as tap  # pylint: disable=wrong-import-position
+import callgrind  # pylint: disable=wrong-import-position
+
+TOLERANCE = 0.03
+SLACK = 100  # instructions: of what takes next to none
+RENEW = 'GMEM_TEST_REGENERATE_OUTPUT'
+
+
+def domain(cells, private, disks=4):
+    """As users write it."""
+    numa = ''.join("<cell id='%d' cpus='%d' memory='65536' unit='KiB'/>" % (i, i) for i in range(cells))
+    devices = ''.join(
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
+        "<source file='/var/lib/libvirt/images/vm-%d.qcow2'/><target dev='sd%d' bus='scsi'/></disk>"
+        % (i, i) for i in range(disks))
+    return ("<domain type='kvm'><name>vm</name><uuid>4dea22b3-1d52-d8f3-2516-782e98ab3fa0</uuid>"
+            "<memory unit='KiB'>%d</memory><vcpu placement='static'>%d</vcpu>%s"
+            "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>"
+            "<cpu mode='host-model'><numa>%s</numa></cpu>"
+            "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>%s</devices></domain>\n"
+            % (65536 * cells, cells, '<memoryBacking><private/></memoryBacking>' * private, numa,
+               devices))
+
+
+def native(cells, private):
+    """As libvirt writes it."""
+    words = ["LC_ALL=C PATH=/usr/bin LD_PRELOAD=/usr/lib/libvirt-gmem.so /usr/bin/qemu-system-x86_64",
+             "-name guest=vm,debug-threads=on -S -machine pc-q35-7.2,usb=off -accel kvm"]
+    for i in range(cells):
+        words.append("-object '{\"qom-type\":\"memory-backend-memfd\",\"id\":\"ram-node%d\","
+                     "\"share\":true,\"size\":67108864}' -numa node,nodeid=%d,cpus=%d,memdev=ram-node%d"
+                     % (i, i, i, i))
+    words.append("-device '{\"driver\":\"virtio-scsi-pci\",\"id\":\"scsi0\",\"bus\":\"pcie.0\"}'")
+    if private:
+        words.append("-x-libvirt-gmem '%s'" % '{"version":1,"mode":"fully-shared","added":[]}')
+    return ' '.join(words) + '\n'
+
+
+def measure(program, lower):
+    """{what: instructions}."""
+    with open(os.path.join(SOURCE, 'tests/domaincapsdata/libvirt-11.3-kvm-q35.xml'),
+              encoding='utf-8') as file:
+        capabilities = file.read()
+    lowered = [subprocess.run([lower], input=domain(cells, True), stdout=subprocess.PIPE, text=True,
+                              check=True).stdout for cells in (1, 16)]
+    pieces = {
+        'lower an ordinary domain': ('lower', domain(16, False)),
+        'lower 1 cell': ('lower', domain(1, True)),
+        'lower 16 cells': ('lower', domain(16, True)),
+        'raise an ordinary domain': ('raise', domain(16, False)),
+        'raise 1 cell': ('raise', lowered[0]),
+        'raise 16 cells': ('raise', lowered[1]),
+        'raise 16 cells again': ('again', lowered[1]),
+        'domain capabilities': ('domcaps', capabilities),
+        'native of an ordinary domain': ('preload', native(16, False)),
+        'native of 1 cell': ('native', native(1, True)),
+        'native of 16 cells': ('native', native(16, True)),
+    }
+    return dict(zip(pieces, callgrind.count(program, list(pieces.values()))))
+
+
+def read(path):
+    with open(path, encoding='utf-8') as file:
+        rows = (line.rsplit(' ', 1) for line in file if not line.startswith('#'))
+        return {name: int(count) for name, count in rows}
+
+
+def write(path, counts):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write('# SPDX-License-Identifier: LGPL-2.1-or-later\n')
+        file.writelines('%s %d\n' % row for row in counts.items())
+
+
+def compare(program, lower, compiler, glib):
+    found = re.search(r'\((?:Debian|GCC) ([\w.+~-]+)\)', compiler)
+    of_file = 'gcc-%s-glib-%s' % (found.group(1), glib) if found else 'this compiler'
+    path = os.path.join(HERE, 'instructions', of_file)
+    if not shutil.which('valgrind'):
+        raise tap.Skip('no valgrind')
+    if os.environ.get(RENEW):
+        write(path, measure(program, lower))
+    elif not os.path.exists(path):
+        raise tap.Skip('nothing is recorded for ' + of_file)
+    counts, wanted = measure(program, lower), read(path)
+    wrong = ['%s takes %d instructions of our own, recorded are %s' % (name, count, wanted.get(name))
+             for name, count in counts.items()
+             if abs(count - wanted.get(name, 0)) > max(count * TOLERANCE, SLACK)]
+    if wrong:
+        raise tap.Failure('%s\nWhere that is meant, record it: %s=1 meson test -C BUILD instructions, '
+                          'on each release' % ('\n'.join(wrong), RENEW))
+
+
+if __name__ == '__main__':
+    sys.exit(tap.run([('what takes instructions takes as many as recorded',
+                       functools.partial(compare, *sys.argv[1:]))]))
