@@ -541,6 +541,20 @@ gmemRaiseNamespace(const gmemDomainDef *def, gmemXMLEdit *edit)
     gmemXMLEditSetAttribute(edit, def->root, name, NULL);
 }
 
+/* As gmemLoweringOfChange(), with @error. */
+static const gmemLowering *
+gmemRaiseLowering(const gmemDomainDef *def, const gmemCarrierChange *change, GError **error)
+{
+    const gmemLowering *lowering = gmemLoweringOfChange(def->carrier->mode, change);
+
+    if (lowering == NULL)
+        gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                     _("the value of '%1$s' has a change of '%2$s' to '%3$s', which libvirt-gmem "
+                       "does not know"),
+                     GMEM_CARRIER_OPTION, change->path, change->value);
+    return lowering;
+}
+
 /* @def has a carrier pair. */
 static int
 gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
@@ -549,16 +563,12 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
     size_t i;
 
     for (i = 0; i < def->carrier->nchanges; i++) {
-        const gmemLowering *lowering =
-            gmemLoweringOfChange(def->carrier->mode, &def->carrier->changes[i]);
+        const gmemCarrierChange *change = &def->carrier->changes[i];
+        const gmemLowering *lowering = gmemRaiseLowering(def, change, error);
 
         if (lowering == NULL)
-            return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                _("the value of '%1$s' has a change of '%2$s' to '%3$s', which "
-                                  "libvirt-gmem does not know"),
-                                GMEM_CARRIER_OPTION, def->carrier->changes[i].path,
-                                def->carrier->changes[i].value);
-        gmemRaiseChange(lowering, &def->carrier->changes[i], def, &devices, edit);
+            return -1;
+        gmemRaiseChange(lowering, change, def, &devices, edit);
     }
     gmemXMLEditRemove(edit, def->pair[0]);
     gmemXMLEditRemove(edit, def->pair[1]);
@@ -966,6 +976,48 @@ gmemRaiseFindPatch(
         return -1;
     if (plan != NULL)
         *plan = g_steal_pointer(&found);
+    return 0;
+}
+
+/* The plan of a domain with a carrier pair. What lowering has put in or changed breaks no rule, so
+ * the rules say the same of it as of what it was made of. */
+static int
+gmemRaisePlanOf(gmemDomainDef *def, bool validate, gmemPlan **plan, GError **error)
+{
+    size_t i;
+
+    for (i = 0; i < def->carrier->nchanges; i++) {
+        if (gmemRaiseLowering(def, &def->carrier->changes[i], error) == NULL)
+            return -1;
+    }
+    gmemDomainPostParse(def);
+    if (validate && gmemDomainValidate(def, error) < 0)
+        return -1;
+    if (plan != NULL)
+        *plan = gmemDomainPlan(def);
+    return 0;
+}
+
+int
+gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
+{
+    g_auto(gmemLowerDocument) document = {0};
+    g_autoptr(gmemPlan) found = NULL;
+    guint i;
+
+    *plan = NULL;
+    if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
+        return 0;
+    if (gmemLowerDocumentParse(&document, text, find, GMEM_DOMAIN_WHOLE, error) < 0)
+        return -1;
+    for (i = 0; i < document.defs->len; i++) {
+        gmemDomainDef *def = g_ptr_array_index(document.defs, i);
+
+        if (def->carrier != NULL &&
+            gmemRaisePlanOf(def, validate, gmemLowerPlanOf(&document, i, &found), error) < 0)
+            return -1;
+    }
+    *plan = g_steal_pointer(&found);
     return 0;
 }
 

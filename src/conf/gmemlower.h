@@ -75,6 +75,18 @@ char *gmemLowerDomains(
     const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
 char *gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError **error);
 
+/**
+ * gmemRaisePlan:
+ * @text: as gmemRaiseDomains() takes it
+ * @validate: also by the rules of define, which what libvirt has changed since may break
+ * @plan: out: of the first <domain>, to be freed with gmemPlanFree(); NULL where it has no pair
+ * @error: as gmemRaise(); with @validate also VIR_ERR_CONFIG_UNSUPPORTED
+ *
+ * What domains ask for that stock libvirt keeps, without their being raised. Returns 0, or -1.
+ */
+int
+gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
+
 /* gmemRaiseFindPatch: what gmemRaiseDomains() changes, NULL for nothing, to be freed with g_free().
  * Returns 0, or -1 with @error. */
 int gmemRaiseFindPatch(

@@ -14,7 +14,7 @@ gmemNestedIsContainer(const gmemXMLNode *root)
     return gmemXMLIsAnyNs(root, "domainsnapshot") || gmemXMLIsAnyNs(root, "domaincheckpoint");
 }
 
-static gmemXMLNode **
+gmemXMLNode **
 gmemNestedFind(const gmemXML *xml)
 {
     static const char *const names[] = {"domain", "inactiveDomain"};
@@ -40,12 +40,6 @@ char *
 gmemNestedLower(const char *xml, bool validate, gmemPlan **plan, GError **error)
 {
     return gmemLowerDomains(xml, gmemNestedFind, validate, plan, error);
-}
-
-char *
-gmemNestedRaise(const char *xml, gmemPlan **plan, GError **error)
-{
-    return gmemRaiseDomains(xml, gmemNestedFind, plan, error);
 }
 
 char *

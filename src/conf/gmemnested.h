@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "gmemplan.h"
+#include "gmemxml.h"
 
 /**
  * gmemNestedLower:
@@ -17,9 +18,9 @@
  */
 char *gmemNestedLower(const char *xml, bool validate, gmemPlan **plan, GError **error);
 
-/* gmemNestedRaise: gmemRaise() in the same way. */
-char *gmemNestedRaise(const char *xml, gmemPlan **plan, GError **error);
+/* gmemNestedFind: the domains of such a document. */
+gmemXMLNode **gmemNestedFind(const gmemXML *xml);
 
-/* gmemNestedRaiseAgain: the same for a text that libvirt may give often: what it was raised to once
- * is not found out again (gmemraised.h). */
+/* gmemNestedRaiseAgain: gmemRaise() in the same way, for a text that libvirt may give often: what
+ * it was raised to once is not found out again (gmemraised.h). */
 char *gmemNestedRaiseAgain(const char *xml, GError **error);

@@ -145,18 +145,17 @@ int
 gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
 {
     g_autofree char *stored = xml; /* libvirt's strings are malloc's, as GLib's are */
-    g_autofree char *raised = NULL;
     GError *error = NULL;
 
     *plan = NULL;
-    if (xml == NULL)
+    if (stored == NULL)
         return -1;
-    raised = gmemRaiseMayHavePair(xml) ? gmemNestedRaise(stored, plan, &error) : NULL;
+    if (gmemRaiseMayHavePair(stored) &&
+        gmemRaisePlan(stored, gmemNestedFind, false, plan, &error) < 0)
+        return gmemConnectionReport(conn, error);
     if (*plan != NULL)
         gmemFilesNotePrivate();
-    if (error == NULL)
-        return 0;
-    return gmemConnectionReport(conn, error);
+    return 0;
 }
 
 bool

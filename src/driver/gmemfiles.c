@@ -95,7 +95,6 @@ gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode)
 {
     g_autofree char *path = gmemFilesPath(conn, name);
     g_autofree char *text = NULL;
-    g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) plan = NULL;
     bool named = false;
     gmemMode other;
@@ -104,7 +103,8 @@ gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode)
     text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
     for (other = GMEM_MODE_NONE + 1; text != NULL && other < GMEM_MODE_LAST && !named; other++)
         named = gmemRulesIsWeaker(mode, other) && strstr(text, gmemModeToString(other)) != NULL;
-    raised = named ? gmemRaise(text, &plan, NULL) : NULL;
+    if (named)
+        gmemRaisePlan(text, gmemLowerFindRoot, false, &plan, NULL);
     return plan != NULL && gmemRulesIsWeaker(mode, plan->mode) ? plan->mode : GMEM_MODE_NONE;
 }
 
@@ -118,7 +118,6 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     /* As libvirt, this follows symbolic links; unlike it, it waits for nobody. */
     g_autofree char *text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
     g_autofree char *lowered = NULL;
-    g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) stored = NULL;
     g_autoptr(gmemXML) xml = NULL;
 
@@ -133,8 +132,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
         gmemFilesNotePrivate();
         return 0;
     }
-    raised = gmemRaise(text, &stored, NULL);
-    if (stored != NULL) {
+    if (gmemRaisePlan(text, gmemLowerFindRoot, false, &stored, NULL) == 0 && stored != NULL) {
         gmemFilesNotePrivate();
         return 0;
     }

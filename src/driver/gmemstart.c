@@ -143,31 +143,21 @@ int
 gmemStartCheckDomain(virDomainPtr domain, GError **error)
 {
     g_autoptr(gmemPlan) plan = NULL;
-    g_autofree char *written = NULL;
-    g_autofree char *again = NULL;
-    char *xml;
+    g_autofree char *xml = /* libvirt's strings are malloc's, as GLib's are */
+        gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
 
-    xml = gmemReal()->virDomainGetXMLDesc(domain, VIR_DOMAIN_XML_INACTIVE);
     if (xml == NULL)
         return -1;
     if (!gmemRaiseMayHavePair(xml)) {
-        free(xml);
         if (gmemFilesCheck(domain, NULL, error) < 0)
             return -1;
         gmemProcessSetStartsOrdinary(true);
         return 0;
     }
-    written = gmemRaise(xml, &plan, error);
-    free(xml);
-    if (written == NULL || gmemFilesCheck(domain, plan, error) < 0)
-        return -1;
-    if (plan == NULL)
-        return 0;
-    g_clear_pointer(&plan, gmemPlanFree);
     /* Calls that carry no whole domain (attach, setmem …) may have changed the configuration since
      * it was checked at define. */
-    again = gmemLower(written, false, &plan, error);
-    if (again == NULL)
+    if (gmemRaisePlan(xml, gmemLowerFindRoot, true, &plan, error) < 0 ||
+        gmemFilesCheck(domain, plan, error) < 0)
         return -1;
     if (plan == NULL)
         return 0;

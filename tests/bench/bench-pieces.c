@@ -33,7 +33,7 @@ benchLower(const char *text, GError **error)
 static char *
 benchRaise(const char *text, GError **error)
 {
-    return gmemNestedRaise(text, NULL, error);
+    return gmemRaiseDomains(text, gmemNestedFind, NULL, error);
 }
 
 static char *

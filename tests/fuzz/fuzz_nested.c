@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "gmemlower.h"
 #include "gmemnested.h"
 
 static void
@@ -12,14 +13,14 @@ fuzzRoundTrip(const char *lowered)
 {
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) error = NULL;
-    g_autofree char *raised = gmemNestedRaise(lowered, NULL, &error);
+    g_autofree char *raised = gmemRaiseDomains(lowered, gmemNestedFind, NULL, &error);
     g_autofree char *again = NULL;
     g_autofree char *raisedAgain = NULL;
 
     g_assert_no_error(error);
     again = gmemNestedLower(raised, false, &plan, &error);
     g_assert_no_error(error);
-    raisedAgain = gmemNestedRaise(again, NULL, &error);
+    raisedAgain = gmemRaiseDomains(again, gmemNestedFind, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(raisedAgain, ==, raised);
 }
@@ -32,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GError) error = NULL;
     g_autoptr(GError) raiseError = NULL;
     g_autofree char *lowered = gmemNestedLower(text, size % 2 != 0, &plan, &error);
-    g_autofree char *raised = gmemNestedRaise(text, NULL, &raiseError);
+    g_autofree char *raised = gmemRaiseDomains(text, gmemNestedFind, NULL, &raiseError);
 
     FUZZ_ASSERT_EITHER(lowered, error);
     FUZZ_ASSERT_EITHER(raised, raiseError);

@@ -195,7 +195,7 @@ testMake(const testCase *test, gmemPlan **plan, GError **error)
     case TEST_NESTED_LOWER:
         return gmemNestedLower(test->text, false, plan, error);
     case TEST_NESTED_RAISE:
-        return gmemNestedRaise(test->text, plan, error);
+        return gmemRaiseDomains(test->text, gmemNestedFind, plan, error);
     case TEST_DOMCAPS:
         return gmemDomCapsRaise(test->text, 1 << GMEM_MODE_FULLY_SHARED);
     case TEST_ARGV:

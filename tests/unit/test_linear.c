@@ -126,7 +126,7 @@ testDo(testJob *job)
         job->made = gmemNestedLower(job->text, true, &job->plan, &job->error);
         break;
     case TEST_WAY_NESTED_RAISE:
-        job->made = gmemNestedRaise(job->text, &job->plan, &job->error);
+        job->made = gmemRaiseDomains(job->text, gmemNestedFind, &job->plan, &job->error);
         break;
     case TEST_WAY_ARGV:
     case TEST_WAY_LAST:

@@ -255,6 +255,7 @@ static void
 testProperties(const testDomain *domain)
 {
     g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(gmemPlan) stored = NULL;
     g_autoptr(GError) error = NULL;
     g_autofree char *lowered = gmemLower(domain->text, true, &plan, &error);
     g_autofree char *again = NULL;
@@ -288,6 +289,12 @@ testProperties(const testDomain *domain)
     again = gmemLower(lowered, true, NULL, &error);
     g_assert_no_error(error);
     g_assert_cmpstr(again, ==, lowered);
+
+    /* What was put in breaks no rule. */
+    gmemRaisePlan(lowered, gmemLowerFindRoot, true, &stored, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(stored->mode, ==, plan->mode);
+    g_assert_cmpuint(stored->ram, ==, plan->ram);
 
     raised = gmemRaise(lowered, NULL, &error);
     g_assert_no_error(error);

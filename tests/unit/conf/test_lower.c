@@ -1559,6 +1559,10 @@ testRaiseDamaged(void)
         g_assert_null(gmemRaise(text, &plan, &error));
         g_assert_null(plan);
         g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
+        g_clear_error(&error);
+        g_assert_cmpint(gmemRaisePlan(text, gmemLowerFindRoot, false, &plan, &error), ==, -1);
+        g_assert_null(plan);
+        g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     }
 }
 

@@ -60,7 +60,7 @@ static char *
 testRaise(const char *xml, gmemPlan **plan)
 {
     g_autoptr(GError) error = NULL;
-    char *raised = gmemNestedRaise(xml, plan, &error);
+    char *raised = gmemRaiseDomains(xml, gmemNestedFind, plan, &error);
 
     g_assert_no_error(error);
     g_assert_nonnull(raised);

@@ -40,7 +40,7 @@ testAgree(const char *stored)
     for (i = 0; i < 2; i++) {
         g_autoptr(GError) error = NULL;
         g_autoptr(GError) errorAgain = NULL;
-        g_autofree char *raised = gmemNestedRaise(stored, NULL, &error);
+        g_autofree char *raised = gmemRaiseDomains(stored, gmemNestedFind, NULL, &error);
         g_autofree char *again = gmemNestedRaiseAgain(stored, &errorAgain);
 
         g_assert_cmpstr(again, ==, raised);
@@ -53,7 +53,7 @@ static void
 testOthers(void)
 {
     g_autofree char *stored = testStored("vm");
-    g_autofree char *raised = gmemNestedRaise(stored, NULL, NULL);
+    g_autofree char *raised = gmemRaiseDomains(stored, gmemNestedFind, NULL, NULL);
     g_autofree char *snapshot = g_strdup_printf("<domainsnapshot>%s</domainsnapshot>", stored);
     size_t length = strlen(stored);
     size_t i;
