@@ -67,7 +67,8 @@ printWhy(const gmemHostConf *conf, gmemXMLNode *domain, GError **error)
 static int
 printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GError **error)
 {
-    g_autofree char *ruled = NULL;
+    g_autoptr(gmemXML) ruled = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
 
     if (answer->rule == NULL) {
         printf(_("the domain stays as it is: no rule applies\n"));
@@ -77,7 +78,7 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
         printf(_("the domain stays as it is: it has %1$s itself\n"), gmemModeElement(answer->own));
         return 0;
     }
-    if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, error)) == NULL)
+    if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, &plan, error)) == NULL)
         return -1;
     printf(_("the domain gets %1$s\n"), gmemModeElement(answer->rule->mode));
     return 0;

@@ -674,19 +674,15 @@ gmemLowerDocumentClear(gmemLowerDocument *document)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLowerDocument, gmemLowerDocumentClear)
 
-/* All that is read of @text is read here, once. */
+/* Reads the domains of @document, whose XML is there. */
 static int
-gmemLowerDocumentParse(gmemLowerDocument *document,
-                       const char *text,
-                       gmemLowerFind find,
-                       gmemDomainExtent extent,
-                       GError **error)
+gmemLowerDocumentRead(gmemLowerDocument *document,
+                      gmemLowerFind find,
+                      gmemDomainExtent extent,
+                      GError **error)
 {
     size_t i;
 
-    document->xml = gmemXMLParse(text, error);
-    if (document->xml == NULL)
-        return -1;
     document->domains = find(document->xml);
     document->defs = g_ptr_array_new_with_free_func((GDestroyNotify)gmemDomainDefFree);
     document->pairs = g_ptr_array_new_with_free_func(g_free);
@@ -698,6 +694,17 @@ gmemLowerDocumentParse(gmemLowerDocument *document,
         g_ptr_array_add(document->defs, def);
     }
     return 0;
+}
+
+static int
+gmemLowerDocumentParse(gmemLowerDocument *document,
+                       const char *text,
+                       gmemLowerFind find,
+                       gmemDomainExtent extent,
+                       GError **error)
+{
+    document->xml = gmemXMLParse(text, error);
+    return document->xml != NULL ? gmemLowerDocumentRead(document, find, extent, error) : -1;
 }
 
 /* Where the plan of domain number @i goes: that of the document is that of its first <domain>. */
@@ -813,16 +820,18 @@ gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, G
     return 0;
 }
 
-/* Lowers a document in which domains have pairs, @raised being the one that would have given them.
- */
-static char *
-gmemLowerReady(const char *text,
-               gmemLowerDocument *document,
-               const char *raised,
+/* Lowers a document in which domains have pairs, @patch raising it to the one that would have given
+ * them. */
+static gmemXML *
+gmemLowerReady(gmemLowerDocument *document,
+               const gmemXMLPatch *patch,
                gmemLowerFind find,
                gmemPlan **plan,
                GError **error)
 {
+    const char *text = gmemXMLText(document->xml);
+    g_autofree char *raised = gmemXMLPatchApply(patch, text, strlen(text));
+    g_autofree char *renewed = NULL;
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
     g_auto(gmemLowerDocument) elements = {0};
     g_auto(gmemLowerDocument) made = {0};
@@ -847,7 +856,10 @@ gmemLowerReady(const char *text,
         slice = gmemXMLSlice(made.domains[i]);
         gmemXMLEditReplace(edit, document->domains[i], slice);
     }
-    return any ? gmemXMLEditApply(edit) : g_strdup(text);
+    if (!any)
+        return g_steal_pointer(&document->xml);
+    renewed = gmemXMLEditApply(edit);
+    return gmemXMLParse(renewed, error);
 }
 
 /* An element can come out of an entity only where its name, or a reference to a character of it, is
@@ -910,42 +922,51 @@ gmemLowerMayHaveUnlowered(const char *xml)
     return gmemLowerMay(xml, gmemLowerTextMayHaveUnlowered);
 }
 
+gmemXML *
+gmemLowerXML(gmemXML *xml, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
+{
+    gmemDomainExtent extent = validate ? GMEM_DOMAIN_VALIDATED : GMEM_DOMAIN_WHOLE;
+    g_auto(gmemLowerDocument) document = {.xml = xml};
+    g_auto(gmemLowerDocument) made = {0};
+    g_autofree gmemXMLPatch *patch = NULL;
+    g_autoptr(gmemPlan) found = NULL;
+    gmemXML *lowered;
+
+    if (plan != NULL)
+        *plan = NULL;
+    if (gmemLowerDocumentRead(&document, find, extent, error) < 0 ||
+        gmemRaisePairs(&document, &patch, NULL, error) < 0)
+        return NULL;
+    if (patch != NULL)
+        lowered = gmemLowerReady(&document, patch, find, &found, error);
+    else if (gmemLowerElements(&document, find, &made, &found, error) < 0)
+        lowered = NULL;
+    else
+        lowered = made.xml != NULL ? g_steal_pointer(&made.xml) : g_steal_pointer(&document.xml);
+    if (lowered != NULL && plan != NULL)
+        *plan = g_steal_pointer(&found);
+    return lowered;
+}
+
 char *
 gmemLowerDomains(
     const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
 {
-    g_auto(gmemLowerDocument) document = {0};
-    g_auto(gmemLowerDocument) made = {0};
-    g_autofree gmemXMLPatch *patch = NULL;
-    g_autofree char *raised = NULL;
-    g_autoptr(gmemPlan) found = NULL;
+    g_autoptr(gmemXML) xml = NULL;
     g_autoptr(GError) local = NULL;
-    char *lowered;
 
     if (plan != NULL)
         *plan = NULL;
     if (!gmemLowerMayHaveElements(text))
         return g_strdup(text);
-    if (gmemLowerDocumentParse(&document, text, find,
-                               validate ? GMEM_DOMAIN_VALIDATED : GMEM_DOMAIN_WHOLE, &local) < 0) {
-        if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
-            return gmemXMLMalformed(text);
+    xml = gmemXMLParse(text, &local);
+    if (g_error_matches(local, GMEM_ERROR, VIR_ERR_XML_DETAIL))
+        return gmemXMLMalformed(text);
+    if (xml != NULL)
+        xml = gmemLowerXML(g_steal_pointer(&xml), find, validate, plan, &local);
+    if (local != NULL)
         g_propagate_error(error, g_steal_pointer(&local));
-        return NULL;
-    }
-    if (gmemRaisePairs(&document, &patch, NULL, error) < 0)
-        return NULL;
-    if (patch != NULL) {
-        raised = gmemXMLPatchApply(patch, text, strlen(text));
-        lowered = gmemLowerReady(text, &document, raised, find, &found, error);
-    } else {
-        if (gmemLowerElements(&document, find, &made, &found, error) < 0)
-            return NULL;
-        lowered = g_strdup(made.xml != NULL ? gmemXMLText(made.xml) : text);
-    }
-    if (lowered != NULL && plan != NULL)
-        *plan = g_steal_pointer(&found);
-    return lowered;
+    return xml != NULL ? g_strdup(gmemXMLText(xml)) : NULL;
 }
 
 bool

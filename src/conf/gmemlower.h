@@ -69,6 +69,18 @@ char *gmemRaise(const char *xml, gmemPlan **plan, GError **error);
 typedef gmemXMLNode **(*gmemLowerFind)(const gmemXML *xml);
 gmemXMLNode **gmemLowerFindRoot(const gmemXML *xml);
 
+/**
+ * gmemLowerXML:
+ * @xml: a document as it was read, taken over
+ * @find: which elements of it are domains
+ *
+ * gmemLower() for each of them. Returns @xml where there is nothing to change, else what was made
+ * of it, which has been read again for verification: to be freed with gmemXMLFree(), and to be
+ * read, not edited. The rest of the document keeps its bytes. *@plan is that of the first <domain>.
+ */
+gmemXML *
+gmemLowerXML(gmemXML *xml, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
+
 /* gmemLowerDomains, gmemRaiseDomains: gmemLower() and gmemRaise() for each of the domains of a
  * document. *@plan is that of the first <domain>. The rest of the document keeps its bytes. */
 char *gmemLowerDomains(

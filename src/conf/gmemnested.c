@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnested.c: lowers and raises the domains that other documents have in them. */
+/* gmemnested.c: the domains that other documents have in them. */
 
 #include "gmemnested.h"
 
@@ -34,12 +34,6 @@ gmemNestedFind(const gmemXML *xml)
     }
     g_ptr_array_add(domains, NULL);
     return (gmemXMLNode **)g_ptr_array_free(domains, FALSE);
-}
-
-char *
-gmemNestedLower(const char *xml, bool validate, gmemPlan **plan, GError **error)
-{
-    return gmemLowerDomains(xml, gmemNestedFind, validate, plan, error);
 }
 
 char *

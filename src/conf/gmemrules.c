@@ -221,23 +221,31 @@ gmemRulesEdit(gmemXML *xml, gmemMode mode)
     return gmemXMLEditApply(edit);
 }
 
-char *
-gmemRulesApply(
-    gmemXML *xml, const gmemRulesAnswer *answer, gmemMode mode, const char *path, GError **error)
+gmemXML *
+gmemRulesApply(gmemXML *xml,
+               const gmemRulesAnswer *answer,
+               gmemMode mode,
+               const char *path,
+               gmemPlan **plan,
+               GError **error)
 {
     g_autoptr(gmemDomainDef) def = gmemDomainParseXML(gmemXMLRoot(xml), GMEM_DOMAIN_WHOLE, error);
     const char *rule = answer->rule->name;
-    g_autofree char *ruled = NULL;
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
+    g_autofree char *text = NULL;
+    g_autoptr(gmemXML) ruled = NULL;
     g_autoptr(GError) failed = NULL;
 
+    *plan = NULL;
     if (def == NULL || gmemRulesCheck(def, rule, mode, path, error) < 0)
         return NULL;
-    ruled = gmemRulesEdit(xml, mode);
-    lowered = gmemLower(ruled, false, &plan, &failed);
-    if (lowered != NULL && plan != NULL && (plan->mode == mode || plan->mode == GMEM_MODE_NONE))
+    text = gmemRulesEdit(xml, mode);
+    ruled = gmemXMLParse(text, &failed);
+    if (ruled != NULL)
+        ruled = gmemLowerXML(g_steal_pointer(&ruled), gmemLowerFindRoot, false, plan, &failed);
+    if (ruled != NULL && *plan != NULL &&
+        ((*plan)->mode == mode || (*plan)->mode == GMEM_MODE_NONE))
         return g_steal_pointer(&ruled);
+    g_clear_pointer(plan, gmemPlanFree);
     if (failed != NULL)
         gmemErrorSet(error, failed->code, _("rule '%1$s' of '%2$s' gives the domain %3$s: %4$s"),
                      rule, path, gmemModeElement(mode), failed->message);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "gmemhostconf.h"
+#include "gmemplan.h"
 #include "gmemxml.h"
 
 /* The answer of the rules for a domain. */
@@ -55,12 +56,17 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
  * @answer: the answer for @xml, with a rule
  * @mode: the mode that the domain is to have: more than it asks for by itself
  * @path: the path of gmem.conf, for messages
+ * @plan: out: the plan of the domain with the element, to be freed with gmemPlanFree()
  * @error: the error of the domain with the element, prefixed with the rule's name;
  *         VIR_ERR_CONFIG_UNSUPPORTED also if another <launchSecurity> conflicts
  *
- * Returns the text with the element, as if its author had written it, to be freed with g_free();
- * the rest keeps its bytes. It is certain that lowering gives it @mode (or, beside launch security
- * that makes memory private by itself, keeps the element).
+ * Writes the element into the text as if its author had, and lowers that. Returns the result of
+ * gmemLowerXML(), which has @mode, or, beside launch security that makes memory private by itself,
+ * keeps the element.
  */
-char *gmemRulesApply(
-    gmemXML *xml, const gmemRulesAnswer *answer, gmemMode mode, const char *path, GError **error);
+gmemXML *gmemRulesApply(gmemXML *xml,
+                        const gmemRulesAnswer *answer,
+                        gmemMode mode,
+                        const char *path,
+                        gmemPlan **plan,
+                        GError **error);

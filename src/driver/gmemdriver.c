@@ -32,30 +32,65 @@ void
 gmemDriverXMLClear(gmemDriverXML *xml)
 {
     g_clear_pointer(&xml->made, g_free);
+    g_clear_pointer(&xml->doc, gmemXMLFree);
     g_clear_pointer(&xml->plan, gmemPlanFree);
 }
 
 void
 gmemDriverXMLReplace(gmemDriverXML *xml, char *made)
 {
+    g_clear_pointer(&xml->doc, gmemXMLFree);
     g_free(xml->made);
     xml->text = xml->made = made;
 }
 
 int
+gmemDriverXMLRead(gmemDriverXML *xml, GError **error)
+{
+    g_autoptr(GError) fault = NULL;
+
+    if (xml->doc == NULL)
+        xml->doc = gmemXMLParse(xml->text, &fault);
+    if (fault == NULL)
+        return 1;
+    if (g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
+        gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
+        return 0;
+    }
+    g_propagate_error(error, g_steal_pointer(&fault));
+    return -1;
+}
+
+void
+gmemDriverXMLTake(gmemDriverXML *xml, gmemXML *lowered, gmemPlan *plan)
+{
+    if (strcmp(gmemXMLText(lowered), xml->text) != 0)
+        gmemDriverXMLReplace(xml, g_strdup(gmemXMLText(lowered)));
+    gmemXMLFree(xml->doc);
+    xml->doc = lowered;
+    xml->plan = plan;
+    if (plan != NULL)
+        gmemFilesNotePrivate();
+}
+
+int
 gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
 {
+    gmemPlan *plan = NULL;
+    gmemXML *lowered = NULL;
     GError *error = NULL;
-    char *lowered;
+    int rc;
 
-    if (xml->text == NULL || !gmemLowerMayHaveElements(xml->text) || !gmemConnectionIsOurs(conn))
+    if (xml->text == NULL || xml->plan != NULL || !gmemLowerMayHaveElements(xml->text) ||
+        !gmemConnectionIsOurs(conn))
         return 0;
-    lowered = gmemNestedLower(xml->text, validate, &xml->plan, &error);
-    if (lowered == NULL)
+    rc = gmemDriverXMLRead(xml, &error);
+    if (rc > 0)
+        lowered = gmemLowerXML(g_steal_pointer(&xml->doc), gmemNestedFind, validate, &plan, &error);
+    if (error != NULL)
         return gmemConnectionReport(conn, error);
-    if (xml->plan != NULL)
-        gmemFilesNotePrivate();
-    gmemDriverXMLReplace(xml, lowered);
+    if (lowered != NULL)
+        gmemDriverXMLTake(xml, lowered, plan);
     return 0;
 }
 
@@ -394,14 +429,10 @@ gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
 static char *
 gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
 {
-    g_autoptr(GError) fault = NULL;
-    g_autoptr(gmemXML) doc = gmemXMLParse(xml->text, &fault);
-    gmemXMLNode *node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "uuid") : NULL;
-    bool malformed = g_error_matches(fault, GMEM_ERROR, VIR_ERR_XML_DETAIL);
+    int rc = gmemDriverXMLRead(xml, NULL);
+    gmemXMLNode *node = rc > 0 ? gmemXMLFindFirst(gmemXMLRoot(xml->doc), "uuid") : NULL;
 
-    *unknown = doc == NULL && !malformed;
-    if (malformed)
-        gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
+    *unknown = rc < 0;
     return node != NULL ? gmemXMLContent(node) : NULL;
 }
 

@@ -13,6 +13,7 @@
 typedef struct {
     const char *text; /* what libvirt is given: the client's own text until that has to change */
     char *made;       /* what it was changed into; NULL: nothing */
+    gmemXML *doc;     /* @text as it was read, once it was: to be read further, not edited */
     gmemPlan *plan;   /* what the domain in it asks for; NULL: nothing of ours */
 } gmemDriverXML;
 
@@ -22,10 +23,19 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverXML, gmemDriverXMLClear)
 /* gmemDriverXMLReplace: libvirt is given @made, which is taken over. */
 void gmemDriverXMLReplace(gmemDriverXML *xml, char *made);
 
+/* gmemDriverXMLRead: reads the text (not NULL), once. Returns 1; 0 where it is malformed, and was
+ * replaced for libvirt to refuse it: which version of libxml2 accepts what is not decided here; -1
+ * with @error where it cannot be read. */
+int gmemDriverXMLRead(gmemDriverXML *xml, GError **error);
+
+/* gmemDriverXMLTake: libvirt is given @lowered, which gmemLowerXML() made of the text, and the
+ * domain has @plan; both are taken over. */
+void gmemDriverXMLTake(gmemDriverXML *xml, gmemXML *lowered, gmemPlan *plan);
+
 /**
  * gmemDriverLower:
  * @xml: a domain, or a document that has domains in it (gmemnested.h); its text may be NULL. Out:
- *       the text to use, and the plan; as it was where the call is none of ours
+ *       the text to use, and the plan; as it was where the call is none of ours, or it is lowered
  * @validate: also check the two elements against the schema
  *
  * Returns 0, or -1 with the error reported.
@@ -135,8 +145,7 @@ char *gmemDriverDefinedName(const gmemDriverXML *xml);
 
 /**
  * gmemDriverCheckDefinition:
- * @xml: of a domain, lowered; its text may be NULL. It is replaced where it is malformed, for
- *       libvirt to refuse: which version of libxml2 accepts what is not decided here
+ * @xml: of a domain, lowered; its text may be NULL
  *
  * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
  * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with

@@ -52,32 +52,32 @@ static int
 gmemDriverDefineApplyRule(virConnectPtr conn,
                           const gmemHostConf *conf,
                           const GError *failed,
-                          gmemXML *doc,
                           bool define,
                           gmemDriverXML *xml)
 {
     g_auto(gmemRulesAnswer) answer = {0};
     gmemDriverFormer former = {0};
+    gmemXML *lowered;
+    gmemPlan *plan;
     GError *error = NULL;
     gmemMode mode;
-    char *ruled;
 
-    if (gmemRulesAsk(conf, doc, &answer, &error) < 0)
+    if (gmemRulesAsk(conf, xml->doc, &answer, &error) < 0)
         return gmemConnectionReport(conn, error);
     /* There is nothing that a rule could add. */
     if (answer.own == GMEM_MODE_CONVERTIBLE || (failed == NULL && answer.rule == NULL))
         return 0;
     if (failed != NULL)
         return gmemConnectionReport(conn, g_error_copy(failed));
-    if (define && gmemDriverGetFormer(conn, doc, &former) < 0)
+    if (define && gmemDriverGetFormer(conn, xml->doc, &former) < 0)
         return -1;
     mode = gmemDriverDefineRuledMode(&answer, &former);
     if (mode == GMEM_MODE_NONE)
         return 0;
-    ruled = gmemRulesApply(doc, &answer, mode, GMEM_HOST_CONF_FILE, &error);
-    if (ruled == NULL)
+    lowered = gmemRulesApply(xml->doc, &answer, mode, GMEM_HOST_CONF_FILE, &plan, &error);
+    if (lowered == NULL)
         return gmemConnectionReport(conn, error);
-    gmemDriverXMLReplace(xml, ruled);
+    gmemDriverXMLTake(xml, lowered, plan);
     return 0;
 }
 
@@ -87,9 +87,9 @@ static int
 gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
 {
     g_autoptr(GError) failed = NULL;
-    g_autoptr(GError) malformed = NULL;
-    g_autoptr(gmemXML) doc = NULL;
+    GError *error = NULL;
     gmemHostConf conf = {0};
+    int rc;
 
     if (xml->text == NULL || geteuid() != 0 || !gmemConnectionIsOurs(conn))
         return 0;
@@ -97,22 +97,18 @@ gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
         gmemHostConfGet(&conf, &failed);
     if (failed == NULL && conf.nrules == 0)
         return 0;
-    doc = gmemXMLParse(xml->text, &malformed);
-    if (doc != NULL)
-        return gmemDriverDefineApplyRule(conn, &conf, failed, doc, define, xml);
-    if (!g_error_matches(malformed, GMEM_ERROR, VIR_ERR_XML_DETAIL))
-        return gmemConnectionReport(conn, g_steal_pointer(&malformed));
-    gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
-    return 0;
+    rc = gmemDriverXMLRead(xml, &error);
+    if (rc < 0)
+        return gmemConnectionReport(conn, error);
+    return rc > 0 ? gmemDriverDefineApplyRule(conn, &conf, failed, define, xml) : 0;
 }
 
 /* What the domain was defined with, where that is known to be more than it is now. */
 static gmemMode
-gmemDriverDefineFormerMode(virConnectPtr conn, const gmemDriverXML *xml)
+gmemDriverDefineFormerMode(virConnectPtr conn, gmemDriverXML *xml)
 {
     gmemMode mode = xml->plan != NULL ? xml->plan->mode : GMEM_MODE_NONE;
     g_autofree char *name = NULL;
-    g_autoptr(gmemXML) doc = NULL;
     gmemXMLNode *node = NULL;
 
     if (xml->text == NULL || mode == GMEM_MODE_CONVERTIBLE || !gmemConnectionIsOurs(conn) ||
@@ -120,8 +116,8 @@ gmemDriverDefineFormerMode(virConnectPtr conn, const gmemDriverXML *xml)
         return GMEM_MODE_NONE;
     name = gmemDriverDefinedName(xml);
     if (name == NULL) {
-        doc = gmemXMLParse(xml->text, NULL);
-        node = doc != NULL ? gmemXMLFindFirst(gmemXMLRoot(doc), "name") : NULL;
+        if (gmemDriverXMLRead(xml, NULL) > 0)
+            node = gmemXMLFindFirst(gmemXMLRoot(xml->doc), "name");
         name = node != NULL ? gmemXMLString(node) : NULL;
     }
     return name != NULL ? gmemFilesGetStronger(conn, name, mode) : GMEM_MODE_NONE;

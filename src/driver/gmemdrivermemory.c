@@ -187,7 +187,7 @@ gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
 /* A document with a device in it, for a call that attaches it or (@update) puts it in the place of
  * one that is there. libvirt goes by the name of the root, whatever its namespace. */
 typedef struct {
-    gmemXML *xml;
+    gmemXMLNode *root;
     char *element; /* the text of the root, without what may stand in front of it */
     char *name;
     bool memory;
@@ -198,7 +198,6 @@ typedef struct {
 static void
 gmemDriverMemoryDeviceClear(gmemDriverMemoryDevice *device)
 {
-    gmemXMLFree(device->xml);
     g_free(device->element);
     g_free(device->name);
     g_free(device->access);
@@ -239,26 +238,25 @@ gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *dev
 
 /* The access that lowering gave the last memory device of @lowered; NULL where it gave it none. */
 static char *
-gmemDriverMemoryAccess(const char *lowered)
+gmemDriverMemoryAccess(const gmemXML *lowered)
 {
-    g_autoptr(gmemXML) doc = gmemXMLParse(lowered, NULL);
-    g_autofree gmemXMLNode **devices =
-        doc != NULL ? gmemXMLFind(gmemXMLRoot(doc), "devices/memory") : NULL;
+    g_autofree gmemXMLNode **devices = gmemXMLFind(gmemXMLRoot(lowered), "devices/memory");
     size_t n = 0;
 
-    while (devices != NULL && devices[n] != NULL)
+    while (devices[n] != NULL)
         n++;
     return n > 0 ? gmemXMLAttribute(devices[n - 1], "access") : NULL;
 }
 
-/* The rules of define and of a start. Returns the lowered XML. */
-static char *
-gmemDriverMemoryJudge(virConnectPtr conn, const char *xml, GError **error)
+/* The rules of define and of a start. Returns the lowered domain. */
+static gmemXML *
+gmemDriverMemoryJudge(virConnectPtr conn, const char *text, GError **error)
 {
-    g_autofree char *lowered = NULL;
+    g_autoptr(gmemXML) lowered = gmemXMLParse(text, error);
     g_autoptr(gmemPlan) plan = NULL;
 
-    lowered = gmemLower(xml, false, &plan, error);
+    if (lowered != NULL)
+        lowered = gmemLowerXML(g_steal_pointer(&lowered), gmemLowerFindRoot, false, &plan, error);
     if (lowered == NULL)
         return NULL;
     if (plan == NULL) {
@@ -276,7 +274,7 @@ static bool
 gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
 {
     g_autoptr(GError) anyway = NULL;
-    g_autofree char *lowered = gmemDriverMemoryJudge(conn, raised, &anyway);
+    g_autoptr(gmemXML) lowered = gmemDriverMemoryJudge(conn, raised, &anyway);
 
     return lowered == NULL && strcmp(anyway->message, error->message) == 0;
 }
@@ -289,7 +287,7 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     virConnectPtr conn = virDomainGetConnect(domain);
     g_autofree char *raised = NULL;
     g_autofree char *with = NULL;
-    g_autofree char *lowered = NULL;
+    g_autoptr(gmemXML) lowered = NULL;
     GError *error = NULL;
 
     if (gmemDriverMemoryRaise(domain, flags, &raised) < 0)
@@ -297,7 +295,7 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     if (raised == NULL)
         return 0;
     with = gmemDriverMemoryWithDevice(raised, device, &error);
-    if (with != NULL && gmemXMLRoot(device->xml)->ns != NULL)
+    if (with != NULL && device->root->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
                      _("a device that is attached to a domain with private memory must not be in a "
                        "namespace; write <%1$s> without one"),
@@ -334,19 +332,17 @@ gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
                                                              : 0;
 }
 
-/* @device cannot be read, as @error (taken over) says. Malformed XML libvirt refuses in words of
- * its own; what a document type declaration makes of it matters to domains of ours only. */
+/* A device cannot be read, as @error (taken over) says. What a document type declaration makes of
+ * it matters to domains of ours only. */
 static int
-gmemDriverMemoryRefuseUnreadable(virDomainPtr domain, gmemDriverXML *device, GError *error)
+gmemDriverMemoryRefuseUnreadable(virDomainPtr domain, GError *error)
 {
     g_autoptr(gmemPlan) running = NULL;
     g_autoptr(gmemPlan) defined = NULL;
     int rc = 0;
 
-    if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL))
-        gmemDriverXMLReplace(device, gmemXMLMalformed(device->text));
-    else if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
-             gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
+    if (gmemDriverGetPlan(domain, 0, &running) < 0 ||
+        gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         rc = -1;
     if (running != NULL || defined != NULL)
         return gmemConnectionReport(virDomainGetConnect(domain), error);
@@ -367,28 +363,30 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
     g_autofree char *own = NULL;
     GError *error = NULL;
     bool live, config;
+    int rc;
 
     if (domain == NULL || xml->text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    device.xml = gmemXMLParse(xml->text, &error);
-    if (device.xml == NULL)
-        return gmemDriverMemoryRefuseUnreadable(domain, xml, error);
-    device.element = gmemXMLSlice(gmemXMLRoot(device.xml));
-    device.name = gmemXMLName(gmemXMLRoot(device.xml));
+    rc = gmemDriverXMLRead(xml, &error);
+    if (rc <= 0)
+        return rc < 0 ? gmemDriverMemoryRefuseUnreadable(domain, error) : 0;
+    device.root = gmemXMLRoot(xml->doc);
+    device.element = gmemXMLSlice(device.root);
+    device.name = gmemXMLName(device.root);
     device.memory = strcmp(device.name, "memory") == 0;
     live = gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE);
     config = gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG);
     if ((live && device.memory && !update &&
-         gmemDriverMemoryCheckHotplug(domain, gmemXMLRoot(device.xml)) < 0) ||
+         gmemDriverMemoryCheckHotplug(domain, device.root) < 0) ||
         (live && gmemDriverMemoryCheckRules(domain, 0, &device) < 0) ||
         (config && gmemDriverMemoryCheckRules(domain, VIR_DOMAIN_XML_INACTIVE, &device) < 0))
         return -1;
     virResetLastError();
-    own = gmemXMLAttribute(gmemXMLRoot(device.xml), "access");
+    own = gmemXMLAttribute(device.root, "access");
     if (device.access == NULL || own != NULL)
         return 0;
-    edit = gmemXMLEditNew(device.xml);
-    gmemXMLEditSetAttribute(edit, gmemXMLRoot(device.xml), "access", device.access);
+    edit = gmemXMLEditNew(xml->doc);
+    gmemXMLEditSetAttribute(edit, device.root, "access", device.access);
     gmemDriverXMLReplace(xml, gmemXMLEditApply(edit));
     return 0;
 }

@@ -79,31 +79,27 @@ gmemDriverSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemP
 }
 
 /* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
- * the same mode. Where @xml has no domain, libvirt keeps the one that is there. It is replaced
- * where it is malformed. */
+ * the same mode. Where @xml has no domain, libvirt keeps the one that is there. */
 static int
 gmemDriverSnapshotCheckRedefine(virDomainPtr domain, gmemDriverXML *xml)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(gmemXML) snapshot = gmemXMLParse(xml->text, &error);
+    GError *error = NULL;
+    int rc = gmemDriverXMLRead(xml, &error);
     gmemXMLNode *name;
     g_autofree char *text = NULL;
 
-    if (snapshot == NULL) {
-        if (g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
-            gmemDriverXMLReplace(xml, gmemXMLMalformed(xml->text));
-            return 0;
-        }
-        return gmemConnectionReport(virDomainGetConnect(domain), g_steal_pointer(&error));
-    }
-    name = gmemXMLFindFirst(gmemXMLRoot(snapshot), "name");
-    if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(snapshot), "domain") == NULL)
+    if (rc < 0)
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
+    if (rc == 0)
+        return 0;
+    name = gmemXMLFindFirst(gmemXMLRoot(xml->doc), "name");
+    if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(xml->doc), "domain") == NULL)
         return 0;
     /* White space belongs to it. */
     text = gmemXMLString(name);
     if (gmemDriverSnapshotCheckFormer(domain, text, xml->plan) < 0)
         return -1;
-    return gmemDriverSnapshotCheckMemoryFile(domain, snapshot, xml->plan);
+    return gmemDriverSnapshotCheckMemoryFile(domain, xml->doc, xml->plan);
 }
 
 GMEM_INTERPOSED virDomainSnapshotPtr

@@ -117,7 +117,6 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     int why;
     /* As libvirt, this follows symbolic links; unlike it, it waits for nobody. */
     g_autofree char *text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
-    g_autofree char *lowered = NULL;
     g_autoptr(gmemPlan) stored = NULL;
     g_autoptr(gmemXML) xml = NULL;
 
@@ -138,8 +137,9 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     }
     /* What is malformed for us may not be malformed for the libxml2 that reads it then. */
     xml = gmemXMLParse(text, error);
-    lowered = xml != NULL ? gmemLower(text, false, plan, error) : NULL;
-    if (lowered == NULL)
+    if (xml != NULL)
+        xml = gmemLowerXML(g_steal_pointer(&xml), gmemLowerFindRoot, false, plan, error);
+    if (xml == NULL)
         return -1;
     if (*plan != NULL && (*plan)->mode == GMEM_MODE_NONE)
         g_clear_pointer(plan, gmemPlanFree);

@@ -27,7 +27,7 @@ static const gmemQEMUCaps benchCaps = {
 static char *
 benchLower(const char *text, GError **error)
 {
-    return gmemNestedLower(text, false, NULL, error);
+    return gmemLowerDomains(text, gmemNestedFind, false, NULL, error);
 }
 
 static char *

@@ -18,7 +18,7 @@ fuzzRoundTrip(const char *lowered)
     g_autofree char *raisedAgain = NULL;
 
     g_assert_no_error(error);
-    again = gmemNestedLower(raised, false, &plan, &error);
+    again = gmemLowerDomains(raised, gmemNestedFind, false, &plan, &error);
     g_assert_no_error(error);
     raisedAgain = gmemRaiseDomains(again, gmemNestedFind, NULL, &error);
     g_assert_no_error(error);
@@ -32,13 +32,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(GError) raiseError = NULL;
-    g_autofree char *lowered = gmemNestedLower(text, size % 2 != 0, &plan, &error);
+    g_autofree char *lowered = gmemLowerDomains(text, gmemNestedFind, size % 2 != 0, &plan, &error);
     g_autofree char *raised = gmemRaiseDomains(text, gmemNestedFind, NULL, &raiseError);
 
     FUZZ_ASSERT_EITHER(lowered, error);
     FUZZ_ASSERT_EITHER(raised, raiseError);
     if (lowered != NULL && plan != NULL) {
-        g_autofree char *again = gmemNestedLower(lowered, false, NULL, NULL);
+        g_autofree char *again = gmemLowerDomains(lowered, gmemNestedFind, false, NULL, NULL);
 
         g_assert_cmpstr(again, ==, lowered);
         fuzzRoundTrip(lowered);

@@ -193,7 +193,7 @@ testMake(const testCase *test, gmemPlan **plan, GError **error)
     case TEST_RAISE:
         return gmemRaise(test->text, plan, error);
     case TEST_NESTED_LOWER:
-        return gmemNestedLower(test->text, false, plan, error);
+        return gmemLowerDomains(test->text, gmemNestedFind, false, plan, error);
     case TEST_NESTED_RAISE:
         return gmemRaiseDomains(test->text, gmemNestedFind, plan, error);
     case TEST_DOMCAPS:

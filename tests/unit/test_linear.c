@@ -123,7 +123,7 @@ testDo(testJob *job)
         job->made = gmemRaise(job->text, &job->plan, &job->error);
         break;
     case TEST_WAY_NESTED_LOWER:
-        job->made = gmemNestedLower(job->text, true, &job->plan, &job->error);
+        job->made = gmemLowerDomains(job->text, gmemNestedFind, true, &job->plan, &job->error);
         break;
     case TEST_WAY_NESTED_RAISE:
         job->made = gmemRaiseDomains(job->text, gmemNestedFind, &job->plan, &job->error);

@@ -49,7 +49,7 @@ static char *
 testLower(const char *xml, gmemPlan **plan)
 {
     g_autoptr(GError) error = NULL;
-    char *lowered = gmemNestedLower(xml, false, plan, &error);
+    char *lowered = gmemLowerDomains(xml, gmemNestedFind, false, plan, &error);
 
     g_assert_no_error(error);
     g_assert_nonnull(lowered);
@@ -295,7 +295,7 @@ testForged(void)
         g_autoptr(GError) error = NULL;
 
         g_test_message("%zu", i);
-        g_assert_null(gmemNestedLower(texts[i], false, NULL, &error));
+        g_assert_null(gmemLowerDomains(texts[i], gmemNestedFind, false, NULL, &error));
         g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     }
 }
@@ -346,7 +346,7 @@ testDeclared(void)
     for (i = 0; i < G_N_ELEMENTS(texts); i++) {
         g_autoptr(GError) error = NULL;
 
-        g_assert_null(gmemNestedLower(texts[i], false, NULL, &error));
+        g_assert_null(gmemLowerDomains(texts[i], gmemNestedFind, false, NULL, &error));
         g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     }
 }
@@ -390,12 +390,12 @@ testRules(void)
     g_autoptr(GError) error = NULL;
 
     g_string_replace(text, "<inactiveDomain type='kvm'", "<inactiveDomain type='qemu'", 0);
-    g_assert_null(gmemNestedLower(text->str, false, NULL, &error));
+    g_assert_null(gmemLowerDomains(text->str, gmemNestedFind, false, NULL, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
     g_clear_error(&error);
     g_string_assign(text, xml);
     g_string_replace(text, "<private/>", "<private a='1'/>", 1);
-    g_assert_null(gmemNestedLower(text->str, true, NULL, &error));
+    g_assert_null(gmemLowerDomains(text->str, gmemNestedFind, true, NULL, &error));
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_INVALID_SCHEMA);
     g_string_free(text, TRUE);
 }
