@@ -225,9 +225,10 @@ gmemFilesFind(char *const argv[])
     return NULL;
 }
 
-/* An entry for the file, where it is not as libvirt itself would have written it. */
-static gmemFilesEntry *
-gmemFilesScan(const char *directory, const char *file)
+/* Looks whether the file has private memory, and adds an entry to @found (NULL: there are none)
+ * where it is not as libvirt itself would have written it. */
+static void
+gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
 {
     g_autofree char *path = g_build_filename(directory, file, NULL);
     g_autoptr(GError) failed = NULL;
@@ -237,8 +238,8 @@ gmemFilesScan(const char *directory, const char *file)
     g_autofree char *escaped = NULL;
     gmemFilesEntry *entry;
 
-    if (gmemFilesRead(path, &plan, &failed) == 0 && plan == NULL)
-        return NULL;
+    if ((gmemFilesRead(path, &plan, &failed) == 0 && plan == NULL) || found == NULL)
+        return;
     entry = g_new0(gmemFilesEntry, 1);
     entry->name = plan != NULL && plan->name != NULL
                       ? g_strdup(plan->name)
@@ -250,50 +251,21 @@ gmemFilesScan(const char *directory, const char *file)
     gmemFilesRefuse(path, entry->name, plan, failed, &error);
     entry->message = g_strdup(error->message);
     gmemLog("warning: %s", entry->message);
-    return entry;
+    g_ptr_array_add(found, entry);
 }
 
-/* An entry for each file that is not as libvirt would have written it; NULL: there is none. libvirt
- * parses each of the files when it starts; to search them costs a part of that. */
-static GPtrArray *
-gmemFilesScanAll(const char *directory)
-{
-    GDir *files = g_dir_open(directory, 0, NULL);
-    GPtrArray *found = NULL;
-    const char *file;
-
-    while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
-        gmemFilesEntry *entry =
-            g_str_has_suffix(file, GMEM_FILES_SUFFIX) ? gmemFilesScan(directory, file) : NULL;
-
-        if (entry != NULL && found == NULL)
-            found = g_ptr_array_new();
-        if (entry != NULL)
-            g_ptr_array_add(found, entry);
-    }
-    if (files != NULL)
-        g_dir_close(files);
-    return found;
-}
-
-/* What an embedded driver has defined before this process. */
+/* gmemFilesScan() for each file. libvirt parses all of them when it starts; to search them costs a
+ * part of that. */
 static void
-gmemFilesNoteEmbedded(virConnectPtr conn)
+gmemFilesScanAll(const char *directory, GPtrArray *found)
 {
-    g_autofree char *root = gmemConnectionGetRoot(conn);
-    g_autofree char *directory = gmemFilesDirectory(root);
-    GDir *files = g_dir_open(directory, 0, NULL);
+    g_autoptr(GDir) files = g_dir_open(directory, 0, NULL);
     const char *file;
 
     while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
-        g_autofree char *path = g_build_filename(directory, file, NULL);
-        g_autoptr(gmemPlan) plan = NULL;
-
         if (g_str_has_suffix(file, GMEM_FILES_SUFFIX))
-            gmemFilesRead(path, &plan, NULL);
+            gmemFilesScan(directory, file, found);
     }
-    if (files != NULL)
-        g_dir_close(files);
 }
 
 bool
@@ -301,9 +273,13 @@ gmemFilesMayBePrivate(virConnectPtr conn)
 {
     static gsize looked;
 
-    /* Only a daemon's directory is known before main(); a process has one embedded driver. */
+    /* Only a daemon's directory is known before main(); a process has one embedded driver, and what
+     * that has defined before this process is in files. */
     if (!gmemProcessIsDaemon() && g_once_init_enter(&looked)) {
-        gmemFilesNoteEmbedded(conn);
+        g_autofree char *root = gmemConnectionGetRoot(conn);
+        g_autofree char *directory = gmemFilesDirectory(root);
+
+        gmemFilesScanAll(directory, NULL);
         g_once_init_leave(&looked, 1);
     }
     return __atomic_load_n(&gmemFilesPrivate, __ATOMIC_RELAXED) != 0;
@@ -313,7 +289,7 @@ __attribute__((constructor)) static void
 gmemFilesInit(void)
 {
     g_autofree char *directory = NULL;
-    GPtrArray *found;
+    g_autoptr(GPtrArray) found = NULL;
 
     if (!gmemProcessIsDaemon())
         return;
@@ -321,9 +297,10 @@ gmemFilesInit(void)
         geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
                        : g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", "save", NULL);
     directory = gmemFilesDirectory(NULL);
-    found = gmemFilesScanAll(directory);
-    if (found == NULL)
+    found = g_ptr_array_new();
+    gmemFilesScanAll(directory, found);
+    if (found->len == 0)
         return;
     g_ptr_array_add(found, NULL);
-    gmemFilesFound = (gmemFilesEntry **)g_ptr_array_free(found, FALSE);
+    gmemFilesFound = (gmemFilesEntry **)g_ptr_array_free(g_steal_pointer(&found), FALSE);
 }
