@@ -190,18 +190,20 @@ static void
 printBar(const gmemToolBackend *backend, bool fullyShared, int width)
 {
     gint64 gmem = backend->gmemResident;
-    int private = fullyShared ? 0 : cells(gmem, backend->size, width);
-    int shared = MIN(width - private,
-                     cells(fullyShared ? gmem : backend->ordinaryResident, backend->size, width));
+    int privateCells = fullyShared ? 0 : cells(gmem, backend->size, width);
+    int sharedCells =
+        MIN(width - privateCells,
+            cells(fullyShared ? gmem : backend->ordinaryResident, backend->size, width));
     int i;
 
     printf("[%s", gmemToolPaint(stdout, GMEM_TOOL_GREEN));
-    for (i = 0; i < private; i++)
+    for (i = 0; i < privateCells; i++)
         putchar('#');
     printf("%s%s", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), gmemToolPaint(stdout, GMEM_TOOL_YELLOW));
-    for (i = 0; i < shared; i++)
+    for (i = 0; i < sharedCells; i++)
         putchar('=');
-    printf("%s%*s]", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), width - private - shared, "");
+    printf("%s%*s]", gmemToolPaint(stdout, GMEM_TOOL_PLAIN), width - privateCells - sharedCells,
+           "");
 }
 
 void
