@@ -80,7 +80,6 @@ gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
     if ((validate && gmemSchemaValidate(nodes[0], error) < 0) ||
         gmemDomainCheckEmpty(nodes[0], "private", 0, error) < 0)
         return -1;
-    def->private = true;
     def->privateNode = nodes[0];
     return 0;
 }
@@ -465,7 +464,7 @@ gmemDomainDefFree(gmemDomainDef *def)
 bool
 gmemDomainHasElements(const gmemDomainDef *def)
 {
-    return def->private || def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED;
+    return def->privateNode != NULL || def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED;
 }
 
 static void
@@ -504,7 +503,8 @@ gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error)
         return g_steal_pointer(&def);
     if (gmemDomainHasElements(def) && def->carrier != NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%1$s and option '%2$s' are mutually exclusive"),
-                     def->private ? "<private/>" : "<launchSecurity type='sw-protected'/>",
+                     def->privateNode != NULL ? "<private/>"
+                                              : "<launchSecurity type='sw-protected'/>",
                      GMEM_CARRIER_OPTION);
         return NULL;
     }
@@ -522,12 +522,10 @@ gmemDomainPostParse(gmemDomainDef *def)
         def->mode = def->carrier->mode;
         return;
     }
-    if (def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED) {
-        def->private = true;
+    if (def->launchSecurity == GMEM_LAUNCH_SECURITY_SW_PROTECTED)
         def->mode = GMEM_MODE_CONVERTIBLE;
-    } else if (def->private && def->launchSecurity == GMEM_LAUNCH_SECURITY_NONE) {
+    else if (def->privateNode != NULL && def->launchSecurity == GMEM_LAUNCH_SECURITY_NONE)
         def->mode = GMEM_MODE_FULLY_SHARED;
-    }
 }
 
 /* Returns the last child of @root whose name is one of @names (NULL-terminated), or NULL. */

@@ -42,7 +42,7 @@ gmemDomainDef *gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GE
 /* gmemDomainHasElements: whether the domain has one of the elements. */
 bool gmemDomainHasElements(const gmemDomainDef *def);
 
-/* gmemDomainPostParse: sw-protected launch security implies <private/>; both determine the mode. */
+/* gmemDomainPostParse: the two elements decide the mode. */
 void gmemDomainPostParse(gmemDomainDef *def);
 
 /* gmemDomainFormat: adds those of the two elements that the carrier stands for, in the places where

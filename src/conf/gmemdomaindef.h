@@ -42,7 +42,6 @@ typedef struct {
     gmemXMLNode *root; /* the <domain>; its document outlives the definition */
 
     /* The two elements and the carrier pair. */
-    bool private;
     gmemXMLNode *privateNode;
     gmemLaunchSecurity launchSecurity;
     char *launchSecurityText;
