@@ -102,6 +102,12 @@ def check_compatibility():
             assert os.path.exists('tests/e2e/test_%s.py' % program), program
 
 
+def check_description():
+    """lines of the package's description are as short as lintian wants them"""
+    for line in read('debian/control').splitlines():
+        assert len(line) <= 80 or not line.startswith(' '), line
+
+
 # What of the project a directory's files may include, beside its own; docs/design.rst says why.
 LAYERS = {
     'util': (),
@@ -244,7 +250,8 @@ def check_interposed():
 
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility, check_layers,
+    tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility,
+             check_description, check_layers,
              check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
