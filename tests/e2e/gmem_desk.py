@@ -17,6 +17,8 @@ from gi.repository import Atspi, Gdk, GLib  # noqa: E402  pylint: disable=wrong-
 
 from gmem_serve import serve  # noqa: E402  pylint: disable=wrong-import-position
 
+# Roles by their numbers: the names of some are others in newer releases.
+Role = Atspi.Role
 PATIENCE = 550
 APPLY, CANCEL, EDITOR, DEVICES = 'config-apply', 'config-cancel', 'XML editor', 'hw-list'
 
@@ -51,18 +53,18 @@ def windows():
 def find(name, role=None):
     for window in windows():
         for node in walk(window):
-            if node.get_name() == name and role in (None, node.get_role_name()):
+            if node.get_name() == name and role in (None, node.get_role()):
                 return node
     raise NotThere(name)
 
 
 def alert():
     """The dialog that reports an error, or None."""
-    return next((w for w in windows() if w.get_role_name() == 'alert' and has(w, 'SHOWING')), None)
+    return next((w for w in windows() if w.get_role() == Role.ALERT and has(w, 'SHOWING')), None)
 
 
 def labels(window):
-    return ' '.join(' '.join(n.get_name().split()) for n in walk(window) if n.get_role_name() == 'label')
+    return ' '.join(' '.join(n.get_name().split()) for n in walk(window) if n.get_role() == Role.LABEL)
 
 
 def click(node):
@@ -104,9 +106,9 @@ class Desk:
             if has(find(CANCEL), 'SENSITIVE'):
                 click(find(CANCEL))
             table = find(DEVICES)
-            index = find(page, 'table cell').get_parent().get_index_in_parent()
+            index = find(page, Role.TABLE_CELL).get_parent().get_index_in_parent()
             Atspi.Table.add_row_selection(table, Atspi.Table.get_row_at_index(table, index))
-            tabs = find(tab, 'page tab').get_parent()
+            tabs = find(tab, Role.PAGE_TAB).get_parent()
             for i in range(tabs.get_child_count()):
                 if tabs.get_child_at_index(i).get_name() == tab:
                     tabs.select_child(i)
@@ -116,7 +118,7 @@ class Desk:
     @staticmethod
     def chosen(page, tab):
         try:
-            return has(find(tab, 'page tab'), 'SELECTED') and has(find(page, 'table cell'), 'SELECTED')
+            return has(find(tab, Role.PAGE_TAB), 'SELECTED') and has(find(page, Role.TABLE_CELL), 'SELECTED')
         except NotThere:
             return False
 
@@ -127,7 +129,7 @@ class Desk:
     def spin(self, page, name, value):
         """Puts @value into the spin button of that page, and applies it."""
         def step():
-            button = find(name, 'spin button')
+            button = find(name, Role.SPIN_BUTTON)
             if int(Atspi.Value.get_current_value(button)) != value:
                 Atspi.Value.set_current_value(button, value)
                 return False
@@ -154,7 +156,7 @@ class Desk:
 
     def press(self, name):
         def step():
-            button = find(name, 'push button')
+            button = find(name, Role.PUSH_BUTTON)
             return has(button, 'SENSITIVE') and click(button)
         until(step, 'the button ' + name)
 
@@ -167,7 +169,7 @@ class Desk:
     def close_error(self):
         def step():
             if alert():
-                click(find('Close', 'push button'))
+                click(find('Close', Role.PUSH_BUTTON))
             return not alert()
         until(step, 'the dialog to close')
 

@@ -73,6 +73,7 @@ security_driver = "none"
 stdio_handler = "file"
 '''
 
+# A client that a busy machine keeps waiting is not given up.
 LIBVIRTD_CONF = '''\
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -81,6 +82,7 @@ unix_sock_rw_perms = "0777"
 unix_sock_dir = "/run/libvirt"
 log_level = 3
 log_outputs = "3:stderr"
+keepalive_interval = -1
 '''
 
 
