@@ -12,18 +12,20 @@ import os
 import nova.conf
 import nova.monkey_patch  # pylint: disable=unused-import
 import os_vif
-from nova import context, exception, objects
+from nova import context, exception, objects, version
 from nova.compute import manager, provider_config
 from nova.compute import utils as compute_utils
 from nova.network import model as network
 from nova.virt import fake
+from nova.virt.libvirt import blockinfo, guest
 from nova.virt.libvirt import driver as libvirt_driver
 
 from gmem_serve import serve
 
 CONF = nova.conf.CONF
 IMAGE = '11111111-1111-4111-8111-111111111111'
-PROPERTIES = {'hw_disk_bus': 'ide', 'hw_video_model': 'vga', 'hw_vif_model': 'e1000'}
+PROPERTIES = {'hw_disk_bus': 'ide', 'hw_video_model': 'vga', 'hw_vif_model': 'e1000',
+              'trait:CUSTOM_GMEM_FULLY_SHARED': 'required'}
 
 
 def configure():
@@ -103,6 +105,17 @@ class Compute:
     def spawn(self):
         self.driver.spawn(self.context, self.instance, self.image(), [], None, {}, network_info=self.networks)
 
+    def guest_create(self):
+        """The XML that Nova has for the instance, of which it has made a domain."""
+        disks = blockinfo.get_disk_info(CONF.libvirt.virt_type, self.instance, self.image())
+        xml = self.driver._get_guest_xml(self.context, self.instance, self.networks, disks, self.image())
+        guest.Guest.create(xml, self.driver._host)
+        return xml
+
+    @staticmethod
+    def release():
+        return int(version.version_string().partition('.')[0])
+
     def hard_reboot(self):
         self.driver.reboot(self.context, self.instance, self.networks, 'HARD')
 
@@ -153,12 +166,16 @@ class Compute:
         for kind, device in (('bridge', 'tap-nova'), ('tap', 'tap-nova1')):
             vif = network.VIF(id='22222222-2222-4222-8222-222222222222', address='52:54:00:00:00:01',
                               type=kind, devname=device, vnic_type='normal', active=True, network=bridge)
+            # As its manager has it by then.
+            self.instance.info_cache.network_info = network.NetworkInfo([vif])
             try:
                 self.driver.attach_interface(self.context, self.instance, self.image(), vif)
                 return kind
             except exception.NovaException as error:
                 if 'no longer supported' not in str(error):
                     raise
+            finally:
+                self.instance.info_cache.network_info = self.networks
         raise RuntimeError('no kind of interface is supported')
 
     def destroy(self):

@@ -18,6 +18,20 @@ RULE = '[rule flavors]\nnova-flavor=gmem.*\nmode=fully-shared\n'
 CONF = '/etc/libvirt/gmem.conf'
 UUID = '44444444-4444-4444-8444-444444444444'
 NAME = 'instance-00000001'
+PORT = '<nova:port uuid="22222222-2222-4222-8222-222222222222"'
+BALLOON = ('autodeflate', 'freePageReporting')
+# From here on Nova writes these into a domain's metadata, and asks for them in its balloon.
+WRITES_SPECS = WRITES_BALLOON = 34
+# Conditions of a rule, and where they find what they look for.
+SPECS = {'gmem:memory': 'private', 'trait:CUSTOM_GMEM_FULLY_SHARED': 'required'}
+CONDITIONS = (
+    ('nova-extra-spec=gmem:memory=priv*', '<nova:extraSpec name="gmem:memory">private<'),
+    ('nova-extra-spec=trait:CUSTOM_GMEM_FULLY_SHARED=required',
+     '<nova:extraSpec name="trait:CUSTOM_GMEM_FULLY_SHARED">required<'),
+    ('nova-image-property=hw_disk_bus=ide', '<nova:property name="hw_disk_bus">ide<'),
+    ("nova-image-property=traits_required=['CUSTOM_GMEM_FULLY_SHARED']",
+     '<nova:property name="traits_required">[\'CUSTOM_GMEM_FULLY_SHARED\']<'),
+)
 TOOL = os.path.join(BUILD, 'tools/virt-gmem')
 
 
@@ -41,6 +55,7 @@ class Nova:
                        'ip tuntap add dev tap-nova1 mode tap'])
         self.client = self.host.python()
         self.ask = Served(self.host, 'gmem_nova.py', self.host.environment())
+        self.release = self.ask('release')
 
     @classmethod
     def get(cls):
@@ -72,6 +87,23 @@ def _(check):
               "rule 'flavors' of '%s' gives domain '%s' <private/>" % (CONF, NAME), 'the log')
 
 
+@suite.test("what Nova makes a domain of has no element; the domain has it, and Nova's balloon")
+def _(check):
+    nova = Nova.get()
+    xml = nova('guest_create')
+    check.lacks(xml, 'private', "Nova's XML")
+    nova.runs(check, 64)
+    nova.host.write('/run/nova.xml', xml)
+    result = nova.host.run([TOOL, 'explain', '--rules', CONF, '/run/nova.xml'])
+    check.equal((result.stdout, result.stderr), ("rule 'flavors' applies\nthe domain gets <private/>\n", ''),
+                'virt-gmem explain')
+    balloons = [re.search('<memballoon.*?>', text)[0] for text in (xml, nova.client.dumpxml(NAME, '--inactive'))]
+    for name in BALLOON:
+        wanted = ['%s="on"' % name] if nova.release >= WRITES_BALLOON else []
+        for balloon in balloons:
+            check.equal(re.findall(name + '=\\S+on.', balloon.replace("'", '"')), wanted, balloon)
+
+
 @suite.test('attaching an interface, which replaces the metadata')
 def _(check):
     nova = Nova.get()
@@ -79,6 +111,7 @@ def _(check):
     nova.runs(check, 64)
     element = {'bridge': "<source bridge='nova0'/>", 'tap': "<target dev='tap-nova1'"}[kind]
     check.has(nova.client.dumpxml(NAME), element, 'the interface')
+    check.has(nova.client.dumpxml(NAME), PORT, 'the metadata')
 
 
 @suite.test('suspend and resume')
@@ -130,6 +163,24 @@ def _(check):
     nova.runs(check, 96)
     nova('resize', 'm1.small', 64, {})
     nova.runs(check, 64, shown=None)
+
+
+@suite.test('rules on extra specs, traits and image properties hold through all, where Nova writes those')
+def _(check):
+    nova = Nova.get()
+    for condition, element in CONDITIONS:
+        nova.host.write(CONF, '[rule one]\n%s\nmode=fully-shared\n' % condition, 0o600)
+        nova('resize', 'm1.special', 64, SPECS)
+        if nova.release < WRITES_SPECS:
+            check.lacks(nova.client.dumpxml(NAME), element, 'dumpxml')
+            nova.runs(check, 64, shown=None)
+            continue
+        check.has(nova.client.dumpxml(NAME), element, 'dumpxml')
+        nova.runs(check, 64)
+        for verbs in (['attach_interface'], ['suspend', 'resume'], ['hard_reboot'], ['rescue', 'unrescue']):
+            for verb in verbs:
+                nova(verb)
+            nova.runs(check, 64)
 
 
 @suite.test("Nova's own loader takes the provider file that virt-gmem writes")
