@@ -24,7 +24,7 @@ import time
 
 import bench_rig
 import callgrind
-import test_instructions
+import test_cost
 from bench_rig import CONFIGURATIONS, LOADED, LOWERED, PRIVATE, STOCK, rig
 
 HEAD = ('', 'stock', 'loaded', 'lowered', 'private', 'ours')
@@ -238,7 +238,7 @@ def linear(_):
         print_steps('raise', what, sizes, xmls)
         print_steps('again', what, sizes, xmls)
     sizes = (1, 2, 4, 8, 16, 32, 64, 128)
-    print_steps('native', 'cells', sizes, [test_instructions.native(n, True) for n in sizes])
+    print_steps('native', 'cells', sizes, [test_cost.native(n, True) for n in sizes])
 
 
 def print_steps(piece, what, sizes, texts):
