@@ -30,6 +30,7 @@ LIBRARY = LIBRARIES + '/libvirt-gmem.so'
 CHECK = '/usr/libexec/libvirt-gmem/check-daemon'
 SCHEMA = '/usr/share/libvirt/schemas/gmem-domain.rng'
 LOCAL = '/etc/apparmor.d/local/abstractions/libvirt-qemu'
+TEMPLATE = '/etc/apparmor.d/libvirt/TEMPLATE.qemu'
 # What is completed, for the words behind them; zsh itself then takes what begins as the last word does.
 BASH = ('. /usr/share/bash-completion/completions/virt-gmem; COMP_WORDS=("$@"); '
         'COMP_CWORD=$(($# - 1)); _virt_gmem "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"')
@@ -173,6 +174,22 @@ def install(t):
         t.true(os.path.exists('/usr/share/man/man%s.gz' % page), page + ' is missing')
 
 
+@suite.test("AppArmor's parser accepts QEMU's profile, which lets it map its library")
+def apparmor(t):
+    if not shutil.which('apparmor_parser') or not os.path.exists(TEMPLATE):
+        raise rig.Skip("requires apparmor, and libvirt's profiles")
+    # As virt-aa-helper makes a domain's of it.
+    with open(TEMPLATE, encoding='utf-8') as file:
+        text = file.read().replace('LIBVIRT_TEMPLATE', 'libvirt-1b4e28ba-2fa1-11d2-883f-0016d3cca427')
+    with open('/root/profile', 'w', encoding='utf-8') as file:
+        file.write(text)
+    # Neither into a kernel, which may have no AppArmor, nor by a cache.
+    parser = ('apparmor_parser', '--skip-kernel-load', '--skip-cache', '--skip-read-cache')
+    succeed(*parser, '/root/profile')
+    t.equal(succeed(*parser, '--preprocess', '/root/profile').count('\n  %s/*.so mr,\n' % LIBRARIES), 1,
+            'rules for the library')
+
+
 @suite.test('virt-xml-validate knows the schema by its name, and a change of libvirt\'s makes it anew')
 def schema(t):
     with open('/root/vm.xml', 'w', encoding='utf-8') as file:
@@ -254,7 +271,8 @@ def remove(t):
     said = succeed('dpkg', '-r', 'libvirt-gmem')
     t.has(said, 'these domains will not start without the package:\n    vm\n', 'dpkg')
     t.has(said, 'virsh edit NAME', 'dpkg')
-    t.has(said, 'libvirtd (process %d) has the library until it is restarted' % daemon.pid, 'dpkg')
+    t.has(said, 'libvirtd (process %d) has the library until it is restarted, which running domains survive: '
+          'systemctl restart libvirtd' % daemon.pid, 'dpkg')
     runs_on(t, pid, '/qemu-gmem.so')
     for path in (LIBRARIES, SCHEMA, '/usr/libexec/libvirt-gmem', '/usr/bin/virt-gmem'):
         t.true(not os.path.exists(path), path + ' is still there')
