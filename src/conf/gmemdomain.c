@@ -15,25 +15,16 @@
 #include "gmemschema.h"
 
 static const char *const gmemLaunchSecurityNames[] = {
-    [GMEM_LAUNCH_SECURITY_NONE] = "",
     [GMEM_LAUNCH_SECURITY_SW_PROTECTED] = "sw-protected",
     [GMEM_LAUNCH_SECURITY_SEV] = "sev",
     [GMEM_LAUNCH_SECURITY_SEV_SNP] = "sev-snp",
     [GMEM_LAUNCH_SECURITY_S390_PV] = "s390-pv",
     [GMEM_LAUNCH_SECURITY_TDX] = "tdx",
-    [GMEM_LAUNCH_SECURITY_UNKNOWN] = "unknown",
 };
-static_assert(G_N_ELEMENTS(gmemLaunchSecurityNames) == GMEM_LAUNCH_SECURITY_LAST,
+static_assert(G_N_ELEMENTS(gmemLaunchSecurityNames) == GMEM_LAUNCH_SECURITY_UNKNOWN,
               "a type of launch security has no name");
 
-const char *
-gmemLaunchSecurityToString(gmemLaunchSecurity type)
-{
-    return gmemLaunchSecurityNames[type < GMEM_LAUNCH_SECURITY_LAST ? type
-                                                                    : GMEM_LAUNCH_SECURITY_UNKNOWN];
-}
-
-gmemLaunchSecurity
+static gmemLaunchSecurity
 gmemLaunchSecurityFromString(const char *text)
 {
     size_t i;

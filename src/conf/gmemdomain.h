@@ -15,9 +15,6 @@
 
 #define GMEM_QEMU_NAMESPACE "http://libvirt.org/schemas/domain/qemu/1.0"
 
-const char *gmemLaunchSecurityToString(gmemLaunchSecurity type);
-gmemLaunchSecurity gmemLaunchSecurityFromString(const char *text);
-
 void gmemDomainDefFree(gmemDomainDef *def);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
 

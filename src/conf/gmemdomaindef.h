@@ -18,7 +18,6 @@ typedef enum {
     GMEM_LAUNCH_SECURITY_S390_PV,
     GMEM_LAUNCH_SECURITY_TDX,
     GMEM_LAUNCH_SECURITY_UNKNOWN, /* for stock libvirt to judge */
-    GMEM_LAUNCH_SECURITY_LAST
 } gmemLaunchSecurity;
 
 /* A <cell> of <cpu><numa>, or a memory device. Sizes are in KiB, and 0 if unreadable. */

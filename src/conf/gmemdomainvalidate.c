@@ -39,7 +39,6 @@ gmemDomainValidateLaunchSecurity(const gmemDomainDef *def, const char *wish, GEr
     case GMEM_LAUNCH_SECURITY_SW_PROTECTED:
     case GMEM_LAUNCH_SECURITY_SEV_SNP:
     case GMEM_LAUNCH_SECURITY_TDX:
-    case GMEM_LAUNCH_SECURITY_LAST:
     default:
         return 0;
     }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "gmemcarrier.h"
-#include "gmemdomain.h"
 #include "gmemerror.h"
 
 static void
@@ -18,20 +17,6 @@ testModes(void)
     g_assert_cmpint(gmemModeFromString("fully-shared"), ==, GMEM_MODE_FULLY_SHARED);
     g_assert_cmpint(gmemModeFromString("Fully-Shared"), ==, GMEM_MODE_NONE);
     g_assert_cmpint(gmemModeFromString(""), ==, GMEM_MODE_NONE);
-}
-
-static void
-testLaunchSecurity(void)
-{
-    int type;
-
-    for (type = GMEM_LAUNCH_SECURITY_SW_PROTECTED; type < GMEM_LAUNCH_SECURITY_UNKNOWN; type++)
-        g_assert_cmpint(
-            gmemLaunchSecurityFromString(gmemLaunchSecurityToString((gmemLaunchSecurity)type)), ==,
-            type);
-    g_assert_cmpint(gmemLaunchSecurityFromString("sw_protected"), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
-    g_assert_cmpint(gmemLaunchSecurityFromString(""), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
-    g_assert_cmpint(gmemLaunchSecurityFromString("unknown"), ==, GMEM_LAUNCH_SECURITY_UNKNOWN);
 }
 
 static void
@@ -251,7 +236,6 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/conf/carrier/modes", testModes);
-    g_test_add_func("/conf/carrier/launch-security", testLaunchSecurity);
     g_test_add_func("/conf/carrier/format", testFormat);
     g_test_add_func("/conf/carrier/format-small", testFormatSmall);
     g_test_add_func("/conf/carrier/damaged", testDamaged);
