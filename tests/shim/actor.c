@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,28 @@
 
 /* What a real QEMU has, and the shim looks for. */
 const char *const actorMarks[] = {NAME, "/dev/kvm", "query-qmp-schema", "memory-backend-ram"};
+
+/* Built with another name for one of these, the program does not import it. */
+#ifdef ioctl
+int
+ioctl(int fd, unsigned long request, ...)
+{
+    va_list args;
+    void *argument;
+
+    va_start(args, request);
+    argument = va_arg(args, void *);
+    va_end(args);
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+#endif
+#ifdef mmap
+void *
+mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset)
+{
+    return (void *)syscall(SYS_mmap, address, size, protection, flags, fd, offset);
+}
+#endif
 
 static int kvm = -1;
 

@@ -31,6 +31,17 @@ def no_plt():
     require_in('qemu-gmem: armed: mode fully-shared, 1 memory backends, 2097152 bytes', err)
 
 
+def not_imported(function):
+    """What an emulator does by system call numbers, the shim does not see."""
+    def test():
+        status, out, err = run(['%s-no-%s' % (ACTOR, function), '-S', *PAIR, '-name', 'argv'])
+        require(status == 1, status, out, err)
+        require(out == '', out)
+        require_in("QEMU's calls do not all arrive at the shim: the emulator does not import %s() from the C "
+                   'library' % function, err)
+    return test
+
+
 def others_stay():
     status, out, err = act('argv', preload=(FAULTS, SHIM))
     require(status == 0, status, out, err)
@@ -140,6 +151,8 @@ def threads():
 main([
     ('the pair is taken out of argv, the shim out of LD_PRELOAD', argv_taken),
     ('an emulator without a table of procedures (PLT) calls it, too', no_plt),
+    ('an emulator that does not import ioctl() does not start', not_imported('ioctl')),
+    ('an emulator that does not import mmap() does not start', not_imported('mmap')),
     ('other preloaded libraries stay in LD_PRELOAD', others_stay),
     ('without the option it is inert, whatever values say', inert_without_pair),
     ('inert, it leaves backends alone', inert_backend),

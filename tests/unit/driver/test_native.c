@@ -98,6 +98,23 @@ testBuildLines(void)
                     " -x-libvirt-gmem " CONFIG);
 }
 
+/* Behind the program nothing is an assignment; a quote that begins a word need not end it. */
+static void
+testBuildWords(void)
+{
+    static const char machine[] = "-machine 'q35,accel='kvm',memory-backend=pc.ram'";
+    g_autofree char *native =
+        g_strdup_printf("/bin/qemu guest=vm %s %s -x-libvirt-gmem %s", machine, BACKEND, CARRIER);
+    g_autofree char *expected = g_strdup_printf(
+        "LD_PRELOAD=/lib/qemu-gmem.so /bin/qemu guest=vm %s %s -x-libvirt-gmem " CONFIG, machine,
+        BACKEND);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *got = testBuilt(native, "/lib/qemu-gmem.so", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpstr(got, ==, expected);
+}
+
 /* A word that is given more than once keeps the spelling of each place. */
 static void
 testBuildAgain(void)
@@ -185,6 +202,7 @@ main(int argc, char **argv)
     g_test_add_func("/driver/native/build", testBuild);
     g_test_add_func("/driver/native/build-preload", testBuildPreload);
     g_test_add_func("/driver/native/build-lines", testBuildLines);
+    g_test_add_func("/driver/native/build-words", testBuildWords);
     g_test_add_func("/driver/native/build-again", testBuildAgain);
     g_test_add_func("/driver/native/build-refused", testBuildRefused);
     g_test_add_func("/driver/native/without-preload", testWithoutPreload);

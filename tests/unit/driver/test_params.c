@@ -24,7 +24,7 @@ testIn(virTypedParameterPtr list, int n, const char *name)
 static void
 testGet(void)
 {
-    virTypedParameter list[4] = {{{0}, 0, {0}}};
+    virTypedParameter list[5] = {{{0}, 0, {0}}};
     char full[VIR_TYPED_PARAM_FIELD_LENGTH + 1];
 
     testAddString(&list[0], "first", "1");
@@ -37,7 +37,12 @@ testGet(void)
     testAddString(&list[3], "", "4");
     memcpy(list[3].field, full, sizeof(list[3].field));
 
+    list[4].type = VIR_TYPED_PARAM_ULLONG;
+    list[4].value.ul = G_MAXUINT64;
+    g_strlcpy(list[4].field, "large", sizeof(list[4].field));
+
     g_assert_cmpstr(testIn(list, 4, "first"), ==, "1");
+    g_assert_null(testIn(list, 5, "large"));
     g_assert_cmpstr(testIn(list, 4, "last"), ==, "3");
     g_assert_cmpstr(testIn(list, 4, full), ==, "4");
     g_assert_null(testIn(list, 4, "number"));

@@ -8,6 +8,10 @@
 #include "gmemshimstart.h"
 
 #define GOOD "version=1,mode=fully-shared,backends=1,ram=4096"
+/* With the hashes of two options that make memory (gmemargv.h). */
+#define SEALED GOOD ",argv=92bbd280d7ab3bdc:92c60480d7b3e557"
+#define FIRST "-object memory-backend-ram,id=a"
+#define SECOND "-object memory-backend-ram,id=b"
 
 static void
 testArgv(void)
@@ -34,6 +38,16 @@ testArgv(void)
          "it is given 2 times"},
         {"qemu -x-libvirt-gmem " GOOD " -S -x-libvirt-gmem", GMEM_SHIM_ARGV_REFUSED,
          "it is given 2 times"},
+        {"qemu " FIRST " " SECOND " -S -x-libvirt-gmem " SEALED, GMEM_SHIM_ARGV_TAKEN,
+         "qemu " FIRST " " SECOND " -S"},
+        {"qemu " FIRST " -x-libvirt-gmem " SEALED, GMEM_SHIM_ARGV_REFUSED,
+         "of 2 options that make memory, which libvirt-gmem gave to the emulator, a wrapper has "
+         "left "
+         "only 1"},
+        {"qemu " SECOND " " FIRST " -x-libvirt-gmem " SEALED, GMEM_SHIM_ARGV_REFUSED,
+         "'" SECOND "' is not what libvirt-gmem gave"},
+        {"qemu " FIRST " " SECOND " " SECOND " -x-libvirt-gmem " SEALED, GMEM_SHIM_ARGV_REFUSED,
+         "'" SECOND "' is not what libvirt-gmem gave"},
     };
     size_t i;
 
@@ -64,6 +78,8 @@ testArgv(void)
 
             g_assert_cmpstr(after, ==, cases[i].after);
             g_assert_cmpint(argc, ==, g_strv_length(argv));
+            if (cases[i].result == GMEM_SHIM_ARGV_TAKEN)
+                gmemShimConfigClear(&config);
         }
         g_assert_null(argv[argc]);
         g_assert_true(argv[argc + 1] == environment);

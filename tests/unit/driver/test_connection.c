@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_connection.c: what is known of connections, when many threads open some at once. */
+
+#include "gmemconnection.h"
+
+#include <glib.h>
+
+#include "gmemreal.h"
+
+#define THREADS 4
+#define ROUNDS 25000
+
+/* Addresses that nothing is at: nobody looks. */
+static virConnectPtr
+openAny(void)
+{
+    static gint made;
+
+    return GINT_TO_POINTER(16 * (g_atomic_int_add(&made, 1) + 1));
+}
+
+static virConnectPtr
+openOne(const char *name G_GNUC_UNUSED)
+{
+    return openAny();
+}
+
+static void
+ignoreError(virErrorPtr error G_GNUC_UNUSED)
+{
+}
+
+static const gmemRealTable table = {
+    .virConnectOpen = openOne,
+    .virConnectOpenReadOnly = openOne,
+    .virSetError = ignoreError,
+};
+
+const gmemRealTable *__wrap_gmemReal(void);
+const gmemRealTable *
+__wrap_gmemReal(void)
+{
+    return &table;
+}
+
+static gint begun;
+
+static gpointer
+openMany(gpointer data)
+{
+    bool readOnly = data != NULL;
+    guint wrong = 0;
+    virConnectPtr former = NULL;
+    int i;
+
+    g_atomic_int_inc(&begun);
+    while (g_atomic_int_get(&begun) < THREADS)
+        g_thread_yield();
+    for (i = 0; i < ROUNDS; i++) {
+        virConnectPtr conn = readOnly ? virConnectOpenReadOnly(NULL) : virConnectOpen(NULL);
+
+        wrong += gmemConnectionIsReadOnly(conn) != readOnly;
+        wrong += gmemConnectionMayCall(conn, GMEM_WRITER, 0) == readOnly;
+        wrong += former != NULL && gmemConnectionIsReadOnly(former) != readOnly;
+        former = conn;
+    }
+    return GUINT_TO_POINTER(wrong);
+}
+
+static void
+testThreads(void)
+{
+    GThread *threads[THREADS];
+    size_t i;
+
+    for (i = 0; i < THREADS; i++)
+        threads[i] = g_thread_new("opens", openMany, GSIZE_TO_POINTER(i % 2));
+    for (i = 0; i < THREADS; i++)
+        g_assert_cmpuint(GPOINTER_TO_UINT(g_thread_join(threads[i])), ==, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/driver-connection/threads", testThreads);
+    return g_test_run();
+}
