@@ -14,8 +14,8 @@ import tempfile
 
 from gmem_checks import Guest
 from gmem_evidence import PAGE, mappings
-from gmem_rig import (KIB, MIB, DaemonRig, Skip, Suite, domain, library, need_guest_memfd, need_root,
-                      wait_for)
+from gmem_kernel import memory_cgroup
+from gmem_rig import KIB, MIB, DaemonRig, Skip, Suite, domain, library, need_guest_memfd, need_root
 
 suite = Suite()
 
@@ -28,7 +28,6 @@ PAUSED = 1          # VIR_DOMAIN_START_PAUSED
 SWAPBACKED, UNEVICTABLE = 14, 18
 
 COMPACT = '/proc/sys/vm/compact_memory'
-CGROUPS = (('/sys/fs/cgroup/memory', 'memory.usage_in_bytes'), ('/sys/fs/cgroup', 'memory.current'))
 
 
 @functools.lru_cache(maxsize=None)
@@ -148,30 +147,8 @@ def _(check):
     raise Skip('compaction moved nothing at all')
 
 
-@contextlib.contextmanager
-def cgroup():
-    """A memory cgroup, and the file that says what it is charged."""
-    for top, usage in CGROUPS:
-        path = os.path.join(top, 'gmem-test-%d' % os.getpid())
-        try:
-            os.mkdir(path)
-        except OSError:
-            continue
-        try:
-            if os.path.exists(os.path.join(path, usage)):
-                yield path, os.path.join(path, usage)
-                return
-        finally:
-            def removed():
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
-                return not os.path.exists(path)
-            wait_for(removed, 'the cgroup to be empty')
-    raise Skip('no memory cgroup can be made here')
-
-
 def charge(name):
-    with cgroup() as (group, usage):
+    with memory_cgroup() as (group, usage):
         with running(name, group):
             with open(usage, encoding='ascii') as file:
                 return int(file.read())

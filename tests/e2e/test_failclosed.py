@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whatever is missing or in the way, a private domain that cannot have its memory does not start."""
 
+import errno
 import os
 import pwd
 import re
 
 from gmem_checks import Guest, evidence, no_evidence, shows_private
-from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, PYTHON, QEMU, SHIM, DaemonRig,
+from gmem_kernel import no_guest_memfd
+from gmem_rig import (ERR_CONFIG_UNSUPPORTED, ERR_XML_ERROR, KIB, MIB, QEMU, SHIM, DaemonRig,
                       EmbedRig, Skip, Suite, domain, library, need_guest_memfd, need_kvm, need_root, wait_for)
 
 suite = Suite()
@@ -300,28 +302,12 @@ for each in ADDED.items():
     refused_addition(*each)
 
 
-# seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) gives EPERM, everything else goes on. The offsets are those
-# of struct seccomp_data: nr at 0, the low half of args[1] at 24.
-NO_GUEST_MEMFD = '''#!%s
-import ctypes, os, struct, sys
-program = b''.join(struct.pack('HBBI', *each) for each in (
-    (0x20, 0, 0, 0), (0x15, 0, 3, 16), (0x20, 0, 0, 24), (0x15, 0, 1, 0xc040aed4),
-    (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)))
-code = ctypes.create_string_buffer(program, len(program))
-filter = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 6, ctypes.addressof(code)), 16)
-libc = ctypes.CDLL(None)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
-    sys.exit('no seccomp')
-os.execv(%r, [%r] + sys.argv[1:])
-''' % (PYTHON, QEMU, QEMU)
-
-
 @suite.test('the kernel refuses guest_memfd to QEMU')
 def _(check):
     need_guest_memfd()
     with DaemonRig(library()) as rig:
         client = rig.python()
-        client.define(wrapped(rig, NO_GUEST_MEMFD))
+        client.define(wrapped(rig, no_guest_memfd(errno.EPERM)))
         error = refused(check, rig, client, 'KVM_CREATE_GUEST_MEMFD')
         check.has(error.message + rig.read(rig.domain_log % 'vm'), 'Operation not permitted',
                   'the error with the log')

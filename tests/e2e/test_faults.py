@@ -12,7 +12,8 @@ import signal
 import threading
 
 from gmem_checks import shows_private
-from gmem_rig import (BUILD, KIB, MIB, PATIENCE, PYTHON, QEMU, DaemonRig, Died, LibvirtError, Skip, Suite,
+from gmem_kernel import memory_cgroup, no_guest_memfd
+from gmem_rig import (BUILD, KIB, MIB, PATIENCE, PYTHON, QEMU, DaemonRig, Died, LibvirtError, Suite,
                       domain, library, need_guest_memfd, need_root, wait_for)
 from gmem_standin import FAKE_KVM
 
@@ -247,28 +248,12 @@ for each in MOUNTS.items():
 # ---------------------------------------------------------------------------------------------
 # KVM refuses
 
-# seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) fails with this number, everything else goes on. The offsets
-# are those of struct seccomp_data: nr at 0, the low half of args[1] at 24.
-NO_GUEST_MEMFD = '''#!%s
-import ctypes, os, struct, sys
-program = b''.join(struct.pack('HBBI', *each) for each in (
-    (0x20, 0, 0, 0), (0x15, 0, 3, 16), (0x20, 0, 0, 24), (0x15, 0, 1, 0xc040aed4),
-    (0x06, 0, 0, 0x00050000 | %d), (0x06, 0, 0, 0x7fff0000)))
-code = ctypes.create_string_buffer(program, len(program))
-filter = ctypes.create_string_buffer(struct.pack('HxxxxxxP', 6, ctypes.addressof(code)), 16)
-libc = ctypes.CDLL(None)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
-    sys.exit('no seccomp')
-os.execv(%r, [%r] + sys.argv[1:])
-'''
-
-
-def no_guest_memfd(number):
+def refusing(number):
     @suite.test('KVM_CREATE_GUEST_MEMFD fails with %s' % os.strerror(number))
     def _(check):
         need_guest_memfd()
         with DaemonRig(library()) as rig:
-            rig.write('/run/emulator', NO_GUEST_MEMFD % (PYTHON, number, QEMU, QEMU), 0o755)
+            rig.write('/run/emulator', no_guest_memfd(number), 0o755)
             client = rig.python()
             client.define(private(emulator='/run/emulator'))
             error = check.refused(lambda: client.start('vm'))
@@ -281,7 +266,7 @@ def no_guest_memfd(number):
 
 
 for each in 12, 24, 22:  # ENOMEM, EMFILE, EINVAL
-    no_guest_memfd(each)
+    refusing(each)
 
 
 def no_kvm(what, faults, part):
@@ -482,38 +467,10 @@ def _(check):
         usable(check, rig, client)
 
 
-# The group's directory, and the file that says how many bytes it may have.
-CGROUPS = (('/sys/fs/cgroup', 'memory.max'), ('/sys/fs/cgroup/memory', 'memory.limit_in_bytes'))
-
-
-@contextlib.contextmanager
-def cgroup(limit):
-    """A memory cgroup of @limit bytes."""
-    for top, name in CGROUPS:
-        path = os.path.join(top, 'gmem-faults-%d' % os.getpid())
-        try:
-            os.mkdir(path)
-        except OSError:
-            continue
-        try:
-            if os.path.exists(os.path.join(path, name)):
-                with open(os.path.join(path, name), 'w', encoding='ascii') as file:
-                    file.write(str(limit))
-                yield path
-                return
-        finally:
-            def removed():
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
-                return not os.path.exists(path)
-            wait_for(removed, 'the cgroup to be empty')
-    raise Skip('no memory cgroup can be made here')
-
-
 @suite.test("the memory cgroup is full: QEMU is killed, and libvirt says so")
 def _(check):
     need_guest_memfd()
-    with cgroup(24 * MIB) as group, DaemonRig(library()) as rig:
+    with memory_cgroup(24 * MIB) as (group, _), DaemonRig(library()) as rig:
         rig.write('/run/emulator', SCRIPT % ('echo 0 >%s/cgroup.procs' % group), 0o755)
         client = rig.python()
         client.define(private(emulator='/run/emulator', backing="<allocation mode='immediate'/>"))
