@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemargv.c: reads QEMU's command line the way QEMU does: option by option, each with its value.
+/* gmemargv.c: reads QEMU's command line as QEMU does: option by option, each with its value.
  *
- * QEMU's rule: a word that does not start with '-' is a disk image; every other one is an option,
- * written with one dash or two, and uses the next word whatever that looks like, unless the option
- * is one of those without a value. A new QEMU may grow options without a value that are not listed
- * here. Then the word after such an option is taken for its value; gmemArgvIsAmbiguous() is for
- * those to whom that would matter. Our own option hidden in this way makes QEMU refuse to start. */
+ * QEMU's rule is that a word which does not start with '-' is a disk image. Every other word is an
+ * option, written with one dash or two, and uses the next word whatever that looks like, unless the
+ * option is one of those without a value. A new QEMU may have options without a value that are not
+ * listed here. The word after such an option is then taken for its value; callers to whom this
+ * matters use gmemArgvIsAmbiguous(). If our own option is hidden in this way, QEMU refuses to
+ * start. */
 
 #include "gmemargv.h"
 
@@ -37,7 +38,7 @@ static const char *const gmemArgvFlags['x' + 1][16] = {
     ['x'] = {"xen-attach", "xen-domid-restrict", "xen-create"},
 };
 
-/* Those with a value, in the help of 7.2 … 11.1, and our own. */
+/* Options with a value, in the help of 7.2 … 11.1, and our own. */
 static const char *const gmemArgvValued[] = {
     "D",
     "L",
@@ -156,7 +157,7 @@ gmemArgvNext(char *const argv[], size_t *position, gmemArgvOption *option)
 {
     const char *word;
 
-    /* argv[0] may itself be missing: execve() allows an empty argv. */
+    /* argv[0] itself can be missing: execve() allows an empty argv. */
     if (*position == 0) {
         if (argv[0] == NULL)
             return false;
@@ -216,7 +217,7 @@ gmemArgvMakesMemory(const gmemArgvOption *option)
 {
     static const char *const always[] = {"set", "readconfig", "mem-path"};
     static const char *const some[] = {"object", "device", "machine", "M", "numa"};
-    /* Of their values; an escape in JSON could be any of them. */
+    /* Words in the values of such options. An escape in JSON could stand for any of them. */
     static const char *const words[] = {"memory-backend", "memdev",  "dimm", "virtio-mem",
                                         "pmem",           "ivshmem", "\\u"};
     bool named = false;

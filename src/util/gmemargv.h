@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemargv.h: reads QEMU's command line the way QEMU does: option by option, each with its value.
+/* gmemargv.h: reads QEMU's command line as QEMU does: option by option, each with its value.
  *
- * Shared by the driver and the shim: only libc, no allocation, no lock. Searching argv for a string
- * would take the value of another option ("-append -x-libvirt-gmem") for an option. */
+ * Shared by the driver and the shim: it only uses libc, and neither allocates nor takes a lock. A
+ * search for a string in argv would take the value of another option ("-append -x-libvirt-gmem")
+ * for an option. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,19 +21,19 @@ typedef struct {
  * gmemArgvNext:
  * @argv: NULL-terminated, argv[0] being the program
  * @position: state, 0 before the first call
- * @option: the option found
+ * @option: out: the next option
  *
- * Returns false at the end. An option that QEMU does not know counts as one that takes a value, as
- * ours does. Which options take none was read off `qemu-system-x86_64 -help` of 7.2 … 11.1 and the
- * older options that help no longer lists; a test compares with the installed QEMU.
+ * Returns false at the end. An option that QEMU does not know is assumed to have a value, as ours
+ * does. The options without a value are those in `qemu-system-x86_64 -help` of 7.2 … 11.1, and
+ * older options that the help no longer lists; a test compares them with the installed QEMU.
  */
 bool gmemArgvNext(char *const argv[], size_t *position, gmemArgvOption *option);
 
 /**
  * gmemArgvIsAmbiguous:
  *
- * Whether @option is none of those that QEMU 7.2 … 11.1 has, and the word that was taken for its
- * value could be an option itself.
+ * Whether @option is not an option of QEMU 7.2 … 11.1, and the word that was taken for its value
+ * could be an option itself.
  */
 bool gmemArgvIsAmbiguous(const gmemArgvOption *option);
 
@@ -44,10 +45,10 @@ bool gmemArgvIsAmbiguous(const gmemArgvOption *option);
  */
 size_t gmemArgvFind(char *const argv[], const char *name, gmemArgvOption *first);
 
-/* gmemArgvMakesMemory: whether the option makes memory of the guest's, or may: a memory backend, a
- * device or a machine that uses one, or what changes others' properties. */
+/* gmemArgvMakesMemory: whether the option creates guest memory, or may do so: a memory backend, a
+ * device or a machine that uses one, or an option that changes the properties of others. */
 bool gmemArgvMakesMemory(const gmemArgvOption *option);
 
-/* gmemArgvHash: a number for name and value of the option, to compare by (FNV-1a): against
- * mistakes, not against attackers. */
+/* gmemArgvHash: a hash of the option's name and value (FNV-1a), to compare options by. It detects
+ * mistakes, not attacks. */
 uint64_t gmemArgvHash(const gmemArgvOption *option);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemautofd.h: a descriptor that is closed at the end of a block, however that is left. For the
- * shim, too: nothing but libc. GLib has g_autofd since 2.76. */
+/* gmemautofd.h: a descriptor that is closed at the end of a block, however the block is left. The
+ * shim uses it, too, so it only requires libc. GLib has g_autofd since 2.76. */
 #pragma once
 
 #include <errno.h>
@@ -16,7 +16,7 @@ gmemAutoFDClose(const int *fd)
     errno = saved;
 }
 
-/* gmemAutoFDSteal: the descriptor, which is the caller's to close from now on. */
+/* gmemAutoFDSteal: returns the descriptor, which the caller then has to close. */
 static inline int
 gmemAutoFDSteal(int *fd)
 {
@@ -26,5 +26,5 @@ gmemAutoFDSteal(int *fd)
     return stolen;
 }
 
-/* The type of such a descriptor; -1 is none. Keeps errno. */
+/* The type of such a descriptor; -1 if there is none. Preserves errno. */
 #define GMEM_AUTO_FD __attribute__((cleanup(gmemAutoFDClose))) int

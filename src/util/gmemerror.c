@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemerror.c: errors that carry the libvirt error code a client shall see. */
+/* gmemerror.c: errors with the libvirt error code that a client gets. */
 
 #include "gmemerror.h"
 
@@ -7,8 +7,8 @@
 
 #include "gmemi18n.h"
 
-/* The words that libvirt puts before the text of an error of that code (virStrerror's table in
- * behaviour; read off the messages of libvirt 9.0.0, unchanged in 12.8.0). */
+/* The text that libvirt puts before the message of an error with that code (the behaviour of
+ * virStrerror's table, taken from the messages of libvirt 9.0.0, and unchanged in 12.8.0). */
 static const struct {
     int code;
     const char *format;
@@ -23,11 +23,11 @@ static const struct {
     {VIR_ERR_INTERNAL_ERROR, N_("internal error: %1$s")},
 };
 
-/* Written at load, so that the child between fork and exec, where another thread may have held the
- * lock of GLib's table of quarks, need not look there. */
+/* Written when the library is loaded, so that the child between fork and exec does not have to look
+ * it up in GLib's table of quarks, whose lock another thread may have held. */
 static GQuark gmemErrorDomain;
 
-/* Before the constructors that have no number, which may already meet an error. */
+/* Before constructors without a number, which may already report an error. */
 __attribute__((constructor(102))) static void
 gmemErrorInit(void)
 {
@@ -40,8 +40,8 @@ gmemErrorQuark(void)
     return gmemErrorDomain;
 }
 
-/* GLib makes errors under a lock. One of the child's is malloc's, and nobody frees it: the child's
- * first error is its last. */
+/* GLib allocates errors under a lock. An error of the child is allocated by malloc, and is never
+ * freed: the child's first error is its last. */
 static GError *gmemErrorNewForked(int code, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
 
 static GError *

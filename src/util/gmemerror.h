@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemerror.h: errors that carry the libvirt error code a client shall see. */
+/* gmemerror.h: errors with the libvirt error code that a client gets. */
 #pragma once
 
 #include <glib.h>
@@ -27,12 +27,12 @@ GQuark gmemErrorQuark(void);
 
 /**
  * gmemErrorSet:
- * @error: where the error goes, may be NULL
+ * @error: out: the error; can be NULL
  * @code: the libvirt code (VIR_ERR_…)
  * @format: printf format of the translated message, without libvirt's prefix
  *
  * Returns -1, so that a refusal is one statement: return gmemErrorSet(error, …);
- * After gmemI18nSetForked() it takes no lock, and the error must not be freed.
+ * After gmemI18nSetForked() it does not take a lock, and the error must not be freed.
  */
 int gmemErrorSet(GError **error, int code, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
@@ -40,7 +40,7 @@ int gmemErrorSet(GError **error, int code, const char *format, ...) G_GNUC_PRINT
  * gmemErrorFormat:
  * @error: an error of domain GMEM_ERROR; one of another domain counts as internal
  *
- * Returns the whole message as libvirt would write it, its prefix in front ("unsupported
- * configuration: …"): virSetError() uses the text as it is and adds nothing. Free with g_free().
+ * Returns the whole message as libvirt would write it, with its prefix ("unsupported configuration:
+ * …"), because virSetError() uses the text as it is. Free with g_free().
  */
 char *gmemErrorFormat(const GError *error);

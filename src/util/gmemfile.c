@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemfile.c: reads files that others put where they are.
+/* gmemfile.c: reads files that others have put in their places.
  *
- * Called also in the child between fork and exec: malloc, but no lock. */
+ * Also called in the child between fork and exec: it uses malloc, but takes no lock. */
 
 #include "gmemfile.h"
 
@@ -16,10 +16,11 @@
 #include "gmemautofd.h"
 #include "gmemi18n.h"
 
-/* Bytes that are asked for at once. */
+/* The number of bytes to read at once. */
 #define GMEM_FILE_STEP (64 * 1024)
 
-/* The file behind @held, which only names it, opened for reading; -1 with an errno in *@why. */
+/* Opens the file behind @held, an O_PATH descriptor, for reading. Returns -1 with an errno in
+ * *@why. */
 static int
 gmemFileOpenHeld(int held, int *why)
 {
@@ -28,13 +29,13 @@ gmemFileOpenHeld(int held, int *why)
 
     snprintf(link, sizeof(link), "/proc/self/fd/%d", held);
     fd = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    /* ENOENT is not an answer: the file is there, and /proc is not. */
+    /* ENOENT would be misleading: the file exists, but /proc does not. */
     if (fd < 0)
         *why = errno == ENOENT ? EIO : errno;
     return fd;
 }
 
-/* To open some devices does something by itself: a watchdog's starts it. */
+/* Opening some devices has an effect by itself: opening a watchdog starts it. */
 int
 gmemFileOpen(const char *path, int *why)
 {

@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemfile.h: reads files that others put where they are: without waiting for anybody, and no more
- * than what was meant. */
+/* gmemfile.h: reads files that others have put in their places, without waiting for anybody, and
+ * not more than was intended. */
 #pragma once
 
 #include <stddef.h>
 
-/* An "errno" of the functions here: what is there is not a regular file. */
+/* An "errno" of these functions: the path does not lead to a regular file. */
 #define GMEM_FILE_NOT_REGULAR (-1)
 
 /**
  * gmemFileOpen:
- * @path: followed where it is a symbolic link
- * @why: out: where there is no descriptor: an errno, or GMEM_FILE_NOT_REGULAR
+ * @path: followed if it is a symbolic link
+ * @why: out: if there is no descriptor: an errno, or GMEM_FILE_NOT_REGULAR
  *
  * Opens a regular file for reading; anything else, such as a FIFO or a device, is not opened.
- * Returns the descriptor, the caller's, or -1. Takes no lock, as all of this file.
+ * Returns the descriptor, which the caller has to close, or -1. Like everything in this file, it
+ * takes no lock.
  */
 int gmemFileOpen(const char *path, int *why);
 
 /**
  * gmemFileRead:
  * @fd: a regular file
- * @max: bytes that it may have
- * @why: out: where nothing is returned: an errno; EFBIG where there is more, EILSEQ where there is
- * a NUL, after which nobody would look
+ * @max: the maximum size of the file, in bytes
+ * @why: out: if NULL is returned: an errno; EFBIG if the file is larger, EILSEQ if it contains a
+ * NUL, because nothing would look at what follows
  *
- * Returns what is in the file, with a NUL after it, to be freed with g_free(); or NULL.
+ * Returns the contents of the file, NUL-terminated, to be freed with g_free(), or NULL.
  */
 char *gmemFileRead(int fd, size_t max, int *why);
 
 /**
  * gmemFileLoad:
- * @max, @why: as above; 0 in @why where there is no file
+ * @max, @why: as above; *@why is 0 if the file does not exist
  *
- * Opens, reads and closes.
+ * Opens, reads and closes the file.
  */
 char *gmemFileLoad(const char *path, size_t max, int *why);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhash.c: SHA-256 by gnutls, and SipHash.
+/* gmemhash.c: SHA-256 (by gnutls) and SipHash.
  *
- * The former runs in the child between fork and exec, too: no GString, which comes from GLib's
- * slice allocator and so may wait for a lock. */
+ * SHA-256 is also used in the child between fork and exec, so there is no GString, which comes from
+ * GLib's slice allocator and could wait for a lock. */
 
 #include "gmemhash.h"
 
@@ -64,7 +64,7 @@ gmemHashTake(guint64 v[4], guint64 word)
     v[0] ^= word;
 }
 
-/* @size bytes, 8 at most, as a little-endian number. */
+/* Reads @size bytes, at most 8, as a little-endian number. */
 static inline guint64
 gmemHashWord(const guint8 *bytes, size_t size)
 {

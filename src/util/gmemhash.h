@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhash.h: SHA-256 by gnutls, and SipHash for what is looked up often. */
+/* gmemhash.h: SHA-256 (by gnutls), and SipHash for frequent lookups. */
 #pragma once
 
 #include <glib.h>
@@ -22,11 +22,11 @@ char *gmemHashSHA256(const char *text, GError **error);
 
 /**
  * gmemHashKeyedCompute:
- * @key: GMEM_HASH_KEY_SIZE bytes, which nobody else knows
+ * @key: GMEM_HASH_KEY_SIZE secret bytes
  * @data: @length bytes
  *
- * SipHash-2-4 with an output of 128 bits (Aumasson and Bernstein, 2012): without the key nobody can
- * find two texts of the same digest.
+ * SipHash-2-4 with an output of 128 bits (Aumasson and Bernstein, 2012). Without the key, nobody
+ * can find two texts with the same digest.
  */
 void
 gmemHashKeyedCompute(const guint8 *key, const void *data, size_t length, gmemHashKeyed *digest);

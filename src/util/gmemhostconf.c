@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhostconf.c: what the administrator has decided for all domains of the host.
+/* gmemhostconf.c: what the administrator has configured for all domains of the host.
  *
- * The file is read before a start or a definition, or where a read-only connection is shown a
- * private domain, by the daemon: the child between fork and exec
- * is no longer root, and GLib's containers have locks. The child finds what was read behind an
- * atomic pointer. fork() copies one page after another while other threads run on, so a reading
- * that was replaced may be what a child has; it stays, and there are as many as root has changed
- * the file.
+ * The daemon reads the file before a start or a definition, or when a read-only connection is shown
+ * a private domain. The child between fork and exec cannot read it, because it is no longer root
+ * and GLib's containers have locks. It finds what was read behind an atomic pointer. fork() copies
+ * page by page while other threads keep running, so a child may have a reading that has been
+ * replaced meanwhile. Therefore readings are never freed; there is one for each time that root has
+ * changed the file.
  *
- * The text is that of a GKeyFile, which has no numbers of lines, though, joins groups of one name,
- * and uses the last of two keys: a rule must be the one that its author sees. */
+ * The format is that of a GKeyFile. But GKeyFile does not report line numbers, joins groups with
+ * the same name, and uses the last of two equal keys, and a rule must be the one that its author
+ * sees. */
 
 #include "gmemhostconf.h"
 
@@ -28,10 +29,10 @@
 #define GMEM_HOST_CONF_RULE "rule "
 #define GMEM_HOST_CONF_MODE "mode"
 
-/* What a client wrote is compared with patterns in their length times its own. */
+/* The cost of comparing a client's text with a pattern is the product of their lengths. */
 #define GMEM_HOST_CONF_PATTERN_MAX 255
 
-/* Some lines are expected; nobody reads megabytes in the daemon's stead. */
+/* The file should have some lines; the daemon does not read megabytes. */
 #define GMEM_HOST_CONF_SIZE_MAX (64 * 1024)
 
 /* Whoever can write the file decides how domains start. */
@@ -49,9 +50,8 @@ gmemHostConfCheckOwner(const char *path, int fd, GError **error)
     return 0;
 }
 
-/* *@text is out: the whole file, NUL-terminated, to be freed with g_free(); NULL where there is
- * none.
- */
+/* *@text: out: the whole file, NUL-terminated, to be freed with g_free(), or NULL if it does not
+ * exist. */
 static int
 gmemHostConfLoad(const char *path, char **text, GError **error)
 {
@@ -97,7 +97,8 @@ gmemHostConfConditionToString(gmemHostConfCondition condition)
     return gmemHostConfConditionNames[condition];
 }
 
-/* Keys outside of rules. The first value is the default, the other one sets the bool at @offset. */
+/* Keys outside rules. The first value is the default, and the other one sets the bool at @offset.
+ */
 static const struct {
     const char *group;
     const char *key;
@@ -108,7 +109,7 @@ static const struct {
     {"read-only", "domain-xml", {"elements", "stored"}, offsetof(gmemHostConf, readOnlyStored)},
 };
 
-/* Where in the file the parser is. */
+/* The state of the parser. */
 typedef struct {
     const char *path;
     gmemHostConf *conf;
@@ -250,8 +251,8 @@ gmemHostConfIsGroup(const char *group)
     return false;
 }
 
-/* A rule without conditions would be one for every domain, by mistake or on purpose: name=* says
- * which. */
+/* A rule without conditions would apply to every domain, by mistake or on purpose. name=* says that
+ * it is on purpose. */
 static int
 gmemHostConfEndGroup(gmemHostConfParser *parser, GError **error)
 {
@@ -302,7 +303,7 @@ gmemHostConfParseGroup(gmemHostConfParser *parser, const char *group, GError **e
     return 0;
 }
 
-/* @line: without white space around it; written to. */
+/* @line: without surrounding white space; modified. */
 static int
 gmemHostConfParseLine(gmemHostConfParser *parser, char *line, GError **error)
 {
@@ -382,7 +383,7 @@ gmemHostConfRead(const char *path, gmemHostConf *conf, GError **error)
     return text != NULL ? gmemHostConfParse(path, text, conf, error) : 0;
 }
 
-/* What is in the file now, not parsed yet. */
+/* The contents of the file, not parsed yet. */
 static gmemHostConfReading *
 gmemHostConfReadingNew(const char *path)
 {

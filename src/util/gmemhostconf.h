@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemhostconf.h: what the administrator has decided for all domains of the host. */
+/* gmemhostconf.h: what the administrator has configured for all domains of the host. */
 #pragma once
 
 #include <glib.h>
@@ -8,11 +8,11 @@
 
 #include "gmemmode.h"
 
-/* Not there: everything as it is by default. */
+/* If it does not exist, everything has its default. */
 #define GMEM_HOST_CONF_FILE "/etc/libvirt/gmem.conf"
 
-/* What a rule can ask of a domain. To add one: here, its key in gmemhostconf.c, and where it is
- * looked for in gmemrules.c. */
+/* The conditions of a rule. To add one: here, its key in gmemhostconf.c, and where it is looked up
+ * in gmemrules.c. */
 typedef enum {
     GMEM_HOST_CONF_NAME = 0,
     GMEM_HOST_CONF_TITLE,
@@ -24,12 +24,13 @@ typedef enum {
 
 const char *gmemHostConfConditionToString(gmemHostConfCondition condition);
 
-/* [rule NAME]: domains that meet all of its conditions have at least this mode. */
+/* [rule NAME]: domains that meet all of its conditions get at least this mode. */
 typedef struct {
     char *name;
     gmemMode mode;
-    /* NULL: not asked for. Else with '*' and '?'; those of GMEM_HOST_CONF_NOVA_EXTRA_SPEC and
-     * GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY are for what is called keys[]. */
+    /* NULL if there is no such condition, otherwise a pattern with '*' and '?'. Those of
+     * GMEM_HOST_CONF_NOVA_EXTRA_SPEC and GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY are for the name in
+     * keys[]. */
     char *patterns[GMEM_HOST_CONF_CONDITION_LAST];
     char *keys[GMEM_HOST_CONF_CONDITION_LAST];
 } gmemHostConfRule;
@@ -42,16 +43,15 @@ typedef struct {
     size_t nrules;
 } gmemHostConf;
 
-/* gmemHostConfClear: frees what gmemHostConfRead() and gmemHostConfParse() have put into @conf. */
+/* gmemHostConfClear: frees what gmemHostConfRead() and gmemHostConfParse() have stored in @conf. */
 void gmemHostConfClear(gmemHostConf *conf);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemHostConf, gmemHostConfClear)
 
 /**
  * gmemHostConfRead:
  * @path: GMEM_HOST_CONF_FILE
- * @conf: out; to be cleared with gmemHostConfClear(); empty after an error, and where there is no
- * file
- * @error: VIR_ERR_CONFIG_UNSUPPORTED: the file is there and cannot be read, is not owned by root or
+ * @conf: out; to be cleared with gmemHostConfClear(); empty after an error, and if there is no file
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED: the file exists but cannot be read, is not owned by root or
  *         is writable by others, or gmemHostConfParse() refuses it; the message names it
  *
  * Returns 0, or -1 with @error.
@@ -61,10 +61,10 @@ int gmemHostConfRead(const char *path, gmemHostConf *conf, GError **error);
 /**
  * gmemHostConfParse:
  * @path: for messages
- * @text: what is in the file: groups and keys as in a GKeyFile, but none of them twice
- * @conf, @error: as above; the message has the line's number
+ * @text: the contents of the file: groups and keys as in a GKeyFile, but none of them twice
+ * @conf, @error: as above; the message has the number of the line
  *
- * What is unknown is refused, and all of the file with it.
+ * If anything is unknown, the whole file is refused.
  */
 int gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GError **error);
 
@@ -73,8 +73,8 @@ int gmemHostConfParse(const char *path, const char *text, gmemHostConf *conf, GE
  * @path: GMEM_HOST_CONF_FILE
  * @error: as gmemHostConfRead()
  *
- * Reads the file and, where it has changed, keeps the result, also if it is an error, for
- * gmemHostConfGet(). Thread-safe. Where there is no file, this costs one open(2).
+ * Reads the file and, if it has changed, stores the result for gmemHostConfGet(), even if it is an
+ * error. Thread-safe. If there is no file, this costs one open(2).
  *
  * Returns 0, or -1 with @error.
  */
@@ -82,9 +82,9 @@ int gmemHostConfRefresh(const char *path, GError **error);
 
 /**
  * gmemHostConfGet:
- * @conf: out: what the last gmemHostConfRefresh() of this process, or of the one that it was forked
- * off, found; nobody's to clear, and there for as long as the process is
- * @error: its error; VIR_ERR_INTERNAL_ERROR where there was none
+ * @conf: out: the result of the last gmemHostConfRefresh() in this process or its parent; valid as
+ * long as the process exists, and must not be cleared
+ * @error: its error; VIR_ERR_INTERNAL_ERROR if there was no such call
  *
  * For the child between fork and exec, whose user may not be allowed to read the file. Takes no
  * lock.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemi18n.c: gettext for a library, and none of it in a child between fork and exec. The shim has
- * it, too: no glib here. */
+/* gmemi18n.c: gettext for a library, and no gettext in a child between fork and exec. The shim uses
+ * it, too, so there is no glib here. */
 
 #include "gmemi18n.h"
 
@@ -21,7 +21,7 @@ gmemI18nIsForked(void)
     return gmemI18nForked;
 }
 
-/* dgettext, not gettext: the current text domain belongs to libvirtd or to the client. */
+/* dgettext, not gettext, because the current text domain belongs to libvirtd or to the client. */
 const char *
 gmemI18nGet(const char *text)
 {

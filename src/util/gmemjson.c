@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemjson.c: JSON through yajl: parse with a bound on nesting, write in libvirt's compact form.
+/* gmemjson.c: JSON by yajl: parsing with a limit on nesting, and writing in libvirt's compact form.
  *
- * QEMU's own dialect (the comment at the top of its qobject/json-lexer.c) is turned into strict
- * JSON first. Beyond RFC 8259 it has strings in single quotes and the escape \'; it lacks
- * noncharacters, raw or escaped, an exponent after a lone zero, and member names given twice.
- * U+0000 is the bytes C0 80. What yajl has beyond RFC 8259, comments and two more kinds of space,
- * is refused here.
+ * QEMU's own dialect (see the comment at the top of its qobject/json-lexer.c) is first converted to
+ * strict JSON. In addition to RFC 8259 it has strings in single quotes and the escape \'. It does
+ * not have noncharacters, raw or escaped, an exponent after a lone zero, and duplicate member
+ * names. U+0000 is the bytes C0 80. What yajl accepts beyond RFC 8259, comments and two more kinds
+ * of space, is refused here.
  *
- * Also for the child between fork and exec: malloc, and no GLib container. */
+ * Also for the child between fork and exec: it uses malloc, and no GLib containers. */
 
 #include "gmemjson.h"
 
@@ -21,13 +21,13 @@
 /* QEMU's MAX_NESTING. */
 #define GMEM_JSON_QEMU_DEPTH_MAX 1024
 
-/* Of an array, where it has no key, or of an object. */
+/* A member of an object, or an element of an array, which has no key. */
 typedef struct {
     char *key;
     gmemJSON *value;
 } gmemJSONMember;
 
-/* Small, for a client's text may be full of them. */
+/* Small, because a client's text can have many of them. */
 struct gmemJSON {
     gmemJSONType type;
     char *text; /* a string, or how anything but an array or object is spelt */
@@ -40,16 +40,17 @@ struct gmemJSONGen {
     yajl_gen yajl;
 };
 
-/* While a text is parsed. */
+/* The state of parsing. */
 typedef struct {
     gmemJSON *root;
     gmemJSON *open; /* the innermost array or object that has not ended */
     char *key;      /* of its next member */
 } gmemJSONReader;
 
-/* GLib makes the locale for its g_ascii_strto…() at their first use. A thread that has to wait for
- * another one there comes out with the errno of a futex, and GLib then takes its number for none
- * (2.74). A child between fork and exec could wait for ever. So the first use is here. */
+/* GLib creates the locale for its g_ascii_strto…() functions when they are first used. A thread
+ * that has to wait for another one there returns with the errno of a futex, and GLib then assumes
+ * that the text is not a number (2.74). A child between fork and exec could wait forever. So they
+ * are first used here. */
 __attribute__((constructor)) static void
 gmemJSONInitNumbers(void)
 {
@@ -74,7 +75,7 @@ gmemJSONDealloc(void *context G_GNUC_UNUSED, void *pointer)
     g_free(pointer);
 }
 
-/* yajl does not check whether it gets all that it asks for. */
+/* yajl does not check whether its allocations succeed. */
 static yajl_alloc_funcs gmemJSONAllocFuncs = {
     .malloc = gmemJSONAlloc,
     .realloc = gmemJSONRealloc,
@@ -97,8 +98,8 @@ gmemJSONFree(gmemJSON *json)
     g_free(json);
 }
 
-/* Room is doubled whenever it is used up, which is at powers of two: yajl's own tree makes it for
- * one more each time, which costs the square of the length where realloc() copies. */
+/* Room is doubled whenever it is used up, that is, at powers of two. yajl's own tree makes room for
+ * one more member each time, and if realloc() copies, this costs the square of the length. */
 static void
 gmemJSONAppend(gmemJSON *parent, char *key, gmemJSON *item)
 {
@@ -107,7 +108,7 @@ gmemJSONAppend(gmemJSON *parent, char *key, gmemJSON *item)
     parent->items[parent->nitems++] = (gmemJSONMember){key, item};
 }
 
-/* @text: NULL for an array or object. Returns 1, as yajl's callbacks do. */
+/* @text is NULL for an array or object. Returns 1, like yajl's callbacks. */
 static int
 gmemJSONAdd(gmemJSONReader *reader, gmemJSONType type, const char *text, size_t length)
 {
@@ -191,7 +192,7 @@ static const yajl_callbacks gmemJSONCallbacks = {
     .yajl_end_array = gmemJSONReadEnd,
 };
 
-/* @words: out where NULL is returned: yajl's, to be freed with g_free(). */
+/* @words: out: if NULL is returned: yajl's reason, to be freed with g_free(). */
 static gmemJSON *
 gmemJSONRead(const char *text, char **words)
 {
@@ -265,7 +266,7 @@ gmemJSONParse(const char *text, char **reason)
     return gmemJSONParseTo(text, GMEM_JSON_DEPTH_MAX, reason);
 }
 
-/* Four hexadecimal digits; -1: they are not. */
+/* Reads four hexadecimal digits; returns -1 if there are none. */
 static int
 gmemJSONHex(const char *text)
 {
@@ -280,8 +281,8 @@ gmemJSONHex(const char *text)
     return value;
 }
 
-/* The character at @text, in QEMU's terms, and its @length there; -1: it is not allowed. Of an
- * escape without 'u' it is the letter. */
+/* Returns the character at @text, as QEMU reads it, and its @length in the text; -1 if it is not
+ * allowed. For an escape without 'u', this is the letter. */
 static int
 gmemJSONCharacter(const char *text, size_t *length)
 {
@@ -317,7 +318,8 @@ gmemJSONCharacter(const char *text, size_t *length)
     return (int)code;
 }
 
-/* A string of QEMU's at *@in, quotes included, as strict JSON at *@out; both are moved on. */
+/* Converts a string of QEMU's at *@in, including its quotes, to strict JSON at *@out, and advances
+ * both. */
 static bool
 gmemJSONString(const char **in, char **out)
 {
@@ -351,7 +353,8 @@ gmemJSONString(const char **in, char **out)
     return true;
 }
 
-/* Strict JSON of QEMU's; NULL where QEMU's lexer refuses it, or yajl's accepts more. */
+/* Converts QEMU's dialect to strict JSON. Returns NULL if QEMU's lexer refuses the text, or if yajl
+ * would accept more. */
 static char *
 gmemJSONFromQEMU(const char *text)
 {
@@ -463,7 +466,7 @@ gmemJSONCompare(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Sorted, because the text may be a client's, and long. */
+/* Sorted, because the text can be a client's, and long. */
 static bool
 gmemJSONHasTwice(const gmemJSON *object)
 {

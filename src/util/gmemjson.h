@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemjson.h: JSON: parse with a bound on nesting, write in libvirt's compact form. */
+/* gmemjson.h: JSON: parsing with a limit on nesting, and writing in libvirt's compact form. */
 #pragma once
 
 #include <glib.h>
 #include <stdbool.h>
 
-/* A value: a tree, or a part of one, which goes with it. */
+/* A value: a tree, or a part of one, which is freed with the tree. */
 typedef struct gmemJSON gmemJSON;
 
 typedef enum {
@@ -17,8 +17,8 @@ typedef enum {
     GMEM_JSON_OBJECT
 } gmemJSONType;
 
-/* Deeper JSON than this is refused: trees are freed recursively, and some of the text comes from
- * clients. QEMU's schema, the deepest input there is, nests 6 levels. */
+/* JSON that nests deeper is refused, because trees are freed recursively, and some of the text
+ * comes from clients. QEMU's schema, the deepest known input, nests 6 levels. */
 #define GMEM_JSON_DEPTH_MAX 64
 
 void gmemJSONFree(gmemJSON *json);
@@ -31,12 +31,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemJSONGen, gmemJSONGenFree)
 /**
  * gmemJSONParse:
  * @text: one JSON value, NUL-terminated
- * @reason: out where NULL is returned: what is wrong, to be freed; callers name what the text was.
- *          May be NULL. No GError: callers go on in their own words, also where an error cannot be
- *          freed (gmemerror.h)
+ * @reason: out: if NULL is returned: what is wrong, to be freed; can be NULL. This is not a GError,
+ *          because callers report it in their own words, and also where an error cannot be freed
+ *          (gmemerror.h)
  *
  * Returns the tree, to be freed with gmemJSONFree(), or NULL. The order of an object's members is
- * kept, as are members given twice.
+ * kept, and so are duplicate members.
  */
 gmemJSON *gmemJSONParse(const char *text, char **reason);
 
@@ -44,19 +44,20 @@ gmemJSON *gmemJSONParse(const char *text, char **reason);
  * gmemJSONParseQEMU:
  * @text: the same in QEMU's dialect, as on its command line
  *
- * Returns the tree, or NULL for what QEMU refuses. Takes no lock.
+ * Returns the tree, or NULL for text that QEMU refuses. Takes no lock.
  */
 gmemJSON *gmemJSONParseQEMU(const char *text);
 
-/* gmemJSONIs: whether @json is a value of @type; NULL, which accessors give for what is not there,
- * is of none. */
+/* gmemJSONIs: whether @json is a value of @type. NULL, which accessors return for a missing value,
+ * is not of any type. */
 bool gmemJSONIs(const gmemJSON *json, gmemJSONType type);
 
-/* gmemJSONText: a string, or the spelling of a number, bool or null; else NULL. Owned by the tree.
- * A string that has U+0000 ends there. */
+/* gmemJSONText: a string, or the spelling of a number, bool or null, otherwise NULL. Owned by the
+ * tree. A string that contains U+0000 ends there. */
 const char *gmemJSONText(const gmemJSON *json);
 
-/* gmemJSONCount: how many elements the array, or members the object, has; 0 for anything else. */
+/* gmemJSONCount: the number of elements of an array, or of members of an object; 0 for anything
+ * else. */
 size_t gmemJSONCount(const gmemJSON *json);
 
 /* gmemJSONItem: element or member number @i, from 0 to gmemJSONCount() - 1. */
@@ -68,19 +69,19 @@ const char *gmemJSONKey(const gmemJSON *object, size_t i);
 /**
  * gmemJSONGet:
  *
- * Returns @object's member @name, of whatever type, or NULL (also when @object is not an object).
- * A name given twice yields the last one, as in QEMU's parser: none of them is trusted
- * to be the first.
+ * Returns @object's member @name, of whatever type, or NULL (also if @object is not an object). If
+ * the name is given twice, this is the last one, as in QEMU's parser.
  */
 gmemJSON *gmemJSONGet(const gmemJSON *object, const char *name);
 
-/* gmemJSONGetString: member @name where it is a string, else NULL; owned by the tree. */
+/* gmemJSONGetString: member @name if it is a string, otherwise NULL; owned by the tree. */
 const char *gmemJSONGetString(const gmemJSON *object, const char *name);
 
 /* gmemJSONGetSize: member @name as a non-negative integer (bytes, for sizes) into @value. */
 bool gmemJSONGetSize(const gmemJSON *object, const char *name, unsigned long long *value);
 
-/* gmemJSONHasDuplicates: whether a member's name occurs twice in @json, or in an object inside. */
+/* gmemJSONHasDuplicates: whether @json, or an object inside it, has two members with the same name.
+ */
 bool gmemJSONHasDuplicates(const gmemJSON *json);
 
 /* gmemJSONGenNew: a generator of compact UTF-8 text that does not escape '/', like libvirt's. */

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemkvm.c: asks KVM what it can do for guest_memfd.
  *
- * Which descriptor a capability is asked of matters. KVM_CAP_VM_TYPES belongs to the system; the
- * others are properties of a VM and differ by its type: up to Linux 6.16 only a VM of the
- * convertible type has guest_memfd at all, and memory attributes are still that type's alone. So
- * one VM of each type that there is gets asked, and lives as long as the question.
+ * It matters on which descriptor a capability is queried. KVM_CAP_VM_TYPES is a property of the
+ * system. The others are properties of a VM, and depend on its type: up to Linux 6.16 only a VM of
+ * the convertible type has guest_memfd at all, and memory attributes still only exist for that
+ * type. So a temporary VM of each existing type is queried.
  *
  * Convertible memory has a shared half that is not guest_memfd. Kernels that convert in place take
- * shared pages from guest_memfd, and the guest would run on the wrong memory. This is decided
- * neither by a version nor by a capability whose number may change, but by where a page of a VM can
- * be made private: in the VM, or in its guest_memfd.
+ * shared pages from guest_memfd, and the guest would run on the wrong memory. This is determined
+ * neither by a version nor by a capability, whose number may change, but by whether a page can be
+ * made private in the VM or in its guest_memfd.
  *
- * Whether guest_memfd keeps a NUMA policy per file has no capability. It shows where one file is
- * mapped twice: a policy that mbind() sets on one mapping is seen on the other only if it went to
- * the file; where the file does not keep it, it stays with the mapping. */
+ * There is no capability that says whether guest_memfd keeps a NUMA policy per file. It is
+ * determined by mapping one file twice: a policy that mbind() sets on one mapping is only seen on
+ * the other one if it was stored in the file; otherwise it stays with the mapping. */
 
 #include "config.h"
 
@@ -39,11 +39,11 @@
 
 #define FULLY_SHARED_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
-/* The kernel's own maximum of nodes (MAX_NUMNODES) is 1024 at most. */
+/* The kernel's own maximum number of nodes (MAX_NUMNODES) is at most 1024. */
 #define NODES_MAX 1024
 #define BITS_PER_WORD (8 * sizeof(unsigned long))
 
-/* The kernel sees the policy of @second change when that of @first is set: the file keeps it. */
+/* If the policy of @second changes when that of @first is set, the file keeps it. */
 static bool
 gmemKVMNumaPolicyIsShared(void *first, void *second, size_t size, bool *known)
 {
@@ -86,7 +86,7 @@ gmemKVMProbeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
         munmap(second, size);
 }
 
-/* A capability may be there and its use forbidden all the same (seccomp, LSM): so make one. */
+/* A capability can exist although its use is forbidden (seccomp, LSM), so create one. */
 static void
 gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
 {
@@ -101,7 +101,7 @@ gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
         kvm->createErrno = errno;
         return;
     }
-    /* KVM has no flag to make it with O_CLOEXEC. */
+    /* KVM has no flag to create it with O_CLOEXEC. */
     fcntl(memfd, F_SETFD, FD_CLOEXEC);
 
     gmemKVMProbeNumaPolicy(kvm, memfd, size);
@@ -127,7 +127,7 @@ gmemKVMCreateVM(int kvmfd, unsigned long type)
     return vm;
 }
 
-/* @memory: a page of ours, the shared half. */
+/* @memory: a page of this process, which is the shared half. */
 static void
 gmemKVMProbeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, size_t size)
 {
@@ -140,7 +140,7 @@ gmemKVMProbeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, si
                                           .userspace_addr = (uintptr_t)memory,
                                           .guest_memfd = (uint32_t)memfd};
 
-    /* Up to then, guest_memfd has no requests at all. */
+    /* Older kernels have no requests on guest_memfd at all. */
     kvm->inPlace = ioctl(memfd, GMEM_KVM_SET_MEMORY_ATTRIBUTES2, &inPlace) == 0 || errno != ENOTTY;
     if (!kvm->inPlace && (ioctl(vm, GMEM_KVM_SET_USER_MEMORY_REGION2, &region) < 0 ||
                           ioctl(vm, GMEM_KVM_SET_MEMORY_ATTRIBUTES, &attributes) < 0))
@@ -262,16 +262,16 @@ gmemKVMProbe(void)
     return gmemKVMProbePath(GMEM_KVM_DEVICE);
 }
 
-/* What the answer depends on. KVM's modules create their device again when they are loaded, and
- * read most of their parameters only then. */
+/* What the answer depends on. KVM's modules recreate their device when they are loaded, and only
+ * read most of their parameters then. */
 typedef struct {
     dev_t file[2]; /* the file system that has the device file; the device */
     ino_t inode;
     uid_t owner;
     gid_t group;
     mode_t mode;
-    /* The first is that of the module parameter gmem_in_place_conversion, 0: there is none. As many
-     * as leave no gap: stamps are compared as a whole. */
+    /* The first one is that of the module parameter gmem_in_place_conversion, or 0 if it does not
+     * exist. There are enough to leave no padding, because stamps are compared as a whole. */
     char inPlace[4];
     struct timespec changed;
 } gmemKVMStamp;
@@ -304,7 +304,7 @@ gmemKVMReadStamp(gmemKVMStamp *stamp)
     return true;
 }
 
-/* What failed may be different next time. */
+/* What failed may succeed next time. */
 static bool
 gmemKVMIsComplete(const gmemKVM *kvm)
 {

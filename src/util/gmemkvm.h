@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemkvm.h: what KVM of this host can do for guest_memfd. */
+/* gmemkvm.h: what this host's KVM can do for guest_memfd. */
 #pragma once
 
 #include <glib.h>
@@ -35,17 +35,17 @@ typedef struct {
 /**
  * gmemKVMProbe:
  *
- * Asks /dev/kvm. Never fails as a whole: what could not be asked is false, and @reason says why.
- * Opens its own descriptors (O_CLOEXEC) and leaves none. Free with gmemKVMFree().
+ * Asks /dev/kvm. It never fails as a whole: what could not be queried is false, and @reason says
+ * why. It opens its own descriptors (O_CLOEXEC) and leaves none open. Free with gmemKVMFree().
  */
 gmemKVM *gmemKVMProbe(void);
 
-/* gmemKVMLookup: what gmemKVMProbe() has found, complete and once, as long as /dev/kvm is the same
- * file and converts as it did; asks again otherwise. Takes a lock: not for the child between fork
- * and exec. Free with gmemKVMFree(). */
+/* gmemKVMLookup: a cached, complete result of gmemKVMProbe(), as long as /dev/kvm is the same file
+ * and converts in the same way; otherwise it asks again. Takes a lock, so it is not for the child
+ * between fork and exec. Free with gmemKVMFree(). */
 gmemKVM *gmemKVMLookup(void);
 
-/* gmemKVMProbePath: the same on another device file than /dev/kvm; for tests. */
+/* gmemKVMProbePath: the same with a device file other than /dev/kvm; for tests. */
 gmemKVM *gmemKVMProbePath(const char *path);
 
 void gmemKVMFree(gmemKVM *kvm);
@@ -54,8 +54,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemKVM, gmemKVMFree)
 /**
  * gmemKVMCanFullyShared / gmemKVMCanConvertible:
  *
- * Whether this host can run a domain in that mode as far as KVM goes. Return 0, or -1 with
- * VIR_ERR_CONFIG_UNSUPPORTED and a message that names the first thing missing and its remedy.
+ * Whether this host's KVM can run a domain in that mode. Return 0, or -1 with
+ * VIR_ERR_CONFIG_UNSUPPORTED and a message that names the first missing requirement and its remedy.
  */
 int gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error);
 int gmemKVMCanConvertible(const gmemKVM *kvm, GError **error);

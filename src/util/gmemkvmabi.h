@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemkvmabi.h: the numbers of KVM's interface that <linux/kvm.h> of Debian 12 (Linux 6.1) does
- * not have yet. Values: Documentation/virt/kvm/api.rst; guest_memfd is Linux 6.8's, its flags are
- * Linux 6.18's. Used by the shim too: no glib here. */
+/* gmemkvmabi.h: the numbers of KVM's interface that are missing in <linux/kvm.h> of Debian 12
+ * (Linux 6.1). The values are from Documentation/virt/kvm/api.rst; guest_memfd is from Linux 6.8,
+ * and its flags are from Linux 6.18. The shim uses this file, too, so there is no glib here. */
 #pragma once
 
 #include <linux/kvm.h>
@@ -37,19 +37,20 @@
 #define KVM_MEMORY_ATTRIBUTE_PRIVATE (1ULL << 3)
 #endif
 
-/* Of a memory slot: it has a guest_memfd, too. */
+/* A flag of a memory slot: it also has a guest_memfd. */
 #ifndef KVM_MEM_GUEST_MEMFD
 #define KVM_MEM_GUEST_MEMFD (1UL << 2)
 #endif
 
-/* The guest asks for pages to be private or shared (Documentation/virt/kvm/x86/hypercalls.rst). */
+/* The guest asks for pages to become private or shared (Documentation/virt/kvm/x86/hypercalls.rst).
+ */
 #ifndef KVM_HC_MAP_GPA_RANGE
 #define KVM_HC_MAP_GPA_RANGE 12
 #endif
 #ifndef KVM_MAP_GPA_RANGE_ENCRYPTED
 #define KVM_MAP_GPA_RANGE_ENCRYPTED (1 << 4)
 #endif
-/* CPUID leaf KVM_CPUID_FEATURES, EAX: that hypercall may be made. */
+/* CPUID leaf KVM_CPUID_FEATURES, EAX: the hypercall is available. */
 #ifndef KVM_FEATURE_HC_MAP_GPA_RANGE
 #define KVM_FEATURE_HC_MAP_GPA_RANGE 16
 #endif
@@ -71,7 +72,8 @@
 #define GUEST_MEMFD_FLAG_INIT_SHARED (1ULL << 1)
 #endif
 
-/* The argument of KVM_CREATE_GUEST_MEMFD: bytes, a multiple of the page size; the rest zero. */
+/* The argument of KVM_CREATE_GUEST_MEMFD. @size is in bytes, a multiple of the page size; the rest
+ * is zero. */
 struct gmemKVMCreateGuestMemfd {
     uint64_t size;
     uint64_t flags;
@@ -80,7 +82,8 @@ struct gmemKVMCreateGuestMemfd {
 
 #define GMEM_KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct gmemKVMCreateGuestMemfd)
 
-/* The argument of KVM_SET_USER_MEMORY_REGION2: begins like that of the older request. Bytes. */
+/* The argument of KVM_SET_USER_MEMORY_REGION2, which begins like that of the older request. In
+ * bytes. */
 struct gmemKVMMemoryRegion2 {
     uint32_t slot;
     uint32_t flags;
@@ -95,7 +98,7 @@ struct gmemKVMMemoryRegion2 {
 
 #define GMEM_KVM_SET_USER_MEMORY_REGION2 _IOW(KVMIO, 0x49, struct gmemKVMMemoryRegion2)
 
-/* The argument of KVM_SET_MEMORY_ATTRIBUTES: bytes, multiples of the page size. */
+/* The argument of KVM_SET_MEMORY_ATTRIBUTES, in bytes, multiples of the page size. */
 struct gmemKVMMemoryAttributes {
     uint64_t address;
     uint64_t size;
@@ -105,9 +108,9 @@ struct gmemKVMMemoryAttributes {
 
 #define GMEM_KVM_SET_MEMORY_ATTRIBUTES _IOW(KVMIO, 0xd2, struct gmemKVMMemoryAttributes)
 
-/* The same of a guest_memfd, where it is guest_memfd that knows which of its pages are private: the
- * series "KVM: guest_memfd: in-place conversion" (Ackerley Tng, Sean Christopherson; accepted after
- * Linux 7.3). Bytes; @offset is in the file. */
+/* The same for a guest_memfd, on kernels where guest_memfd knows which of its pages are private:
+ * the series "KVM: guest_memfd: in-place conversion" (Ackerley Tng, Sean Christopherson; accepted
+ * after Linux 7.3). In bytes; @offset is in the file. */
 struct gmemKVMMemoryAttributes2 {
     uint64_t offset;
     uint64_t size;
@@ -119,7 +122,7 @@ struct gmemKVMMemoryAttributes2 {
 
 #define GMEM_KVM_SET_MEMORY_ATTRIBUTES2 _IOWR(KVMIO, 0xd2, struct gmemKVMMemoryAttributes2)
 
-/* What struct kvm_run has at its union in an exit KVM_EXIT_MEMORY_FAULT. */
+/* The union of struct kvm_run in an exit with KVM_EXIT_MEMORY_FAULT. */
 struct gmemKVMMemoryFault {
     uint64_t flags;
     uint64_t gpa;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemlibxml.c: libxml2's parser, for what is left to it. */
+/* gmemlibxml.c: libxml2's parser, for what our own reader does not do. */
 
 #include "gmemlibxml.h"
 

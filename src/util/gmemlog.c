@@ -13,11 +13,11 @@
 #define GMEM_LOG_PREFIX "libvirt-gmem: "
 #define GMEM_LOG_CUT "..."
 
-/* What the longest character, of 6 bytes, is escaped as. */
+/* The length of the longest character, of 6 bytes, when it is escaped. */
 #define GMEM_LOG_ESCAPED_MAX (6 * sizeof("\\xNN"))
 
-/* Puts the character at @text into @out as the log shall have it. Returns how many bytes of @text
- * that were. */
+/* Appends the character at @text to @out as it should appear in the log. Returns the number of
+ * bytes of @text that it occupied. */
 static size_t
 gmemLogEscape(const char *text, char out[GMEM_LOG_ESCAPED_MAX])
 {
@@ -26,7 +26,8 @@ gmemLogEscape(const char *text, char out[GMEM_LOG_ESCAPED_MAX])
     size_t length = valid ? (size_t)g_unichar_to_utf8(character, NULL) : 1;
     size_t i;
 
-    /* The separators of lines and paragraphs are printable to GLib, and end a line to others. */
+    /* GLib considers separators of lines and paragraphs printable, but they end a line for others.
+     */
     if (valid && character != '\\' && character != 0x2028 && character != 0x2029 &&
         g_unichar_isprint(character)) {
         memcpy(out, text, length);
@@ -65,7 +66,7 @@ gmemLog(const char *format, ...)
         at += length;
     }
     end = (size_t)(stpcpy(line + end, text[at] != '\0' ? GMEM_LOG_CUT "\n" : "\n") - line);
-    /* Where that fails there is nobody left to report it to. */
+    /* If this fails, there is nobody left to whom it could be reported. */
     if (write(STDERR_FILENO, line, end) < 0)
         errno = saved;
     errno = saved;

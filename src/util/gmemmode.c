@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemmode.c: how a domain's memory is guest_memfd. libc only: the shim has it, too. */
+/* gmemmode.c: the modes in which a domain's memory is guest_memfd. libc only, because the shim uses
+ * it, too. */
 
 #include "gmemmode.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemmode.h: how a domain's memory is guest_memfd. libc only: the shim has it, too. */
+/* gmemmode.h: the modes in which a domain's memory is guest_memfd. libc only, because the shim uses
+ * it, too. */
 #pragma once
 
-/* To add one: here, and its name in gmemmode.c. */
+/* To add a mode: here, and its row in gmemmode.c. */
 typedef enum {
     GMEM_MODE_NONE = 0, /* also <private/> with launch security whose RAM is guest_memfd anyway */
     GMEM_MODE_CONVERTIBLE,  /* <launchSecurity type='sw-protected'/> */
@@ -10,12 +11,12 @@ typedef enum {
     GMEM_MODE_LAST
 } gmemMode;
 
-/* "convertible", "fully-shared"; "none". The words of the carrier, of the shim's configuration and
- * of domain capabilities. */
+/* "convertible", "fully-shared" or "none": the words used in the carrier, in the shim's
+ * configuration and in domain capabilities. */
 const char *gmemModeToString(gmemMode mode);
 
 /* Returns the mode, or GMEM_MODE_NONE for any other word (also for "none"). */
 gmemMode gmemModeFromString(const char *text);
 
-/* gmemModeElement: what gives a domain @mode, as users write it: "<private/>". */
+/* gmemModeElement: the element that gives @mode to a domain, as users write it: "<private/>". */
 const char *gmemModeElement(gmemMode mode);

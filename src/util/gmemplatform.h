@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemplatform.h: what another architecture, or a KVM with larger pages, would have otherwise.
- * For the shim, too: nothing but libc. */
+/* gmemplatform.h: what differs on another architecture, or with a KVM that has larger pages. The
+ * shim uses it, too, so it only requires libc. */
 #pragma once
 
 #include <elf.h>
@@ -8,25 +8,27 @@
 #include <stddef.h>
 #include <string.h>
 
-/* As libvirt and QEMU call it. */
+/* The name that libvirt and QEMU use. */
 #define GMEM_PLATFORM_ARCH "x86_64"
 
-/* What libvirt looks for first, where a domain names no emulator. */
+/* The emulator that libvirt looks for first if a domain does not name one. */
 #define GMEM_PLATFORM_EMULATOR "qemu-system-" GMEM_PLATFORM_ARCH
 
-/* The id of RAM without cells on libvirt's command lines: QEMU's default-ram-id of the machines. */
+/* The id of RAM without cells on libvirt's command lines: default-ram-id of QEMU's machines. */
 #define GMEM_PLATFORM_RAM_ID "pc.ram"
 
-/* Bytes. The base page, and guest_memfd's only one (no hugetlb and no THP as of Linux 7.2). */
+/* In bytes. The base page size, and the only one of guest_memfd (no hugetlb and no THP as of Linux
+ * 7.2). */
 #define GMEM_PLATFORM_PAGE 4096
 #define GMEM_PLATFORM_PAGE_KIB (GMEM_PLATFORM_PAGE / 1024)
 
-/* Bytes. What huge pages of no stated size have: the smallest that the host's default can be. */
+/* In bytes. The assumed size of huge pages without a stated size: the smallest that the host's
+ * default can be. */
 #define GMEM_PLATFORM_HUGE_PAGE (2 * 1024 * 1024)
 #define GMEM_PLATFORM_HUGE_PAGE_KIB (GMEM_PLATFORM_HUGE_PAGE / 1024)
 
-/* gmemPlatformRefusesMachine: whether a machine type of that name lacks what either mode requires.
- * NULL is none. */
+/* gmemPlatformRefusesMachine: whether machine type @name lacks what both modes require. NULL does
+ * not. */
 static inline bool
 gmemPlatformRefusesMachine(const char *name)
 {
@@ -47,8 +49,8 @@ gmemPlatformSuspendDevice(const char *name)
     return strstr(name, "q35") != NULL ? "ICH9-LPC" : "PIIX4_PM";
 }
 
-/* gmemPlatformIsAddress: whether a relocation of that type (R_… of elf.h) puts the address of a
- * symbol there. */
+/* gmemPlatformIsAddress: whether a relocation of that type (R_… of elf.h) stores the address of a
+ * symbol. */
 static inline bool
 gmemPlatformIsAddress(unsigned long type)
 {

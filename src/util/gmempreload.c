@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmempreload.c: the libraries of this project that are preloaded, where they are, and into what.
- */
+/* gmempreload.c: the libraries of this project that are preloaded, their paths, and the programs
+ * into which they are preloaded. */
 
 #include "gmempreload.h"
 
@@ -10,7 +10,7 @@
 
 #include "config.h"
 
-/* The directory of a build tree where each is made. */
+/* The directory in a build tree where each of them is built. */
 static const char *const gmemPreloadInTree[] = {
     [GMEM_PRELOAD_LIBRARY] = "src/driver",
     [GMEM_PRELOAD_SHIM] = "src/shim",

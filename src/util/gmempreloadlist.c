@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmempreloadlist.c: which entries of LD_PRELOAD are libraries of this project.
  *
- * By the names of their files, not by path: what another installation or a build tree has preloaded
- * is ours, too, and there are several spellings of a path. */
+ * They are recognised by the names of their files, not by path: what another installation or a
+ * build tree has preloaded is ours, too, and a path can be spelt in several ways. */
 
 #include "gmempreloadlist.h"
 
 #include <assert.h>
 #include <string.h>
 
-/* What separates the entries: ld.so(8). */
+/* The characters that separate entries; see ld.so(8). */
 #define GMEM_PRELOAD_LIST_SEPARATORS ": "
 
 static const char *const gmemPreloadListNames[] = {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmempreloadlist.h: which entries of LD_PRELOAD are libraries of this project. For the shim, too:
- * nothing but libc. */
+/* gmempreloadlist.h: which entries of LD_PRELOAD are libraries of this project. The shim uses it,
+ * too, so it only requires libc. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,11 +17,11 @@ const char *gmemPreloadListName(gmemPreloadLibrary library);
 
 /**
  * gmemPreloadListFilter:
- * @list: a value of LD_PRELOAD: entries with ':' or ' ' between them; changed in place
+ * @list: a value of LD_PRELOAD: entries separated by ':' or ' '; changed in place
  *
- * Takes the entries that are libraries of this project, by the names of their files, out of @list.
- * The separator after an entry goes with it, or that before the last one. Returns whether there
- * were any. Takes no lock.
+ * Removes the entries that are libraries of this project, by the names of their files, from @list.
+ * The separator after an entry is removed with it, or the one before the last entry. Returns
+ * whether there were any. Takes no lock.
  */
 bool gmemPreloadListFilter(char *list);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemprops.c: the properties of a QEMU option, as key=value,… or as JSON.
  *
- * Both parsers of key=value,… read the first word as the value of an implied key where it has no
- * '=', a doubled comma for one comma of a value, and of a key that is given twice the last value.
- * Of the two, QemuOpts (QEMU's util/qemu-option.c) accepts any key, reads one alone as a boolean,
- * and of "id" uses the first value, which has to be an identifier. keyval (util/keyval.c) requires
- * '=' after every other key, ends an implied value at the first comma, and has keys with a
- * structure: "a.b=", "list.0=". Whether all of them make one structure is left to QEMU. */
+ * Both parsers of key=value,… take a first word without '=' for the value of an implied key, a
+ * doubled comma for one comma in a value, and the last value of a duplicate key. QemuOpts (QEMU's
+ * util/qemu-option.c) accepts any key, takes a key without '=' for a boolean, and uses the first
+ * value of "id", which must be an identifier. keyval (util/keyval.c) requires '=' after every other
+ * key, ends an implied value at the first comma, and has structured keys: "a.b=", "list.0=".
+ * Whether they all fit into one structure is left to QEMU. */
 
 #include "gmemprops.h"
 
@@ -35,9 +35,9 @@ gmemPropsIsId(const char *value)
     return *value == '\0';
 }
 
-/* Whether @key is one of keyval's: parts with dots between them, each a name (a letter, then
- * letters, digits, '-' and '_', in front of which may be a vendor's "__com.example_") or, but for
- * the first, a number. */
+/* Whether @key is a key of keyval: parts separated by dots, each of which is a name (a letter, then
+ * letters, digits, '-' and '_', which can be prefixed with a vendor's "__com.example_") or, except
+ * for the first, a number. */
 static bool
 gmemPropsKeyvalIsKey(const char *key, size_t length)
 {
@@ -70,7 +70,7 @@ gmemPropsKeyvalIsKey(const char *key, size_t length)
     }
 }
 
-/* One of key=value,…, where it stands: none of it is terminated. */
+/* One pair of key=value,…, which points into the text: none of it is terminated. */
 typedef struct {
     const char *key;
     size_t keyLength;
@@ -97,7 +97,7 @@ gmemPropsPairIs(const gmemPropsPair *pair, const char *key)
     return strlen(key) == pair->keyLength && memcmp(pair->key, key, pair->keyLength) == 0;
 }
 
-/* Moves past @pair's value, which begins at the text, and its comma. */
+/* Moves past @pair's value, which begins at the text, and past its comma. */
 static void
 gmemPropsPairEnd(gmemKeyval *keyval, gmemPropsPair *pair)
 {
@@ -162,7 +162,7 @@ gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value)
     return rc;
 }
 
-/* The value of @key that counts; NULL where it is not there. */
+/* The value of @key that is effective, or NULL if it is missing. */
 static char *
 gmemPropsKeyvalGet(gmemKeyval keyval, const char *key)
 {
@@ -214,7 +214,7 @@ gmemPropsInit(gmemProps *props,
     return 0;
 }
 
-/* The spelling of a scalar; an empty string for anything else. */
+/* The spelling of a scalar, or an empty string for anything else. */
 static char *
 gmemPropsSpelling(gmemJSON *value)
 {
@@ -241,7 +241,7 @@ static char *
 gmemPropsKeyvalGetList(gmemKeyval keyval, const char *key)
 {
     const size_t implied = keyval.implied != NULL ? strlen(keyval.implied) : 0;
-    /* A word "," becomes "=on,"; the first one has the implied key in front. */
+    /* A word "," becomes "=on,"; the first one is prefixed with the implied key. */
     char *list = g_malloc0(4 * (strlen(keyval.text) + 1) + implied + 1);
     const size_t length = strlen(key);
     char *end = list;

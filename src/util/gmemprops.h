@@ -8,8 +8,8 @@
 #include "gmemargv.h"
 #include "gmemjson.h"
 
-/* QEMU has two parsers of key=value,… and some options also take JSON: a value that begins with
- * '{'. Where that is not listed, such a value is refused. */
+/* QEMU has two parsers of key=value,…, and some options also accept JSON: a value that begins with
+ * '{'. With the other notations, such a value is refused. */
 typedef enum {
     GMEM_PROPS_OPTS,           /* -accel, -drive, -global, -numa, -overcommit */
     GMEM_PROPS_OPTS_OR_JSON,   /* -device, -netdev, -object */
@@ -32,12 +32,12 @@ typedef struct {
 /**
  * gmemPropsInit:
  * @props: to be cleared with gmemPropsClear(), whatever is returned
- * @option: its value has to outlive @props
+ * @option: its value must outlive @props
  * @implied: key of a first word without '='; NULL: none
- * @error: VIR_ERR_CONFIG_UNSUPPORTED for an option without a value, or with one that QEMU refuses
- *         to read
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED for an option without a value, or with a value that QEMU
+ * refuses to read
  *
- * Like all of this file, called also in the child between fork and exec: takes no lock.
+ * Like everything in this file, also called in the child between fork and exec: takes no lock.
  */
 int gmemPropsInit(gmemProps *props,
                   const gmemArgvOption *option,
@@ -51,17 +51,17 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProps, gmemPropsClear)
 /**
  * gmemPropsGet:
  *
- * Returns the spelling of a property, to be freed with g_free(), or NULL where it is not there. A
- * boolean of JSON is "on" or "off". Something nested is an empty string, which is not a valid value
- * of any property asked for here.
+ * Returns the spelling of a property, to be freed with g_free(), or NULL if it is missing. A
+ * boolean of JSON is "on" or "off". A nested value is an empty string, which is not a valid value
+ * of any property that is looked up here.
  */
 char *gmemPropsGet(const gmemProps *props, const char *key);
 
 /**
  * gmemPropsGetList:
  *
- * Returns what is written for a property that is a list, in a form that can be compared, to be
- * freed with g_free(), or NULL where it is not there.
+ * Returns the value of a property that is a list, in a form that can be compared, to be freed with
+ * g_free(), or NULL if it is missing.
  */
 char *gmemPropsGetList(const gmemProps *props, const char *key);
 
@@ -71,18 +71,18 @@ bool gmemPropsIsId(const char *value);
 /* gmemPropsIsTrue: whether @value is one of QEMU's words for true. */
 bool gmemPropsIsTrue(const char *value);
 
-/* gmemPropsGetBool: 1, 0, or -1 where the property is not there. Anything unreadable counts as not
- * true. */
+/* gmemPropsGetBool: 1, 0, or -1 if the property is missing. An unreadable value counts as not true.
+ */
 int gmemPropsGetBool(const gmemProps *props, const char *key);
 
-/* gmemPropsGetSize: a property in bytes; with QEMU's suffixes in key=value notation. Returns false
- * where it is not there, or is not such a number. */
+/* gmemPropsGetSize: a property in bytes, in key=value notation with QEMU's suffixes. Returns false
+ * if it is missing, or is not such a number. */
 bool gmemPropsGetSize(const gmemProps *props, const char *key, unsigned long long *size);
 
 /**
  * gmemPropsFind:
- * @key: a name, at whatever depth
- * @match: whether a value of it is the wanted one
+ * @key: a name, at any depth
+ * @match: whether a value is the one that is looked for
  *
  * Returns the first such value, to be freed with g_free(), or NULL.
  */
@@ -90,9 +90,9 @@ char *gmemPropsFind(const gmemProps *props, const char *key, bool (*match)(const
 
 /**
  * gmemPropsKeyvalNext:
- * @key, @value: to be freed with g_free(); set where 1 is returned
+ * @key, @value: out: to be freed with g_free(); set if 1 is returned
  *
- * Returns 1, 0 at the end, or -1 where QEMU refuses the rest. A doubled comma is a comma of the
- * value.
+ * Returns 1, 0 at the end, or -1 if QEMU refuses the rest. A doubled comma is returned as one comma
+ * of the value.
  */
 int gmemPropsKeyvalNext(gmemKeyval *keyval, char **key, char **value);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimconfig.c: the shim's configuration, as it stands in QEMU's argv: written by libvirt-gmem,
- * between fork and exec, and read by the shim. libc only. */
+/* gmemshimconfig.c: the shim's configuration in QEMU's argv: written by libvirt-gmem, between fork
+ * and exec, and read by the shim. libc only. */
 
 #include "gmemshimconfig.h"
 
@@ -10,19 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The last key of the configuration, and the digits of each number in its value. */
+/* The last key of the configuration, and the number of digits of each number in its value. */
 #define GMEM_SHIM_CONFIG_ARGV ",argv="
 #define GMEM_SHIM_HASH_DIGITS 16
 
-/* Bytes: more than all keys take that are there once, with their numbers; and than the key and the
+/* In bytes: more than all keys that occur once, with their numbers; and more than the key and the
  * size of a memory backend. */
 #define GMEM_SHIM_CONFIG_HEAD 160
 #define GMEM_SHIM_CONFIG_BACKEND 32
 
-/* Adds to the text at @end, and moves that. */
+/* Appends to the text at @end, and advances @end. */
 #define GMEM_SHIM_CONFIG_ADD(end, ...) ((end) += sprintf((end), __VA_ARGS__))
 
-/* Steps over @literal. */
+/* Skips @literal. */
 static bool
 gmemShimConfigSkip(const char **text, const char *literal)
 {
@@ -34,7 +34,8 @@ gmemShimConfigSkip(const char **text, const char *literal)
     return true;
 }
 
-/* Decimal, no sign, no leading zero, not more than 64 bits: there is one spelling of a number. */
+/* A decimal number of at most 64 bits, without sign or leading zeros, so that a number has only one
+ * spelling. */
 static bool
 gmemShimConfigNumber(const char **text, unsigned long long *number)
 {
@@ -73,7 +74,7 @@ gmemShimConfigMode(const char **text, gmemMode *mode)
     return false;
 }
 
-/* What QEMU accepts as an id: a letter, then letters, digits, "-", "." and "_". */
+/* An id that QEMU accepts: a letter, then letters, digits, "-", "." and "_". */
 static size_t
 gmemShimConfigIdLength(const char *text)
 {
@@ -126,7 +127,7 @@ gmemShimConfigOptions(const char **text, gmemShimConfig *config)
     return true;
 }
 
-/* What only mode convertible has. @config has the rest. */
+/* The part that only convertible mode has. @config has the rest. */
 static bool
 gmemShimConfigConvertible(const char **text, gmemShimConfig *config)
 {
@@ -192,13 +193,14 @@ gmemShimConfigClear(gmemShimConfig *config)
     memset(config, 0, sizeof(*config));
 }
 
-/* "version=" and its number: nothing else is looked at in another version. */
+/* "version=" and its number: with another version, nothing else is examined. */
 static bool
 gmemShimConfigParseVersion(const char **text, const char *value, char *reason, size_t reasonSize)
 {
     unsigned long long number;
 
-    /* What libvirt's XML carries is JSON; libvirt-gmem rewrites it when it starts the emulator. */
+    /* What libvirt's XML carries is JSON, which libvirt-gmem replaces when it starts the emulator.
+     */
     if (**text == '{') {
         snprintf(reason, reasonSize,
                  "'%.100s' is what the domain's XML carries, not the shim's configuration: QEMU "
@@ -219,7 +221,7 @@ gmemShimConfigParseVersion(const char **text, const char *value, char *reason, s
     return false;
 }
 
-/* What both modes have. */
+/* The part that both modes have. */
 static bool
 gmemShimConfigParseHead(
     const char **text, const char *value, gmemShimConfig *config, char *reason, size_t reasonSize)

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimstatus.h: what the shim publishes of the QEMU that it is in: what its memory is, where.
+/* gmemshimstatus.h: what the shim publishes about the QEMU that it is loaded into: what its memory
+ * is, and where.
  *
- * A memfd of QEMU's, named GMEM_SHIM_STATUS_NAME, mode 0600, sealed: it lasts as long as QEMU does,
- * is in no directory, and /proc/PID/fd opens it for QEMU's user and root alone. Readers use
- * gmemstatus.h. Numbers are written with atomic stores, each right by itself; a sum that must be
- * consistent is read between two equal even values of `sequence`.
+ * The status is in a memfd of QEMU's, named GMEM_SHIM_STATUS_NAME, with mode 0600, and sealed. It
+ * lasts as long as QEMU, is not in any directory, and only QEMU's user and root can open it through
+ * /proc/PID/fd. Readers use gmemstatus.h. Numbers are written with atomic stores, so each one is
+ * right by itself; numbers that must be consistent with each other are read between two equal even
+ * values of `sequence`.
  *
- * The layout is an interface: a guest runs on with the shim that it was started with, whatever is
- * installed later. So each version that was ever released stays readable, and a change is a new
- * one:
+ * The layout is an interface: a guest keeps the shim that it was started with, whatever is
+ * installed later. So each version that was ever released remains readable, and a change is a new
+ * version:
  *
  *   1   convertible mode only; the head ends with startPrivate
  *   2   both modes; the head as below
  *
- * Members that were `reserved` once are 0 where an older shim has written them: "not reported". */
+ * Members that used to be `reserved` are 0 if an older shim has written them, which means "not
+ * reported". */
 #pragma once
 
 #include <stddef.h>
@@ -24,7 +27,7 @@
 #define GMEM_SHIM_STATUS_VERSION 2
 #define GMEM_SHIM_STATUS_ID_MAX 64
 
-/* A RAM backend. privateBytes + sharedBytes is its size. */
+/* A RAM backend. Its size is privateBytes + sharedBytes. */
 typedef struct {
     char id[GMEM_SHIM_STATUS_ID_MAX]; /* QEMU's id of the memory backend: "ram-node0"; cut to fit */
     uint64_t privateBytes;            /* of guest pages that are private now */
@@ -37,7 +40,7 @@ typedef struct {
     uint64_t reserved[2];
 } gmemShimStatusBackend;
 
-/* A memory slot of KVM's. */
+/* A memory slot of KVM. */
 typedef struct {
     uint64_t guest;   /* the guest address at which it begins */
     uint64_t size;    /* bytes; 0: the entry is free */
@@ -46,10 +49,10 @@ typedef struct {
     uint32_t reserved;
 } gmemShimStatusSlot;
 
-/* As many as are published. A machine has a dozen, and one for each DIMM. */
+/* The maximum number of slots that is published. A machine has a dozen, and one for each DIMM. */
 #define GMEM_SHIM_STATUS_SLOTS_MAX 512
 
-/* Numbers of gmemShimStatus.mode; 0 is none. */
+/* Values of gmemShimStatus.mode; 0 is not used. */
 #define GMEM_SHIM_STATUS_CONVERTIBLE 1
 #define GMEM_SHIM_STATUS_FULLY_SHARED 2
 
@@ -77,5 +80,5 @@ typedef struct {
     gmemShimStatusBackend backend[];
 } gmemShimStatus;
 
-/* Bytes of version 1's head. */
+/* The size of version 1's head, in bytes. */
 #define GMEM_SHIM_STATUS_HEAD_1 offsetof(gmemShimStatus, mode)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemstatus.c: finds and reads what the shim in a QEMU publishes.
  *
- * It is copied out with pread, which a file that is made shorter meanwhile does not turn into a
- * SIGBUS as it would a mapping; numbers are bounded before use. Among QEMU's descriptors it is
- * known by its link, which any file at the root of a mount namespace can have, too: a FIFO, or a
- * file of a file system that QEMU itself serves and that never answers. So the file is first held
- * by a descriptor that only names it (O_PATH), and the kernel is asked, without asking the file's
- * own file system, whether it is on the mount that all memfds are on. What cannot be determined
- * from here is whether the numbers are true. */
+ * The status is copied with pread(). If the file is truncated meanwhile, this does not cause a
+ * SIGBUS, as a mapping would. Numbers are bounded before they are used. Among QEMU's descriptors,
+ * the status is recognised by its link. But any file at the root of a mount namespace can have the
+ * same link: a FIFO, or a file of a file system that QEMU itself serves and that never answers. So
+ * the file is first held by an O_PATH descriptor, and the kernel is asked, without asking the
+ * file's own file system, whether it is on the mount that all memfds are on. Whether the numbers
+ * are true cannot be determined from here. */
 
 #include "gmemstatus.h"
 
@@ -24,16 +24,16 @@
 #include "gmemi18n.h"
 
 #define GMEM_STATUS_LINK "/memfd:" GMEM_SHIM_STATUS_NAME " (deleted)"
-/* Far more than a domain can have: QEMU has 128 cells and 256 slots for modules. */
+/* Far more than a domain can have: QEMU has 128 cells and 256 slots for DIMMs. */
 #define GMEM_STATUS_BACKENDS_MAX 1024
-/* Numbers are being changed for microseconds; a second is long enough for the slowest machine. */
+/* Numbers are being changed for microseconds; a second is enough for the slowest machine. */
 #define GMEM_STATUS_TRIES 1000
 #define GMEM_STATUS_WAIT_US 1000
-/* More descriptors than QEMU has by far; a hostile one could have millions. */
+/* Far more descriptors than QEMU has; a hostile one could have millions. */
 #define GMEM_STATUS_DESCRIPTORS_MAX 100000
 
-/* Returns whether @fd is a regular file, as far as that is known without asking its file system,
- * and the mount that it is on, which may have the number 0. */
+/* Returns whether @fd is a regular file, as far as this is known without asking its file system,
+ * and the mount that it is on, which can have the number 0. */
 static bool
 gmemStatusMount(int fd, guint64 *mount)
 {
@@ -56,7 +56,7 @@ gmemStatusIsMemfd(int fd)
            wanted == found;
 }
 
-/* Entry @name of a /proc/PID/fd. */
+/* The entry @name of a /proc/PID/fd. */
 static int
 gmemStatusOpenEntry(int fds, const char *name, int *why)
 {
@@ -110,7 +110,7 @@ gmemStatusIsSealed(int fd)
     return seals >= 0 && (seals & wanted) == wanted;
 }
 
-/* Whether all @size bytes were there. */
+/* Whether all @size bytes could be read. */
 static bool
 gmemStatusReadAll(int fd, void *data, size_t size, size_t offset)
 {
@@ -122,7 +122,7 @@ gmemStatusReadAll(int fd, void *data, size_t size, size_t offset)
     return count == (ssize_t)size;
 }
 
-/* The size of a head of that version; 0: there is none. */
+/* The size of the head in that version; 0 if there is no such version. */
 static size_t
 gmemStatusHeadSize(guint32 version)
 {
@@ -136,7 +136,7 @@ gmemStatusHeadSize(guint32 version)
     }
 }
 
-/* Reads the head as the latest version has it, and how long it is in the file. */
+/* Reads the head in the layout of the latest version, and its length in the file. */
 static bool
 gmemStatusReadHead(int fd, gmemShimStatus *head, size_t *size, const char **fault)
 {
@@ -190,7 +190,7 @@ gmemStatusRead(int fd, const char **fault)
     return NULL;
 }
 
-/* One try; the list with unused entries. */
+/* One attempt; the list includes unused entries. */
 static bool
 gmemStatusTrySlots(int fd, const gmemShimStatus *status, GArray *slots)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemstatus.h: finds and reads what the shim in a QEMU publishes (gmemshimstatus.h).
  *
- * Guests attack QEMU: what QEMU has written is read as hostile input. */
+ * Guests attack QEMU, so what QEMU has written is treated as hostile input. */
 #pragma once
 
 #include <glib.h>
@@ -14,32 +14,34 @@
  * @directory: a descriptor of /proc/PID
  * @why: out: 0 or an errno
  *
- * Returns a descriptor, the caller's, of that process's status. It is a memfd for certain: nothing
- * else is opened, because that could wait for ever. -1 where there is none (@why is 0, or ENOENT or
- * ESRCH where the process has ended), or it may not be looked at.
+ * Returns a descriptor of that process's status, which the caller has to close. It is certainly a
+ * memfd: nothing else is opened, because that could wait forever. Returns -1 if there is none
+ * (*@why is 0, or ENOENT or ESRCH if the process has ended), or if the process may not be
+ * inspected.
  */
 int gmemStatusOpen(int directory, int *why);
 
 /**
  * gmemStatusRead:
- * @fd: of gmemStatusOpen()
- * @fault: out: why it cannot be read; translated
+ * @fd: from gmemStatusOpen()
+ * @fault: out: the reason why it cannot be read; translated
  *
- * Reads a status of any version into the layout of the latest. Takes a second at most. Returns it,
- * to be freed with g_free(), or NULL.
+ * Reads a status of any version into the layout of the latest one. Takes at most a second. Returns
+ * it, to be freed with g_free(), or NULL.
  */
 gmemShimStatus *gmemStatusRead(int fd, const char **fault);
 
 /**
  * gmemStatusReadSlots:
- * @fd: of gmemStatusOpen()
- * @status: of gmemStatusRead()
+ * @fd: from gmemStatusOpen()
+ * @status: from gmemStatusRead()
  *
- * Returns KVM's memory slots, of gmemShimStatusSlot, those in use only; free with g_array_unref().
- * NULL where they are not reported, do not fit into the list, or are being changed for a second.
+ * Returns the KVM memory slots that are in use, as an array of gmemShimStatusSlot; free with
+ * g_array_unref(). Returns NULL if they are not reported, do not fit into the list, or are being
+ * changed for a second.
  */
 GArray *gmemStatusReadSlots(int fd, const gmemShimStatus *status);
 
-/* gmemStatusIsSealed: whether @fd is a memfd of the kind that a shim makes, and nothing else: what
- * it says may be a lie nevertheless, if QEMU was taken over. */
+/* gmemStatusIsSealed: whether @fd is a memfd of the kind that a shim makes, and nothing else. What
+ * it says can still be a lie if QEMU was taken over. */
 bool gmemStatusIsSealed(int fd);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemxml.c: reads XML, and where each of its elements is in the text.
+/* gmemxml.c: reads XML, and records where each of its elements is in the text.
  *
- * Not with libxml2, though libvirt uses that: an allocation of libxml2's that fails can leave an
- * attribute or an element out of the tree silently, some of what it does takes time that
- * grows with the square of the text, and its tree does not say where things stand. A document
- * without a document type declaration leaves nothing to interpretation: elements, attributes, text,
- * comments, processing instructions, CDATA sections, and references to characters. Memory is
- * GLib's, which ends the process where there is none; nothing recurses.
+ * It does not use libxml2, although libvirt does. If an allocation of libxml2 fails, an attribute
+ * or an element can silently be missing from the tree; the time that some of its functions take
+ * grows with the square of the text; and its tree does not say where things are. A document without
+ * a document type declaration leaves nothing to interpretation: elements, attributes, text,
+ * comments, processing instructions, CDATA sections, and character references. Memory comes from
+ * GLib, which ends the process if there is none; nothing recurses.
  *
- * The reader is more lenient than libxml2, never stricter: what libxml2 accepts must come out the
- * same, and the rest is refused by libvirt. test_xml.c and fuzz_xml.c hold the two together.
- */
+ * The reader is more lenient than libxml2, and never stricter: what libxml2 accepts must come out
+ * the same, and the rest is refused by libvirt. test_xml.c and fuzz_xml.c compare the two. */
 
 #include "gmemxml.h"
 
@@ -24,13 +23,13 @@
 #define GMEM_XML_NAMESPACE "http://www.w3.org/XML/1998/namespace"
 #define GMEM_XML_XMLNS_NAMESPACE "http://www.w3.org/2000/xmlns/"
 
-/* Elements are allocated so many at a time. */
+/* Elements are allocated in blocks of this many. */
 #define GMEM_XML_BLOCK 512
 
-/* In gmemXMLNode.changed; below it, the number of attributes that were removed. */
+/* A flag in gmemXMLNode.changed; the lower bits are the number of attributes that were removed. */
 #define GMEM_XML_REMOVED (1U << 31)
 
-/* Not g_str_has_prefix(), which in newer versions of GLib looks for the end of @text first. */
+/* Newer versions of g_str_has_prefix() look for the end of @text first. */
 static inline bool
 gmemXMLStartsWith(const char *text, const char *start)
 {
@@ -89,12 +88,12 @@ gmemXMLIsSpace(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* This and the next one without strspn(): what they pass is short, and preparing that costs more.
- */
+/* This function and the next one do not use strspn(): what they skip is short, and preparing
+ * strspn() costs more. */
 static inline const char *
 gmemXMLSkipSpace(const char *p)
 {
-    /* Attributes are read a second time only where the first found them well-formed. */
+    /* Attributes are only read a second time if the first time found them well-formed. */
     while (gmemXMLIsSpace(*p)) /* NOLINT(clang-analyzer-core.NullDereference) */
         p++;
     return p;
@@ -120,7 +119,7 @@ gmemXMLIsChar(gunichar c)
            (c >= 0xe000 && c <= 0xfffd) || (c >= 0x10000 && c <= 0x10ffff);
 }
 
-/* "&#…;", @p being after the "#". */
+/* "&#…;"; @p is after the "#". */
 static const char *
 gmemXMLReadNumber(const char *p, gunichar *c)
 {
@@ -135,15 +134,15 @@ gmemXMLReadNumber(const char *p, gunichar *c)
         digit = hex ? g_ascii_xdigit_value(*p) : g_ascii_digit_value(*p);
         if (digit < 0)
             return NULL;
-        /* Whatever is too large stays so. */
+        /* What is too large stays too large. */
         if (*c <= 0x10ffff)
             *c = *c * (hex ? 16 : 10) + (gunichar)digit;
     }
     return gmemXMLIsChar(*c) ? p + 1 : NULL;
 }
 
-/* Returns what follows the reference at @p, a "&", and its character in *@c; NULL where it is
- * malformed, or one that only a document type declaration could give a meaning. */
+/* Returns what follows the reference at @p, a "&", and its character in *@c. Returns NULL if it is
+ * malformed, or if only a document type declaration could give it a meaning. */
 static const char *
 gmemXMLReadReference(const char *p, gunichar *c)
 {
@@ -167,7 +166,7 @@ gmemXMLReadReference(const char *p, gunichar *c)
     return NULL;
 }
 
-/* Returns what follows the attribute at @p; NULL where it is malformed. */
+/* Returns what follows the attribute at @p, or NULL if it is malformed. */
 static const char *
 gmemXMLReadAttribute(const char *p, gmemXMLAttr *attr)
 {
@@ -196,8 +195,8 @@ gmemXMLReadAttribute(const char *p, gmemXMLAttr *attr)
     return attr->end;
 }
 
-/* What text can stand in: references are none in CDATA; in an attribute, any white space that is
- * not referred to is a space. */
+/* The context of a text: CDATA does not have references; in an attribute, any white space that is
+ * not a reference is a space. */
 typedef enum {
     GMEM_XML_IN_ATTRIBUTE,
     GMEM_XML_IN_CONTENT,
@@ -250,8 +249,8 @@ gmemXMLAttrValue(const gmemXMLAttr *attr)
     return g_string_free(value, FALSE);
 }
 
-/* The length of the prefix of a name, 0 for none. As libxml2 sees it: what does not look like a
- * name on both sides of the colon is a name without a prefix. */
+/* The length of the prefix of a name, or 0 if there is none. As in libxml2, what does not look like
+ * a name on both sides of the colon is a name without a prefix. */
 static size_t
 gmemXMLPrefixLength(const char *name, size_t length)
 {
@@ -316,8 +315,7 @@ gmemXMLUnbind(gmemXMLParser *parser, gmemXMLNs *ns)
     g_ptr_array_set_size(parser->declared, (int)parser->declared->len - 1);
 }
 
-/* As libxml2 does: a declaration that the rules for namespaces forbid is as if it were not there.
- */
+/* As in libxml2, a declaration that the rules for namespaces forbid is ignored. */
 static void
 gmemXMLDeclare(gmemXMLParser *parser, gmemXMLNode *node, const gmemXMLAttr *attr)
 {
@@ -337,8 +335,8 @@ gmemXMLDeclare(gmemXMLParser *parser, gmemXMLNode *node, const gmemXMLAttr *attr
     gmemXMLBind(parser, ns);
 }
 
-/* The namespace of a name; NULL for none: where the prefix is not declared, it belongs to the name.
- * @fallback: that of names without a prefix. */
+/* The namespace of a name, or NULL if there is none: a prefix that is not declared belongs to the
+ * name. @fallback is the namespace of names without a prefix. */
 static gmemXMLNs *
 gmemXMLResolve(const gmemXMLParser *parser, const char *name, size_t length, gmemXMLNs *fallback)
 {
@@ -457,7 +455,8 @@ gmemXMLReadEndTag(gmemXMLParser *parser)
     return true;
 }
 
-/* Like strstr(), but looks no further than what it finds: that much strstr() does not promise. */
+/* Like strstr(), but certainly does not look beyond what it finds, which strstr() does not promise.
+ */
 static const char *
 gmemXMLFindText(const char *text, const char *what)
 {
@@ -468,8 +467,8 @@ gmemXMLFindText(const char *text, const char *what)
     return p;
 }
 
-/* Returns what follows the comment, processing instruction or CDATA section at @p; NULL where it
- * does not end, @p itself where it is something else. */
+/* Returns what follows the comment, processing instruction or CDATA section at @p; NULL if it does
+ * not end; @p itself if there is something else. */
 static const char *
 gmemXMLSkipAside(const char *p)
 {
@@ -489,7 +488,7 @@ gmemXMLSkipAside(const char *p)
     return p;
 }
 
-/* Text up to the next tag: outside of the root only white space. */
+/* Text up to the next tag; outside the root, only white space. */
 static bool
 gmemXMLReadText(gmemXMLParser *parser)
 {
@@ -515,7 +514,7 @@ gmemXMLReadMarkup(gmemXMLParser *parser)
     const char *aside = gmemXMLSkipAside(parser->p);
 
     if (aside != parser->p) {
-        /* A declaration is only one at the very beginning, and text only in the root. */
+        /* A declaration is only allowed at the very beginning, and text only in the root. */
         if (aside == NULL ||
             (parser->p > parser->begin && gmemXMLStartsWith(parser->p, "<?xml") &&
              strchr(GMEM_XML_SPACE "?", parser->p[5]) != NULL) ||
@@ -549,7 +548,7 @@ gmemXMLRead(gmemXMLParser *parser, GError **error)
                         (size_t)(parser->p - parser->xml->text));
 }
 
-/* Most texts are ASCII, eight bytes of which are as quickly looked at as one. */
+/* Most texts are ASCII, and eight bytes are examined as quickly as one. */
 static bool
 gmemXMLIsUTF8(const char *text)
 {
@@ -611,15 +610,15 @@ gmemXMLParse(const char *text, GError **error)
     return rc == 0 ? g_steal_pointer(&xml) : NULL;
 }
 
-/* Whether libxml2 looks beyond the root in any case. From 2.12 on it may not, but has attributes in
- * a table; before, trying it would cost the square of their number. */
+/* Whether libxml2 looks beyond the root in any case. From 2.12 on it may not, but keeps attributes
+ * in a table; before that, trying would cost the square of their number. */
 static bool
 gmemXMLIsThorough(void)
 {
     return g_ascii_strtoull(xmlParserVersion, NULL, 10) < 21200;
 }
 
-/* Whether libxml2 certainly refuses @text, read as libvirt reads it. */
+/* Whether libxml2 certainly refuses @text, parsed as libvirt parses it. */
 static bool
 gmemXMLIsRefused(const char *text)
 {
@@ -637,12 +636,12 @@ char *
 gmemXMLMalformed(const char *text)
 {
     bool tags = strchr(text, '<') != NULL || gmemXMLEncodingIsEBCDIC(text);
-    /* What has no tag is not a document. Elsewhere, a tag that begins after the root, or in
-     * whatever did not end. */
+    /* Text without a tag is not a document. To other text, append a tag that begins after the root,
+     * or in whatever did not end. */
     g_autofree char *malformed = g_strconcat(text, tags ? "\n</" : "", NULL);
 
-    /* libxml2 2.15 does not look beyond the root once it has met an error that does not end it: a
-     * prefix that is not bound, a bad xml:id. */
+    /* libxml2 2.15 does not look beyond the root after an error that it can recover from: an
+     * unbound prefix, or a bad xml:id. */
     return gmemXMLIsThorough() || gmemXMLIsRefused(malformed) ? g_steal_pointer(&malformed)
                                                               : g_strdup("<malformed");
 }
@@ -671,7 +670,7 @@ gmemXMLNsNode(const gmemXMLNs *ns)
     return ns->node;
 }
 
-/* What follows the prefix; the whole name where there is no namespace. */
+/* The name after the prefix, or the whole name if there is no namespace. */
 static const char *
 gmemXMLLocalName(const gmemXMLNode *node, size_t *length)
 {
@@ -713,8 +712,8 @@ gmemXMLIsNs(const gmemXMLNode *node, const char *href, const char *name)
     return node->ns != NULL && gmemXMLIsAnyNs(node, name) && strcmp(node->ns->href, href) == 0;
 }
 
-/* Writes the elements that @path leads to from @parent, @limit at most, to @found, where that is
- * not NULL; returns how many. As deep as @path, not as the document. */
+/* Writes the elements that @path leads to from @parent, at most @limit, to @found, unless that is
+ * NULL, and returns their number. It recurses as deep as @path, not as the document. */
 static size_t
 gmemXMLCollect(gmemXMLNode *parent, const char *path, gmemXMLNode **found, size_t limit)
 {
@@ -788,7 +787,7 @@ gmemXMLAttribute(const gmemXMLNode *node, const char *name)
     return NULL;
 }
 
-/* The end tag's "<"; "/>" where there is none. */
+/* The "<" of the end tag, or "/>" if there is no end tag. */
 static const char *
 gmemXMLCloseTag(const gmemXMLNode *node)
 {
@@ -801,7 +800,7 @@ gmemXMLCloseTag(const gmemXMLNode *node)
     return p;
 }
 
-/* Where the content starts; where the tag ends for "<a/>". */
+/* The start of the content; the end of the tag for "<a/>". */
 static const char *
 gmemXMLContentStart(const gmemXMLNode *node)
 {
@@ -916,7 +915,7 @@ gmemXMLIndent(const gmemXMLNode *node)
     return g_strndup(start, *node->tagEnd == '>' ? strspn(start, GMEM_XML_SPACE) : 0);
 }
 
-/* Returns where the white space in front of @p starts, not in front of @floor. */
+/* Returns where the white space before @p starts, but not before @floor. */
 static const char *
 gmemXMLSkipSpaceBack(const char *p, const char *floor)
 {
@@ -994,7 +993,7 @@ gmemXMLEditRemove(gmemXMLEdit *edit, gmemXMLNode *node)
     gmemXMLEditAdd(edit, start, (size_t)(node->end - start), NULL);
 }
 
-/* The attribute of that name, namespace declarations included. */
+/* The attribute with that name, including namespace declarations. */
 static bool
 gmemXMLFindAttribute(const gmemXMLNode *node, const char *name, gmemXMLAttr *attr)
 {
@@ -1032,7 +1031,7 @@ gmemXMLEditSetAttribute(gmemXMLEdit *edit, gmemXMLNode *node, const char *name, 
     gmemXMLEditAdd(edit, start, (size_t)(end - start), attribute);
 }
 
-/* "<a/>" becomes "<a>@markup</a>"; a second change to the same element is added to the first. */
+/* "<a/>" becomes "<a>@markup</a>". A second change to the same element is appended to the first. */
 static void
 gmemXMLEditWrap(gmemXMLEdit *edit, gmemXMLNode *node, const char *markup, bool front)
 {
@@ -1118,21 +1117,21 @@ gmemXMLCompareChanges(const void *left, const void *right)
 
     if (a->at != b->at)
         return a->at < b->at ? -1 : 1;
-    /* What is inserted after one element goes before what is cut out after it. */
+    /* What is inserted after one element comes before what is cut out after it. */
     if ((a->length == 0) != (b->length == 0))
         return a->length == 0 ? -1 : 1;
     return a->sequence < b->sequence ? -1 : 1;
 }
 
-/* One change of a patch: @cut bytes at @at go, and the next @size bytes of the patch's text come.
- */
+/* One change of a patch: the @cut bytes at @at are removed, and the next @size bytes of the patch's
+ * text are inserted. */
 typedef struct {
     size_t at;
     size_t cut;
     size_t size;
 } gmemXMLStep;
 
-/* After the steps comes what all of them insert. */
+/* The steps are followed by all the text that they insert. */
 struct gmemXMLPatch {
     size_t memory;
     size_t length; /* of the text that is changed */
@@ -1141,8 +1140,8 @@ struct gmemXMLPatch {
     gmemXMLStep steps[];
 };
 
-/* Leaves only those changes that are not inside of something that goes as a whole, in order.
- * Returns how many bytes they put in. */
+/* Keeps only changes that are not inside something that is removed as a whole, in order. Returns
+ * the number of bytes that they insert. */
 static size_t
 gmemXMLEditSettle(gmemXMLEdit *edit)
 {

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemxmlencoding.c: what encoding an XML document is in.
+/* gmemxmlencoding.c: the encoding of an XML document.
  *
- * libvirt is given strings, which end at the first NUL. So UTF-16 and UTF-32 cannot occur, and of
- * the families that XML tells apart by the first bytes that leaves EBCDIC and what is like ASCII
- * there. Whether the declaration counts depends on libxml2's version: in a string, 2.9 reads
- * everything as UTF-8. Tags are the same either way where the encoding is a superset of ASCII; so
- * only those can be dealt with, and keep their bytes. */
+ * libvirt is given strings, which end at the first NUL, so UTF-16 and UTF-32 cannot occur. Of the
+ * families that XML distinguishes by the first bytes, this leaves EBCDIC and encodings like ASCII.
+ * Whether the declaration counts depends on libxml2's version: in a string, 2.9 reads everything as
+ * UTF-8. Tags are the same either way if the encoding is a superset of ASCII. So only documents in
+ * these encodings are supported, and they keep their bytes. */
 
 #include "gmemxmlencoding.h"
 
 #include <string.h>
 
-/* "<?xm" in EBCDIC, and the member of that family in which libxml2 reads the declaration. */
+/* "<?xm" in EBCDIC, and the encoding of that family in which libxml2 reads the declaration. */
 #define GMEM_XML_EBCDIC "\x4c\x6f\xa7\x94"
 #define GMEM_XML_EBCDIC_NAME "IBM037"
 
-/* Returns the encoding that the XML declaration of @text names, to be freed with g_free(); NULL
- * where it names none. */
+/* Returns the encoding that the XML declaration of @text names, to be freed with g_free(), or NULL
+ * if it does not name one. */
 static char *
 gmemXMLEncodingName(const char *text)
 {
@@ -52,8 +52,8 @@ gmemXMLEncodingIsUTF8(const char *text)
 bool
 gmemXMLEncodingIsASCII(const char *text)
 {
-    /* The last ones cannot be true of a string: a parser ignores them, or does not go on. Some
-     * clients write them nevertheless. */
+    /* The last ones cannot be true for a string: a parser ignores them, or stops. Some clients
+     * write them nevertheless. */
     static const char *const known[] = {
         "UTF-8",     "UTF8",        "US-ASCII", "ASCII",  "ISO-8859-", "ISO8859-",
         "ISO_8859-", "WINDOWS-125", "UTF-16",   "UTF-32", "UCS-",      "ISO-10646-UCS-",
