@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconnection.c: the door: whose connection is this, what may it call, and how do errors
- * get to its client? */
+/* gmemconnection.c: the door: which driver serves a connection, which calls are allowed on it, and
+ * how errors are reported to its client. */
 
 #include "gmemconnection.h"
 
@@ -28,8 +28,8 @@ enum {
 };
 
 /* All connections, by address. An address that is used again has passed one of the functions below
- * before anybody else can know it, so none is ever taken for what it was before; for the same
- * reason nothing has to leave when a connection is closed. */
+ * before anybody else can know it, so it is never mistaken for the previous connection. For the
+ * same reason, nothing has to be removed when a connection is closed. */
 static GMutex gmemConnectionLock;
 static GHashTable *gmemConnections;
 
@@ -47,8 +47,8 @@ gmemConnectionOpened(virConnectPtr conn, bool readOnly)
     return conn;
 }
 
-/* Returns what is known of @conn, which from here on includes @more; 0 where it has not passed any
- * of the functions below: then nothing is kept of it. */
+/* Returns what is known of @conn, and adds @more to it. Returns 0 if @conn has not passed any of
+ * the functions below; then nothing is recorded. */
 static unsigned int
 gmemConnectionKnow(virConnectPtr conn, unsigned int more)
 {
@@ -101,8 +101,8 @@ virConnectOpenAuth(const char *name, virConnectAuthPtr auth, unsigned int flags)
                                 (flags & VIR_CONNECT_RO) != 0);
 }
 
-/* The first value of @name in the query of @uri, to be freed with g_free(). libvirt's own drivers
- * read it so: names in any case, '&' or ';' between them. */
+/* The first value of @name in the query of @uri, to be freed with g_free(). As in libvirt's own
+ * drivers, names are case-insensitive, and separated by '&' or ';'. */
 static char *
 gmemConnectionGetParam(xmlURI *uri, const char *name)
 {
@@ -136,9 +136,9 @@ gmemConnectionInitEmbedded(xmlURI *uri)
     gmemCapsCacheInit(directory, config);
 }
 
-/* Whether libvirt serves @uri with a QEMU driver inside this process. That has neither a transport
- * ("qemu+ssh") nor a server; the parameter "socket" leads to another process only with the
- * transport "unix". */
+/* Whether libvirt serves @uri with a QEMU driver inside this process. Such a URI has neither a
+ * transport ("qemu+ssh") nor a server; the parameter "socket" only leads to another process with
+ * the transport "unix". */
 static bool
 gmemConnectionIsLocal(xmlURI *uri)
 {
@@ -162,8 +162,8 @@ gmemConnectionIsOurs(virConnectPtr conn)
         return (known & GMEM_CONNECTION_OURS) != 0;
     text = virConnectGetURI(conn);
     uri = text != NULL ? xmlParseURI(text) : NULL;
-    /* libvirt itself could parse it, so there is no memory. Nothing is lost where a call counts as
-     * ours that is not; a wish is where it is the other way round. */
+    /* libvirt could parse it, so there is not enough memory. Taking a foreign call for ours does
+     * not lose anything, but the opposite would lose what a domain asks for. */
     ours = uri == NULL || gmemConnectionIsLocal(uri);
     if (uri != NULL)
         gmemConnectionKnow(conn, GMEM_CONNECTION_EXAMINED | (ours ? GMEM_CONNECTION_OURS : 0));
@@ -175,7 +175,8 @@ gmemConnectionIsOurs(virConnectPtr conn)
 char *
 gmemConnectionGetRoot(virConnectPtr conn)
 {
-    /* A daemon's own driver is none, and to ask for its URI costs more than most answers do. */
+    /* A daemon's own driver has no root directory, and asking for its URI costs more than most
+     * answers. */
     char *text = gmemProcessIsDaemon() ? NULL : virConnectGetURI(conn);
     xmlURI *uri = text != NULL ? xmlParseURI(text) : NULL;
     char *root = NULL;
@@ -282,7 +283,7 @@ gmemConnectionCleanError(void)
     virFreeError(error);
 }
 
-/* The daemon autostarts domains before any client calls, so it cannot wait for a connection. */
+/* The daemon autostarts domains before any client calls, so this cannot wait for a connection. */
 __attribute__((constructor)) static void
 gmemConnectionInitDaemon(void)
 {

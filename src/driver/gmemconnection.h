@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemconnection.h: the door: whose connection is this, what may it call, and how do errors
- * get to its client? */
+/* gmemconnection.h: the door: which driver serves a connection, which calls are allowed on it, and
+ * how errors are reported to its client. */
 #pragma once
 
 #include <glib.h>
@@ -12,30 +12,30 @@
 
 /**
  * GMEM_DOOR:
- * @function: an interposed function, by its name
+ * @function: the name of an interposed function
  * @conn: as gmemConnectionMayCall()
- * @flags: what the client calls @function with; 0 where that has no flags
+ * @flags: the flags with which the client calls @function; 0 if it has no flags
  *
- * What each interposed function asks before it looks at any argument of its client's. False: the
- * real function gets all of them untouched, and its answer is the client's.
+ * Each interposed function asks this before it examines any of its client's arguments. If it is
+ * false, the real function gets all of them untouched, and its answer is returned to the client.
  */
 #define GMEM_DOOR(function, conn, flags)                                                           \
     gmemConnectionMayCall(conn, GMEM_NEED_##function, (unsigned int)(flags))
 
 /**
  * gmemConnectionMayCall:
- * @conn: NULL where the client gave none; libvirt will say so
- * @need: GMEM_WRITER, or the flags that make it one (gmemreal.h)
+ * @conn: NULL if the client passed none; libvirt reports that
+ * @need: GMEM_WRITER, or the flags with which the call requires write access (gmemreal.h)
  *
- * Whether libvirt will look at the arguments of the call, as far as that depends on the connection
- * having been opened read-only.
+ * Whether libvirt will examine the arguments of the call, as far as this depends on whether the
+ * connection was opened read-only.
  */
 bool gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags);
 
 /**
  * gmemConnectionOf:
  *
- * Returns the connection of @domain; NULL where that is NULL or not a domain.
+ * Returns the connection of @domain, or NULL if @domain is NULL or not a domain.
  */
 static inline virConnectPtr
 gmemConnectionOf(virDomainPtr domain)
@@ -45,29 +45,30 @@ gmemConnectionOf(virDomainPtr domain)
 
 /**
  * gmemConnectionIsOurs:
- * @conn: may be NULL
+ * @conn: can be NULL
  *
- * Whether calls on @conn end in a QEMU driver inside this very process: then they are ours to act
- * on. A client of a daemon, virtproxyd, and a daemon that is itself a client of another daemon
+ * Whether calls on @conn are served by a QEMU driver inside this process: only those are ours to
+ * change. A client of a daemon, virtproxyd, and a daemon that is itself a client of another daemon
  * (migration) must see that daemon's answer unchanged.
  *
- * Asked once of the URI as libvirt keeps it, by the parser that libvirt uses. The first such
- * connection of an embedded driver also sets the directory of the capabilities cache. May reset the
- * last error of libvirt: call it before the real function, or after one that succeeded.
+ * This is determined once from the URI as libvirt stores it, with the parser that libvirt uses. The
+ * first such connection of an embedded driver also sets the directory of the capabilities cache.
+ * May reset the last error of libvirt: call it before the real function, or after one that
+ * succeeded.
  */
 bool gmemConnectionIsOurs(virConnectPtr conn);
 
-/* gmemConnectionIsReadOnly: whether @conn was opened so. It may be NULL. */
+/* gmemConnectionIsReadOnly: whether @conn was opened read-only. It can be NULL. */
 bool gmemConnectionIsReadOnly(virConnectPtr conn);
 
-/* gmemConnectionGetRoot: the directory of an embedded driver, to be freed with g_free(); NULL where
- * @conn is a daemon's. */
+/* gmemConnectionGetRoot: the directory of an embedded driver, to be freed with g_free(), or NULL if
+ * @conn belongs to a daemon. */
 char *gmemConnectionGetRoot(virConnectPtr conn);
 
 /**
  * gmemConnectionReport:
- * @conn: whose error handler, where it has one of its own, is called
- * @error: taken over and freed; of domain GMEM_ERROR. NULL: libvirt's own error is the last one,
+ * @conn: its error handler is called, if it has one of its own
+ * @error: of domain GMEM_ERROR; taken over and freed. NULL: libvirt's own error is the last one,
  * and stays
  *
  * Makes @error the last error of libvirt in this thread and of @conn, as an error of the QEMU
@@ -82,17 +83,18 @@ int gmemConnectionRefuse(virConnectPtr conn, int code, const char *format, ...) 
 /**
  * gmemConnectionCleanError:
  *
- * Where a helper fails that libvirt runs, its last error quotes the helper's environment. In an
- * embedding client that has the preload of this library, which a start takes out (gmemexec.c): so
- * does this, from the last error of this thread.
+ * If a helper that libvirt runs fails, libvirt's last error quotes the helper's environment. In an
+ * embedding client this contains the preload of this library, which would be removed at a start
+ * (gmemexec.c). This function removes it from the last error of this thread.
  */
 void gmemConnectionCleanError(void);
 
 /**
  * gmemConnectionKeepError, gmemConnectionGiveError:
  *
- * The last error of this thread, across calls of libvirt's that reset it, such as those that free a
- * domain. What the first returns, NULL where there is none, the second takes over.
+ * Preserve the last error of this thread across calls of libvirt that reset it, such as those that
+ * free a domain. The first function returns it, or NULL if there is none, and the second takes it
+ * over.
  */
 virErrorPtr gmemConnectionKeepError(void);
 void gmemConnectionGiveError(virErrorPtr error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdriver.c: what the functions in front of libvirt's public API have in common: lowering and
- * raising, the early check, and the mode of a guest that was defined, was saved or runs. */
+ * raising, the early check, and the mode of a guest that is defined, saved or running. */
 
 #include "gmemdriver.h"
 
@@ -94,8 +94,9 @@ gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate)
     return 0;
 }
 
-/* Whether the administrator has it so. What cannot be read is no decision: the default is as true.
- * The file is for the host's own daemon; a user's may not be able to read it. */
+/* Whether the administrator has configured it. A file that cannot be read does not decide anything,
+ * so the default applies. The file is for the host's own daemon; a user's daemon may not be able to
+ * read it. */
 static bool
 gmemDriverShowsStored(virConnectPtr conn)
 {
@@ -201,7 +202,7 @@ gmemDriverIsSpecialFile(const char *path)
     return stat(path, &file) == 0 && (!S_ISREG(file.st_mode) || file.st_size == 0);
 }
 
-/* Whole sentences, for translators. */
+/* Whole sentences, so that they can be translated. */
 static const char *const gmemDriverRefusals[] = {
     [GMEM_DRIVER_SAVE] = N_("saving is not possible for a domain with <launchSecurity "
                             "type='sw-protected'/>: the host cannot read the guest's private "
@@ -248,7 +249,7 @@ gmemDriverMode(const gmemPlan *plan)
     return plan != NULL ? plan->mode : GMEM_MODE_NONE;
 }
 
-/* A guest's element, for messages; NULL: it has ordinary memory. */
+/* The element of a guest, for messages; NULL if it has ordinary memory. */
 static const char *
 gmemDriverModeElement(const gmemPlan *plan)
 {
@@ -284,9 +285,9 @@ gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPl
                                 started, wanted);
 }
 
-/* What a managed save image asks for. Returns 1 with *@plan; 0 where libvirt will not go on from
- * the image, which is damaged or gone: it starts the domain as defined then; -1 with the error
- * reported. */
+/* What a managed save image asks for. Returns 1 with *@plan; 0 if libvirt will not continue from
+ * the image, because it is damaged or missing, and will start the domain as it is defined; or -1
+ * with the error reported. */
 static int
 gmemDriverGetManagedSave(virDomainPtr domain, gmemPlan **plan)
 {
@@ -338,21 +339,22 @@ gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now)
         name, then, wanted);
 }
 
-/* What is named as @uuid, as libvirt reads that; *@domain is out, NULL where it is not there. */
+/* Looks up the domain with @uuid, parsed as libvirt does. *@domain: out: NULL if it does not exist.
+ */
 static int
 gmemDriverLookup(virConnectPtr conn, const char *uuid, virDomainPtr *domain)
 {
     *domain = virDomainLookupByUUIDString(conn, uuid);
     if (*domain != NULL)
         return 0;
-    /* libvirt does not define with what is not a UUID. */
+    /* libvirt does not define a domain with an invalid UUID. */
     if (virGetLastErrorCode() != VIR_ERR_NO_DOMAIN && virGetLastErrorCode() != VIR_ERR_INVALID_ARG)
         return -1;
     virResetLastError();
     return 0;
 }
 
-/* As virDomainFree(), which resets the last error: this does not. */
+/* Like virDomainFree(), but does not reset the last error. */
 static void
 gmemDriverFree(virDomainPtr domain)
 {
@@ -424,8 +426,8 @@ gmemDriverCheckDefinitionOfAny(virConnectPtr conn, const gmemPlan *now)
     return rc;
 }
 
-/* The UUID that @xml gives its domain, to be freed with g_free(); NULL: none. *@unknown is out:
- * whether that cannot be determined, so that it may be any. */
+/* The UUID that @xml gives to its domain, to be freed with g_free(), or NULL if there is none.
+ * *@unknown: out: whether it cannot be determined, so that it could be any UUID. */
 static char *
 gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
 {
@@ -436,8 +438,9 @@ gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
     return node != NULL ? gmemXMLContent(node) : NULL;
 }
 
-/* Without the document's being parsed: elements are literal, so where there is only one of the
- * name, no reference in it, and nothing to make it end earlier, that is what libvirt reads. */
+/* Does not parse the document. Names of elements are literal, so if there is only one with this
+ * name, without a reference in it and without anything that could end it earlier, libvirt reads the
+ * same. */
 char *
 gmemDriverDefinedName(const gmemDriverXML *xml)
 {
@@ -471,7 +474,7 @@ gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml)
         return gmemDriverCheckDefinitionOf(conn, uuid, xml->plan);
     if (unknown)
         return gmemDriverCheckDefinitionOfAny(conn, xml->plan);
-    /* What has none gets a new one. */
+    /* A domain without a UUID gets a new one. */
     virResetLastError();
     return 0;
 }
@@ -514,9 +517,9 @@ gmemDriverCheckManaged(virDomainPtr domain)
         then, now);
 }
 
-/* What a managed save image has in it goes on as it was, whatever the domain's configuration has
- * become. So it must not have become another mode: a guest on ordinary memory would go on as if it
- * were the private one that the configuration shows. */
+/* A guest in a managed save image continues as it was, whatever the domain's configuration has
+ * become. So the mode of the configuration must not have changed: otherwise a guest with ordinary
+ * memory would continue as if it were the private one that the configuration shows. */
 static int
 gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *image)
 {
@@ -561,7 +564,8 @@ gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
     GError *error = NULL;
     int image = 0;
 
-    /* Public functions may be given anything; what is not a domain gets libvirt's own error. */
+    /* Callers can pass anything to public functions. If it is not a domain, they get libvirt's own
+     * error. */
     if (!gmemConnectionIsOurs(conn))
         return 0;
     if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0)

@@ -9,7 +9,7 @@
 #include "gmemplan.h"
 #include "gmemxml.h"
 
-/* XML on its way from a client to libvirt: g_auto(gmemDriverXML) ours = {.text = xml}; */
+/* XML on its way from a client to libvirt. Use it as g_auto(gmemDriverXML) ours = {.text = xml}; */
 typedef struct {
     const char *text; /* what libvirt is given: the client's own text until that has to change */
     char *made;       /* what it was changed into; NULL: nothing */
@@ -20,22 +20,22 @@ typedef struct {
 void gmemDriverXMLClear(gmemDriverXML *xml);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverXML, gmemDriverXMLClear)
 
-/* gmemDriverXMLReplace: libvirt is given @made, which is taken over. */
+/* gmemDriverXMLReplace: takes over @made, which is what libvirt will be given. */
 void gmemDriverXMLReplace(gmemDriverXML *xml, char *made);
 
-/* gmemDriverXMLRead: reads the text (not NULL), once. Returns 1; 0 where it is malformed, and was
- * replaced for libvirt to refuse it: which version of libxml2 accepts what is not decided here; -1
- * with @error where it cannot be read. */
+/* gmemDriverXMLRead: reads the text (not NULL), once. Returns 1; 0 if it is malformed, and was
+ * replaced so that libvirt refuses it: what each version of libxml2 accepts is not decided here; or
+ * -1 with @error if it cannot be read. */
 int gmemDriverXMLRead(gmemDriverXML *xml, GError **error);
 
-/* gmemDriverXMLTake: libvirt is given @lowered, which gmemLowerXML() made of the text, and the
- * domain has @plan; both are taken over. */
+/* gmemDriverXMLTake: takes over @lowered, which gmemLowerXML() made of the text and which libvirt
+ * will be given, and @plan, which is the domain's. */
 void gmemDriverXMLTake(gmemDriverXML *xml, gmemXML *lowered, gmemPlan *plan);
 
 /**
  * gmemDriverLower:
- * @xml: a domain, or a document that has domains in it (gmemnested.h); its text may be NULL. Out:
- *       the text to use, and the plan; as it was where the call is none of ours, or it is lowered
+ * @xml: a domain, or a document that contains domains (gmemnested.h); its text can be NULL. Out:
+ * the text to use, and the plan; unchanged if the call is not ours, or if it is lowered already
  * @validate: also check the two elements against the schema
  *
  * Returns 0, or -1 with the error reported.
@@ -44,54 +44,54 @@ int gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate);
 
 /**
  * gmemDriverRaise:
- * @xml: what the real function gave; may be NULL, and is then given back
+ * @xml: what the real function returned; if it is NULL, NULL is returned
  *
- * Takes @xml over, and returns what its client shall see, to be freed with free(). What cannot be
- * raised (a pair of a later version, say) is shown as it is stored, with a line in the log. So is
- * everything to a read-only connection, where gmem.conf says so.
+ * Takes over @xml, and returns what the client should see, to be freed with free(). XML that cannot
+ * be raised (for example, with a pair of a later version) is shown as it is stored, and a line is
+ * logged. To a read-only connection, everything is shown as it is stored if gmem.conf says so.
  */
 char *gmemDriverRaise(virConnectPtr conn, char *xml);
 
-/* gmemDriverCheckPlan: gmemStartCheck() with the error reported; @plan may be NULL. */
+/* gmemDriverCheckPlan: gmemStartCheck() with the error reported; @plan can be NULL. */
 int gmemDriverCheckPlan(virConnectPtr conn, const gmemPlan *plan);
 
 /**
  * gmemDriverCheckSaved:
- * @plan: of a guest that is to go on from a save image or snapshot; may be NULL
+ * @plan: of a guest that will continue from a save image or snapshot; can be NULL
  *
- * gmemDriverCheckPlan(), but for what the guest can do without: the pages it has are not lost for
- * lack of a NUMA policy. The domain's log says that there is none (gmemexec.c). QEMU is not started
- * for a guest of another mode by this call (gmemexpect.h).
+ * Like gmemDriverCheckPlan(), except for what the guest can do without: it must not lose its pages
+ * because the kernel does not keep a NUMA policy. The domain's log says that there is no policy
+ * (gmemexec.c). After this call, QEMU is not started for a guest of another mode (gmemexpect.h).
  */
 int gmemDriverCheckSaved(virConnectPtr conn, gmemPlan *plan);
 
 /**
  * gmemDriverCheckDomain:
- * @flags: virDomainCreateWithFlags's
+ * @flags: of virDomainCreateWithFlags
  *
- * What is checked before a client starts a domain that is defined, or that goes on from its managed
+ * The checks before a client starts a domain that is defined, or that continues from its managed
  * save image. Returns 0, or -1 with the error reported.
  */
 int gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags);
 
 /**
  * gmemDriverStarted:
- * @conn: of the call; asked for before it, as that resets libvirt's last error
- * @result: what the real function gave; below 0: it failed
+ * @conn: of the call; obtained before the call, because obtaining it resets libvirt's last error
+ * @result: what the real function returned; less than 0 if it failed
  *
- * After a call that starts a domain: the error becomes the refusal of our own child, where that is
- * why it failed. Returns @result.
+ * To be called after a call that starts a domain. If it failed because our own child refused, the
+ * error is replaced by the child's. Returns @result.
  */
 int gmemDriverStarted(virConnectPtr conn, int result);
 
 /**
  * gmemDriverGetPlan:
- * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, else as it is defined. What runs
- * with <private/> is asked itself (gmemWitnessCheckRunning())
- * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL where that is
- * nothing, or the call is none of ours
+ * @flags: of virDomainGetXMLDesc: 0 for the domain as it runs, otherwise as it is defined. A
+ * running domain with <private/> is asked itself (gmemWitnessCheckRunning())
+ * @plan: out: what the domain asks for, to be freed with gmemPlanFree(); NULL if that is nothing,
+ * or if the call is not ours
  *
- * Returns 0, or -1 with an error reported where it cannot be determined: libvirt does not show the
+ * Returns 0, or -1 with an error reported if it cannot be determined: libvirt does not show the
  * domain (the error is then its own), the domain's pair is damaged, or its emulator does not
  * confirm it.
  */
@@ -99,26 +99,26 @@ int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
 
 /**
  * gmemDriverGetStoredPlan:
- * @conn: asked for before @xml was, as nearly every call of libvirt's resets the last error
- * @xml: as libvirt keeps it (a save image's, a snapshot's); taken over; NULL where libvirt, whose
- *       error is then the last one, did not show it
- * @plan: out: what the domain in there asks for; NULL where that is nothing
+ * @conn: obtained before @xml, because nearly every call of libvirt resets the last error
+ * @xml: as libvirt stores it (of a save image, of a snapshot); taken over. NULL if libvirt, whose
+ * error is then the last one, did not show it
+ * @plan: out: what the domain in @xml asks for; NULL if that is nothing
  *
- * Returns 0, or -1 with an error reported where it cannot be determined.
+ * Returns 0, or -1 with an error reported if it cannot be determined.
  */
 int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 
 /**
  * gmemDriverIsSpecialFile:
  *
- * Whether @path, a client's text, exists and is not a regular file with anything in it: a pipe that
- * nobody writes to would block whoever opens it, and a pipe can be read only once, and not by us.
- * Files of the kernel that block whoever reads them (/proc/kmsg, trace_pipe) report that they are
- * regular, and empty.
+ * Whether @path, which comes from a client, exists and is not a regular file with contents. A pipe
+ * without a writer would block whoever opens it, and a pipe can only be read once, and not by us.
+ * Files of the kernel that block readers (/proc/kmsg, trace_pipe) report that they are regular, and
+ * empty.
  */
 bool gmemDriverIsSpecialFile(const char *path);
 
-/* What requires the host to read the memory of the running guest. */
+/* Operations for which the host has to read the memory of the running guest. */
 typedef enum {
     GMEM_DRIVER_SAVE = 0,
     GMEM_DRIVER_SNAPSHOT,
@@ -131,33 +131,32 @@ typedef enum {
 
 /**
  * gmemDriverRefuseConvertible:
- * @operation: what cannot be done
+ * @operation: the operation
  *
- * Whether that can be done with the running guest. Returns 0, or -1 with
- * VIR_ERR_OPERATION_UNSUPPORTED reported where private pages prevent it; or with another error
- * where it cannot be determined.
+ * Whether it can be performed on the running guest. Returns 0, or -1 with
+ * VIR_ERR_OPERATION_UNSUPPORTED reported if private pages prevent it, or with another error if this
+ * cannot be determined.
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation);
 
 /* gmemDriverDefinedName: the name of the domain that @xml (its text is not NULL) defines, to be
- * freed with g_free(); NULL where that cannot be told at little cost. */
+ * freed with g_free(), or NULL if it cannot be determined at little cost. */
 char *gmemDriverDefinedName(const gmemDriverXML *xml);
 
 /**
  * gmemDriverCheckDefinition:
- * @xml: of a domain, lowered; its text may be NULL
+ * @xml: of a domain, lowered; its text can be NULL
  *
- * Whether the domain can be defined like that. A managed save image goes on in its own mode at the
- * next start, and at an autostart nobody is left to refuse that. Returns 0, or -1 with
- * VIR_ERR_CONFIG_UNSUPPORTED reported where the domain has an image of another mode, or may be one
- * that has.
+ * Whether the domain can be defined like this. A managed save image continues in its own mode at
+ * the next start, and at an autostart nobody can refuse that. Returns 0, or -1 with
+ * VIR_ERR_CONFIG_UNSUPPORTED reported if the domain has, or may have, an image of another mode.
  */
 int gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml);
 
-/* gmemDriverCheckRedefined: the same for a domain that is there. */
+/* gmemDriverCheckRedefined: the same for an existing domain. */
 int gmemDriverCheckRedefined(virDomainPtr domain, const gmemPlan *now);
 
-/* gmemDriverCheckManaged: whether a managed save of @domain as it runs would be of the mode that it
+/* gmemDriverCheckManaged: whether a managed save of the running @domain would have the mode that it
  * is defined with. Returns 0, or -1 with the error reported. */
 int gmemDriverCheckManaged(virDomainPtr domain);
 
@@ -167,7 +166,7 @@ int gmemDriverCheckManaged(virDomainPtr domain);
  * @now: the plan of the XML that is to replace it; NULL as above
  *
  * libvirt's own check of ABI stability does not look into <qemu:commandline>. Returns 0, or -1 with
- * VIR_ERR_CONFIG_UNSUPPORTED reported where memory would become another kind.
+ * VIR_ERR_CONFIG_UNSUPPORTED reported if the kind of memory would change.
  */
 int gmemDriverRefuseOtherMode(virConnectPtr conn, const gmemPlan *then, const gmemPlan *now);
 
@@ -182,6 +181,6 @@ typedef struct {
  * gmemDriverGetFormer:
  * @xml: the definition
  *
- * Returns 0, or -1 with the error reported where it cannot be determined.
+ * Returns 0, or -1 with the error reported if it cannot be determined.
  */
 int gmemDriverGetFormer(virConnectPtr conn, const gmemXML *xml, gmemDriverFormer *former);

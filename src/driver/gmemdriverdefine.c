@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdriverdefine.c: the functions that define, create, start, rename and show a domain.
  *
- * Each asks whether the call is one of ours, does its part with the stages of conf and qemu, and
- * calls the real one, as all gmemdriver*.c do. What libvirt is given, and gives back, for a domain
- * that uses neither element is passed on as the same pointer. */
+ * Like those in all gmemdriver*.c, each one asks whether the call is ours, does its part with the
+ * stages of conf and qemu, and calls the real function. For a domain that uses neither element,
+ * what libvirt is given, and what it returns, is passed on as the same pointer. */
 
 #include <glib.h>
 #include <unistd.h>
@@ -27,8 +27,8 @@ gmemDriverDefineMemory(gmemMode mode)
     return mode != GMEM_MODE_NONE ? gmemModeElement(mode) : "ordinary memory";
 }
 
-/* The mode that the rule gives, with a line in the log; GMEM_MODE_NONE: none. A managed save image
- * goes on as it is, whatever has happened to the rules. */
+/* The mode that the rule gives, with a line in the log, or GMEM_MODE_NONE. A managed save image
+ * keeps its mode, whatever has happened to the rules. */
 static gmemMode
 gmemDriverDefineRuledMode(const gmemRulesAnswer *answer, const gmemDriverFormer *former)
 {
@@ -64,7 +64,7 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
 
     if (gmemRulesAsk(conf, xml->doc, &answer, &error) < 0)
         return gmemConnectionReport(conn, error);
-    /* There is nothing that a rule could add. */
+    /* A rule could not add anything. */
     if (answer.own == GMEM_MODE_CONVERTIBLE || (failed == NULL && answer.rule == NULL))
         return 0;
     if (failed != NULL)
@@ -81,8 +81,8 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
     return 0;
 }
 
-/* What the administrator's rules make of @xml. They are for the host's own daemon: a user's may not
- * be able to read them, and root's embedded driver has the same domains. */
+/* Applies the administrator's rules to @xml. They are for the host's own daemon: a user's daemon
+ * may not be able to read them, and root's embedded driver has the same domains. */
 static int
 gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
 {
@@ -103,7 +103,7 @@ gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
     return rc > 0 ? gmemDriverDefineApplyRule(conn, &conf, failed, define, xml) : 0;
 }
 
-/* What the domain was defined with, where that is known to be more than it is now. */
+/* The mode that the domain was defined with, if that is known to be more than it is now. */
 static gmemMode
 gmemDriverDefineFormerMode(virConnectPtr conn, gmemDriverXML *xml)
 {
@@ -123,8 +123,8 @@ gmemDriverDefineFormerMode(virConnectPtr conn, gmemDriverXML *xml)
     return name != NULL ? gmemFilesGetStronger(conn, name, mode) : GMEM_MODE_NONE;
 }
 
-/* What would refuse the domain's start here does not refuse its definition: it may be meant for
- * another day or host. The log reports it; and where private memory is given up, perhaps by a
+/* A problem that would prevent the domain's start does not prevent its definition, which may be
+ * meant for another day or host. It is logged. So is the loss of private memory, perhaps by a
  * client that does not know the element and rewrites the domain. */
 static void
 gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *plan, gmemMode former)
@@ -132,7 +132,7 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
     gmemMode mode = plan != NULL ? plan->mode : GMEM_MODE_NONE;
     g_autoptr(GError) error = NULL;
 
-    /* libvirtd has other drivers, whose domains may have the same names. */
+    /* libvirtd has other drivers, whose domains can have the same names. */
     if (domain == NULL || !gmemConnectionIsOurs(conn))
         return;
     gmemFilesForget(domain);
@@ -250,7 +250,7 @@ virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, u
     return gmemReal()->virDomainCreateWithFiles(domain, nfiles, files, flags);
 }
 
-/* libvirt writes the file of the other name again, without what it has dropped of this one. */
+/* libvirt writes the file again under the other name, without what it has dropped. */
 static int
 gmemDriverDefineCheckRename(virDomainPtr domain)
 {
@@ -281,8 +281,8 @@ virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
     char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
     virConnectPtr conn;
 
-    /* Asked first, as virDomainGetConnect() costs more: it formats the UUID for libvirt's log. What
-     * is looked at here is what libvirt has let the client see. */
+    /* This comes first, because virDomainGetConnect() costs more: it formats the UUID for libvirt's
+     * log. The XML is only what libvirt has let the client see. */
     if (xml == NULL || !gmemRaiseMayHavePair(xml))
         return xml;
     conn = virDomainGetConnect(domain);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdrivermemory.c: in front of what acts on the memory of a guest: ballooning, memory devices,
+/* gmemdrivermemory.c: the functions that act on the memory of a guest: ballooning, memory devices,
  * dumps. */
 
 #include <glib.h>
@@ -17,8 +17,8 @@
 #include "gmemwitness.h"
 #include "gmemxml.h"
 
-/* virDomainModificationImpact has these for all calls that change a domain. Where it cannot be
- * determined whether the domain runs, it may be both. */
+/* virDomainModificationImpact defines these flags for all calls that change a domain. If it cannot
+ * be determined whether the domain runs, both are assumed. */
 static bool
 gmemDriverMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int what)
 {
@@ -27,8 +27,8 @@ gmemDriverMemoryAffects(virDomainPtr domain, unsigned int flags, unsigned int wh
     return virDomainIsActive(domain) != (what == VIR_DOMAIN_AFFECT_LIVE ? 0 : 1);
 }
 
-/* @flags as gmemDriverGetPlan() has them. Returns 1 where the domain is a convertible one, 0 where
- * it is not, -1 with the error reported. */
+/* @flags as for gmemDriverGetPlan(). Returns 1 if the domain is convertible, 0 if it is not, or -1
+ * with the error reported. */
 static int
 gmemDriverMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
 {
@@ -39,8 +39,8 @@ gmemDriverMemoryIsConvertible(virDomainPtr domain, unsigned int flags)
     return plan != NULL && plan->mode == GMEM_MODE_CONVERTIBLE;
 }
 
-/* Whether a call with @flags changes a domain that is, or is defined as, a convertible one: 1 or 0;
- * -1 with the error reported. */
+/* Whether a call with @flags changes a domain that runs as, or is defined as, a convertible one: 1
+ * or 0, or -1 with the error reported. */
 static int
 gmemDriverMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
 {
@@ -53,9 +53,8 @@ gmemDriverMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
     return convertible;
 }
 
-/* Whether @memory, in KiB, is below <memory> of a convertible domain, as it runs or as it is
- * defined
- * (@xmlFlags): 1 or 0; -1 with the error reported. */
+/* Whether @memory, in KiB, is less than <memory> of a convertible domain, as it runs or as it is
+ * defined (@xmlFlags): 1 or 0, or -1 with the error reported. */
 static int
 gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memory)
 {
@@ -79,7 +78,7 @@ gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned lon
     return total != NULL && memory < g_ascii_strtoull(total, NULL, 10);
 }
 
-/* The configuration of a running domain may have another size. */
+/* The configuration of a running domain can have another size. */
 static int
 gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned int flags)
 {
@@ -113,7 +112,7 @@ gmemDriverMemoryCheckLimit(virDomainPtr domain, unsigned int xmlFlags, unsigned 
     return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
 
-/* <hard_limit> is part of rules: what libvirt shows of the domain must stay definable. */
+/* <hard_limit> is part of a rule, and what libvirt shows of the domain must remain definable. */
 static int
 gmemDriverMemoryCheckParameters(virDomainPtr domain,
                                 virTypedParameterPtr params,
@@ -140,7 +139,7 @@ gmemDriverMemoryCheckParameters(virDomainPtr domain,
     return 0;
 }
 
-/* libvirt dumps the guest by itself then. */
+/* libvirt then dumps the guest by itself. */
 static int
 gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigned int flags)
 {
@@ -161,8 +160,8 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
           "a dump"));
 }
 
-/* *@raised: out: the domain as its user wrote it, to be freed with g_free(); NULL where it is not
- * one of ours. Returns 0, or -1 with the error reported. */
+/* *@raised: out: the domain as its user wrote it, to be freed with g_free(), or NULL if it is not
+ * ours. Returns 0, or -1 with the error reported. */
 static int
 gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
 {
@@ -184,8 +183,8 @@ gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
     return 0;
 }
 
-/* A document with a device in it, for a call that attaches it or (@update) puts it in the place of
- * one that is there. libvirt goes by the name of the root, whatever its namespace. */
+/* A document with a device, for a call that attaches the device or (@update) replaces an existing
+ * one. libvirt uses the name of the root, whatever its namespace. */
 typedef struct {
     gmemXMLNode *root;
     char *element; /* the text of the root, without what may stand in front of it */
@@ -204,9 +203,9 @@ gmemDriverMemoryDeviceClear(gmemDriverMemoryDevice *device)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverMemoryDevice, gmemDriverMemoryDeviceClear)
 
-/* The domain @raised with @device in it. Which one an update is about is libvirt's to find out, and
- * the others do not change, so the new one stands for all of its kind. libvirt adds a memory device
- * to <currentMemory>, too, so what that was says nothing. */
+/* The domain @raised with @device added. libvirt decides which device an update replaces, and the
+ * others do not change, so the new one stands for all devices of its kind. libvirt also adds a
+ * memory device to <currentMemory>, so its former value is ignored. */
 static char *
 gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *device, GError **error)
 {
@@ -236,7 +235,7 @@ gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *dev
     return gmemXMLEditApply(edit);
 }
 
-/* The access that lowering gave the last memory device of @lowered; NULL where it gave it none. */
+/* The access that lowering gave to the last memory device of @lowered, or NULL. */
 static char *
 gmemDriverMemoryAccess(const gmemXML *lowered)
 {
@@ -248,7 +247,7 @@ gmemDriverMemoryAccess(const gmemXML *lowered)
     return n > 0 ? gmemXMLAttribute(devices[n - 1], "access") : NULL;
 }
 
-/* The rules of define and of a start. Returns the lowered domain. */
+/* Checks the rules of define and of a start. Returns the lowered domain. */
 static gmemXML *
 gmemDriverMemoryJudge(virConnectPtr conn, const char *text, GError **error)
 {
@@ -260,7 +259,7 @@ gmemDriverMemoryJudge(virConnectPtr conn, const char *text, GError **error)
     if (lowered == NULL)
         return NULL;
     if (plan == NULL) {
-        /* Both were well formed, and the domain's elements are in what came out. */
+        /* Both were well formed, and the result contains the domain's elements. */
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
                      _("the domain's XML cannot be changed for the check"));
         return NULL;
@@ -268,8 +267,8 @@ gmemDriverMemoryJudge(virConnectPtr conn, const char *text, GError **error)
     return gmemStartCheck(conn, plan, error) == 0 ? g_steal_pointer(&lowered) : NULL;
 }
 
-/* The device is not to blame for what is wrong with the domain anyway: the host cannot start
- * it, say. */
+/* The device is not to blame for an error that the domain has anyway, for example if the host
+ * cannot start it. */
 static bool
 gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
 {
@@ -279,8 +278,8 @@ gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *e
     return lowered == NULL && strcmp(anyway->message, error->message) == 0;
 }
 
-/* Whether the domain that @device would make could be defined, and could be started: a guest that
- * has the device is saved as usual, and could not be restored. */
+/* Whether the domain with @device could be defined, and could be started: otherwise a guest with
+ * the device could be saved as usual, and could not be restored. */
 static int
 gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMemoryDevice *device)
 {
@@ -312,8 +311,8 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     return 0;
 }
 
-/* A memory backend that is added to a running QEMU goes by QMP, past execve: only the shim, which
- * is inside of QEMU, makes it a guest_memfd. */
+/* A memory backend that is added to a running QEMU is created by QMP, without an execve. Only the
+ * shim, which is inside QEMU, makes it a guest_memfd. */
 static int
 gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 {
@@ -325,7 +324,7 @@ gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 
     if (gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, 0), &plan) < 0)
         return -1;
-    /* A file of the host's stays one, whoever adds it. */
+    /* A host file remains one, whoever adds it. */
     if (plan == NULL || (file && plan->mode == GMEM_MODE_FULLY_SHARED))
         return 0;
     return gmemWitnessCheckHotplug(domain, plan, &error) < 0 ? gmemConnectionReport(conn, error)
@@ -333,7 +332,7 @@ gmemDriverMemoryCheckHotplug(virDomainPtr domain, gmemXMLNode *device)
 }
 
 /* A device cannot be read, as @error (taken over) says. What a document type declaration makes of
- * it matters to domains of ours only. */
+ * it only matters for our domains. */
 static int
 gmemDriverMemoryRefuseUnreadable(virDomainPtr domain, GError *error)
 {
@@ -350,8 +349,8 @@ gmemDriverMemoryRefuseUnreadable(virDomainPtr domain, GError *error)
     return rc;
 }
 
-/* As in a domain that is defined, the shared access of private RAM must not become an NVDIMM's:
- * @xml is changed where it would. */
+/* As in a domain that is defined, the shared access of private RAM must not apply to an NVDIMM:
+ * @xml is changed if it would. */
 static int
 gmemDriverMemoryCheckDevice(virDomainPtr domain,
                             gmemDriverXML *xml,
@@ -391,8 +390,8 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
     return 0;
 }
 
-/* The size of a domain's memory is part of rules, and libvirt leaves <currentMemory> as it is,
- * which a convertible domain must not have below it. */
+/* The size of a domain's memory is part of a rule, and libvirt does not change <currentMemory>,
+ * which must not be less in a convertible domain. */
 static int
 gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
 {
@@ -435,7 +434,7 @@ gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *co
     return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
 
-/* @rc: what changing the maximum gave. libvirt does that in configurations only. */
+/* @rc: the result of changing the maximum, which libvirt only does in configurations. */
 static int
 gmemDriverMemoryCarryCurrent(virDomainPtr domain, unsigned long memory, bool convertible, int rc)
 {
@@ -538,7 +537,7 @@ virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
     return gmemReal()->virDomainUpdateDeviceFlags(domain, ours.text, flags);
 }
 
-/* The copy replaces the disk in the running guest: a device like one that is attached. */
+/* The copy replaces the disk in the running guest, like a device that is attached. */
 GMEM_INTERPOSED int
 virDomainBlockCopy(virDomainPtr domain,
                    const char *disk,
@@ -555,9 +554,8 @@ virDomainBlockCopy(virDomainPtr domain,
     return gmemReal()->virDomainBlockCopy(domain, disk, ours.text, params, nparams, flags);
 }
 
-/* A pair of version 1 knows devices by their numbers, which are others once libvirt has taken one
- * out of the configuration: it is brought up to date before. Returns 0, or -1 with libvirt's
- * error. */
+/* A pair of version 1 identifies devices by indexes, which change when libvirt removes a device
+ * from the configuration. So it is updated before that. Returns 0, or -1 with libvirt's error. */
 static int
 gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
 {
@@ -582,7 +580,7 @@ gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
     xml = gmemReal()->virDomainGetXMLDesc(domain, whole);
     if (xml == NULL)
         return -1;
-    /* What is damaged stays so. */
+    /* A damaged pair is left alone. */
     raised = gmemRaise(xml, NULL, NULL);
     lowered = raised != NULL ? gmemLower(raised, false, NULL, NULL) : NULL;
     current = lowered == NULL || strcmp(lowered, xml) == 0;

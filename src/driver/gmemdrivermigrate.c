@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdrivermigrate.c: in front of the functions through which libvirt's daemon serves migration.
+/* gmemdrivermigrate.c: the functions through which libvirt's daemon serves migration.
  *
- * On the source, XML that a user hands in (for the destination, or for its persistent
- * configuration) is lowered, and a guest with private pages is refused. What the source gives out
- * is meant for another daemon and stays lowered: a destination without this library then fails to
- * start QEMU. On the destination, XML arrives lowered and passes as it is; the checks of a start
- * come first there, while there is somebody to report to. Cookies are libvirt's own and are not
- * looked at.
+ * On the source, XML from a user (for the destination, or for its persistent configuration) is
+ * lowered, and a guest with private pages is refused. The source's output is meant for another
+ * daemon and remains lowered: a destination without this library then fails to start QEMU. On the
+ * destination, XML arrives lowered and is passed on as it is. The checks of a start are made first,
+ * while the error can still be reported. Cookies belong to libvirt and are ignored.
  *
- * An embedded driver has no daemon in front: there the public functions, with which clients start a
- * migration, call the driver directly. In clients of a daemon they pass through here untouched. */
+ * An embedded driver has no daemon in front of it: there the public functions, with which clients
+ * start a migration, call the driver directly. In clients of a daemon, they are passed on
+ * untouched. */
 
 #include <glib.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* @xml: for the destination; its text is NULL where the source's own goes there. */
+/* @xml: for the destination; its text is NULL if the source's own is used. */
 static int
 gmemDriverMigrateCheckSource(virDomainPtr domain, const gmemDriverXML *xml)
 {
@@ -63,7 +63,7 @@ gmemDriverMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     return 0;
 }
 
-/* Offline, a definition moves, and nothing starts. */
+/* An offline migration moves a definition, and does not start anything. */
 static int
 gmemDriverMigrateCheckDestination(virConnectPtr conn, gmemDriverXML *xml, unsigned long flags)
 {
@@ -86,9 +86,9 @@ gmemDriverMigrateCheckDestinationParams(virConnectPtr conn, gmemParams *params, 
     return 0;
 }
 
-/* Post-copy takes pages from the source as the guest on the destination touches them. QEMU finds
- * out only in the middle that the kernel does not report such accesses to guest_memfd; by then
- * neither host has all of the guest, and it is lost. */
+/* Post-copy transfers pages from the source when the guest on the destination touches them. QEMU
+ * only notices in the middle of the migration that the kernel does not report such accesses to
+ * guest_memfd. By then neither host has all of the guest, and it is lost. */
 static int
 gmemDriverMigrateRefusePostCopy(virDomainPtr domain)
 {

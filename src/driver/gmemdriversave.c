@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdriversave.c: in front of libvirt's saving and restoring, and of the XML in save images. */
+/* gmemdriversave.c: saving and restoring, and the XML in save images. */
 
 #include <glib.h>
 #include <stdlib.h>
@@ -11,8 +11,8 @@
 #include "gmemparams.h"
 #include "gmemreal.h"
 
-/* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported where
- * that cannot be determined. */
+/* What the guest that is saved in @image asks for. Returns 0, or -1 with an error reported if this
+ * cannot be determined. */
 static int
 gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **plan)
 {
@@ -28,7 +28,7 @@ gmemDriverSaveGetImagePlan(virConnectPtr conn, const char *image, gmemPlan **pla
         image);
 }
 
-/* The XML that goes with a guest's memory must keep its mode. */
+/* The XML that belongs to a guest's memory must keep its mode. */
 static int
 gmemDriverSaveLower(virDomainPtr domain, gmemDriverXML *xml)
 {
@@ -44,7 +44,7 @@ gmemDriverSaveLower(virDomainPtr domain, gmemDriverXML *xml)
     return gmemDriverRefuseOtherMode(virDomainGetConnect(domain), then, xml->plan);
 }
 
-/* The same for XML that goes into the domain's managed save image. */
+/* The same for XML that replaces that in the domain's managed save image. */
 static int
 gmemDriverSaveLowerManaged(virDomainPtr domain, gmemDriverXML *xml)
 {
@@ -58,7 +58,7 @@ gmemDriverSaveLowerManaged(virDomainPtr domain, gmemDriverXML *xml)
     return gmemDriverRefuseOtherMode(conn, then, xml->plan);
 }
 
-/* @image's own mode must be that of the XML that is to replace its own. */
+/* The mode of @image must be that of the XML that replaces its own. */
 static int
 gmemDriverSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPlan *now)
 {
@@ -69,8 +69,8 @@ gmemDriverSaveCheckReplaced(virConnectPtr conn, const char *image, const gmemPla
     return gmemDriverRefuseOtherMode(conn, then, now);
 }
 
-/* Checks before a restore of @file with @xml in the place of its own. Where that stays (NULL), what
- * it says decides in the child, too: this is for an error with its proper code. */
+/* The checks before a restore of @file with @xml instead of its own XML. If that is not replaced
+ * (NULL), the child checks it, too; this check is for an error with its proper code. */
 static int
 gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, gmemDriverXML *replacement)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdriversnapshot.c: in front of libvirt's snapshots and checkpoints, which carry domains. */
+/* gmemdriversnapshot.c: snapshots and checkpoints, which contain domains. */
 
 #include <glib.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "gmemreal.h"
 #include "gmemxml.h"
 
-/* The file with the memory of an external snapshot; NULL where @snapshot has none. Of several
- * <memory> libvirt uses the first that names a file. */
+/* The file with the memory of an external snapshot, or NULL if @snapshot does not have one. Of
+ * several <memory> elements, libvirt uses the first that names a file. */
 static char *
 gmemDriverSnapshotMemoryFile(const gmemXML *snapshot)
 {
@@ -27,9 +27,8 @@ gmemDriverSnapshotMemoryFile(const gmemXML *snapshot)
     return file;
 }
 
-/* Such a file is a save image, and has XML of its own. libvirt does not open it where a snapshot is
- * redefined, so what is wrong with it matters only where a domain with private memory is
- * concerned. */
+/* Such a file is a save image, with XML of its own. libvirt does not open it when a snapshot is
+ * redefined, so a problem with it only matters for a domain with private memory. */
 static int
 gmemDriverSnapshotCheckMemoryFile(virDomainPtr domain, const gmemXML *snapshot, const gmemPlan *now)
 {
@@ -78,8 +77,8 @@ gmemDriverSnapshotCheckFormer(virDomainPtr domain, const char *name, const gmemP
     return rc < 0 ? -1 : gmemDriverRefuseOtherMode(conn, then, now);
 }
 
-/* A snapshot that is there has a guest's memory, or may have: what is put in its place must be of
- * the same mode. Where @xml has no domain, libvirt keeps the one that is there. */
+/* An existing snapshot has, or may have, the memory of a guest: its replacement must have the same
+ * mode. If @xml has no domain, libvirt keeps the existing one. */
 static int
 gmemDriverSnapshotCheckRedefine(virDomainPtr domain, gmemDriverXML *xml)
 {
@@ -95,7 +94,7 @@ gmemDriverSnapshotCheckRedefine(virDomainPtr domain, gmemDriverXML *xml)
     name = gmemXMLFindFirst(gmemXMLRoot(xml->doc), "name");
     if (name == NULL || gmemXMLFindFirst(gmemXMLRoot(xml->doc), "domain") == NULL)
         return 0;
-    /* White space belongs to it. */
+    /* White space is part of the name. */
     text = gmemXMLString(name);
     if (gmemDriverSnapshotCheckFormer(domain, text, xml->plan) < 0)
         return -1;
@@ -136,7 +135,7 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
 #define GMEM_SNAPSHOT_STARTS                                                                       \
     (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)
 
-/* Whether @snapshot is of a guest with its memory, which goes on when it is reverted to. */
+/* Whether @snapshot has the memory of a guest, which continues after a revert. */
 static bool
 gmemDriverSnapshotHasMemory(const gmemXML *snapshot)
 {
@@ -168,11 +167,11 @@ gmemDriverSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
         gmemDriverCheckRedefined(domain, then) < 0 ||
         (memory && doc != NULL && gmemDriverSnapshotCheckMemoryFile(domain, doc, then) < 0))
         return -1;
-    /* A guest that runs is stopped then, and does not go on in another mode. */
+    /* A running guest is stopped in this case, and does not continue in another mode. */
     if (!memory)
         return (flags & GMEM_SNAPSHOT_STARTS) != 0 ? gmemDriverCheckPlan(conn, then) : 0;
-    /* libvirt reverts a running guest in place where its check of ABI stability is content, and
-     * that one does not see the mode. */
+    /* libvirt reverts a running guest in place if its check of ABI stability passes, and this check
+     * does not see the mode. */
     active = virDomainIsActive(domain);
     if (active < 0)
         return -1;

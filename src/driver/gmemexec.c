@@ -2,13 +2,13 @@
 /* gmemexec.c: in front of execve and execv: the authoritative check, then QEMU's command line.
  *
  * This runs in the child that libvirt forked off a process with many threads, as QEMU's user, in
- * its namespaces and under its label. Whatever lock another thread held at the fork stays held for
- * ever, so nothing here may take one: what is called has none but malloc's, which the C library
- * makes safe. That rules out GLib's containers and GError, whose allocator has locks (up to 2.74;
- * gmemerror.h has what is in its place), g_strerror() and message catalogues (gmemi18n.h). Should
- * one be forgotten, the alarm ends the child. What only root can read was read before the fork
+ * its namespaces and with its label. A lock that another thread held at the fork stays held
+ * forever, so nothing here may take one: what is called takes no lock but malloc's, which the C
+ * library makes safe. This excludes GLib's containers and GError, whose allocator has locks (up to
+ * 2.74; gmemerror.h has a replacement), g_strerror() and message catalogues (gmemi18n.h). Should a
+ * lock be forgotten, the alarm ends the child. What only root can read was read before the fork
  * (gmemhostconf.h, gmemcapscache.h). A refusal is text on fd 2, the domain's log, which libvirt
- * quotes, and goes back to the call, where there is one (gmemrefusal.h). */
+ * quotes; if there is a call, the refusal is also passed back to it (gmemrefusal.h). */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,8 @@
 #include "gmemrefusal.h"
 #include "gmemvalidate.h"
 
-/* Seconds for everything between libvirt's call and the real execve: the emulator's own probe,
- * which has a limit of its own (GMEM_PROBE_TIMEOUT_MS), and nothing else that waits. */
+/* The limit, in seconds, for everything between libvirt's call and the real execve: the emulator's
+ * own probe, which has a limit of its own (GMEM_PROBE_TIMEOUT_MS); nothing else waits. */
 #define GMEM_EXEC_TIMEOUT 30
 
 #define GMEM_ENV "/usr/bin/env"
@@ -51,11 +51,11 @@
 /* The bit of coredump_filter for shared mappings of files. */
 #define GMEM_COREDUMP_MAPPED_SHARED (1UL << 3)
 
-/* What libvirt's own child exits with where it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX).
+/* The exit status of libvirt's own child if it "cannot execute binary" (EX_CANNOT_INVOKE, POSIX).
  */
 #define GMEM_EXEC_REFUSED 126
 
-/* An autostart has no client, and with it no other reading of the file. */
+/* An autostart has no client, so the file is not read at any other time. */
 __attribute__((constructor)) static void
 gmemExecInit(void)
 {
@@ -92,8 +92,8 @@ gmemExecGetPreload(char *const envp[], size_t *index)
     return NULL;
 }
 
-/* A shallow copy of @envp in which LD_PRELOAD is @value (NULL: absent). Never freed: execve
- * follows. */
+/* A shallow copy of @envp in which LD_PRELOAD is @value (NULL: not set). It is never freed, because
+ * execve follows. */
 static char **
 gmemExecSetPreload(char *const envp[], const char *value)
 {
@@ -129,9 +129,9 @@ gmemExecMoveLast(char *const envp[], size_t index)
     return copy;
 }
 
-/* The environment for a child that shall not have this library: @envp itself where it is clean. A
- * value that a domain's <qemu:env> put in the place of ours would stand at the end, had there been
- * nothing to replace. */
+/* The environment for a child that must not have this library: @envp itself if it is clean. A value
+ * from a domain's <qemu:env> that replaces ours would be at the end if there had been nothing to
+ * replace. */
 static char *const *
 gmemExecCleanEnvironment(char *const envp[])
 {
@@ -154,9 +154,9 @@ gmemExecAddShim(char *const envp[])
     const char *value;
     size_t index;
 
-    /* ld.so merely warns about a preload that it cannot load. QEMU would then stop at the carrier
-     * option, which it does not know; this says what really is wrong. Not by access(), which
-     * AppArmor has no say in: QEMU's profile is in force here already. */
+    /* ld.so only warns about a preload that it cannot load. QEMU would then refuse the carrier
+     * option, which it does not know; this message says what is really wrong. access() is not used,
+     * because AppArmor does not control it: QEMU's profile is already in force here. */
     fd = open(shim, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         GError *error = NULL;
@@ -169,7 +169,7 @@ gmemExecAddShim(char *const envp[])
         gmemExecRefuse(error);
     }
     value = gmemExecGetPreload(envp, &index);
-    /* After the others: a sanitizer's run-time library insists on being the first. */
+    /* After the others, because a sanitizer's run-time library must be the first. */
     return gmemExecSetPreload(
         envp, value != NULL && value[0] != '\0' ? g_strconcat(value, ":", shim, NULL) : shim);
 }
@@ -184,10 +184,11 @@ gmemExecLogNotes(const gmemPlan *plan)
         gmemLog("%s", notes[i]);
 }
 
-/* Guest RAM belongs into a core dump of QEMU (<memory dumpCore='on'>). The kernel regards
- * guest_memfd as a mapped file, and leaves those out by default (core(5): bit 3); where it does not
- * belong there, QEMU itself says so of the mapping. The filter outlives execve. Whoever changed its
- * user may not open the file without being dumpable, which execve sets again in any case. */
+/* Guest RAM should be in a core dump of QEMU (<memory dumpCore='on'>). The kernel treats
+ * guest_memfd as a mapped file, and leaves those out by default (core(5): bit 3). If guest RAM
+ * should not be in a dump, QEMU itself says so for the mapping. The filter outlives execve. A
+ * process that has changed its user may not open the file unless it is dumpable; execve sets this
+ * again in any case. */
 static void
 gmemExecDumpCore(void)
 {
@@ -215,7 +216,7 @@ gmemExecIsIncoming(char *const argv[])
     return gmemArgvFind(argv, "incoming", &option) > 0;
 }
 
-/* The domain's managed save image; NULL where it has no name. */
+/* The domain's managed save image, or NULL if the domain has no name. */
 static char *
 gmemExecGetImage(char *const argv[])
 {
@@ -236,8 +237,8 @@ gmemExecGetImage(char *const argv[])
     return path;
 }
 
-/* Where no client has called, a guest that goes on does so from its managed save image (autostart).
- * libvirt gives that to QEMU's user before it has the child go on. */
+/* If there is no client's call, a guest that continues does so from its managed save image
+ * (autostart). libvirt gives the image to QEMU's user before it lets the child continue. */
 static bool
 gmemExecGetImageMode(char *const argv[], gmemMode *mode)
 {
@@ -258,7 +259,7 @@ gmemExecGetImageMode(char *const argv[], gmemMode *mode)
     return known;
 }
 
-/* A guest that goes on goes on in its mode, whatever a hook has made of its XML. */
+/* A guest continues in its own mode, whatever a hook has made of its XML. */
 static void
 gmemExecCheckExpected(char *const argv[], gmemMode mode)
 {
@@ -276,7 +277,8 @@ gmemExecCheckExpected(char *const argv[], gmemMode mode)
     gmemExecRefuse(error);
 }
 
-/* An autostart of a domain whose elements libvirt has dropped. A client's call has been checked. */
+/* An autostart of a domain whose elements libvirt has dropped. A client's call has already been
+ * checked. */
 static void
 gmemExecCheckFile(char *const argv[])
 {
@@ -289,13 +291,13 @@ gmemExecCheckFile(char *const argv[])
     gmemExecRefuse(error);
 }
 
-/* A guest that was saved would be lost for lack of a NUMA policy. What arrives by migration has
- * been checked by the call, and stays where it is. */
+/* A saved guest would be lost if a missing NUMA policy were an error. A guest that arrives by
+ * migration has been checked by the call, and stays where it is. */
 static int
 gmemExecValidateHost(char *const argv[], gmemPlan *plan, const gmemKVM *kvm, GError **error)
 {
     if (plan->cellNodesetsDiffer && gmemExecIsIncoming(argv)) {
-        GError *lost = NULL; /* freeing it takes a lock of GLib's */
+        GError *lost = NULL; /* freeing it takes one of GLib's locks */
 
         if (gmemQEMUValidateHost(plan, kvm, &lost) == 0)
             return 0;
@@ -337,7 +339,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
             gmemQEMUValidatePages(command, &huge, &error) < 0 ||
             (command->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfGet(&conf, &error) < 0))
             gmemExecRefuse(error);
-        /* What QEMU makes of it QEMU, or the shim in it, has to say. */
+        /* Whether QEMU does what it is asked for, QEMU or the shim in it reports. */
         gmemLog("QEMU is asked for guest RAM of %llu bytes in %zu memory backends as guest_memfd, "
                 "mode %s, by %s",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
@@ -357,12 +359,12 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
 }
 
 /* Some vhost-user back ends cannot handle guest_memfd by themselves (vhost-user-gmem.c). libvirt
- * starts virtiofsd before QEMU, and its arguments do not name the domain: so each gets the preload,
- * but where it is known that the domain has no private memory.
+ * starts virtiofsd before QEMU, and its arguments do not name the domain. So each virtiofsd gets
+ * the preload, unless it is known that the domain does not have private memory.
  *
- * AppArmor's profile of libvirtd has virtiofsd, as everything in /usr/bin, run with a scrubbed
- * environment, in which ld.so ignores a preload. env(1), itself started that way, sets it where
- * nobody scrubs any more. */
+ * libvirtd's AppArmor profile runs virtiofsd, like everything in /usr/bin, with a scrubbed
+ * environment, in which ld.so ignores a preload. env(1), which is itself started that way, sets it
+ * after the environment has been scrubbed. */
 static void
 gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
 {
@@ -388,7 +390,8 @@ gmemExecVirtiofsd(const char *path, char *const argv[], char *const envp[])
     gmemReal()->execve(GMEM_ENV, words, envp);
 }
 
-/* By the arguments that libvirt gives to it, for <binary path='...'/> may have any name. */
+/* Recognised by the arguments that libvirt gives to it, because <binary path='...'/> can have any
+ * name. */
 static bool
 gmemExecIsVirtiofsd(const char *path, char *const argv[])
 {
@@ -405,8 +408,8 @@ gmemExecIsVirtiofsd(const char *path, char *const argv[])
     return false;
 }
 
-/* libvirt execs a daemon of its own from a client that found none running (session mode); that one
- * shall have the library as its parent does. */
+/* If a client in session mode does not find a running daemon, libvirt executes one, which should
+ * have the library like its parent. */
 static bool
 gmemExecIsDaemon(const char *path)
 {
@@ -431,7 +434,7 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         return gmemReal()->execve(path, argv, envp);
     }
     gmemExecQEMU(path, argv, envp);
-    return -1; /* execve's errno is still there */
+    return -1; /* execve's errno is still set */
 }
 
 GMEM_INTERPOSED int

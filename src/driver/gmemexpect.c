@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemexpect.c: the mode of a guest that is about to go on, from the call to the child. */
+/* gmemexpect.c: passes the mode of a guest that is about to continue from the call to the child. */
 
 #include "gmemexpect.h"
 

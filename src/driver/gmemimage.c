@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemimage.c: what a save image of libvirt's itself says of its guest's memory.
+/* gmemimage.c: what a save image of libvirt says about its guest's memory.
  *
- * Such a file begins with a header of libvirt's (magic, version, and how long the XML is), after
- * which comes the domain's XML, with a NUL at its end. What libvirt writes it writes in one way,
- * so the pair is found as text: a parser has locks, and this runs between fork and exec. Other text
- * that looks like the pair can be in a domain's <metadata>; then a guest may be refused that could
- * go on, and its administrator finds the reason in what he wrote. */
+ * Such a file begins with libvirt's header (magic, version, and the length of the XML), followed by
+ * the domain's XML, which ends with a NUL. libvirt always writes the XML in the same way, so the
+ * pair is found as text: a parser has locks, and this runs between fork and exec. A domain's
+ * <metadata> can contain other text that looks like the pair. In that case a guest may be refused
+ * that could continue, and its administrator finds the reason in what he wrote. */
 
 #include "gmemimage.h"
 
@@ -19,10 +19,10 @@
 
 #define GMEM_IMAGE_MAGIC "LibvirtQemudSave"
 
-/* Four times what a client can send. */
+/* Four times as much as a client can send. */
 #define GMEM_IMAGE_XML_MAX (16 * 1024 * 1024)
 
-/* As libvirt formats the two arguments. */
+/* The two arguments as libvirt formats them. */
 #define GMEM_IMAGE_OPTION "<qemu:arg value='" GMEM_CARRIER_OPTION "'/>"
 #define GMEM_IMAGE_VALUE "<qemu:arg value='"
 
@@ -33,7 +33,8 @@ typedef struct {
     guint32 rest[17];
 } gmemImageHeader;
 
-/* The domain's XML as libvirt has stored it, to be freed with g_free(); NULL: there is none. */
+/* The domain's XML as libvirt has stored it, to be freed with g_free(), or NULL if there is none.
+ */
 static char *
 gmemImageGetXML(int fd)
 {
@@ -58,7 +59,7 @@ gmemImageGetXML(int fd)
     return NULL;
 }
 
-/* The value that comes after the option at @at; NULL: it is not as libvirt writes it. */
+/* The value after the option at @at, or NULL if it is not as libvirt writes it. */
 static char *
 gmemImageGetValue(const char *at)
 {
@@ -92,7 +93,7 @@ gmemImageMode(int fd, gmemMode *mode)
     g_autoptr(gmemCarrier) carrier = value != NULL ? gmemCarrierParse(value, NULL) : NULL;
 
     *mode = carrier != NULL ? carrier->mode : GMEM_MODE_NONE;
-    /* A pair that cannot be read is the rest of the child's to refuse. */
+    /* A pair that cannot be read is refused by the rest of the child. */
     return text != NULL && (at == NULL || carrier != NULL);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnative.h: the command line as text, which is what domxml-to-native gives. */
+/* gmemnative.h: the command line as text, as domxml-to-native returns it. */
 #pragma once
 
 #include <glib.h>
@@ -15,9 +15,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemNative, gmemNativeFree)
 
 /**
  * gmemNativeRead:
- * @native: environment and arguments as stock libvirt wrote them for a shell; has to outlive @words
- * @words: out: NULL where the command line does not have the carrier option
- * @error: VIR_ERR_INTERNAL_ERROR where it may have, and cannot be read
+ * @native: environment and arguments as stock libvirt wrote them for a shell; must outlive @words
+ * @words: out: NULL if the command line does not have the carrier option
+ * @error: VIR_ERR_INTERNAL_ERROR if it may have the option, and cannot be read
  *
  * Returns 0, or -1 with @error.
  */
@@ -25,13 +25,13 @@ int gmemNativeRead(const char *native, gmemNative **words, GError **error);
 
 /**
  * gmemNativeBuild:
- * @words: as read above
+ * @words: from gmemNativeRead()
  * @caps: what QEMU offers
- * @shim: path of qemu-gmem.so, shown as a preload where QEMU will require it
+ * @shim: path of qemu-gmem.so, which is shown as a preload if QEMU will require it
  * @error: as gmemCommandBuild()
  *
- * Returns the command line that QEMU would really get, in the same form; words that stay are the
- * same bytes. Free with g_free().
+ * Returns the command line that QEMU would really get, in the same form; words that do not change
+ * keep their bytes. Free with g_free().
  */
 char *gmemNativeBuild(const gmemNative *words,
                       const gmemQEMUCaps *caps,
@@ -41,7 +41,7 @@ char *gmemNativeBuild(const gmemNative *words,
 /**
  * gmemNativeDropPreload:
  *
- * libvirt shows LD_PRELOAD of its own process, which in an embedding client names this library; a
- * start would remove that (gmemexec.c). Takes it out of @native, in place: that becomes no longer.
+ * libvirt shows LD_PRELOAD of its own process, which in an embedding client names this library. A
+ * start would remove that (gmemexec.c), so this removes it from @native, in place.
  */
 void gmemNativeDropPreload(char *native);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemparams.c: XML that travels in typed parameters. */
+/* gmemparams.c: XML in typed parameters. */
 
 #include "gmemparams.h"
 

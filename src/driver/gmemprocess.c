@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemprocess.c: what kind of process the library was loaded into, and where it was loaded from.
+/* gmemprocess.c: the kind of process into which the library was loaded, and from where it was
+ * loaded.
  *
- * LD_PRELOAD and this library. A daemon runs helpers and emulators in plenty, none of which may
- * have the library mapped, so in a daemon our entry leaves the environment as soon as the library
- * is there. In any other process it stays: `timeout 60 python3 …` hands it on to python3 by an
- * execve of its own, and a client may spawn a session daemon. There, only the children that libvirt
- * itself makes are kept clean (gmemexec.c). Only our own entries are ever removed. */
+ * A daemon runs many helpers and emulators, none of which may have the library mapped. So in a
+ * daemon our entry is removed from LD_PRELOAD as soon as the library is loaded. In any other
+ * process it stays: `timeout 60 python3 …` passes it on to python3 by an execve of its own, and a
+ * client may start a session daemon. There, only the children that libvirt itself makes are kept
+ * clean (gmemexec.c). Only our own entries are ever removed. */
 
 #include "gmemprocess.h"
 
@@ -27,10 +28,10 @@
 #include "gmemprobe.h"
 #include "gmemreal.h"
 
-/* The directory of a build tree that this library is in. */
+/* The directory of a build tree that contains this library. */
 #define GMEM_PROCESS_IN_TREE "src/driver"
 
-/* Everything here is written by the constructor and only read afterwards. */
+/* Everything here is written by the constructor, and only read afterwards. */
 static struct {
     bool daemon;
     char *shim;
@@ -39,10 +40,10 @@ static struct {
     uintptr_t libvirtEnd;
 } gmemProcess;
 
-/* Found there by virt-gmem, too. */
+/* virt-gmem also looks for this text in the daemon's memory. */
 static const char gmemProcessVersion[] = GMEM_PRELOAD_VERSION PACKAGE_VERSION;
 
-/* Of this thread's call, for the child that libvirt forks off it. */
+/* Set by this thread's call, for the child that libvirt forks off it. */
 static __thread bool gmemProcessOrdinary;
 
 static int
@@ -80,7 +81,8 @@ gmemProcessFindDaemon(void)
     return gmemPreloadIsDaemon(name != NULL ? name + 1 : path);
 }
 
-/* The absolute path of another of the project's libraries; where this one was loaded from tells. */
+/* The absolute path of another library of this project, which depends on where this one was loaded
+ * from. */
 static char *
 gmemProcessFindLibrary(gmemPreloadLibrary library)
 {
@@ -106,9 +108,9 @@ gmemProcessLeaveEnvironment(void)
         unsetenv("LD_PRELOAD");
 }
 
-/* Runs before main() of whatever process this is, and keeps to libc: no glib type system, no
- * libvirt. The first of this library's constructors (0 to 100 are the C library's), for others ask
- * what kind of process this is. */
+/* Runs before main() of any process, and only uses libc: no glib type system, no libvirt. It is the
+ * first of this library's constructors (0 to 100 are the C library's), because others ask what kind
+ * of process this is. */
 __attribute__((constructor(101))) static void
 gmemProcessInit(void)
 {
@@ -123,7 +125,7 @@ gmemProcessInit(void)
     if (gmemReal()->virSetError == NULL) {
         dprintf(STDERR_FILENO, "libvirt-gmem: this libvirt has no virSetError: domains with "
                                "private memory cannot be served\n");
-        /* A daemon that cannot say why it refuses does not start; a client is not ours to end. */
+        /* A daemon that cannot report its refusals does not start; a client is not ours to end. */
         if (gmemProcess.daemon)
             _exit(EXIT_FAILURE);
     }

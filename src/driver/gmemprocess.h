@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemprocess.h: what kind of process the library was loaded into, and where it was loaded from. */
+/* gmemprocess.h: the kind of process into which the library was loaded, and from where it was
+ * loaded. */
 #pragma once
 
 #include <stdbool.h>
 
-/* gmemProcessIsDaemon: libvirtd or virtqemud, by the name of the executable. */
+/* gmemProcessIsDaemon: whether this is libvirtd or virtqemud, by the name of the executable. */
 bool gmemProcessIsDaemon(void);
 
-/* gmemProcessShimPath: absolute path of qemu-gmem.so: the one of the build tree where this library
- * was loaded out of one, else the installed one. Whether the file exists is not looked at. */
+/* gmemProcessShimPath: the absolute path of qemu-gmem.so: in the build tree if this library was
+ * loaded from one, otherwise the installed one. It does not check whether the file exists. */
 const char *gmemProcessShimPath(void);
 
 /* gmemProcessVhostUserPath: the same for vhost-user-gmem.so. */
 const char *gmemProcessVhostUserPath(void);
 
-/* gmemProcessSetStartsOrdinary: whether the call that this thread is in starts a domain that is
- * known to have no private memory. Each interposed call begins with false. */
+/* gmemProcessSetStartsOrdinary: whether this thread's call starts a domain that is known to have no
+ * private memory. Each interposed call begins with false. */
 void gmemProcessSetStartsOrdinary(bool ordinary);
 
-/* gmemProcessStartsOrdinary: what was set last; false also in a thread that no client's call is in
- * (autostart). Takes no lock: it is asked in the child between fork and exec. */
+/* gmemProcessStartsOrdinary: the last value that was set; false also in a thread that does not
+ * serve a client's call (autostart). Takes no lock, because it is called in the child between fork
+ * and exec. */
 bool gmemProcessStartsOrdinary(void);
 
-/* gmemProcessCallerIsLibvirt: whether a return address lies in libvirt.so. Takes no lock, unlike
- * dladdr(): it is asked in the child between fork and exec. */
+/* gmemProcessCallerIsLibvirt: whether a return address is in libvirt.so. Takes no lock, unlike
+ * dladdr(), because it is called in the child between fork and exec. */
 bool gmemProcessCallerIsLibvirt(const void *address);
 
 /* gmemProcessPreloadIsOurs: whether this process's LD_PRELOAD has entries of ours and no others. */

@@ -12,12 +12,14 @@
 /* Marks the definitions that libvirt-gmem.syms exports. */
 #define GMEM_INTERPOSED __attribute__((visibility("default")))
 
-/* What libvirt requires of the connection. A function is denied to one that was opened read-only:
- * always (GMEM_WRITER), never (GMEM_ANYBODY), or where it is called with one of the flags given. */
+/* The access that libvirt requires of the connection. On a connection that was opened read-only, a
+ * function is denied always (GMEM_WRITER), never (GMEM_ANYBODY), or if it is called with one of
+ * these flags. */
 #define GMEM_WRITER (-1)
 #define GMEM_ANYBODY 0
 
-/* Every function whose real definition is called from here, and what libvirt requires for it. */
+/* All functions whose real definition is called from here, and the access that libvirt requires for
+ * them. */
 #define GMEM_REAL_FUNCTIONS(X)                                                                     \
     X(execve, GMEM_ANYBODY)                                                                        \
     X(virConnectDomainXMLToNative, GMEM_WRITER)                                                    \
@@ -73,9 +75,9 @@
     X(virDomainStartDirtyRateCalc, GMEM_WRITER)                                                    \
     X(virDomainUpdateDeviceFlags, GMEM_WRITER)
 
-/* Those that not every libvirt has: what only its daemon calls, and libvirt may drop or rename; and
- * what is public, but newer than the oldest libvirt that this is built with. Their prototypes are
- * ours. NULL where libvirt has none, and then nobody calls ours. */
+/* Functions that not every libvirt has: those that only its daemon calls, which libvirt may drop or
+ * rename, and public ones that are newer than the oldest libvirt that this is built with. Their
+ * prototypes are ours. They are NULL if libvirt does not have them, and then nobody calls ours. */
 #define GMEM_REAL_OPTIONAL_FUNCTIONS(X)                                                            \
     X(virDomainMigrateBegin3, GMEM_WRITER)                                                         \
     X(virDomainMigrateBegin3Params, GMEM_WRITER)                                                   \
@@ -94,11 +96,12 @@ typedef struct {
     GMEM_REAL_FUNCTIONS(X)
     GMEM_REAL_OPTIONAL_FUNCTIONS(X)
 #undef X
-    /* Private in libvirt, with a version that changes in each release: looked up by name at load,
-     * never linked. NULL where libvirt no longer has it: then nothing of ours is served. */
+    /* Private in libvirt, with a version that changes in each release, so it is looked up by name
+     * when the library is loaded, and never linked. NULL if libvirt no longer has it; then no call
+     * is served. */
     void (*virSetError)(virErrorPtr error);
-    /* The same. Hands the last error to the handler that the client has set, as each public
-     * function of libvirt does when it fails; NULL does not matter to clients that ask for the last
+    /* The same. It passes the last error to the handler that the client has set, as each public
+     * function of libvirt does when it fails. NULL does not matter to clients that ask for the last
      * error. */
     void (*virDispatchError)(virConnectPtr conn);
 } gmemRealTable;
@@ -113,7 +116,7 @@ enum {
 /**
  * gmemReal:
  *
- * Returns the table, bound by the first call (the library's constructor, or whoever comes before
- * it). Ends the process where a function is missing: there is nothing to pass the call on to.
+ * Returns the table, which is bound by the first call (from the library's constructor, or earlier).
+ * Ends the process if a function is missing, because there is nothing to pass the call on to.
  */
 const gmemRealTable *gmemReal(void);

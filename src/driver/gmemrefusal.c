@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemrefusal.c: a refusal, from the child back to the call that started the domain. */
+/* gmemrefusal.c: passes a refusal from the child back to the call that started the domain. */
 
 #include "gmemrefusal.h"
 
@@ -20,7 +20,7 @@ gmemRefusalUnmap(gpointer page)
     munmap(page, sizeof(gmemRefusal));
 }
 
-/* For what it does at the end of the thread. */
+/* For its destructor at the end of the thread. */
 static GPrivate gmemRefusalOwner = G_PRIVATE_INIT(gmemRefusalUnmap);
 
 void
