@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcapabilities.c: what a QEMU binary offers for guest_memfd, as flags found by asking it: which
- * properties the objects have that object-add makes (gmemqmpschema.h). */
+/* gmemcapabilities.c: what a QEMU binary offers for guest_memfd, as flags that are determined by
+ * asking it: which properties the objects have that object-add creates (gmemqmpschema.h). */
 
 #include "gmemcapabilities.h"
 
@@ -24,7 +24,7 @@ static const char *const gmemQEMUCapsFlagNames[] = {
 static_assert(G_N_ELEMENTS(gmemQEMUCapsFlagNames) == GMEM_QEMU_CAPS_LAST, "every flag has a name");
 static_assert(GMEM_QEMU_CAPS_LAST <= 64, "the flags fit into gmemQEMUCaps.flags");
 
-/* Where "private" has to be for all RAM of a domain to get it. */
+/* The objects that must have "private" so that all RAM of a domain can get it. */
 static const char *const gmemQEMUCapsBackends[] = {
     "memory-backend-ram",
     "memory-backend-file",
@@ -56,8 +56,8 @@ gmemQEMUCapsGetFlags(const gmemQMPSchema *schema)
         if (gmemQEMUCapsHasBool(schema, backend, "private"))
             halved++;
     }
-    /* A tree that has "private" on some backends only would leave the others' RAM ordinary
-     * silently: what it calls sw-protected-vm cannot be relied on. */
+    /* If only some backends in a tree had "private", the RAM of the others would silently be
+     * ordinary: what it calls sw-protected-vm cannot be relied on. */
     if (gmemQMPSchemaFindObject(schema, "sw-protected-vm") != NULL &&
         (halved == 0 || halved == backends)) {
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;
@@ -118,7 +118,7 @@ gmemQEMUCapsReadLine(gmemQEMUCaps *caps, gmemQEMUCapsStage *stage, const char *l
 
     json = gmemJSONParse(line, &reason);
     if (json == NULL) {
-        /* The parser's message goes on with a picture of the place, over several lines. */
+        /* The parser's message continues with a picture of the position, over several lines. */
         reason[strcspn(reason, "\n")] = '\0';
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the emulator '%1$s' does not speak QMP: %2$s"), caps->emulator,

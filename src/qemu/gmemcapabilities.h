@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* To add one: here, its name in gmemcapabilities.c, the way to find it in the schema there. */
+/* To add a flag: here, its name in gmemcapabilities.c, and how to find it in the schema there. */
 typedef enum {
     GMEM_QEMU_CAPS_SW_PROTECTED_VM,   /* object type sw-protected-vm */
     GMEM_QEMU_CAPS_BACKEND_PRIVATE,   /* bool "private" on memory-backend-ram, -file and -memfd */
@@ -22,7 +22,7 @@ typedef enum {
  */
 const char *gmemQEMUCapsFlagToString(gmemQEMUCapsFlag flag);
 
-/* Immutable once made. */
+/* Immutable after it has been created. */
 typedef struct {
     char *emulator;       /* absolute path, as the XML names it */
     unsigned int version; /* major * 1000000 + minor * 1000 + micro; for messages only */
@@ -45,8 +45,8 @@ bool gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps);
  * @emulator: for messages and for the result
  * @replies: what QEMU printed on its QMP monitor: lines of JSON: the greeting, then the replies to
  *           qmp_capabilities, query-qmp-schema and quit
- * @error: VIR_ERR_INTERNAL_ERROR naming @emulator where that is not what was printed
+ * @error: VIR_ERR_INTERNAL_ERROR naming @emulator if @replies is something else
  *
- * A pure function: the flags are read off the variants of the argument of object-add.
+ * A pure function: the flags are determined from the variants of the argument of object-add.
  */
 gmemQEMUCaps *gmemQEMUCapsFromQMP(const char *emulator, const char *replies, GError **error);

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcapscache.c: what was found out about QEMU binaries, on disk and in memory.
+/* gmemcapscache.c: the capabilities of QEMU binaries, cached on disk and in memory.
  *
- * Keys. An entry holds for one binary as it is: path, modification and status change times (ns),
- * size, inode, kernel release; on disk also the library that wrote it, as another build may look
- * for more: its version, and when its file was made (status change time). Anything that differs
- * makes the entry a miss, and the next store replaces it.
+ * Keys. An entry is valid for one binary as it is: path, modification and status change times (ns),
+ * size, inode, kernel release. On disk it is also only valid for the library that wrote it, because
+ * another build may look for more: its version, and the status change time of its file. If anything
+ * differs, the entry is ignored, and the next store replaces it.
  *
  * Wrappers. A file that is not an ELF image (a script) says nothing about the QEMU that it starts,
- * which may be upgraded without the script's changing. Its results never go to disk, and in memory
- * they hold for a few seconds only: long enough for the check in libvirt's parent and the one in
- * its child to cost one probe, and a result gone stale in between does no harm, as QEMU refuses a
- * property that it does not have.
+ * which can be upgraded while the script does not change. Its results are never stored on disk, and
+ * in memory they are only valid for a few seconds. This is long enough for the check in libvirt's
+ * parent and the one in its child to cost one probe, and a result that becomes stale in between
+ * does no harm, because QEMU refuses a property that it does not have.
  *
- * Disk. Whoever can write these files decides what QEMU is started with, so a file counts only
- * where it and its directory belong to root or to us and nobody else may write them.
+ * Disk. Whoever can write these files decides what QEMU is started with. So a file is only used if
+ * it and its directory belong to root or to us, and nobody else may write them.
  *
  * Memory. Readers get the table from an atomic pointer and copy what they use; writers, one at a
  * time, build a new table and swap the pointer. The forked child does the same as any reader and so
- * requires no lock; fork() gives it every other thread's writes up to some point in that thread's
- * order, and a table is complete before the pointer shows it. A table that was swapped out is freed
- * when no reader is inside: who comes in after the swap sees the new one. (A reader in the child
- * leaves the parent's count alone, and the child frees nothing.) */
+ * does not need a lock: fork() gives it every other thread's writes up to some point in that
+ * thread's order, and a table is complete before the pointer refers to it. A table that was swapped
+ * out is freed when there is no reader: those that come after the swap see the new one. (A reader
+ * in the child does not change the parent's count, and the child does not free anything.) */
 
 #include "gmemcapscache.h"
 
@@ -45,13 +45,14 @@
 
 #define GMEM_CAPS_CACHE_FORMAT 1
 
-/* A file has some 400 bytes; paths may have 4 KiB. */
+/* A file has some 400 bytes; paths can have 4 KiB. */
 #define GMEM_CAPS_CACHE_FILE_MAX (16 * 1024)
 
-/* Binaries in memory: hosts have a handful. Beyond it the oldest goes. */
+/* The number of binaries in memory: hosts have a handful. The oldest is dropped if there are more.
+ */
 #define GMEM_CAPS_CACHE_ENTRIES_MAX 32
 
-/* How long the result for a script holds, in memory. */
+/* How long the result for a script is valid, in memory. */
 #define GMEM_CAPS_CACHE_SCRIPT_MS 5000
 
 typedef struct {
@@ -80,8 +81,8 @@ static GMutex gmemCapsCacheWriter; /* writers only, never taken by a reader or i
 static gmemCapsCacheTable *gmemCapsCacheCurrent;
 static int gmemCapsCacheReaders;
 
-/* What writes and reads the files: this build of this library. Set once, before there is a table;
- * empty where it could not be found out, and then there are no files. */
+/* Identifies the build of this library that writes and reads the files. Set once, before there is a
+ * table; empty if it could not be determined, in which case there are no files. */
 static char gmemCapsCacheSelf[64];
 
 static void
@@ -113,7 +114,7 @@ gmemCapsCacheReadEnd(void)
     (void)g_atomic_int_dec_and_test(&gmemCapsCacheReaders);
 }
 
-/* With gmemCapsCacheWriter held. */
+/* Called with gmemCapsCacheWriter held. */
 static void
 gmemCapsCacheSwap(gmemCapsCacheTable *fresh)
 {
@@ -375,13 +376,14 @@ gmemCapsCacheMakeDirectory(const char *directory)
     if (g_mkdir_with_parents(directory, 0755) < 0)
         return -1;
     fd = gmemCapsCacheOpenDirectory(directory);
-    /* QEMU's user reads here, whatever the daemon's umask is. */
+    /* QEMU's user reads files here, whatever the daemon's umask is. */
     if (fd >= 0 && fchmod(fd, 0755) < 0)
         return -1;
     return gmemAutoFDSteal(&fd);
 }
 
-/* A new file is complete, or it is not there: another daemon may look at any time. */
+/* A new file is either complete or does not exist, because another daemon may read it at any time.
+ */
 static int
 gmemCapsCacheFileWrite(int dirfd, const char *name, const char *text)
 {
@@ -405,7 +407,7 @@ gmemCapsCacheFileWrite(int dirfd, const char *name, const char *text)
     return -1;
 }
 
-/* That a result could not be stored costs the next start a probe, no more. */
+/* If a result cannot be stored, the only consequence is that the next start costs a probe. */
 static void
 gmemCapsCacheStore(const char *directory, const gmemQEMUCaps *caps, const gmemCapsCacheKey *key)
 {
@@ -441,7 +443,7 @@ gmemCapsCacheTableAppend(gmemCapsCacheTable *table,
     entry->caps = gmemQEMUCapsCopy(caps);
 }
 
-/* Into memory, unless the cache was switched to another directory meanwhile. */
+/* Stores it in memory, unless the cache was switched to another directory meanwhile. */
 static void
 gmemCapsCacheRemember(const char *directory,
                       const char *config,
@@ -474,7 +476,8 @@ gmemCapsCacheRemember(const char *directory,
     g_mutex_unlock(&gmemCapsCacheWriter);
 }
 
-/* With gmemCapsCacheWriter held, and never in the child: dladdr() takes the loader's lock. */
+/* Called with gmemCapsCacheWriter held, and never in the child: dladdr() takes the loader's lock.
+ */
 static void
 gmemCapsCacheFindSelf(void)
 {
@@ -540,8 +543,9 @@ gmemCapsCacheLookup(const char *emulator, GError **error)
     caps = gmemProbe(emulator, &user, GMEM_PROBE_TIMEOUT_MS, error);
     if (caps == NULL)
         return NULL;
-    /* Replaced while it was asked: the answer is either one's, so it is used once and not kept. Nor
-     * is it where the shim did not get there: that is not the emulator's doing alone. */
+    /* If the file was replaced during the probe, the answer could be either one's, so it is used
+     * once and not stored. Nor is it stored if the shim was not loaded, which is not only due to
+     * the emulator. */
     if (!gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) &&
         gmemCapsCacheKeyRead(emulator, &after, NULL) == 0 &&
         gmemCapsCacheKeyEqual(&before, &after)) {

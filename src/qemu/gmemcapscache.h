@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcapscache.h: what was found out about QEMU binaries, on disk and in memory.
+/* gmemcapscache.h: the capabilities of QEMU binaries, cached on disk and in memory.
  *
- * On disk: a file a binary, named after the SHA-256 of its path, readable by all, writable by
- * root; keyed inside by path, mtime, size, kernel release and the build that wrote it. In memory:
- * an immutable table behind an atomic pointer, swapped whole after each probe, so that the child
- * between fork and exec reads it without a lock that another thread might have held at the fork. */
+ * On disk there is a file for each binary, named after the SHA-256 of its path, readable by all,
+ * writable by root, and valid for path, mtime, size, kernel release and the build that wrote it. In
+ * memory there is an immutable table behind an atomic pointer, which is replaced as a whole after
+ * each probe, so that the child between fork and exec reads it without a lock that another thread
+ * might have held at the fork. */
 #pragma once
 
 #include <glib.h>
@@ -14,11 +15,11 @@
 
 /**
  * gmemCapsCacheInit:
- * @directory: where the files go; made (0755) when the first one is written; NULL: memory only
+ * @directory: where the files are; created (0755) when the first one is written; NULL: memory only
  * @config: libvirt's qemu.conf, which names the user to probe as (see gmemQEMUConfGetUser)
  *
- * Once per process and directory; a second call with the same arguments does nothing, with others
- * it switches. Thread-safe.
+ * To be called once per process and directory. A second call with the same arguments does nothing;
+ * with others it switches. Thread-safe.
  */
 void gmemCapsCacheInit(const char *directory, const char *config);
 
@@ -27,8 +28,9 @@ void gmemCapsCacheInit(const char *directory, const char *config);
  * @emulator: absolute path
  * @error: as gmemProbe(), plus VIR_ERR_CONFIG_UNSUPPORTED: no such file, not executable
  *
- * Memory, else disk, else probe (and then store). A result that is an error is never stored. Two
- * threads or daemons that miss at once may both probe; the files are replaced atomically.
+ * Looks in memory, then on disk, and otherwise probes the emulator and stores the result, unless it
+ * is an error. Two threads or daemons may both probe at the same time; the files are replaced
+ * atomically.
  *
  * Returns a copy, to be freed with gmemQEMUCapsFree().
  */
@@ -37,7 +39,7 @@ gmemQEMUCaps *gmemCapsCacheLookup(const char *emulator, GError **error);
 /**
  * gmemCapsCacheLookupInChild:
  *
- * The same for the child between fork and exec: memory, else disk, else a probe as whoever the
- * child already is; takes no lock and writes nothing.
+ * The same for the child between fork and exec: looks in memory, then on disk, and otherwise probes
+ * the emulator as the user that the child already is. Takes no lock and writes nothing.
  */
 gmemQEMUCaps *gmemCapsCacheLookupInChild(const char *emulator, GError **error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcommandline.h: what on QEMU's command line matters to guest memory. */
+/* gmemcommandline.h: what matters to guest memory on QEMU's command line. */
 #pragma once
 
 #include <glib.h>
@@ -8,7 +8,7 @@
 #include "gmemcarrier.h"
 #include "gmemprops.h"
 
-/* What libvirt calls its launch security objects. */
+/* The id that libvirt gives to its launch security objects. */
 #define GMEM_LAUNCH_OBJECT "lsec0"
 
 typedef enum {
@@ -69,18 +69,16 @@ typedef struct {
 /**
  * gmemCommandLineRead:
  * @line: all zero; to be cleared with gmemCommandLineClear(), whatever is returned
- * @argv: has to outlive @line
- * @error: VIR_ERR_XML_ERROR for a pair that is missing or there twice, VIR_ERR_CONFIG_UNSUPPORTED
- *         for an option that cannot be read, or could change memory backends in a way that cannot
- *         be followed
+ * @argv: must outlive @line
+ * @error: VIR_ERR_XML_ERROR for a pair that is missing or duplicate, VIR_ERR_CONFIG_UNSUPPORTED for
+ * an option that cannot be read, or could change memory backends in a way that cannot be followed
  *
- * Called also in the child between fork and exec: takes no lock.
+ * Also called in the child between fork and exec: takes no lock.
  */
 int gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **error);
 
 void gmemCommandLineClear(gmemCommandLine *line);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemCommandLine, gmemCommandLineClear)
 
-/* gmemCommandLineReplace: a string in the place of another, which is freed; NULL changes nothing.
- */
+/* gmemCommandLineReplace: replaces a string, which is freed, by another; NULL changes nothing. */
 void gmemCommandLineReplace(char **member, char *value);

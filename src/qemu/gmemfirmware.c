@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemfirmware.c: what QEMU's firmware descriptors say of a firmware image.
+/* gmemfirmware.c: what QEMU's firmware descriptors say about a firmware image.
  *
- * A descriptor is a JSON file in one of a few directories. Of two files of the same name the one in
- * the directory that takes precedence is the only one that counts, an empty one included: that is
- * how an administrator disables a distribution's descriptor. Several descriptors may be
- * about the same image, with different variable stores, so all of them have a say.
+ * A descriptor is a JSON file in one of a few directories. Of two files with the same name, only
+ * the one in the directory that takes precedence counts, even if it is empty: this is how an
+ * administrator disables a distribution's descriptor. Several descriptors can be about the same
+ * image, with different variable stores, so all of them are considered.
  *
- * Runs in the child between fork and exec, too: malloc, but nothing that takes a lock. */
+ * Also runs in the child between fork and exec: it uses malloc, but nothing that takes a lock. */
 
 #include "gmemfirmware.h"
 
@@ -31,7 +31,7 @@ gmemFirmwareExecutable(gmemJSON *descriptor)
     gmemJSON *mapping = gmemJSONGet(descriptor, "mapping");
     gmemJSON *executable = gmemJSONGet(mapping, "executable");
 
-    /* "flash" has the latter, "memory" and "kernel" have a file name of their own. */
+    /* "flash" has an executable; "memory" and "kernel" have a file name of their own. */
     return gmemJSONGetString(executable != NULL ? executable : mapping, "filename");
 }
 
@@ -48,7 +48,7 @@ gmemFirmwareHasFeature(gmemJSON *descriptor, const char *feature)
     return false;
 }
 
-/* Distributions and users have images under several names: links, other spellings of a path. */
+/* Distributions and users have several names for an image: links, and other spellings of a path. */
 static bool
 gmemFirmwareIsSame(const char *image, const char *path)
 {
@@ -60,7 +60,7 @@ gmemFirmwareIsSame(const char *image, const char *path)
            one.st_ino == other.st_ino;
 }
 
-/* Whether one of the first @n @directories has a file of that name. */
+/* Whether one of the first @n @directories has a file with that name. */
 static bool
 gmemFirmwareIsMasked(const char *const directories[], size_t n, const char *name)
 {
@@ -114,7 +114,7 @@ gmemFirmwareRequiresSMMIn(const char *const directories[], const char *path)
     return all > 0 && requiring == all;
 }
 
-/* The directory of a user's own descriptors, which only a session daemon looks at. */
+/* The directory of a user's own descriptors, which only a session daemon uses. */
 static char *
 gmemFirmwareUserDirectory(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnotes.c: what an administrator should know of a domain that is about to start. Nothing here
- * prevents the start; it goes to the log. */
+/* gmemnotes.c: what an administrator should know about a domain that is about to start. Nothing
+ * here prevents the start; it is logged. */
 
 #include "gmemnotes.h"
 

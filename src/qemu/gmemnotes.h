@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnotes.h: what an administrator should know of a domain that is about to start. */
+/* gmemnotes.h: what an administrator should know about a domain that is about to start. */
 #pragma once
 
 #include <glib.h>
@@ -8,9 +8,9 @@
 
 /**
  * gmemNotesFormat:
- * @plan: the mode; ram, hugeRam and sharedOnly where they are known
+ * @plan: the mode; ram, hugeRam and sharedOnly if they are known
  *
- * For the log, so in English. Returns lines without their ends, NULL-terminated, to be freed with
- * g_strfreev(); often none.
+ * The notes are for the log, and so in English. Returns lines without line ends, NULL-terminated,
+ * to be freed with g_strfreev(); there are often none.
  */
 char **gmemNotesFormat(const gmemPlan *plan);

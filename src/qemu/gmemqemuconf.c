@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemqemuconf.c: libvirt's qemu.conf: the user that it runs QEMU as. */
+/* gmemqemuconf.c: the user as which libvirt runs QEMU, from libvirt's qemu.conf. */
 
 #include "gmemqemuconf.h"
 
@@ -13,14 +13,14 @@
 #include "gmemfile.h"
 #include "gmemi18n.h"
 
-/* qemu.conf as shipped has 40 KiB. */
+/* The qemu.conf that is shipped has 40 KiB. */
 #define GMEM_QEMU_CONF_MAX (1024 * 1024)
 
-/* Who runs QEMU where neither qemu.conf nor the build knows a user that exists. */
+/* The user if neither qemu.conf nor the build names one that exists. */
 #define GMEM_QEMU_CONF_NOBODY "nobody"
 
-/* One line of qemu.conf: the value of @key, or NULL. libvirt's format (virconf.c): a name, '=', a
- * string in single, double or three double quotes without escapes, or a number; '#' starts a
+/* One line of qemu.conf: the value of @key, or NULL. libvirt's format (virconf.c) is a name, '=',
+ * and a string in single, double or three double quotes without escapes, or a number; '#' starts a
  * comment. */
 static char *
 gmemQEMUConfParseLine(const char *line, const char *key)
@@ -49,7 +49,7 @@ gmemQEMUConfParseLine(const char *line, const char *key)
     return length > 0 ? g_strndup(line, length) : NULL;
 }
 
-/* libvirt keeps entries in the order of the file and uses the first one of a name. */
+/* libvirt keeps entries in the order of the file and uses the first one with a name. */
 static char *
 gmemQEMUConfGet(const char *text, const char *key)
 {
@@ -78,8 +78,8 @@ gmemQEMUConfRead(const char *path, GError **error)
     return NULL;
 }
 
-/* As libvirt's virGetUserID: "+N" is a number, anything else a name, and a number where no such
- * name exists. Returns 0 and *@id, or an errno: ENOENT where there is no such user or group. */
+/* Like libvirt's virGetUserID: "+N" is a number, and anything else is a name, or a number if no
+ * such name exists. Returns 0 and *@id, or an errno: ENOENT if there is no such user or group. */
 static int
 gmemQEMUConfFindID(const char *name, bool group, unsigned int *id)
 {
@@ -109,7 +109,7 @@ gmemQEMUConfFindID(const char *name, bool group, unsigned int *id)
         }
         break;
     }
-    /* The largest number means "leave as it is" to setresuid(). */
+    /* The largest number means "do not change" for setresuid(). */
     if (g_ascii_isdigit(digits[0]) &&
         g_ascii_string_to_unsigned(digits, 10, 0, G_MAXUINT32 - 1, &number, NULL)) {
         *id = (unsigned int)number;
@@ -132,7 +132,7 @@ gmemQEMUConfFindUser(const char *path,
         if (gmemQEMUConfFindID(fallback, group, id) == 0 ||
             gmemQEMUConfFindID(GMEM_QEMU_CONF_NOBODY, group, id) == 0)
             return 0;
-        /* Debian's group of that user has another name than everywhere else. */
+        /* On Debian, the group of that user has another name than everywhere else. */
         *id = 65534;
         return 0;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemqemuconf.h: libvirt's qemu.conf: the user that it runs QEMU as. */
+/* gmemqemuconf.h: the user as which libvirt runs QEMU, from libvirt's qemu.conf. */
 #pragma once
 
 #include <glib.h>
@@ -15,12 +15,13 @@ typedef struct {
 
 /**
  * gmemQEMUConfGetUser:
- * @path: libvirt's qemu.conf; one that does not exist is as good as an empty one
+ * @path: libvirt's qemu.conf; a file that does not exist counts as an empty one
  * @user: out: the user and group that libvirt would run QEMU as
- * @error: VIR_ERR_INTERNAL_ERROR: a user or group that does not exist, an unreadable file
+ * @error: VIR_ERR_INTERNAL_ERROR: a user or group that does not exist, or an unreadable file
  *
  * Reads `user` and `group` (names, or numbers as in "+64055") as libvirt does: the first line that
- * sets one counts. Where there is none, the default of the build (GMEM_QEMU_USER, GMEM_QEMU_GROUP);
- * where that does not exist on this host, "nobody", and at last 65534: never root by default.
+ * sets one counts. If there is none, the default of the build is used (GMEM_QEMU_USER,
+ * GMEM_QEMU_GROUP); if that does not exist on this host, "nobody", and finally 65534: never root by
+ * default.
  */
 int gmemQEMUConfGetUser(const char *path, gmemQEMUUser *user, GError **error);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemqmpschema.c: QEMU's description of its own objects, the reply to query-qmp-schema.
  *
- * That is a flat array of a thousand or more entries that name each other. The command object-add
- * names the type of its argument; that type is tagged by "qom-type" and has a variant for each
- * object type; a variant's type lists that object type's properties, those it inherits included
- * (QEMU flattens bases in introspection). Entries are found by name, which requires an index; it is
- * a sorted array and not a hash table, because this also runs in the child between fork and exec,
- * where GLib's slice allocator might wait for a lock that nobody will release. */
+ * The reply is a flat array of a thousand or more entries that refer to each other by name. The
+ * command object-add names the type of its argument. That type is tagged by "qom-type" and has a
+ * variant for each object type. A variant's type lists the properties of that object type,
+ * including inherited ones (QEMU flattens bases in introspection). Entries are found by name, which
+ * requires an index. It is a sorted array and not a hash table, because this also runs in the child
+ * between fork and exec, where GLib's slice allocator might wait for a lock that nobody will
+ * release. */
 
 #include "gmemqmpschema.h"
 
@@ -61,7 +62,7 @@ gmemQMPSchemaFindObject(const gmemQMPSchema *schema, const char *qomType)
     return NULL;
 }
 
-/* OnOffAuto and its like: an enumeration that has "on". */
+/* OnOffAuto and the like: an enumeration that has "on". */
 static bool
 gmemQMPSchemaHasOn(const gmemQMPSchema *schema, const char *type)
 {
@@ -160,7 +161,7 @@ gmemQMPSchemaNew(gmemJSON *array, const char *emulator, GError **error)
             emulator);
         return NULL;
     }
-    /* Before 6.0 object-add accepted any properties; then there is nothing to find. */
+    /* Before 6.0, object-add accepted any properties, so there is nothing to find. */
     if (g_strcmp0(gmemJSONGetString(argument, "tag"), "qom-type") == 0)
         schema->objects = gmemJSONGet(argument, "variants");
     return g_steal_pointer(&schema);

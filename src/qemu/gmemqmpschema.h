@@ -10,9 +10,9 @@ typedef struct gmemQMPSchema gmemQMPSchema;
 
 /**
  * gmemQMPSchemaNew:
- * @array: the reply; outlives what is returned, and all that is found there
+ * @array: the reply; must outlive the result, and everything that is found in it
  * @emulator: for messages
- * @error: VIR_ERR_INTERNAL_ERROR where that is not such a reply
+ * @error: VIR_ERR_INTERNAL_ERROR if @array is not such a reply
  *
  * Takes no lock. Free with gmemQMPSchemaFree().
  */
@@ -20,8 +20,8 @@ gmemQMPSchema *gmemQMPSchemaNew(gmemJSON *array, const char *emulator, GError **
 void gmemQMPSchemaFree(gmemQMPSchema *schema);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemQMPSchema, gmemQMPSchemaFree)
 
-/* gmemQMPSchemaFindObject: the type of object that object-add makes of @qomType; NULL where QEMU
- * has none. */
+/* gmemQMPSchemaFindObject: the type of object that object-add creates for @qomType, or NULL if QEMU
+ * does not have it. */
 gmemJSON *gmemQMPSchemaFindObject(const gmemQMPSchema *schema, const char *qomType);
 
 /* How a property is switched on in JSON. */
@@ -33,10 +33,10 @@ typedef enum {
 
 /**
  * gmemQMPSchemaGetSwitch:
- * @object: as gmemQMPSchemaFindObject(); may be NULL
+ * @object: as from gmemQMPSchemaFindObject(); can be NULL
  *
- * The switch @property of @object, as it can be in JSON: a bool, or an enumeration with "on", or an
- * alternate of which one member is one of the two. Built-in types keep their names in the schema,
+ * The form in JSON of the switch @property of @object: a bool, or an enumeration with "on", or an
+ * alternate of which one member is one of these. Built-in types keep their names in the schema;
  * all others are numbered.
  */
 gmemQMPSchemaSwitch

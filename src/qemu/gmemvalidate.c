@@ -30,7 +30,7 @@ gmemQEMUValidateNUMA(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     return 0;
 }
 
-/* A machine without SMM stays silent with such firmware: nothing else would say why. */
+/* A machine without SMM hangs silently with such firmware: nothing else would say why. */
 static int
 gmemQEMUValidateFirmware(const gmemPlan *plan, GError **error)
 {
@@ -91,7 +91,7 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
     return 0;
 }
 
-/* The page size of what @ram is taken from, in bytes; 0 for ordinary pages. */
+/* The page size of the memory that @ram uses, in bytes; 0 for ordinary pages. */
 static unsigned long long
 gmemQEMUValidateHugePage(const gmemCommandRam *ram)
 {

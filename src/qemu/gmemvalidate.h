@@ -22,12 +22,12 @@ int gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GEr
 
 /**
  * gmemQEMUValidatePages:
- * @command: what QEMU is about to be started with
- * @huge: where the size goes, in bytes, of the RAM backends on huge pages
- * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page, where one is not a
+ * @command: the command line with which QEMU is about to be started
+ * @huge: out: the size of the RAM backends on huge pages, in bytes
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED with the backend, its size and the page size, if one is not a
  *         multiple of the other
  *
- * Looks at the mounts that the command line names, so it belongs where QEMU's file system is: in
- * the child between fork and exec. Takes no lock.
+ * Examines the mounts that the command line names, so it has to be called where QEMU's file system
+ * is: in the child between fork and exec. Takes no lock.
  */
 int gmemQEMUValidatePages(const gmemCommand *command, unsigned long long *huge, GError **error);

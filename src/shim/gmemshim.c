@@ -79,7 +79,7 @@
 
 #define GMEM_SHIM_EXPORT __attribute__((visibility("default")))
 
-/* To add one: here, its name below, and the theory above. */
+/* To add a state: here, its name below, and the theory above. */
 typedef enum {
     GMEM_SHIM_INERT,
     GMEM_SHIM_ARMED,
@@ -152,7 +152,7 @@ gmemShimArm(void)
     gmemShimEnter(GMEM_SHIM_ARMED);
 }
 
-/* The driver asks an emulator what it offers, whether the shim gets there among it. */
+/* The driver probes an emulator, which includes whether the shim is loaded into it. */
 static void
 gmemShimAnswerProbe(char *const argv[])
 {
@@ -167,7 +167,7 @@ gmemShimAnswerProbe(char *const argv[])
         gmemShimReport("write: %m");
 }
 
-/* In the process that libvirt executed, or one that it turned into, before its main. */
+/* Runs in the process that libvirt executed, or in one that it became by exec, before its main. */
 static void
 gmemShimStart(int *argc, char ***argv)
 {
@@ -193,8 +193,8 @@ gmemShimStart(int *argc, char ***argv)
     gmemShimArm();
 }
 
-/* QEMU makes one VM, unless it is configured to make a new one at each reset (-machine
- * x-change-vmfd-on-reset, QEMU 11): the guest_memfds belong to the first. */
+/* QEMU creates one VM, unless it is configured to create a new one at each reset (-machine
+ * x-change-vmfd-on-reset, QEMU 11): the guest_memfds belong to the first one. */
 static int
 gmemShimCreateVM(int fd, unsigned long request, void *argument)
 {
@@ -228,7 +228,7 @@ gmemShimVerifyMode(char *reason, size_t reasonSize)
     return gmemShimConvertibleVerify(reason, reasonSize);
 }
 
-/* Every vCPU's thread comes here until one of them has been through it. */
+/* Every vCPU's thread comes here until one of them has verified the memory. */
 static void
 gmemShimVerify(void)
 {
@@ -239,8 +239,8 @@ gmemShimVerify(void)
     if (gmemShimGet() == GMEM_SHIM_ARMED) {
         if (!gmemShimVerifyMode(reason, sizeof(reason))) {
             gmemShimReport("refusing to run the guest: %s", reason);
-            /* Not exit(): other threads are running, and not abort(): a core has the guest's RAM.
-             */
+            /* Not exit(), because other threads are running; and not abort(), because a core dump
+             * has the guest's RAM. */
             _exit(EXIT_FAILURE);
         }
         gmemShimEnter(GMEM_SHIM_VERIFIED);
@@ -249,7 +249,7 @@ gmemShimVerify(void)
     pthread_mutex_unlock(&gmemShimVerifyLock);
 }
 
-/* What QEMU asks of KVM in mode fully-shared. */
+/* What QEMU asks KVM for in mode fully-shared. */
 static int
 gmemShimIoctlShared(gmemShimState state, int fd, unsigned long request, void *argument)
 {
@@ -262,7 +262,7 @@ gmemShimIoctlShared(gmemShimState state, int fd, unsigned long request, void *ar
     return result;
 }
 
-/* And in mode convertible. */
+/* What it asks for in mode convertible. */
 static int
 gmemShimIoctlConvertible(int fd, unsigned long request, void *argument)
 {
@@ -332,8 +332,8 @@ gmemShimFcntlBy(gmemShimFcntl *real, int fd, int command, void *argument)
     return real(fd, command, argument);
 }
 
-/* Variadic functions pass on one argument of a pointer's size: ioctl(2) and fcntl(2) never have
- * more, and reading one that the caller did not pass is harmless where registers carry it. */
+/* Variadic functions pass on one argument of the size of a pointer. ioctl(2) and fcntl(2) never
+ * have more, and reading one that the caller did not pass is harmless if registers carry it. */
 
 GMEM_SHIM_EXPORT int
 ioctl(int fd, unsigned long request, ...)
@@ -350,7 +350,7 @@ ioctl(int fd, unsigned long request, ...)
     if (state == GMEM_SHIM_INERT)
         return gmemShimProofArrived(argument) ? -1 : real->ioctl(fd, request, argument);
 
-    /* The kernel takes 32 bits; callers that keep the request in an int have it sign-extended. */
+    /* The kernel uses 32 bits; callers that keep the request in an int have it sign-extended. */
     if ((unsigned int)request == KVM_CREATE_VM)
         return gmemShimCreateVM(fd, request, argument);
     if ((unsigned int)request == KVM_RUN && state == GMEM_SHIM_ARMED)
@@ -429,7 +429,7 @@ madvise(void *base, size_t size, int advice)
     return gmemShimReal()->madvise(base, size, advice);
 }
 
-/* libnuma's, which QEMU is linked with; the C library has none. */
+/* A function of libnuma, with which QEMU is linked; the C library does not have it. */
 GMEM_SHIM_EXPORT long
 mbind(void *base,
       unsigned long size,

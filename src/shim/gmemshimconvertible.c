@@ -1,54 +1,54 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemshimconvertible.c: mode convertible: a software-protected VM whose pages the guest converts.
  *
- * The VM is made with type KVM_X86_SW_PROTECTED_VM. In such a VM a guest page is shared or private
- * by an attribute that KVM keeps for each guest address, and a memory slot has two halves: QEMU's
- * mapping for the shared pages and a guest_memfd for the private ones. QEMU knows of neither. It
- * makes its memory backends and slots as usual; the shim gives each RAM backend its private half
- * (gmemshimhalves.c), each slot over RAM both halves, and serves the guest's conversions.
+ * The VM is created with type KVM_X86_SW_PROTECTED_VM. In such a VM an attribute that KVM keeps for
+ * each guest address says whether a page is shared or private, and a memory slot has two halves:
+ * QEMU's mapping for the shared pages and a guest_memfd for the private ones. QEMU does not know
+ * about either. It creates its memory backends and slots as usual; the shim gives each RAM backend
+ * its private half (gmemshimhalves.c) and each slot over RAM both halves, and serves the guest's
+ * conversions.
  *
- * Which memory is RAM is known by the order in which QEMU maps it: memory backends come first,
- * as they stand on the command line, which the shim's configuration repeats with their sizes. That
- * this was right is verified before the guest runs: every backend has to be in a slot, one of them
- * at guest address 0.
+ * Which memory is RAM is known from the order in which QEMU maps it: memory backends come first, in
+ * the order of the command line, which the shim's configuration repeats with their sizes. Before
+ * the guest runs, this is verified: every backend has to be in a slot, one of them at guest address
+ * 0.
  *
  * Slots
  *
- * A slot with a guest_memfd cannot be changed, only removed and made again; it cannot be read-only,
- * nor have its changes logged; and no part of a guest_memfd can be in two slots. What QEMU does
- * nevertheless:
+ * A slot with a guest_memfd cannot be changed, only removed and created again; it can neither be
+ * read-only nor have its changes logged; and no part of a guest_memfd can be in two slots. QEMU
+ * nevertheless does the following:
  *
- * - Splitting: when firmware opens or shuts the shadow of its ROM (PAM: 0xc0000 to 0xfffff), QEMU
- *   removes the slots around it and makes others. The guest_memfd keeps its pages while it is in no
- *   slot, so what was private is there again with the next one.
- * - Attributes belong to guest addresses, not to memory, so they are set from the bitmap of the
- *   backend before a slot is made and cleared when it is removed: the ROM that replaces it
- *   is readable whatever the RAM under it was.
- * - Read-only RAM (a shut shadow) is an ordinary slot over the shared half. Private pages there
- *   cannot be reached until it is writable again.
- * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). What is in a slot
- *   already gets the shared half only, and KVM is not asked: its answer is EINVAL in Linux 6.12 and
- *   EEXIST in 7.2. Where a part of the memory is in no slot, KVM refuses, and that is an error: RAM
+ * - Splitting: when firmware opens or closes the shadow of its ROM (PAM: 0xc0000 to 0xfffff), QEMU
+ *   removes the slots around it and creates others. The guest_memfd keeps its pages while it is not
+ *   in any slot, so what was private is there again with the next one.
+ * - Attributes belong to guest addresses, not to memory. So they are set from the bitmap of the
+ *   backend before a slot is created, and cleared when it is removed: the ROM that replaces it can
+ * be read, whatever the RAM under it was.
+ * - Read-only RAM (a closed shadow) is an ordinary slot over the shared half. Private pages there
+ *   cannot be accessed until it is writable again.
+ * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). Memory that is in a slot
+ *   already only gets the shared half, and KVM is not asked: its answer is EINVAL in Linux 6.12 and
+ *   EEXIST in 7.2. If a part of the memory is not in a slot, KVM refuses, and that is an error: RAM
  *   is never left without its private half.
- * - Logging is refused. libvirt does not ask for it: saving and migration of a convertible domain
- *   are refused before.
+ * - Logging is refused. libvirt does not ask for it, because saving and migration of a convertible
+ *   domain are refused earlier.
  *
- * There is one address space: no SMM, which lowering switches off.
+ * There is only one address space, because lowering switches SMM off.
  *
  * Conversions
  *
- * First KVM gets the attribute, which takes the pages from all vCPUs, then the other half is freed.
- * Both orders of two vCPUs that convert the same page at once are served one after the other. The
- * lock is dropped now and then in a large range, so that a small one does not have to wait for all
- * of it.
+ * KVM first gets the attribute, which takes the pages away from all vCPUs; then the other half is
+ * freed. If two vCPUs convert the same page at once, they are served one after the other. In a
+ * large range the lock is released now and then, so that a small conversion does not have to wait
+ * for all of it.
  *
- * KVM_EXIT_MEMORY_FAULT comes when a vCPU found a page otherwise than its attribute was when it
- * faulted. In a VM of this type nothing but the attribute says how a page is accessed, so this is
- * another vCPU's conversion that got in between: trying again is right, and to convert the page
- * back would destroy what that vCPU puts there. An access that fails again with nobody converting
- * is an implicit conversion. One for which KVM has no memory stops the VM: QEMU reports it. One
- * where there is no RAM is tried again for a while before it does: QEMU replaces a slot by removing
- * it first.
+ * KVM_EXIT_MEMORY_FAULT means that the attribute of a page has changed since a vCPU faulted on it.
+ * In a VM of this type only the attribute says how a page is accessed, so another vCPU's conversion
+ * came in between: retrying is right, and converting the page back would destroy what that vCPU
+ * puts there. An access that fails again although nobody converts is an implicit conversion. An
+ * access for which KVM has no memory stops the VM, and QEMU reports it. An access where there is no
+ * RAM is retried for a while before that, because QEMU replaces a slot by removing it first.
  *
  * A reset is recognised by its vCPUs: see gmemshimvcpu.c. */
 
@@ -72,10 +72,10 @@
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 
-/* What is converted without dropping the lock, in bytes: some milliseconds. */
+/* The size that is converted without releasing the lock, in bytes: some milliseconds. */
 #define GMEM_SHIM_CHUNK (64ULL << 20)
 
-/* A memory slot that has both halves. */
+/* A memory slot with both halves. */
 typedef struct {
     uint32_t number;
     uint64_t address; /* guest physical */
@@ -117,7 +117,7 @@ gmemShimConvertibleSlotByAddress(uint64_t address)
     return NULL;
 }
 
-/* Whether this memory is in slots already, all of it. */
+/* Whether all of this memory is in slots already. */
 static bool
 gmemShimConvertibleSlotsHave(const gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
@@ -154,7 +154,7 @@ gmemShimConvertibleSetAttributes(uint64_t address, uint64_t size, bool isPrivate
                                  &attributes);
 }
 
-/* At a slot's addresses, sets the attribute of all memory that is @isPrivate. */
+/* Sets the attribute of all memory in a slot that is @isPrivate. */
 static int
 gmemShimConvertibleSlotAttributes(const gmemShimConvertibleSlot *slot,
                                   bool isPrivate,
@@ -229,7 +229,7 @@ gmemShimConvertibleSlotAdd(const gmemShimConvertibleSlot *slot)
     return 0;
 }
 
-/* Whether a guest can have all of this converted. */
+/* Whether a guest can have all of this memory converted. */
 static bool
 gmemShimConvertibleCovered(uint64_t address, uint64_t size)
 {
@@ -247,7 +247,7 @@ gmemShimConvertibleCovered(uint64_t address, uint64_t size)
     return true;
 }
 
-/* One slot's part of a conversion, or as much of it as goes in one step. */
+/* Converts the part in one slot, or as much of it as fits into one step. */
 static int
 gmemShimConvertibleConvertStep(
     uint64_t address, uint64_t size, bool isPrivate, uint64_t *done, const gmemShimHalves **counted)
@@ -480,7 +480,7 @@ gmemShimConvertibleReset(void)
         if (gmemShimConvertibleSlotAttributes(&gmemShimConvertibleSlots[i], !isPrivate, isPrivate) <
             0) {
             gmemShimReport("memory cannot be reset: %m");
-            /* The guest would find its next boot's memory where KVM does not look for it. */
+            /* The guest would find the memory of its next boot where KVM does not look for it. */
             _exit(EXIT_FAILURE);
         }
     }

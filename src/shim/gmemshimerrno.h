@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimerrno.h: errno as it was, at the end of a block, however that is left. */
+/* gmemshimerrno.h: restores errno at the end of a block, however the block is left. */
 #pragma once
 
 #include <errno.h>
@@ -10,6 +10,6 @@ gmemShimErrnoRestore(const int *saved)
     errno = *saved;
 }
 
-/* Once in a block, before any lock is taken there. */
+/* To be used once in a block, before any lock is taken there. */
 #define GMEM_SHIM_KEEP_ERRNO                                                                       \
     __attribute__((cleanup(gmemShimErrnoRestore), unused)) const int savedErrno = errno

@@ -29,7 +29,7 @@ static gmemShimHalves gmemShimHalvesTable[GMEM_SHIM_BACKENDS_MAX];
 static unsigned int gmemShimHalvesMade;
 static atomic_uint gmemShimHalvesNext; /* of the configuration's list */
 
-/* The bits of word @word that are from @first on and before @end, counted over the whole map. */
+/* The bits of word @word from @first on and before @end, counted over the whole map. */
 static uint64_t
 gmemShimHalvesMask(uint64_t word, uint64_t first, uint64_t end)
 {
@@ -42,7 +42,7 @@ gmemShimHalvesMask(uint64_t word, uint64_t first, uint64_t end)
     return mask;
 }
 
-/* Sets bits; returns how many of them were otherwise. */
+/* Sets bits; returns how many of them have changed. */
 static uint64_t
 gmemShimHalvesSet(uint64_t *bits, uint64_t first, uint64_t end, bool value)
 {
@@ -71,7 +71,8 @@ gmemShimHalvesAll(const uint64_t *bits, uint64_t first, uint64_t end)
     return true;
 }
 
-/* 4 KiB unless the memory is of hugetlbfs: shmem's transparent huge pages can be freed in part. */
+/* 4 KiB unless the memory is from hugetlbfs: shmem's transparent huge pages can be freed in part.
+ */
 static uint64_t
 gmemShimHalvesPage(int file)
 {
@@ -119,8 +120,8 @@ gmemShimHalvesMake(
     if (gmemShimHalvesConfig->startPrivate)
         made.privateSize =
             GMEM_SHIM_PAGE * gmemShimHalvesSet(made.isPrivate, 0, size / GMEM_SHIM_PAGE, true);
-    /* A transparent huge page of which a part was given back is held whole. Not all kernels have
-     * them, and then there is nothing to switch off. */
+    /* A transparent huge page of which a part was freed is held as a whole. Kernels without them
+     * have nothing to switch off. */
     if (made.sharedPage == GMEM_SHIM_PAGE && real->madvise(base, size, MADV_NOHUGEPAGE) < 0)
         errno = 0;
     if (fstat(made.gmem, &status) == 0)
@@ -129,15 +130,15 @@ gmemShimHalvesMake(
     return 0;
 }
 
-/* What can fail at each conversion. */
+/* What can fail in each conversion. */
 typedef enum {
     GMEM_SHIM_HELD_SHARED,  /* to give shared memory back */
     GMEM_SHIM_HELD_PRIVATE, /* or private memory */
     GMEM_SHIM_HELD_PLACE,   /* to take private memory from where it is bound to */
 } gmemShimHeld;
 
-/* Counts a failure; returns whether it is the first of its kind: guests convert thousands of times
- * a second, and the domain's log has an end. Keeps errno. */
+/* Counts a failure; returns whether it is the first of its kind, because guests convert thousands
+ * of times a second, and the domain's log must not fill up. Preserves errno. */
 static bool
 gmemShimHalvesFailed(gmemShimHalves *halves, gmemShimHeld what)
 {
@@ -149,8 +150,8 @@ gmemShimHalvesFailed(gmemShimHalves *halves, gmemShimHeld what)
     return first;
 }
 
-/* A file's pages are freed in the file, an anonymous mapping's in the mapping, and those of a
- * private mapping of a file in both. */
+/* The pages of a file are freed in the file, those of an anonymous mapping in the mapping, and
+ * those of a private mapping of a file in both. */
 static void
 gmemShimHalvesFreeShared(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
@@ -182,10 +183,10 @@ gmemShimHalvesFreePrivate(gmemShimHalves *halves, uint64_t offset, uint64_t size
                        halves->config->id, (unsigned long long)size);
 }
 
-/* Private pages come from where the thread that makes them may take memory. A guest_memfd keeps a
- * policy of its own only where it can be mapped, but for a slot with such a one KVM takes shared
- * pages, too, from there and not from QEMU's mapping. So those of a bound backend are made at once,
- * by a thread that is bound for that time. */
+/* Private pages come from where the thread that allocates them may take memory. A guest_memfd only
+ * keeps a policy of its own if it can be mapped, but for a slot with such a guest_memfd KVM also
+ * takes shared pages from it, and not from QEMU's mapping. So the private pages of a bound backend
+ * are allocated at once, by a thread that temporarily has its policy. */
 static void
 gmemShimHalvesPlace(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
@@ -215,9 +216,9 @@ gmemShimHalvesPlace(gmemShimHalves *halves, uint64_t offset, uint64_t size)
                    halves->config->id, (unsigned long long)size);
 }
 
-/* Huge pages go as a whole, when the last of their 4 KiB pages has become private. Until then those
- * are cleared, so that they read as zeros like others that are made shared again; but not where
- * there is no huge page, because there might be none to be had. */
+/* Huge pages are freed as a whole, when the last of their 4 KiB pages has become private. Until
+ * then the private pages are cleared, so that they read as zeros when they are made shared again;
+ * but not if there is no huge page, because none might be available. */
 static void
 gmemShimHalvesFreeHuge(gmemShimHalves *halves, uint64_t offset, uint64_t size)
 {
@@ -303,7 +304,7 @@ gmemShimHalvesBound(gmemShimHalves *halves,
     const unsigned long bits = 8 * sizeof(unsigned long);
 
     memset(halves->nodes, 0, sizeof(halves->nodes));
-    /* As mbind(2) counts: one more than are looked at. */
+    /* As mbind(2) counts: one more than are examined. */
     for (unsigned long node = 0; nodes != NULL && node + 1 < maxNode; node++) {
         if (node < GMEM_SHIM_NODES_MAX && (nodes[node / bits] >> node % bits & 1) != 0)
             halves->nodes[node / bits] |= 1UL << node % bits;

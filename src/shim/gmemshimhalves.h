@@ -10,15 +10,15 @@
 #include "gmemplatform.h"
 #include "gmemshimconfig.h"
 
-/* guest_memfd's pages and the unit of a conversion, in bytes. */
+/* The size of guest_memfd's pages, and the unit of a conversion, in bytes. */
 #define GMEM_SHIM_PAGE ((uint64_t)GMEM_PLATFORM_PAGE)
 
-/* Host nodes that a backend can be bound to: what Linux has at most. */
+/* The number of host nodes that a backend can be bound to: Linux's maximum. */
 #define GMEM_SHIM_NODES_MAX 1024UL
 #define GMEM_SHIM_NODES_WORDS (GMEM_SHIM_NODES_MAX / (8 * sizeof(unsigned long)))
 
-/* A RAM backend. The ordinary half is QEMU's own mapping, the private one a guest_memfd of the same
- * size that is mapped nowhere. Both are sparse: of each page one half is in use. */
+/* A RAM backend. The shared half is QEMU's own mapping; the private half is a guest_memfd of the
+ * same size that is not mapped anywhere. Both are sparse: of each page, one half is in use. */
 typedef struct {
     const gmemShimConfigBackend *config;
     char *base;           /* of the shared half in QEMU's address space; NULL: not made yet */
@@ -40,8 +40,8 @@ typedef struct {
 /* gmemShimHalvesInit: @config must outlive all other calls. */
 void gmemShimHalvesInit(const gmemShimConfig *config);
 
-/* gmemShimHalvesWanted: whether a memory backend of the command line is still to come. Lock-free.
- */
+/* gmemShimHalvesWanted: whether QEMU has yet to create a memory backend of the command line.
+ * Lock-free. */
 bool gmemShimHalvesWanted(void);
 
 /**
@@ -50,22 +50,21 @@ bool gmemShimHalvesWanted(void);
  * @vm: the KVM VM's descriptor
  *
  * If this is the memory of the next backend that the configuration lists, gives it its private
- * half. QEMU makes memory backends one after another, as they stand on its command line, and before
- * anything else of a machine; each is mapped with MAP_FIXED into space reserved before.
- * Returns 0, also where the mapping is something else's, or reports why not and returns -1 with
- * errno.
+ * half. QEMU creates memory backends one after another, in the order of its command line, and
+ * before anything else of a machine; each is mapped with MAP_FIXED into space that was reserved
+ * before. Returns 0, also if the mapping is something else, or reports the reason and returns -1
+ * with errno.
  */
 int gmemShimHalvesMapped(void *base, size_t size, int flags, int file, int vm);
 
-/* gmemShimHalvesAt: the backend that has @size bytes at @address wholly; NULL: none. */
+/* gmemShimHalvesAt: the backend that contains all of the @size bytes at @address, or NULL. */
 gmemShimHalves *gmemShimHalvesAt(uint64_t address, uint64_t size);
 
-/* gmemShimHalvesByIndex: the RAM backends in the order of the command line; NULL after the last.
- */
+/* gmemShimHalvesByIndex: the RAM backends in the order of the command line; NULL after the last. */
 gmemShimHalves *gmemShimHalvesByIndex(unsigned int index);
 
 /* gmemShimHalvesBound: QEMU has bound the shared half to host nodes, with these arguments of
- * mbind(2): pages that become private will come from there, too. */
+ * mbind(2). Pages that become private will come from these nodes, too. */
 void gmemShimHalvesBound(gmemShimHalves *halves,
                          int policy,
                          const unsigned long *nodes,
@@ -76,8 +75,8 @@ void gmemShimHalvesBound(gmemShimHalves *halves,
  * @offset, @end: bytes; multiples of GMEM_SHIM_PAGE
  * @runEnd: out
  *
- * Returns whether the page at @offset is private, and in @runEnd the first page that is otherwise,
- * or @end.
+ * Returns whether the page at @offset is private, and in @runEnd the first page for which this is
+ * different, or @end.
  */
 bool
 gmemShimHalvesRun(const gmemShimHalves *halves, uint64_t offset, uint64_t end, uint64_t *runEnd);
@@ -86,16 +85,16 @@ gmemShimHalvesRun(const gmemShimHalves *halves, uint64_t offset, uint64_t end, u
  * gmemShimHalvesConvert:
  * @offset, @size: bytes; multiples of GMEM_SHIM_PAGE
  *
- * Notes what the pages are now, and frees the other half of those that were otherwise: when they
- * are converted back they read as zeros. Private pages of a backend that is bound to host nodes are
- * made at once, there. A shared half of huge pages is freed where the whole of a
- * huge page is private. What fails there is counted, and reported the first time. KVM must know
- * already, so that the guest gets no new page there. O(@size).
- * Returns how many bytes were otherwise.
+ * Records the new state of the pages, and frees the other half of those that have changed, so that
+ * they read as zeros when they are converted back. If a backend is bound to host nodes, its private
+ * pages are allocated at once, on these nodes. A huge page of a shared half is freed when all of it
+ * is private. What fails is counted, and reported the first time. KVM must have the new attribute
+ * already, so that the guest does not get a new page in the half that is freed. O(@size).
+ * Returns how many bytes have changed.
  */
 uint64_t
 gmemShimHalvesConvert(gmemShimHalves *halves, uint64_t offset, uint64_t size, bool isPrivate);
 
-/* gmemShimHalvesReset: all pages are @isPrivate now; what was in private ones is gone, and with
- * @isPrivate what was in shared ones, too. */
+/* gmemShimHalvesReset: all pages become @isPrivate. The contents of private pages are lost and, if
+ * @isPrivate, those of shared pages, too. */
 void gmemShimHalvesReset(gmemShimHalves *halves, bool isPrivate);

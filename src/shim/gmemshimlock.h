@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimlock.h: a lock that is held to the end of the block, however that is left. */
+/* gmemshimlock.h: a lock that is held to the end of the block, however the block is left. */
 #pragma once
 
 #include <pthread.h>
@@ -10,7 +10,7 @@ gmemShimLockRelease(pthread_mutex_t **lock)
     pthread_mutex_unlock(*lock);
 }
 
-/* Once in a function. @lock: the address of a mutex. */
+/* To be used once in a function. @lock: the address of a mutex. */
 #define GMEM_SHIM_LOCKED(lock)                                                                     \
     __attribute__((cleanup(gmemShimLockRelease))) pthread_mutex_t *locked = (lock);                \
     pthread_mutex_lock(locked)

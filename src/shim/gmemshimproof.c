@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimproof.c: proves that the calls that QEMU makes arrive at the shim.
+/* gmemshimproof.c: proves that the calls that QEMU makes reach the shim.
  *
- * That the shim is loaded does not mean that QEMU's calls come to it: another preload in front of
- * it may have functions of the same names, and make the system calls by itself. RAM would then be
- * ordinary memory, and KVM_RUN, before which that would be noticed, is such a call, too.
+ * Even if the shim is loaded, QEMU's calls may not reach it: another library that is preloaded
+ * before it may have functions with the same names, and make the system calls by itself. RAM would
+ * then be ordinary memory, and KVM_RUN, before which that would be noticed, is such a call, too.
  *
- * Which function a call of QEMU's reaches is decided by the dynamic linker, for each name, and
- * stands in the slot of the relocation that the program has for it. So each function is called once
- * through that slot, with arguments that do no harm in any implementation (no descriptor, no size,
- * no such request), one of them being the address of a variable of ours. A sanitizer's or a
- * tracer's function that passes calls on is fine: they arrive. A slot that is still to be bound
- * (lazy binding) is bound by the call. */
+ * The dynamic linker decides for each name which function a call of QEMU's reaches, and stores it
+ * in the slot of the program's relocation. So each function is called once through that slot, with
+ * arguments that do no harm in any implementation (no descriptor, no size, no such request), one of
+ * which is the address of a variable of ours. A function of a sanitizer or tracer that passes calls
+ * on is fine, because they arrive. A slot that is not bound yet (lazy binding) is bound by the
+ * call. */
 
 #include "gmemshimproof.h"
 
@@ -28,7 +28,7 @@
 #include "gmemshimerrno.h"
 #include "gmemshimreal.h"
 
-/* A request of no driver's, with no data that a sanitizer would look at. */
+/* A request that no driver has, without data that a sanitizer would examine. */
 #define GMEM_SHIM_PROOF_REQUEST _IO(0, 0)
 #define GMEM_SHIM_PROOF_NONE (~0U) /* no such flags, command, policy */
 
@@ -88,8 +88,8 @@ gmemShimProofBind(void *function, const void *word)
                                      GMEM_SHIM_PROOF_NONE);
 }
 
-/* To add a function that the shim stands in front of: here, too. Of those with the same `need` one
- * has to be there: QEMU makes and runs memory by them. */
+/* To add a function that the shim interposes: here, too. Of the functions with the same `need`, one
+ * has to be imported, because QEMU creates and runs memory with them. */
 static const struct {
     const char *name;
     const char *need;
@@ -120,7 +120,7 @@ typedef struct {
     bool proven;
 } gmemShimProofProgram;
 
-/* The dynamic linker has moved the addresses in there where it can write to them. */
+/* The dynamic linker has relocated the addresses in segments that it can write to. */
 static const void *
 gmemShimProofAddress(const gmemShimProofProgram *program, const ElfW(Dyn) * entry)
 {
@@ -148,7 +148,7 @@ gmemShimProofRead(gmemShimProofProgram *program, const ElfW(Dyn) * entry)
     }
 }
 
-/* Calls what the program has in @slot for a function of ours. */
+/* Calls what the program has in @slot for an interposed function. */
 static void
 gmemShimProofTryOne(gmemShimProofProgram *program, size_t index, void *slot)
 {
@@ -191,7 +191,7 @@ gmemShimProofTryTable(gmemShimProofProgram *program, const ElfW(Rela) * table, s
     }
 }
 
-/* A call by system call number, or in a way that is not known here, would not be seen. */
+/* A call by system call number, or in a way that is not known here, would not be noticed. */
 static void
 gmemShimProofCheckNeeds(gmemShimProofProgram *program)
 {
@@ -211,7 +211,7 @@ gmemShimProofCheckNeeds(gmemShimProofProgram *program)
     }
 }
 
-/* Called for each object, the program first: dl_iterate_phdr(3). */
+/* Called for each object, starting with the program: dl_iterate_phdr(3). */
 static int
 gmemShimProofVisit(struct dl_phdr_info *info, size_t size, void *data)
 {

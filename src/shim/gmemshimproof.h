@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimproof.h: proves that the calls that QEMU makes arrive at the shim. */
+/* gmemshimproof.h: proves that the calls that QEMU makes reach the shim. */
 #pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* While the proof is made, the argument that only the shim knows; else NULL. */
+/* During the proof, the argument that only the shim knows, otherwise NULL. */
 extern const void *_Atomic gmemShimProofWord;
 
 /* gmemShimProofNote: the call that is being tried has arrived. */
@@ -14,9 +14,11 @@ void gmemShimProofNote(void);
 
 /**
  * gmemShimProofArrived:
- * @argument: a pointer, or a number as wide, that the caller of a function of ours has passed
+ * @argument: a pointer, or a number of that size, that the caller of an interposed function has
+ * passed
  *
- * Returns whether this is the call of the proof: it has been noted, and there is nothing to do.
+ * Returns whether this is the call of the proof, which has then been recorded, so that there is
+ * nothing to do.
  */
 static inline bool
 gmemShimProofArrived(const void *argument)
@@ -32,10 +34,10 @@ gmemShimProofArrived(const void *argument)
 /**
  * gmemShimProofRun:
  * @reason: out: which function's calls do not arrive, and where they go
- * @reasonSize: bytes at @reason
+ * @reasonSize: the size of @reason in bytes
  *
- * Calls each function that the shim stands in front of and the program imports, once, through the
- * program's own relocations. While the process has one thread, before its main. Returns whether
- * all of these calls arrived, and the program imports what it makes memory with.
+ * Calls each function that the shim interposes and the program imports once, through the program's
+ * own relocations. To be called while the process has one thread, before its main. Returns whether
+ * all of these calls arrived, and the program imports the functions with which it creates memory.
  */
 bool gmemShimProofRun(char *reason, size_t reasonSize);

@@ -30,8 +30,8 @@ gmemShimPublishAdd(uint64_t *where)
     gmemShimPublishStore(where, *where + 1);
 }
 
-/* Readers take what lies between two equal even numbers: the first must be seen before what it
- * announces, the second after it. */
+/* Readers use what is between two equal even numbers: the first must be visible before the changes
+ * that it announces, and the second after them. */
 static void
 gmemShimPublishBegin(void)
 {
@@ -82,12 +82,12 @@ gmemShimPublishMap(size_t size)
         gmemShimReport("cannot publish what the domain's memory is: %m");
         return NULL;
     }
-    /* It stays open: it is how readers find the file. */
+    /* It stays open, because readers find the file through it. */
     gmemAutoFDSteal(&fd);
     return mapping;
 }
 
-/* Of convertible memory, whose backends the configuration lists. */
+/* For convertible memory, whose backends the configuration lists. */
 static void
 gmemShimPublishList(gmemShimStatus *status, const gmemShimConfig *config)
 {
@@ -110,8 +110,8 @@ int
 gmemShimPublishInit(const gmemShimConfig *config)
 {
     const bool convertible = config->mode == GMEM_MODE_CONVERTIBLE;
-    /* In mode fully-shared each guest_memfd is listed as it is made, one that is plugged in, too.
-     */
+    /* In mode fully-shared each guest_memfd is listed when it is created, also one that is plugged
+     * in. */
     const size_t room = convertible ? config->listed : GMEM_SHIM_BACKENDS_MAX;
     const size_t slotsAt = sizeof(gmemShimStatus) + room * sizeof(gmemShimStatusBackend);
     gmemShimStatus *status =
@@ -127,7 +127,7 @@ gmemShimPublishInit(const gmemShimConfig *config)
     status->slotRoom = GMEM_SHIM_STATUS_SLOTS_MAX;
     gmemShimPublishRoom = room;
     gmemShimPublishList(status, config);
-    /* Last: a file without it is not read. */
+    /* This comes last, because a file without it is not read. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     memcpy(status->magic, GMEM_SHIM_STATUS_MAGIC, sizeof(status->magic));
     gmemShimPublished = status;
@@ -149,7 +149,7 @@ gmemShimPublishMade(uint64_t inode, uint64_t size)
     gmemShimPublishEnd();
 }
 
-/* The entry of slot @number; else a free one; NULL: there is none. */
+/* The entry of slot @number, otherwise a free one, or NULL. */
 static gmemShimStatusSlot *
 gmemShimPublishFindSlot(uint32_t number)
 {

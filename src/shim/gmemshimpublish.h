@@ -8,7 +8,7 @@
 #include "gmemkvmabi.h"
 #include "gmemshimconfig.h"
 
-/* gmemShimPublishInit: makes the file. Returns 0, or reports the reason and returns -1. */
+/* gmemShimPublishInit: creates the file. Returns 0, or reports the reason and returns -1. */
 int gmemShimPublishInit(const gmemShimConfig *config);
 
 /* gmemShimPublishVerified: RAM was found to be what the configuration says. */
@@ -16,23 +16,25 @@ void gmemShimPublishVerified(void);
 
 /* The caller of the next two holds its mode's lock. */
 
-/* gmemShimPublishMade: mode fully-shared: QEMU has got one more guest_memfd, of @size bytes. */
+/* gmemShimPublishMade: mode fully-shared: QEMU has got another guest_memfd, of @size bytes. */
 void gmemShimPublishMade(uint64_t inode, uint64_t size);
 
-/* gmemShimPublishSlot: KVM has accepted this change of its memory slots. Keeps errno. */
+/* gmemShimPublishSlot: KVM has accepted this change of its memory slots. Preserves errno. */
 void gmemShimPublishSlot(const struct kvm_userspace_memory_region *region);
 
-/* The caller of those that follow holds the lock of convertible mode. They keep errno. */
+/* The caller of the following functions holds the lock of convertible mode. They preserve errno. */
 
-/* gmemShimPublishHalves: where the halves of the RAM backend @id are: the guest_memfd, and in
- * QEMU's address space the shared one. */
+/* gmemShimPublishHalves: where the halves of the RAM backend @id are: the inode of the guest_memfd,
+ * and the address of the shared half in QEMU's address space. */
 void gmemShimPublishHalves(const char *id, uint64_t inode, uint64_t address);
 
-/* gmemShimPublishHeld: memory could not be given back, or bound, after a conversion. */
+/* gmemShimPublishHeld: memory could not be freed, or not be allocated where it is bound to, after a
+ * conversion. */
 void gmemShimPublishHeld(void);
 
-/* gmemShimPublishBackend: something of the RAM backend @id has been made private, or shared;
- * @privateBytes of it are private now; @count: for the first time in this conversion. */
+/* gmemShimPublishBackend: a part of the RAM backend @id has been made private, or shared;
+ * @privateBytes of it are private now; @count: whether this is the first part in this conversion.
+ */
 void gmemShimPublishBackend(const char *id, uint64_t privateBytes, bool isPrivate, bool count);
 
 /* gmemShimPublishHypercall: the guest has asked for a conversion; @served or refused. */

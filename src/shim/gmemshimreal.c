@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimreal.c: the functions of libc that the shim stands in front of: one table, bound once. */
+/* gmemshimreal.c: one table of the functions of libc that the shim interposes, bound once. */
 
 #include "gmemshimreal.h"
 
@@ -48,7 +48,7 @@ gmemShimRealBind(void)
     atomic_store_explicit(&gmemShimRealBound, true, memory_order_release);
 }
 
-/* A table bound later would be bound inside a signal handler, or between fork and exec. */
+/* Otherwise the table could be bound inside a signal handler, or between fork and exec. */
 __attribute__((constructor)) static void
 gmemShimRealConstruct(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimreal.h: the functions of libc that the shim stands in front of: one table, bound once;
- * and a guest_memfd by them. */
+/* gmemshimreal.h: one table of the functions of libc that the shim interposes, bound once; and the
+ * creation of a guest_memfd with them. */
 #pragma once
 
 #include <stdatomic.h>
@@ -23,7 +23,7 @@ typedef void *
 gmemShimMmap(void *base, size_t size, int protection, int flags, int fd, off_t offset);
 typedef int gmemShimMadvise(void *base, size_t size, int advice);
 
-/* Pointers are atomic because the threads that come first all write them, and all the same. */
+/* The pointers are atomic because the first threads all write them, with the same values. */
 typedef struct {
     _Atomic(gmemShimStartMain *) startMain;
     _Atomic(gmemShimIoctl *) ioctl;
@@ -39,20 +39,20 @@ typedef struct {
 /**
  * gmemShimReal:
  *
- * Returns the table, bound. May be called before any constructor ran and from any thread; the first
- * calls use dlsym() and are not async-signal-safe, which is why a constructor makes one. Keeps
- * errno. Ends the process where libc lacks one of the functions: nothing could be forwarded.
+ * Returns the table, bound. Can be called before any constructor has run, and from any thread. The
+ * first calls use dlsym() and are not async-signal-safe, so a constructor makes one. Preserves
+ * errno. Ends the process if libc lacks one of the functions, because nothing could be passed on.
  */
 gmemShimRealTable *gmemShimReal(void);
 
 /**
  * gmemShimRealGuestMemfd:
- * @vm: KVM's VM descriptor.
- * @size: bytes.
+ * @vm: KVM's VM descriptor
+ * @size: bytes
  * @flags: GUEST_MEMFD_FLAG_…
  *
- * Makes a guest_memfd that is close-on-exec, which KVM has no flag for.
+ * Creates a guest_memfd that is close-on-exec, for which KVM has no flag.
  *
- * Returns the descriptor, the caller's, or -1 with errno.
+ * Returns the descriptor, which the caller has to close, or -1 with errno.
  */
 int gmemShimRealGuestMemfd(int vm, uint64_t size, uint64_t flags);

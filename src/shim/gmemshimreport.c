@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimreport.c: the shim's words on QEMU's stderr, which libvirt keeps as the domain's log. */
+/* gmemshimreport.c: the shim's messages on QEMU's stderr, which libvirt keeps as the domain's log.
+ */
 
 #include "gmemshimreport.h"
 
@@ -36,7 +37,7 @@ gmemShimReport(const char *format, ...)
     if (length == sizeof(line) - 1)
         length--;
     line[length++] = '\n';
-    /* Where stderr itself fails there is nobody left to report it to. */
+    /* If stderr itself fails, there is nobody left to whom it could be reported. */
     if (write(STDERR_FILENO, line, length) < 0)
         return;
 }

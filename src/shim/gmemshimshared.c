@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimshared.c: mode fully-shared: a memory backend's memfd is made a guest_memfd.
+/* gmemshimshared.c: mode fully-shared: a memory backend's memfd becomes a guest_memfd.
  *
  * A memory-backend-memfd calls memfd_create("memory-backend-memfd"), ftruncate(),
  * fcntl(F_ADD_SEALS) and mmap(MAP_SHARED), in this order. A guest_memfd requires its size when it
- * is made, so the memfd is only noted, and ftruncate() is where the guest_memfd takes its number.
- * To KVM the memory is an ordinary slot over a mapping: dirty logging, read-only aliases, saving
- * and migration work as ever.
+ * is created, so the memfd is only recorded, and in ftruncate() the guest_memfd takes its number.
+ * For KVM the memory is an ordinary slot over a mapping: dirty logging, read-only aliases, saving
+ * and migration work as usual.
  *
- * A backend is known by its number together with st_dev and st_ino: close() is not watched, so the
- * number alone may long be another file's. A memfd that takes a number takes over its entry, and
- * entries whose file is gone are swept when the table is full.
+ * A backend is identified by its descriptor number together with st_dev and st_ino. close() is not
+ * interposed, so the number alone could have become another file's long ago. A memfd that gets a
+ * number takes over its entry, and entries whose file is gone are removed when the table is full.
  *
- * The RAM of the command line is there before QEMU takes any command from its monitor, so the first
- * guest_memfds, as many as the configuration says, are those of the start. A dimm that is plugged
- * in before the first KVM_RUN comes after them and is not counted.
+ * The RAM of the command line exists before QEMU accepts any command from its monitor. So the first
+ * guest_memfds, as many as the configuration says, are those of the start. A DIMM that is plugged
+ * in before the first KVM_RUN comes after them, and is not counted.
  *
- * Whether a backend is really the guest's RAM is not believed of QEMU, but read from the memory
- * slots that it gives to KVM and from the kernel's list of mappings, when each slot is set: later
- * QEMU may have no /proc (chroot). Slots are split and joined while firmware runs; one sighting is
- * enough.
+ * Whether a backend really is the guest's RAM is not left to QEMU, but determined from the memory
+ * slots that it gives to KVM and from the kernel's list of mappings. This is done when each slot is
+ * set, because QEMU may not have /proc later (chroot). Slots are split and joined while firmware
+ * runs; it is enough to have seen the backend in one.
  *
- * Locking: gmemShimSharedLock guards everything here, except that `fd` is also read without it, by
- * gmemShimSharedMayHave(): calls on other descriptors never wait, which also holds in a child
- * between fork and exec, where the lock might stay held for ever. */
+ * Locking: gmemShimSharedLock guards everything here, except that gmemShimSharedMayHave() also
+ * reads `fd` without it. So calls on other descriptors never wait, not even in a child between fork
+ * and exec, where the lock might stay held forever. */
 
 #include "gmemshimshared.h"
 
@@ -46,13 +46,14 @@
 #include "gmemshimpublish.h"
 #include "gmemshimreport.h"
 
-/* The name that a memory-backend-memfd gives its memfd: its own type's name, since QEMU 2.12. */
+/* The name that a memory-backend-memfd gives to its memfd: the name of its own type, since QEMU
+ * 2.12. */
 #define GMEM_SHIM_MEMFD_NAME "memory-backend-memfd"
 
 #define GMEM_SHIM_GUEST_MEMFD_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
-/* KVM_SET_USER_MEMORY_REGION has the address space in the upper half of the slot's number: 0 is the
- * memory as such, 1 is what a CPU in system management mode sees. */
+/* KVM_SET_USER_MEMORY_REGION has the address space in the upper half of the slot's number: 0 is
+ * ordinary memory, 1 is what a CPU in system management mode sees. */
 #define GMEM_SHIM_SLOT_SPACE(slot) ((slot) >> 16)
 
 typedef struct {
@@ -83,7 +84,7 @@ gmemShimSharedByNumber(int fd)
     return NULL;
 }
 
-/* Whether the number still stands for the file that it stood for. */
+/* Whether the number still refers to the same file. */
 static bool
 gmemShimSharedIsAlive(const gmemShimBackend *backend)
 {
@@ -151,7 +152,7 @@ gmemShimSharedNote(int fd)
     return 0;
 }
 
-/* What the VM lacks for a guest_memfd of ours, as far as it says so itself. Keeps errno. */
+/* What the VM lacks for a guest_memfd, as far as it says so itself. Preserves errno. */
 static const char *
 gmemShimSharedMissing(int vm, unsigned long long size)
 {
@@ -201,7 +202,7 @@ gmemShimSharedGuestMemfd(unsigned long long size, int vm)
     return fd;
 }
 
-/* Puts @from in the place of @to. */
+/* Puts @from in place of @to. */
 static int
 gmemShimSharedReplace(int from, int to, struct stat *file)
 {
@@ -219,7 +220,8 @@ gmemShimSharedReplace(int from, int to, struct stat *file)
     return result;
 }
 
-/* The file in whose mapping @address lies; false where it is in none, or they cannot be read. */
+/* The file whose mapping contains @address; false if there is none, or if the mappings cannot be
+ * read. */
 static bool
 gmemShimSharedMapping(uint64_t address, dev_t *device, ino_t *inode)
 {

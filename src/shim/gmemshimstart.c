@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimstart.c: what has to be settled before a program's main: whose it is, argv, environment.
+/* gmemshimstart.c: what has to be done before a program's main: is it QEMU, argv, environment.
  *
- * The shim is preloaded into what libvirt executes, and that may not be QEMU: <emulator> may name
- * a script that ends in `exec qemu-system-x86_64 "$@"`, or a compiled program that does the same.
- * Such a process must pass the pair and LD_PRELOAD on as they are. If the pair were taken from it,
- * the QEMU that it starts would run on ordinary memory and nobody would notice. So QEMU is
- * recognised by what it must have, not others by what they lack: every string of
- * gmemShimStartMarks[], each with its NUL, in the read-only segments of the main executable. In
+ * The shim is preloaded into what libvirt executes, which may not be QEMU: <emulator> may name a
+ * script that ends in `exec qemu-system-x86_64 "$@"`, or a compiled program that does the same.
+ * Such a process must pass the pair and LD_PRELOAD on as they are. If the pair were removed there,
+ * the QEMU that it starts would run with ordinary memory and nobody would notice. So QEMU is
+ * recognised by what it must have, and not others by what they lack: every string in
+ * gmemShimStartMarks[], including its NUL, is in the read-only segments of the main executable. In
  * doubt the pair stays, and then QEMU refuses to start ("invalid option"). */
 
 #include "gmemshimstart.h"
@@ -18,8 +18,8 @@
 #include "gmemargv.h"
 #include "gmempreloadlist.h"
 
-/* Bytes for the search: the terminating NUL belongs to each. A wrapper that edits the emulator's
- * options may have the first of them, but no KVM and no monitor of its own. */
+/* The text and its size for the search, which includes the terminating NUL. A wrapper that edits
+ * the emulator's options can contain the first ones, but neither KVM nor a monitor of its own. */
 #define GMEM_SHIM_MARK(text, ...)                                                                  \
     {                                                                                              \
         text, sizeof(text), __VA_ARGS__                                                            \
@@ -36,7 +36,7 @@ static const struct {
     GMEM_SHIM_MARK("memfd_create", true),         /* imported: the way it gets that memory */
 };
 
-/* What is looked for, and found. */
+/* The strings that are looked for, and those that were found. */
 typedef struct {
     bool memfd;
     bool found;
@@ -60,7 +60,7 @@ gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, siz
     return false;
 }
 
-/* Called for each object, the program first: dl_iterate_phdr(3). */
+/* Called for each object, starting with the program: dl_iterate_phdr(3). */
 static int
 gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
 {
@@ -98,8 +98,8 @@ gmemShimStartHasPair(char *const argv[])
     return gmemArgvFind(argv, GMEM_SHIM_OPTION, &first) > 0;
 }
 
-/* Between libvirt-gmem, which judged the options that make memory, and here a wrapper script may
- * have added others: "-device pc-dimm" with an ordinary memory backend. */
+/* libvirt-gmem has checked the options that create memory. A wrapper script may have added others
+ * since: "-device pc-dimm" with an ordinary memory backend. */
 static bool
 gmemShimStartCompare(char *const argv[],
                      const gmemShimConfig *config,

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemshimvcpu.c: mode convertible: what the shim does for each vCPU.
  *
- * The shim sees struct kvm_run in a mapping of its own; KVM gives any number of them. Exits that
- * QEMU must not see, because it has not made the VM that they come from, are served here, and KVM
- * is entered again: that also completes the hypercall, and it returns at once where QEMU has asked
- * for that (immediate_exit, signals), so QEMU's pause and stop wait for one conversion at most.
+ * The shim reads struct kvm_run in a mapping of its own; KVM allows any number of them. Exits that
+ * QEMU must not see, because it has not created the VM that they come from, are served here, and
+ * KVM is entered again. This also completes the hypercall. KVM returns at once if QEMU has asked
+ * for that (immediate_exit, signals), so QEMU's pause and stop wait for at most one conversion.
  *
  * No call marks a reset of the guest, but what QEMU does then is unmistakable. It stops all vCPUs,
- * resets the devices and gives every vCPU its state again; KVM_SET_MP_STATE is part of that and
- * used for nothing else while a guest runs (QEMU 7.2, 10.0 and 11.1). So a reset is when each vCPU
- * has had its state set and none has run since, at least one having run before. A vCPU that is
- * plugged in gets its state, too, but then the others have run in theirs. One that was unplugged no
- * longer counts: QEMU ends its thread, and that is noticed. Waking up from suspend-to-memory looks
- * the same and would lose memory that has to be kept; it is switched off in QEMU's command line.
+ * resets the devices and gives every vCPU its state again. KVM_SET_MP_STATE is part of this, and is
+ * not used for anything else while a guest runs (QEMU 7.2, 10.0 and 11.1). So there has been a
+ * reset when the state of each vCPU has been set and none has run since, if at least one had run
+ * before. A vCPU that is plugged in gets its state, too, but then the others have run since theirs
+ * was set. A vCPU that was unplugged no longer counts: QEMU ends its thread, and that is noticed.
+ * Waking up from suspend-to-memory looks the same and would lose memory that has to be kept; it is
+ * switched off on QEMU's command line.
  *
- * What QEMU writes to memory at a reset, it writes to shared memory, and before the vCPUs get their
- * state. It is not lost: making private memory shared does not touch the shared half. */
+ * At a reset, QEMU writes to shared memory, before the vCPUs get their state. This is not lost,
+ * because making private memory shared does not touch the shared half. */
 
 #include "gmemshimvcpu.h"
 
@@ -39,12 +40,11 @@
 #include "gmemshimreal.h"
 #include "gmemshimreport.h"
 
-/* An access that fails as often as that, one time right after the other, is not in a race with a
- * conversion. */
+/* If an access fails this many times in a row, this is not a race with a conversion. */
 #define GMEM_SHIM_FAULTS_MAX 16
 
-/* How often, and how long after each other (ns), an access is tried for which there is no RAM. QEMU
- * replaces slots within microseconds; two tenths of a second are for the slowest machine. */
+/* How many times, and with which delay (ns), an access is retried if there is no RAM. QEMU replaces
+ * slots within microseconds; two tenths of a second are for the slowest machine. */
 #define GMEM_SHIM_ABSENT_MAX 100
 #define GMEM_SHIM_ABSENT_WAIT 2000000L
 
@@ -78,7 +78,7 @@ gmemShimVcpuFind(int fd)
     return NULL;
 }
 
-/* At the end of a vCPU's thread: the vCPU was unplugged. */
+/* Called at the end of a vCPU's thread: the vCPU was unplugged. */
 static void
 gmemShimVcpuLeft(void *data)
 {
@@ -88,7 +88,7 @@ gmemShimVcpuLeft(void *data)
     vcpu->present = false;
 }
 
-/* Returns the vCPU that this thread runs, having noted that it does. */
+/* Returns the vCPU that this thread runs, and records that it does. */
 static gmemShimVcpu *
 gmemShimVcpuEnter(int fd)
 {
@@ -114,7 +114,7 @@ gmemShimVcpuIsConversion(const struct kvm_run *run)
     return run->exit_reason == KVM_EXIT_HYPERCALL && run->hypercall.nr == KVM_HC_MAP_GPA_RANGE;
 }
 
-/* KVM has seen to it that the arguments are whole pages that do not run over. */
+/* KVM has verified that the arguments are whole pages and do not overflow. */
 static void
 gmemShimVcpuConvert(struct kvm_run *run)
 {
@@ -135,7 +135,8 @@ gmemShimVcpuForget(gmemShimVcpu *vcpu)
     vcpu->absent = 0;
 }
 
-/* QEMU's threads wait for nothing that this one holds meanwhile, and a signal ends the wait. */
+/* QEMU's threads do not wait for anything that this one holds meanwhile, and a signal ends the
+ * wait. */
 static bool
 gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
 {
@@ -152,7 +153,7 @@ gmemShimVcpuWait(gmemShimVcpu *vcpu, bool isPrivate)
     return false;
 }
 
-/* Returns whether the guest should try again. Keeps errno. */
+/* Returns whether the guest should try again. Preserves errno. */
 static bool
 gmemShimVcpuFault(gmemShimVcpu *vcpu)
 {
@@ -160,7 +161,7 @@ gmemShimVcpuFault(gmemShimVcpu *vcpu)
     struct gmemKVMMemoryFault fault;
     bool isPrivate;
 
-    /* Where <linux/kvm.h> is too old to have it in the union. */
+    /* For a <linux/kvm.h> that is too old to have it in the union. */
     memcpy(&fault, &vcpu->run->hw, sizeof(fault));
     isPrivate = (fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE) != 0;
     if (vcpu->fault != fault.gpa)
@@ -179,7 +180,7 @@ gmemShimVcpuFault(gmemShimVcpu *vcpu)
     }
 }
 
-/* What KVM writes in place of the architecture's features, wherever Hyper-V has moved it to. */
+/* The leaf that KVM uses for its features, which Hyper-V can move. */
 static struct kvm_cpuid_entry2 *
 gmemShimVcpuFeatures(struct kvm_cpuid2 *cpuid)
 {

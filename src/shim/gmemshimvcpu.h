@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* gmemShimVcpuInit: before the others. Returns 0, or reports the reason and returns -1. */
+/* gmemShimVcpuInit: to be called before the other functions. Returns 0, or reports the reason and
+ * returns -1. */
 int gmemShimVcpuInit(void);
 
 /**
@@ -28,8 +29,8 @@ int gmemShimVcpuRun(int fd, void *argument);
  * gmemShimVcpuSetState:
  * @fd, @argument: of KVM_SET_MP_STATE
  *
- * Does that, and resets memory where with this all vCPUs have been set to a state that none of them
- * had run in. Returns as ioctl(2).
+ * Performs the call. If the state of all vCPUs has now been set, and none has run since, resets
+ * memory. Returns as ioctl(2).
  */
 int gmemShimVcpuSetState(int fd, void *argument);
 
@@ -37,6 +38,6 @@ int gmemShimVcpuSetState(int fd, void *argument);
  * gmemShimVcpuSetCPUID:
  * @fd, @argument: of KVM_SET_CPUID2
  *
- * Tells the guest that there is KVM_HC_MAP_GPA_RANGE. Returns as ioctl(2).
+ * Performs the call, and reports KVM_HC_MAP_GPA_RANGE to the guest. Returns as ioctl(2).
  */
 int gmemShimVcpuSetCPUID(int fd, const void *argument);

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* vhost-user-gmem.c: guest_memfd for vhost-user back ends that seek in guest memory's descriptors.
+/* vhost-user-gmem.c: guest_memfd for vhost-user back ends that seek in the descriptors of guest
+ * memory.
  *
- * QEMU hands a back end descriptors of guest memory. Some, virtiofsd 1.13 for one, find out by
- * lseek(SEEK_END) how large the file of each is, and end where that fails: a guest_memfd has a
- * size, but cannot seek (ESPIPE). Preloaded into such a program, this answers the seeks: to the
- * end by fstat(), and to an offset by that offset, as no read() or write() of a guest_memfd can
- * follow.
+ * QEMU passes descriptors of guest memory to a back end. Some back ends, such as virtiofsd 1.13,
+ * determine the size of each file by lseek(SEEK_END), and end if that fails. A guest_memfd has a
+ * size, but does not support seeking (ESPIPE). This library, preloaded into such a program, answers
+ * the seeks: to the end with the size from fstat(), and to an offset with that offset, because no
+ * read() or write() of a guest_memfd can follow.
  *
- * Only regular files that the kernel refuses to seek in are concerned, which is what a guest_memfd
- * is and an ordinary file is not. A back end's sandbox may have no /proc, and its seccomp filter
- * knows lseek and fstat, so nothing else is asked. */
+ * It only does so for regular files in which the kernel refuses to seek, which is true for a
+ * guest_memfd and not for an ordinary file. A back end's sandbox may not have /proc, and its
+ * seccomp filter allows lseek and fstat, so nothing else is called. */
 
 /* With 64-bit file offsets <unistd.h> renames lseek; both names are defined here. */
 #undef _FILE_OFFSET_BITS
