@@ -43,14 +43,14 @@ gmemToolFilesFree(gmemToolFiles *files)
     g_free(files);
 }
 
-/* Never returns. The exit status is an errno, which the table of errnos keeps below 256. */
+/* Never returns. The exit status is an errno, all of which are below 256. */
 static void G_GNUC_NORETURN
 openInChild(uid_t uid, gid_t gid, const char *path, int flags)
 {
     if (geteuid() == 0) {
         const struct passwd *user = getpwuid(uid);
 
-        /* Like libvirt: the user's own primary group is among them, whatever @gid is. */
+        /* As in libvirt, the user's own primary group is included, whatever @gid is. */
         if ((user != NULL ? initgroups(user->pw_name, user->pw_gid) : setgroups(0, NULL)) < 0 ||
             setgid(gid) < 0 || setuid(uid) < 0)
             _exit(errno);

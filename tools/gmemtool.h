@@ -26,8 +26,8 @@ typedef struct {
 /**
  * gmemToolFilesFind:
  *
- * Where this program's own libraries are, judged by where it lies itself: in a build tree beside
- * it, else where they get installed. Says nothing about whether they are there. Never fails.
+ * Where this program's own libraries are: in the build tree if this program is in one, otherwise
+ * where they are installed. Does not check whether they exist. Never fails.
  */
 gmemToolFiles *gmemToolFilesFind(void);
 
@@ -36,20 +36,21 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolFiles, gmemToolFilesFree)
 
 /**
  * gmemToolOpenAs:
- * @uid, @gid: who, with the groups that the system's user database gives @uid, its primary one
- * included
+ * @uid, @gid: the user, with the groups that the system's user database gives to @uid, including
+ * its primary one
  * @path: a file
  * @flags: of open(2)
  *
- * Returns 0 where that user may open it, else the errno. Needs root unless @uid is the caller.
+ * Returns 0 if that user may open it, otherwise the errno. Requires root unless @uid is the caller.
  */
 int gmemToolOpenAs(uid_t uid, gid_t gid, const char *path, int flags);
 
 /**
  * gmemToolFileFault:
- * @path: a file of this project's
+ * @path: a file of this project
  *
- * Returns NULL where it can be read, else why not and the remedy, translated; free with g_free().
+ * Returns NULL if it can be read, otherwise the reason and the remedy, translated; free with
+ * g_free().
  */
 char *gmemToolFileFault(const char *path);
 
@@ -58,12 +59,13 @@ char *gmemToolFileFault(const char *path);
  * @library: where libvirt-gmem.so is, for the remedy
  * @good: out: whether all of them have it, and its file is still the one on disk
  *
- * Returns what each libvirtd and virtqemud of this host, be it the system's or a session's, has of
- * libvirt-gmem, translated, to be freed with g_free(); NULL where none is running, with @good true.
+ * Returns for each libvirtd and virtqemud on this host, of the system or of a session, which
+ * libvirt-gmem it has, translated, to be freed with g_free(). Returns NULL if none is running, with
+ * @good true.
  */
 char *gmemToolDaemonsDescribe(const char *library, bool *good);
 
-/* gmemToolUserName: the user's name or, where it has none, its number; free with g_free(). */
+/* gmemToolUserName: the user's name or, if there is none, its number; free with g_free(). */
 char *gmemToolUserName(uid_t uid);
 
 /* gmemToolError: prints "error: " and the message, with a newline, on standard error. */
@@ -76,19 +78,17 @@ typedef enum {
     GMEM_TOOL_RED,
 } gmemToolColour;
 
-/* gmemToolPaint: what switches a terminal on @out to that colour, as virt-host-validate does; ""
- * where
- * @out is not a terminal, or NO_COLOR in the environment has a value. GMEM_TOOL_PLAIN ends a
- * colour.
- */
+/* gmemToolPaint: the text that switches a terminal on @out to that colour, as in
+ * virt-host-validate; "" if @out is not a terminal, or if NO_COLOR in the environment has a value.
+ * GMEM_TOOL_PLAIN ends a colour. */
 const char *gmemToolPaint(FILE *out, gmemToolColour colour);
 
 /**
  * gmemToolRead:
- * @path: a file, or "-": standard input
+ * @path: a file, or "-" for standard input
  *
- * Returns its text, to be freed with g_free(), or NULL having printed why not. A text with a NUL in
- * it is refused.
+ * Returns its text, to be freed with g_free(), or prints the reason and returns NULL. A text that
+ * contains a NUL is refused.
  */
 char *gmemToolRead(const char *path);
 
@@ -99,7 +99,7 @@ char *gmemToolRead(const char *path);
  * @parameters: for --help, what follows the options
  * @summary: for --help
  *
- * Returns false having printed what is wrong.
+ * Returns false after printing the error.
  */
 bool gmemToolParse(const GOptionEntry *entries,
                    int *argc,
@@ -109,15 +109,14 @@ bool gmemToolParse(const GOptionEntry *entries,
 
 /**
  * gmemToolXMLPrepare:
- * @text: a domain's XML, perhaps dumped from a running one
- * @emulator: what its <emulator> is to be; NULL: as it is
- * @notes: where it is said what was left out
- * @kvm: out: whether the domain is to run by KVM
- * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be left
- * out
+ * @text: a domain's XML, possibly dumped from a running one
+ * @emulator: replaces its <emulator>; NULL: keep it
+ * @notes: where to print what was omitted
+ * @kvm: out: whether the domain is to run with KVM
+ * @error: VIR_ERR_CONFIG_UNSUPPORTED: it has something that requires a daemon and cannot be omitted
  *
- * Returns the XML without what requires a daemon, having said on @notes what that is;
- * @text itself where it cannot be parsed. Free with g_free().
+ * Returns the XML without what requires a daemon, after printing to @notes what that is; @text
+ * itself if it cannot be parsed. Free with g_free().
  */
 char *
 gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kvm, GError **error);
@@ -126,10 +125,10 @@ gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kv
  * gmemToolPrintArgv:
  * @conn: libvirt's embedded driver, with libvirt-gmem.so in front of it
  * @xml: a domain
- * @diff: beside what libvirt would make of it without the two elements
+ * @diff: compare with what libvirt would make of it without the two elements
  *
- * Prints the command line that QEMU would get, an option a line. Returns 0, or -1 having printed
- * what is wrong.
+ * Prints the command line that QEMU would get, one option per line. Returns 0, or -1 after printing
+ * the error.
  */
 int gmemToolPrintArgv(virConnectPtr conn, const char *xml, bool diff);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolargv.c: the command line that QEMU would get, beside stock libvirt's.
+/* gmemtoolargv.c: the command line that QEMU would get, compared with stock libvirt's.
  *
- * This process has libvirt-gmem.so in front of libvirt (gmemtoolrun.c). What stock libvirt says is
- * found behind it: libvirt's own function, looked up in libvirt's own file. */
+ * This process has libvirt-gmem.so in front of libvirt (gmemtoolrun.c). Stock libvirt's answer
+ * comes from libvirt's own function, which is looked up in libvirt's own file. */
 
 #include "config.h"
 
@@ -24,7 +24,7 @@
 typedef char *
 gmemToNative(virConnectPtr conn, const char *format, const char *xml, unsigned int flags);
 
-/* A word as a shell has to see it. */
+/* A word, quoted for a shell. */
 static char *
 quote(const char *word)
 {
@@ -48,7 +48,7 @@ toLines(const char *native, GError **error)
     for (word = words; *word != NULL; word++) {
         g_autofree char *quoted = NULL;
 
-        /* libvirt shows that of its own process; a start removes it. */
+        /* libvirt shows the variable of its own process; a start removes it. */
         if (g_str_has_prefix(*word, "LD_PRELOAD=") &&
             strstr(*word, gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) != NULL)
             continue;
@@ -84,7 +84,8 @@ printMarked(char mark, gmemToolColour colour, const char *line)
            gmemToolPaint(stdout, GMEM_TOOL_PLAIN));
 }
 
-/* Lines that both have stand in the order of the new ones, and what went before what came. */
+/* Lines that both have are in the order of the new ones, and removed lines come before added ones.
+ */
 static void
 printDifference(const GPtrArray *old, const GPtrArray *new)
 {
@@ -108,7 +109,7 @@ printDifference(const GPtrArray *old, const GPtrArray *new)
     }
 }
 
-/* libvirt makes up a UUID where there is none, for each command line another. */
+/* libvirt invents a UUID if there is none, a different one for each command line. */
 static char *
 withUUID(const char *xml)
 {
@@ -123,7 +124,7 @@ withUUID(const char *xml)
     return gmemXMLEditApply(edit);
 }
 
-/* The domain without the two elements; @xml has been understood by the library before. */
+/* The domain without the two elements; the library has already parsed @xml. */
 static char *
 withoutElements(const char *xml)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtooldaemons.c: the daemons of libvirt's that run on this host, and what they have of
- * libvirt-gmem.
+/* gmemtooldaemons.c: libvirt's daemons that run on this host, and which libvirt-gmem they have.
  *
- * All is read from /proc. Which version a daemon has is what the library itself says in the
- * daemon's memory, as its file may have been replaced since: packages put a new file in its place
- * and leave the old one, without a name, to those who have it mapped. */
+ * Everything is read from /proc. The version that a daemon has is in a text of the library in the
+ * daemon's memory, because the file may have been replaced: packages put a new file in its place
+ * and leave the old one, without a name, to those that have it mapped. */
 
 #include "config.h"
 
@@ -42,7 +41,7 @@ daemonClear(gmemDaemon *process)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDaemon, daemonClear)
 
-/* The text of a file of process @pid's in /proc; NULL: not to be had. Free with g_free(). */
+/* The text of a file of process @pid in /proc, or NULL. Free with g_free(). */
 static char *
 readProcess(const char *pid, const char *file)
 {
@@ -53,8 +52,8 @@ readProcess(const char *pid, const char *file)
     return text;
 }
 
-/* Whether @pid is a daemon that runs QEMU. One in a container, which has a process number there as
- * well, is not this host's. */
+/* Whether @pid is a daemon that runs QEMU. A daemon in a container, which also has a process number
+ * here, is not one of this host's. */
 static bool
 isDaemon(const char *pid)
 {
@@ -65,7 +64,7 @@ isDaemon(const char *pid)
     return name && status && gmemPreloadIsDaemon(g_strchomp(name)) && strstr(status, number);
 }
 
-/* For messages. A daemon of another user's than root is a session's. Free with g_free(). */
+/* For messages. A daemon of a user other than root belongs to a session. Free with g_free(). */
 static char *
 nameDaemon(const char *pid)
 {
@@ -81,8 +80,8 @@ nameDaemon(const char *pid)
     return g_strdup_printf(_("%1$s (process %2$s, a session of %3$s)"), name, pid, user);
 }
 
-/* What the library says of its version somewhere in @start to @end of a process's memory; NULL:
- * nothing there. Free with g_free(). */
+/* The text with the library's version somewhere between @start and @end in a process's memory, or
+ * NULL. Free with g_free(). */
 static char *
 findVersion(const char *pid, uint64_t start, uint64_t end)
 {
@@ -103,7 +102,7 @@ findVersion(const char *pid, uint64_t start, uint64_t end)
     return g_strndup(found, strnlen(found, MIN(left, GMEM_DAEMON_VERSION_MAX)));
 }
 
-/* What a line of /proc/PID/maps has to say. */
+/* Evaluates a line of /proc/PID/maps. */
 static void
 readMapping(const char *pid, char *line, gmemDaemon *process)
 {
@@ -130,7 +129,7 @@ readMapping(const char *pid, char *line, gmemDaemon *process)
         process->version = findVersion(pid, start, end);
 }
 
-/* What is to be said of @process; *@good is out. Free with g_free(). */
+/* The text about @process; *@good is out. Free with g_free(). */
 static char *
 describe(const gmemDaemon *process, const char *library, bool *good)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolemulator.c: `virt-gmem emulator`: what a QEMU binary offers, and so who supplies
+/* gmemtoolemulator.c: `virt-gmem emulator`: what a QEMU binary offers, and therefore what supplies
  * guest_memfd. */
 
 #include "config.h"

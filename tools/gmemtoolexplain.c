@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolexplain.c: `virt-gmem explain`: what the rules of a gmem.conf make of a domain, and why.
- */
+/* gmemtoolexplain.c: `virt-gmem explain`: what the rules of a gmem.conf do to a domain, and why. */
 
 #include "config.h"
 
@@ -12,7 +11,7 @@
 #include "gmemi18n.h"
 #include "gmemrules.h"
 
-/* As it stands in the file. */
+/* The key as it is written in the file. */
 static char *
 formatCondition(const gmemHostConfRule *rule, size_t condition)
 {
@@ -39,7 +38,7 @@ printRule(const gmemHostConfRule *rule)
            gmemModeToString(rule->mode), conditions->str);
 }
 
-/* Up to the rule that counts. */
+/* Explains all rules up to the one that applies. */
 static int
 printWhy(const gmemHostConf *conf, gmemXMLNode *domain, GError **error)
 {

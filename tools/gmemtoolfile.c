@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolfile.c: `virt-gmem validate`, `lower`, `raise`: what the XML alone decides, without a
+/* gmemtoolfile.c: `virt-gmem validate`, `lower`, `raise`: what depends on the XML alone, without a
  * daemon. */
 
 #include "config.h"
@@ -22,7 +22,7 @@ typedef struct {
     unsigned int count;
 } gmemFindings;
 
-/* As compilers print it, so that editors jump there. A column counts characters. */
+/* In the format of compilers, so that editors can jump there. A column counts characters. */
 static void
 printFinding(gmemFindings *findings, long line, long column, const char *message)
 {
@@ -51,7 +51,7 @@ report(const gmemXMLNode *node, const GError *error, void *opaque)
     printFinding(findings, line, 1 + g_utf8_strlen(start, node->start - start), error->message);
 }
 
-/* Returns whether @text is well formed, by libxml2, which knows where it is not. */
+/* Returns whether @text is well formed, according to libxml2, which knows where an error is. */
 static bool
 checkWellFormed(const char *text, gmemFindings *findings)
 {
@@ -73,7 +73,7 @@ checkWellFormed(const char *text, gmemFindings *findings)
     return true;
 }
 
-/* Prints what is wrong with the domain at @root, and returns the mode that it asks for. */
+/* Prints the errors of the domain at @root, and returns the mode that it asks for. */
 static gmemMode
 checkDomain(gmemXMLNode *root, gmemFindings *findings, bool *ours)
 {
@@ -125,7 +125,7 @@ validate(const char *path, const char *text)
     return 0;
 }
 
-/* Returns the one argument, or NULL having printed what is wrong. */
+/* Returns the one argument, or NULL after printing the error. */
 static const char *
 parseFile(int argc, char **argv, const char *summary)
 {
@@ -155,8 +155,8 @@ gmemToolValidate(int argc, char **argv)
     return (text = gmemToolRead(path)) != NULL ? validate(path, text) : GMEM_TOOL_EXIT_FAILED;
 }
 
-/* Of a text that is malformed the library makes another, for libvirt to refuse; here nobody does.
- */
+/* The library converts malformed text to another one that libvirt refuses; here there is no libvirt
+ * to refuse it. */
 static int
 convert(const char *path, bool raise)
 {

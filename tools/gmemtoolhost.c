@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemtoolhost.c: `virt-gmem host`: what this host can do for guest_memfd, line by line.
  *
- * Two questions are answered: one line for each thing that matters, with the reason and the remedy
- * where it is missing, and one for each memory mode, which is what the exit status tells. A thing
- * that is missing is FAIL where a mode that was asked about cannot do without it, else WARN. Asked
- * about is by default only the fully shared mode: the kernels of distributions cannot do the other.
- */
+ * There is one line for each requirement, with the reason and the remedy if it is missing, and one
+ * for each memory mode, which the exit status reports. A missing requirement is FAIL if a mode that
+ * was asked about requires it, otherwise WARN. By default only the fully shared mode is asked
+ * about, because the kernels of distributions do not support the other one. */
 
 #include "config.h"
 
@@ -108,7 +107,7 @@ gmemHostFree(gmemHost *host)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemHost, gmemHostFree)
 
-/* Takes @detail. */
+/* Takes ownership of @detail. */
 static void
 addCheck(gmemHost *host, const char *id, const char *title, gmemResult result, char *detail)
 {
@@ -117,7 +116,7 @@ addCheck(gmemHost *host, const char *id, const char *title, gmemResult result, c
     g_array_append_val(host->checks, check);
 }
 
-/* What the lack of something that only @mode requires amounts to. */
+/* The result if something that only @mode requires is missing. */
 static gmemResult
 missing(const gmemHost *host, gmemMode mode)
 {
@@ -318,7 +317,7 @@ checkFile(gmemHost *host, const char *id, const char *title, const char *path)
     addCheck(host, id, title, passOr(!fault, GMEM_RESULT_FAIL), g_strdup(fault ? fault : path));
 }
 
-/* What the administrator has decided is wrong: nothing convertible starts. */
+/* An invalid file of the administrator's: no convertible domain starts. */
 static void
 checkConf(gmemHost *host)
 {
@@ -360,7 +359,7 @@ checkLibraries(gmemHost *host)
     checkConf(host);
 }
 
-/* Whether the shim, which is all that is left where QEMU has nothing itself, can be had. */
+/* Whether the shim can be used, which is required if QEMU does not offer anything itself. */
 static int
 needShim(const gmemHost *host, GError **error)
 {
@@ -540,8 +539,8 @@ printJSON(const gmemHost *host)
     printf("%s\n", text);
 }
 
-/* What the file of a mode that can be used promises. Without the library in a daemon that runs
- * there is nothing to promise: its domains have ordinary memory. */
+/* The file promises the modes that can be used. If a running daemon does not have the library, it
+ * promises nothing, because the domains of that daemon have ordinary memory. */
 static void
 printProviderConfig(const gmemHost *host)
 {

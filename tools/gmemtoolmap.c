@@ -2,8 +2,8 @@
 /* gmemtoolmap.c: the guest's addresses as a picture: which of them are private, shared, or not
  * there.
  *
- * A square is a run of guest memory. The kernel is asked how much of it is in memory: of a
- * duplicate of guest_memfd's descriptor, and of QEMU's page tables for an ordinary half. What the
+ * A square is a range of guest memory. The kernel is asked how much of it is in memory: by a
+ * duplicate of guest_memfd's descriptor, and by QEMU's page tables for an ordinary half. What the
  * guest has not touched yet is in neither. */
 
 #include "config.h"
@@ -46,7 +46,8 @@ chooseSquare(const gmemToolDomain *domain)
     return square;
 }
 
-/* The upper part of a square is what is private, the lower one what is shared. Amounts in bytes. */
+/* The upper part of a square is the private memory, the lower one the shared memory. Amounts are in
+ * bytes. */
 static void
 drawSquare(gmemMap *map, int x, int y, gint64 isPrivate, gint64 isShared, guint64 size)
 {
@@ -92,7 +93,7 @@ drawRange(gmemMap *map, const gmemToolBackend *backend, const gmemToolRange *ran
     map->y += rows * (GMEM_MAP_SIDE + 1) + 6;
 }
 
-/* The ground that squares are drawn on: what is not there. */
+/* The background of the squares: memory that is not there. */
 static void
 drawGround(gmemMap *map, const char *label, guint64 size)
 {
@@ -121,7 +122,7 @@ escapeID(const gmemToolBackend *backend)
     return g_markup_escape_text(id, -1);
 }
 
-/* Slots of KVM's that lie side by side, in the guest and in the backend, are one. */
+/* Merges KVM slots that are adjacent both in the guest and in the backend. */
 static void
 join(GArray *ranges)
 {
@@ -141,7 +142,7 @@ join(GArray *ranges)
     }
 }
 
-/* What is not known of a memory backend, a line for each. */
+/* What is not known about a memory backend, one line for each. */
 static void
 drawUnknown(gmemMap *map, const gmemToolBackend *backend, bool addresses)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolmemory.c: the memory of a running domain, as it is known from outside of its QEMU.
+/* gmemtoolmemory.c: the memory of a running domain, as far as it is known from outside QEMU.
  *
- * QEMU's command line has its memory backends. Which guest_memfd is whose, what is private, and
- * where in the guest it lies is what qemu-gmem.so publishes (gmemshimstatus.h). Of a QEMU that
- * makes guest_memfd itself only the kernel tells: a guest_memfd belongs to the backend of its size
- * where there is one of that size alone. How much of one is in memory the kernel tells of a
+ * QEMU's command line has its memory backends. qemu-gmem.so publishes which guest_memfd belongs to
+ * which backend, what is private, and where in the guest it is (gmemshimstatus.h). For a QEMU that
+ * makes guest_memfd itself, only the kernel can be asked: a guest_memfd belongs to the backend with
+ * its size if there is only one. How much of a guest_memfd is in memory, the kernel reports for a
  * duplicate of its descriptor, whether it can be mapped or not. */
 
 #include "config.h"
@@ -92,15 +92,15 @@ gmemToolClean(const char *text, size_t length)
 
 /* ---- the command line ---- */
 
-/* The name in the value of -name, "guest=NAME,debug-threads=on", where a comma of the name's own is
- * two; NULL where there is none. */
+/* The name in the value of -name, "guest=NAME,debug-threads=on", in which a comma of the name is
+ * doubled, or NULL. */
 static char *
 nameFromOption(const char *value)
 {
     GString *name = g_string_new(NULL);
     const char *p = value;
 
-    /* Unlike other parts, the first may stand without "guest=". */
+    /* Unlike the others, the first part can be without "guest=". */
     while (p != NULL && !g_str_has_prefix(p, "guest=")) {
         if ((p = strchr(p, ',')) != NULL)
             p++;
@@ -126,7 +126,8 @@ readPolicy(const gmemProps *props)
     return g_strdup_printf("%s %s", policy != NULL ? policy : "default", g_strstrip(nodes));
 }
 
-/* What of the launch objects and backends says who makes guest_memfd, and in which kind of VM. */
+/* Determines from the launch objects and backends what makes guest_memfd, and in which kind of VM.
+ */
 static void
 readKind(gmemToolDomain *domain, const char *type, const gmemProps *props)
 {
@@ -168,7 +169,7 @@ readObject(gmemToolDomain *domain, const gmemArgvOption *option)
     backend->policy = readPolicy(&props);
 }
 
-/* Makes @id's entry the machine's RAM, of NUMA cell @cell. */
+/* Makes @id's entry RAM of the machine, in NUMA cell @cell. */
 static void
 markRam(gmemToolDomain *domain, GHashTable *ram, const char *id, gint64 cell)
 {
@@ -214,7 +215,7 @@ readUse(gmemToolDomain *domain, GHashTable *ram, const gmemArgvOption *option)
     markRam(domain, ram, id, machine ? 0 : readNumber(&props, numa ? "nodeid" : "node"));
 }
 
-/* The RAM backends, in the order in which QEMU makes them. */
+/* The RAM backends, in the order in which QEMU creates them. */
 static void
 readCommandLine(gmemToolDomain *domain, char *const argv[])
 {
@@ -239,7 +240,8 @@ readCommandLine(gmemToolDomain *domain, char *const argv[])
     }
 }
 
-/* @directory: /proc/PID. The name stays uncleaned: it is compared with what the user asks for. */
+/* @directory: /proc/PID. The name is not cleaned, because it is compared with what the user asks
+ * for. */
 static void
 readArguments(gmemToolDomain *domain, int directory)
 {
@@ -261,8 +263,8 @@ readArguments(gmemToolDomain *domain, int directory)
 
 /* ---- which guest_memfd is whose ---- */
 
-/* What qemu-gmem.so says of mode fully-shared: the first entries are the command line's backends.
- */
+/* What qemu-gmem.so reports in mode fully-shared: the first entries are the command line's
+ * backends. */
 static void
 matchShared(gmemToolDomain *domain)
 {
@@ -315,7 +317,7 @@ matchConvertible(gmemToolDomain *domain)
     }
 }
 
-/* The size of a guest_memfd; -1. @fd: out: a duplicate, or -1. */
+/* The size of a guest_memfd, or -1. @fd: out: a duplicate, or -1. */
 static gint64
 sizeOf(const gmemToolDomain *domain, const gmemToolFile *file, int *fd)
 {
@@ -325,7 +327,8 @@ sizeOf(const gmemToolDomain *domain, const gmemToolFile *file, int *fd)
     return *fd >= 0 && fstat(*fd, &st) == 0 && st.st_ino == file->inode ? st.st_size : -1;
 }
 
-/* The backend that this guest_memfd is, by what it says itself or by its size; NULL: unknown. */
+/* The backend of this guest_memfd, by what is published or by its size, or NULL if that is unknown.
+ */
 static gmemToolBackend *
 owner(const gmemToolDomain *domain, const gmemToolFile *file, gint64 size)
 {
@@ -346,7 +349,8 @@ owner(const gmemToolDomain *domain, const gmemToolFile *file, gint64 size)
     return same == 1 ? found : NULL;
 }
 
-/* Gives each guest_memfd to its backend, and one that may be several's an entry of its own. */
+/* Assigns each guest_memfd to its backend; one that could belong to several gets an entry of its
+ * own. */
 static void
 matchFiles(gmemToolDomain *domain)
 {
@@ -410,7 +414,7 @@ compareRanges(const void *a, const void *b)
     return one->start < two->start ? -1 : one->start > two->start;
 }
 
-/* Which guest addresses are @backend's. Address space 0 is the memory as such. */
+/* Determines the guest addresses of @backend. Address space 0 is ordinary memory. */
 static void
 findRanges(gmemToolBackend *backend, const GArray *slots)
 {
@@ -429,7 +433,7 @@ findRanges(gmemToolBackend *backend, const GArray *slots)
     g_array_sort(backend->ranges, compareRanges);
 }
 
-/* The nodes of the pages that QEMU has mapped there, by the kernel's count in @maps. */
+/* The nodes of the pages that QEMU has mapped there, counted from @maps. */
 static char *
 findNodes(const gmemToolBackend *backend, const char *maps)
 {
@@ -460,7 +464,7 @@ findNodes(const gmemToolBackend *backend, const char *maps)
     return g_string_free(text, text->len == 0);
 }
 
-/* Where the host has memory on one node only, that is where pages are. */
+/* If the host has memory on one node only, all pages are on that node. */
 static char *
 onlyNode(void)
 {
@@ -518,7 +522,7 @@ hasGuestMemfd(const GArray *files)
     return false;
 }
 
-/* Whether the mapping is QEMU's own of an ordinary half that is a file's. */
+/* Whether the mapping is QEMU's own mapping of an ordinary half that is in a file. */
 static bool
 isOrdinary(const gmemToolDomain *domain, const gmemToolMapping *own)
 {
@@ -660,7 +664,7 @@ compareDomains(const void *a, const void *b)
     return order != 0 ? order : one->pid - two->pid;
 }
 
-/* Calls @look for each process that there is. */
+/* Calls @look for each process. */
 static void
 eachProcess(void (*look)(int directory, pid_t pid, void *opaque), void *opaque)
 {
@@ -719,8 +723,8 @@ holderFree(gmemToolHolder *holder)
     g_free(holder);
 }
 
-/* Whether the mapping is one of a file that is the domain's memory. All guest_memfds are on one
- * mount, so their numbers tell them apart. */
+/* Whether the mapping is one of a file that belongs to the domain's memory. All guest_memfds are on
+ * one mount, so their inode numbers distinguish them. */
 static bool
 isMapped(const gmemToolDomain *domain, const gmemToolMapping *mapping)
 {
@@ -751,7 +755,7 @@ lookForHolder(int directory, pid_t pid, void *opaque)
     gmemToolHolder *holder;
     guint i;
 
-    /* This process has what it needs to look. */
+    /* This process has them open to inspect them. */
     if (pid == getpid())
         return;
     if (mappings == NULL || files == NULL) {

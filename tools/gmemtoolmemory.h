@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolmemory.h: the memory of a running domain, as it is known from outside of its QEMU.
+/* gmemtoolmemory.h: the memory of a running domain, as far as it is known from outside QEMU.
  *
- * What is not known for certain is -1, or NULL, and never a guess. */
+ * What is not known for certain is -1 or NULL, and never a guess. */
 #pragma once
 
 #include <glib.h>
@@ -15,8 +15,8 @@ typedef struct {
     guint64 offset;      /* bytes, in the backend */
 } gmemToolRange;
 
-/* A memory backend that is RAM, or a guest_memfd that is not known to be a certain one's. Sizes and
- * amounts are bytes. */
+/* A memory backend that is RAM, or a guest_memfd that cannot be assigned to one. Sizes and amounts
+ * are in bytes. */
 typedef struct {
     char *id;
     gint64 cell; /* NUMA cell */
@@ -33,7 +33,7 @@ typedef struct {
     GArray *ranges;             /* of gmemToolRange, by guest address; NULL: unknown */
 } gmemToolBackend;
 
-/* Another process that has it. */
+/* Another process that has the memory. */
 typedef struct {
     pid_t pid;
     char *name;
@@ -63,38 +63,38 @@ typedef struct {
 void gmemToolDomainFree(gmemToolDomain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemToolDomain, gmemToolDomainFree)
 
-/* gmemToolIsFullyShared: whether nothing of @domain's memory is private. */
+/* gmemToolIsFullyShared: whether none of @domain's memory is private. */
 bool gmemToolIsFullyShared(const gmemToolDomain *domain);
 
 /**
  * gmemToolDomains:
  * @names: NULL-terminated; none: all domains
- * @denied: out: how many domains nobody asked for by name may not be looked at
+ * @denied: out: the number of domains that were not asked for by name and may not be inspected
  *
- * Returns all processes that have a KVM VM and guest_memfd, or qemu-gmem.so's status, or those of
- * these names, by name; of gmemToolDomain. Never fails.
+ * Returns all processes that have a KVM VM and guest_memfd, or qemu-gmem.so's status, or those with
+ * these names, sorted by name; of gmemToolDomain. Never fails.
  */
 GPtrArray *gmemToolDomains(char **names, unsigned int *denied);
 
-/* gmemToolFindHolders: which processes have the memory of @domain mapped, or a descriptor of it;
- * itself among them. */
+/* gmemToolFindHolders: finds the processes that have the memory of @domain mapped, or have a
+ * descriptor of it, including QEMU. */
 void gmemToolFindHolders(gmemToolDomain *domain);
 
-/* gmemToolClean: what others wrote, fit for a terminal and for JSON, @length bytes of it at most;
- * free with g_free(). */
+/* gmemToolClean: text that others wrote, made fit for a terminal and for JSON, at most @length
+ * bytes of it; free with g_free(). */
 char *gmemToolClean(const char *text, size_t length);
 
-/* How domains are shown (gmemtoolshow.c). */
+/* The ways to show domains (gmemtoolshow.c). */
 void gmemToolShowText(const gmemToolDomain *domain);
 void gmemToolShowJSON(const GPtrArray *domains);
 void gmemToolShowMetrics(const GPtrArray *domains);
 
-/* gmemToolShowBars: a bar for each backend, @columns wide in all; @former: of the look before,
- * @seconds ago; NULL: there was none. */
+/* gmemToolShowBars: a bar for each backend, @columns wide in all. @former: the domain at the
+ * previous look, @seconds ago; NULL: there was none. */
 void gmemToolShowBars(const gmemToolDomain *domain,
                       const gmemToolDomain *former,
                       double seconds,
                       int columns);
 
-/* gmemToolShowMap: the guest's addresses as a picture. Returns it, to be freed with g_free(). */
+/* gmemToolShowMap: the guest's addresses as a picture, to be freed with g_free(). */
 char *gmemToolShowMap(const gmemToolDomain *domain);

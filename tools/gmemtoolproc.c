@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolproc.c: what Linux tells of another process's descriptors and mappings. */
+/* gmemtoolproc.c: what Linux reports about another process's descriptors and mappings. */
 
 #include "config.h"
 
@@ -17,7 +17,7 @@
 
 #include "gmemautofd.h"
 
-/* Numbers that older headers lack; x86_64 has the same as all that came since. */
+/* Numbers that older headers lack. x86_64 has the same number for all newer system calls. */
 #define GMEM_SYS_PIDFD_OPEN 434
 #define GMEM_SYS_PIDFD_GETFD 438
 #define GMEM_SYS_CACHESTAT 451
@@ -30,7 +30,7 @@
 #define GMEM_DESCRIPTORS_MAX 100000
 #define GMEM_TEXT_MAX ((gsize)64 * 1024 * 1024)
 
-/* Of cachestat(2), Linux 6.5. */
+/* The arguments of cachestat(2), Linux 6.5. */
 typedef struct {
     guint64 offset, length;
 } gmemCacheRange;
@@ -55,7 +55,7 @@ gmemToolText(int directory, const char *name, gsize *length)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* A number after @key at the start of a line. */
+/* The number after @key at the start of a line. */
 static bool
 findNumber(const char *text, const char *key, guint64 *number)
 {
@@ -220,7 +220,7 @@ gmemToolStarted(int directory)
     struct timespec now;
     guint64 ticks = 0;
 
-    /* Field 22; the name, the second one, may contain anything. */
+    /* Field 22; the name, which is the second field, can contain anything. */
     if (behind == NULL ||
         sscanf(behind,
                ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
@@ -231,8 +231,8 @@ gmemToolStarted(int directory)
     return MAX(0, (gint64)now.tv_sec - (gint64)(ticks / (guint64)sysconf(_SC_CLK_TCK)));
 }
 
-/* Where the hierarchy with the memory controller is mounted, the last one: with @legacy that of
- * version 1. @root: out: the cgroup that the mount shows at its top. */
+/* The last mount of the hierarchy with the memory controller; with @legacy, of version 1. @root:
+ * out: the cgroup at the top of that mount. */
 static char *
 findMount(bool legacy, char **root)
 {
@@ -264,7 +264,7 @@ findMount(bool legacy, char **root)
     return found;
 }
 
-/* The part of the line of /proc/PID/cgroup that names the cgroup; NULL. */
+/* The part of the line of /proc/PID/cgroup that names the cgroup, or NULL. */
 static char *
 findCgroup(const char *text, bool legacy)
 {
@@ -285,8 +285,8 @@ findCgroup(const char *text, bool legacy)
     return NULL;
 }
 
-/* @cgroup, or the next above it that has the controller; never the mount's top: that is the whole
- * host's, or the whole container's. */
+/* @cgroup, or the nearest one above it that has the controller; never the mount's top, which is
+ * that of the whole host, or of the whole container. */
 static gint64
 readCharge(const char *mount, const char *root, char *cgroup, const char *file)
 {

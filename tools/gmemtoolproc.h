@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolproc.h: what Linux tells of another process's descriptors and mappings.
+/* gmemtoolproc.h: what Linux reports about another process's descriptors and mappings.
  *
- * That process may be hostile: no file of its is opened, or asked anything that its file system
+ * That process can be hostile. None of its files is opened, or asked anything that its file system
  * answers; links, fdinfo and maps are the kernel's own text. */
 #pragma once
 
@@ -28,37 +28,37 @@ typedef struct {
 /**
  * gmemToolFilesOf:
  * @directory: a descriptor of /proc/PID
- * @vm: out: whether it has a KVM VM; may be NULL
+ * @vm: out: whether it has a KVM VM; can be NULL
  *
- * Returns its files that memory can be, of gmemToolFile; free with g_array_unref(). NULL with
- * errno.
+ * Returns those of its files that can be memory, of gmemToolFile; free with g_array_unref().
+ * Returns NULL with errno.
  */
 GArray *gmemToolFilesOf(int directory, bool *vm);
 
-/* gmemToolMappingsOf: its mappings of files, of gmemToolMapping, by address. NULL with errno. */
+/* gmemToolMappingsOf: its mappings of files, of gmemToolMapping, by address; NULL with errno. */
 GArray *gmemToolMappingsOf(int directory);
 
-/* gmemToolText: all of a file in /proc/PID, NUL-terminated, to be freed with g_free(); NULL with
- * errno. @length may be NULL. */
+/* gmemToolText: the contents of a file in /proc/PID, NUL-terminated, to be freed with g_free();
+ * NULL with errno. @length can be NULL. */
 char *gmemToolText(int directory, const char *name, gsize *length);
 
-/* gmemToolDuplicate: a duplicate of another process's descriptor; -1. */
+/* gmemToolDuplicate: a duplicate of another process's descriptor, or -1. */
 int gmemToolDuplicate(pid_t pid, int fd);
 
-/* gmemToolCached: how many bytes of that part of a file are in memory; -1: unknown. */
+/* gmemToolCached: the number of bytes of that part of a file that are in memory; -1: unknown. */
 gint64 gmemToolCached(int fd, guint64 offset, guint64 size);
 
-/* gmemToolPresent: how many bytes of that part of the process's address space are in memory or
- * swapped out, by its page tables; -1: unknown. */
+/* gmemToolPresent: the number of bytes of that part of the process's address space that are in
+ * memory or swapped out, according to its page tables; -1: unknown. */
 gint64 gmemToolPresent(int directory, guint64 address, guint64 size);
 
-/* gmemToolStarted: seconds since the process began; -1: unknown. */
+/* gmemToolStarted: seconds since the process was started; -1: unknown. */
 gint64 gmemToolStarted(int directory);
 
 /**
  * gmemToolCharge:
- * @path: out: the memory cgroup, below its mount; NULL: there is none but the root
+ * @path: out: the memory cgroup, below its mount; NULL: there is only the root cgroup
  *
- * Returns the bytes that the process's memory cgroup is charged; -1: unknown.
+ * Returns the bytes that are charged to the process's memory cgroup; -1: unknown.
  */
 gint64 gmemToolCharge(int directory, char **path);

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolrun.c: `virt-gmem run`, a domain from an XML file, without a daemon, and nothing left of
- * it; and `virt-gmem argv`, which only has libvirt write the command line.
+/* gmemtoolrun.c: `virt-gmem run`, which runs a domain from an XML file, without a daemon, and
+ * leaves nothing behind; and `virt-gmem argv`, which only makes libvirt write the command line.
  *
- * Two processes. The first makes a temporary root and starts this program again with
- * libvirt-gmem.so preloaded, so that there it stands in front of libvirt: the worker, in which
- * libvirt's embedded driver runs the domain. The first one, the keeper, uses no libvirt; it waits
- * and then removes the root. It is the subreaper of all that descends from it: QEMU, which libvirt
- * detaches, becomes its child, so what a worker leaves that crashed or was killed is found there
- * and killed. A keeper that is killed itself takes the worker along by SIGTERM, which makes that
- * clean up as on Ctrl-C and remove the root. Only both of them killed at once leave something
- * behind. */
+ * There are two processes. The first one, the keeper, creates a temporary root and starts this
+ * program again with libvirt-gmem.so preloaded, so that it is in front of libvirt there: this is
+ * the worker, in which libvirt's embedded driver runs the domain. The keeper does not use libvirt;
+ * it waits and then removes the root. It is the subreaper of all its descendants: QEMU, which
+ * libvirt detaches, becomes its child, so what is left of a worker that crashed or was killed is
+ * found there and killed. If the keeper itself is killed, the worker gets SIGTERM, cleans up as on
+ * Ctrl-C, and removes the root. Only if both are killed at once, something is left behind. */
 
 #include "config.h"
 
@@ -38,11 +37,11 @@
 #include "gmemkvm.h"
 #include "gmempreload.h"
 
-/* The path of QEMU's monitor socket lies below the root and must fit into 108 bytes (unix(7)). */
+/* The path of QEMU's monitor socket is below the root and must fit into 108 bytes (unix(7)). */
 #define GMEM_ROOT_AS_ROOT "/run/virt-gmem-XXXXXX"
 #define GMEM_ROOT_ELSE "/tmp/virt-gmem-XXXXXX"
 
-/* How much of QEMU's log is shown when it crashed, in bytes. */
+/* How much of QEMU's log is shown after a crash, in bytes. */
 #define GMEM_LOG_TAIL 2048
 
 typedef struct {
@@ -54,7 +53,7 @@ typedef struct {
     bool diff;   /* beside stock libvirt's */
 } gmemRunOptions;
 
-/* Why a domain ended. */
+/* The reason why a domain ended. */
 typedef enum {
     RUN_END_NONE = 0, /* it has not */
     RUN_END_SIGNAL,
@@ -71,7 +70,7 @@ typedef struct {
     gmemRunEnd end;
 } gmemRun;
 
-/* What the signal handlers set; a process runs one domain. */
+/* Set by the signal handlers; a process runs one domain. */
 static volatile sig_atomic_t caught;
 static volatile sig_atomic_t workerPid;
 static int wakeup[2] = {-1, -1};
@@ -89,8 +88,8 @@ handleSignals(void (*handler)(int))
         sigaction(SIGHUP, &action, NULL);
 }
 
-/* Enters no directory of another file system. Files that seem to be on one are removed all the
- * same: on overlayfs they have the device number of a layer. */
+/* Does not enter directories of other file systems. Files that seem to be on one are removed
+ * nevertheless: on overlayfs they have the device number of a layer. */
 static void
 removeRoot(const char *root)
 {
@@ -99,7 +98,7 @@ removeRoot(const char *root)
     const FTSENT *entry;
 
     while (tree != NULL && (entry = fts_read(tree)) != NULL) {
-        /* A directory comes a second time, after what is in it. */
+        /* A directory comes a second time, after its contents. */
         if (entry->fts_info != FTS_D && remove(entry->fts_path) < 0)
             gmemToolError(_("%1$s cannot be removed: %2$s"), entry->fts_path, g_strerror(errno));
     }
@@ -115,12 +114,12 @@ workerCaught(int number)
     int saved = errno;
 
     caught = number;
-    /* Where the pipe is full, it wakes already. */
+    /* If the pipe is full, the reader wakes up anyway. */
     (void)!write(wakeup[1], "", 1);
     errno = saved;
 }
 
-/* Errors are reported where the call failed; libvirt would print each of them as well. */
+/* Errors are reported where the call failed; otherwise libvirt would print each of them, too. */
 static void
 ignoreError(void *data G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
@@ -172,7 +171,7 @@ onLifecycle(virConnectPtr conn G_GNUC_UNUSED,
     return 0;
 }
 
-/* A library that could not be preloaded is only a warning of ld.so. */
+/* If a library cannot be preloaded, ld.so only prints a warning. */
 static bool
 libraryIsInFront(const char *library)
 {
@@ -191,7 +190,7 @@ libraryIsInFront(const char *library)
     return false;
 }
 
-/* Says what the host lacks as `virt-gmem host` does; libvirt says that the emulator does not
+/* Reports what the host lacks like `virt-gmem host`; libvirt only says that the emulator does not
  * support KVM. */
 static int
 checkKVM(GError **error)
@@ -216,7 +215,7 @@ readXML(const gmemRunOptions *options, GError **error)
     return g_steal_pointer(&xml);
 }
 
-/* QEMU's process, from the file that libvirt has it write; 0 where there is none. */
+/* The process ID of QEMU, from the file that libvirt makes it write; 0 if there is none. */
 static int
 findPid(const gmemRun *run)
 {
@@ -243,7 +242,7 @@ showLog(const gmemRun *run)
 static int
 startDomain(gmemRun *run)
 {
-    /* By way of the one function type that compilers accept for any other. */
+    /* Converted through the one function type that compilers accept for any other. */
     virConnectDomainEventGenericCallback callback =
         VIR_DOMAIN_EVENT_CALLBACK((void (*)(void))onLifecycle);
     g_autofree char *uri = g_strconcat("qemu:///embed?root=", run->options->root, NULL);
@@ -333,8 +332,8 @@ waitForEnd(gmemRun *run)
 static int
 stopDomain(gmemRun *run)
 {
-    /* NVRAM of ours goes with the root; any other is a file that the XML names, of another domain
-     * maybe. */
+    /* NVRAM of ours is removed with the root. Any other NVRAM is a file that the XML names,
+     * possibly of another domain. */
     const unsigned int flags =
         VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
         VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
@@ -369,7 +368,8 @@ work(const gmemRunOptions *options, const gmemToolFiles *files)
         return GMEM_TOOL_EXIT_FAILED;
     }
     handleSignals(workerCaught);
-    /* Whoever reads our output may leave: that must not end us before all is cleaned up. */
+    /* Whoever reads our output may go away, which must not end us before everything is cleaned up.
+     */
     signal(SIGPIPE, SIG_IGN);
 
     virSetErrorFunc(NULL, ignoreError);
@@ -403,7 +403,8 @@ keeperCaught(int number)
     errno = saved;
 }
 
-/* Why the user that libvirt runs QEMU as by default will not do, translated; NULL: it will. */
+/* The reason why the user that libvirt runs QEMU as by default cannot be used, translated, or NULL.
+ */
 static char *
 findObstacle(const gmemToolFiles *files)
 {
@@ -426,15 +427,14 @@ findObstacle(const gmemToolFiles *files)
     return NULL;
 }
 
-/* Neither cgroups nor namespaces nor labels: libvirt would require systemd and a security driver.
- */
+/* No cgroups, namespaces or labels: libvirt would require systemd and a security driver. */
 static int
 writeConfig(const char *root, const gmemToolFiles *files, bool quiet, GError **error)
 {
     g_autofree char *directory = g_build_filename(root, "etc", NULL);
     g_autofree char *path = g_build_filename(directory, "qemu.conf", NULL);
     g_autofree char *obstacle = geteuid() == 0 ? findObstacle(files) : NULL;
-    /* libvirt makes directories for that user also where it may not give them away. */
+    /* libvirt creates directories for that user even if it may not change their owner. */
     g_autofree char *user = g_strdup_printf("+%u", geteuid());
     g_autofree char *group = g_strdup_printf("+%u", getegid());
     bool change = geteuid() == 0 && obstacle == NULL;
@@ -461,7 +461,7 @@ makeRoot(const gmemToolFiles *files, bool quiet)
     g_autofree char *root = g_strdup(geteuid() == 0 ? GMEM_ROOT_AS_ROOT : GMEM_ROOT_ELSE);
     g_autoptr(GError) error = NULL;
 
-    /* QEMU's user has to get through. */
+    /* QEMU's user has to be able to enter it. */
     if (g_mkdtemp_full(root, 0755) == NULL) {
         gmemToolError("%s: %s", root, g_strerror(errno));
         return NULL;
@@ -495,9 +495,9 @@ becomeWorker(const gmemToolFiles *files, const char *root, int argc, char **argv
         args[n++] = g_strdup(argv[i]);
 
     g_setenv("LD_PRELOAD", preload, TRUE);
-    /* What libvirt logs would come between our own lines; whoever wants it says where to. */
+    /* libvirt's log would be mixed with our own output; users who want it say where it goes. */
     g_setenv("LIBVIRT_LOG_OUTPUTS", log, FALSE);
-    /* An embedded driver of an ordinary user keeps state in the home directory as well. */
+    /* An ordinary user's embedded driver also keeps state in the home directory. */
     if (geteuid() != 0)
         g_setenv("XDG_CACHE_HOME", root, TRUE);
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == keeper)
@@ -519,7 +519,8 @@ startWorker(const gmemToolFiles *files, const char *root, int argc, char **argv)
     sigprocmask(SIG_BLOCK, &all, &former);
     pid = fork();
     if (pid == 0) {
-        /* A signal that waits arrives where its default, the end, does no harm: not started yet. */
+        /* A pending signal is delivered here, where its default, the end, does no harm: nothing was
+         * started yet. */
         handleSignals(SIG_DFL);
         sigprocmask(SIG_SETMASK, &former, NULL);
         becomeWorker(files, root, argc, argv, keeper);
@@ -534,7 +535,8 @@ startWorker(const gmemToolFiles *files, const char *root, int argc, char **argv)
     return pid;
 }
 
-/* Also reaps what the worker's driver detached: libvirt waits for QEMU's process to disappear. */
+/* Also reaps what the worker's driver detached, because libvirt waits for QEMU's process to
+ * disappear. */
 static int
 waitForWorker(pid_t pid)
 {
@@ -558,7 +560,7 @@ parentOf(const char *pid)
     const char *behind;
     int parent = 0;
 
-    /* The name before it may contain anything. */
+    /* The name before it can contain anything. */
     if (!g_file_get_contents(path, &text, NULL, NULL) || (behind = strrchr(text, ')')) == NULL)
         return 0;
     return sscanf(behind, ") %*c %d", &parent) == 1 ? parent : 0;
@@ -598,8 +600,8 @@ keep(const gmemToolFiles *files, int argc, char **argv)
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     handleSignals(keeperCaught);
-    /* As for the worker: a reader of our output that was killed must not keep us from cleaning up.
-     */
+    /* As in the worker: if the reader of our output is killed, this must not keep us from cleaning
+     * up. */
     signal(SIGPIPE, SIG_IGN);
     if ((root = makeRoot(files, strcmp(argv[0], "argv") == 0)) == NULL)
         return GMEM_TOOL_EXIT_FAILED;
@@ -638,7 +640,7 @@ gmemRunOptionsClear(gmemRunOptions *options)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemRunOptions, gmemRunOptionsClear)
 
-/* The one file; false having printed what is wrong. */
+/* The one file; returns false after printing the error. */
 static bool
 takeFile(gmemRunOptions *options, int argc, char **argv)
 {
@@ -681,7 +683,7 @@ gmemToolRun(int argc, char **argv)
 {
     g_auto(gmemRunOptions) options = {0};
     g_autoptr(gmemToolFiles) files = gmemToolFilesFind();
-    /* Parsing removes options; the worker gets them all. */
+    /* Parsing removes options, and the worker gets all of them. */
     g_auto(GStrv) all = g_strdupv(argv);
     int allCount = argc;
     g_autofree char *duration = NULL;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolschema.c: `virt-gmem schema`: a RELAX NG schema of domains with the two elements, made of
- * libvirt's own.
+/* gmemtoolschema.c: `virt-gmem schema`: a RELAX NG schema of domains with the two elements, made
+ * from libvirt's own.
  *
- * It includes libvirt's domain.rng, in whatever version is there, and changes two things of it.
- * What may be in <launchSecurity> is a pattern with a name, to which another one is added as RELAX
- * NG provides for. What may be in <memoryBacking> stands in the middle of a pattern, which is
- * therefore copied out of the file that has it, <private/> added, and redefined.
- */
+ * It includes libvirt's domain.rng, in whatever version exists, and changes two things. The
+ * contents of <launchSecurity> are a pattern with a name, to which another one is added as RELAX NG
+ * provides for. The contents of <memoryBacking> are in the middle of a pattern, which is therefore
+ * copied from its file, extended by <private/>, and redefined. */
 
 #include "config.h"
 
@@ -42,7 +41,7 @@ nextNode(const gmemXMLNode *root, gmemXMLNode *node)
     return node == root ? NULL : node->next;
 }
 
-/* The pattern that is all of <memoryBacking>, in any order. */
+/* The pattern that is the contents of <memoryBacking>, in any order. */
 static gmemXMLNode *
 findMemoryBacking(gmemXMLNode *root)
 {
@@ -56,7 +55,7 @@ findMemoryBacking(gmemXMLNode *root)
     return NULL;
 }
 
-/* The definition that @node is in. */
+/* The definition that contains @node. */
 static gmemXMLNode *
 definitionOf(gmemXMLNode *node)
 {

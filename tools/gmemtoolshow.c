@@ -70,7 +70,7 @@ printBackends(const gmemToolDomain *domain)
     }
 }
 
-/* Of those that the guest made; there are none where memory is fully shared. */
+/* Conversions that the guest made; there are none if memory is fully shared. */
 static void
 printConversions(const gmemToolDomain *domain)
 {
@@ -259,7 +259,7 @@ genString(gmemJSONGen *gen, const char *name, const char *value)
     gmemJSONGenString(gen, cleaned);
 }
 
-/* Numbers that the shim counts are 64 bits without a sign. */
+/* Numbers that the shim counts are unsigned 64-bit numbers. */
 static void
 genCounts(gmemJSONGen *gen, const gmemShimStatus *status)
 {

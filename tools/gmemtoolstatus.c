@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolstatus.c: `virt-gmem status`: the memory of running domains, and who has it.
+/* gmemtoolstatus.c: `virt-gmem status`: the memory of running domains, and which processes have it.
  *
- * All is found out from outside of QEMU (gmemtoolmemory.c). Guests attack QEMU: texts are cleaned
- * before they reach a terminal. */
+ * Everything is determined from outside QEMU (gmemtoolmemory.c). Guests attack QEMU, so texts are
+ * cleaned before they are printed on a terminal. */
 
 #include "config.h"
 
@@ -41,7 +41,7 @@ isShown(const GPtrArray *domains, const char *name)
     return false;
 }
 
-/* Says on standard error what could not be shown; the exit status. */
+/* Reports on standard error what could not be shown; returns the exit status. */
 static int
 complain(const GPtrArray *domains, char **names, unsigned int denied)
 {
@@ -53,7 +53,7 @@ complain(const GPtrArray *domains, char **names, unsigned int denied)
         const gmemToolDomain *domain = domains->pdata[i];
         g_autofree char *name = gmemToolClean(domain->name != NULL ? domain->name : "?", SIZE_MAX);
 
-        /* A wrapper script that waits for QEMU has its command line, too. */
+        /* A wrapper script that waits for QEMU also has its command line. */
         if (domain->error == NULL || (domain->absent && isShown(domains, domain->name)))
             continue;
         gmemToolError(_("domain '%1$s' (process %2$d): %3$s"), name, domain->pid, domain->error);
@@ -159,7 +159,7 @@ showLook(const GPtrArray *domains, const GPtrArray *former, double seconds)
     fflush(stdout);
 }
 
-/* Looks again and again; returns the exit status for the last look. */
+/* Looks repeatedly; returns the exit status of the last look. */
 static int
 watch(char **names, const gmemStatusOptions *options)
 {

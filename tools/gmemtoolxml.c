@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemtoolxml.c: a domain's XML as libvirt's embedded driver can run it.
+/* gmemtoolxml.c: converts a domain's XML to what libvirt's embedded driver can run.
  *
- * What others have made is often the dump of a running domain. In it stand things that only the
- * daemon knows that runs it: networks, storage pools and secrets, security labels, paths below its
- * directories. What a guest can do without is left out, with a line that says so; the rest is
- * refused here, because libvirt's own words name a driver that nobody asked for. */
+ * XML from others is often the dump of a running domain. It contains things that only the daemon
+ * that runs the domain knows: networks, storage pools and secrets, security labels, paths below its
+ * directories. What a guest can do without is omitted, with a line that says so. The rest is
+ * refused here, because libvirt's own error would name a driver that nobody asked for. */
 
 #include "config.h"
 
@@ -72,7 +72,7 @@ describeListen(gmemXMLNode *node)
                : NULL;
 }
 
-/* The path that a daemon made up for a channel's socket; the running domain has it. */
+/* The path that a daemon chose for a channel's socket, which the running domain is using. */
 static char *
 describeSource(gmemXMLNode *node)
 {
@@ -121,14 +121,14 @@ checkDisk(gmemXMLNode *disk, GError **error)
     return 0;
 }
 
-/* Returns 1 where what is in @node is to be looked at, too, 0 where not, -1 with @error. */
+/* Returns 1 if the contents of @node have to be examined, too, 0 if not, or -1 with @error. */
 static int
 leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
 {
     g_autofree char *what = NULL;
     size_t i;
 
-    /* Anybody's, and none of libvirt's. */
+    /* Can be anybody's, and does not concern libvirt. */
     if (gmemXMLIs(node, "metadata"))
         return 0;
     for (i = 0; i < G_N_ELEMENTS(leftOut) && what == NULL; i++) {
@@ -143,7 +143,7 @@ leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
     return gmemXMLIs(node, "disk") && checkDisk(node, error) < 0 ? -1 : 1;
 }
 
-/* No recursion: nothing limits how deep a file nests. */
+/* No recursion, because nothing limits how deep elements nest in a file. */
 static int
 leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes, GError **error)
 {
@@ -202,7 +202,7 @@ gmemToolXMLPrepare(const char *text, const char *emulator, FILE *notes, bool *kv
     gmemXMLNode *root;
 
     *kvm = false;
-    /* libvirt says what is wrong with it. */
+    /* libvirt reports what is wrong with it. */
     if (xml == NULL)
         return g_strdup(text);
 

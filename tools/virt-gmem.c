@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, running one without a daemon,
- * and what running ones' memory is. */
+/* virt-gmem.c: the tool for guest_memfd domains: what a host can do, how to run a domain without a
+ * daemon, and what the memory of running domains is. */
 
 #include "config.h"
 
