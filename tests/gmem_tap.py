@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_tap.py: tests as lines of TAP, which meson and run-tests.py count: https://testanything.org."""
+"""gmem_tap.py: prints results of tests as TAP, which meson and run-tests.py count: https://testanything.org."""
 
 import contextlib
 import difflib

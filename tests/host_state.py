@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What tests have to leave as it was on the machine they run on, as lines of text.
+"""The state that tests must not change on the machine that they run on, as lines of text.
 
 usage: host_state.py
 
-Prints the nodes in /dev (mode, owner, group, device), what is mounted, the settings of the kernel
-(/proc/sys, huge pages), users and groups. run-tests.py compares these lines before and after. What
-the kernel itself changes all the time is left out, and what is in other file systems below /dev.
+Prints the nodes in /dev (mode, owner, group, device), mounts, kernel settings (/proc/sys, huge pages),
+users and groups. run-tests.py compares these lines before and after the tests. Values that the kernel
+itself changes all the time are omitted, and so are other file systems below /dev.
 """
 
 import collections

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """analyze.py BUILD [FILE...]: gcc -fanalyzer, clang-tidy and cppcheck over src and tools.
 
-BUILD has been set up: its compile_commands.json says how, and it has the generated headers. A finding is
-printed with its tool, and fails. What is no fault is excepted, with the reason, in .clang-tidy, in gcc.txt
-and cppcheck.txt beside this, or where it is. What each of these tools finds depends on its version: those
-of Debian 12 count.
+BUILD is a build tree that has been set up: its compile_commands.json says how files are compiled, and it has
+the generated headers. A finding is printed with its tool, and fails the run. Findings that are wrong are
+excepted, with the reason, in .clang-tidy, in gcc.txt and cppcheck.txt beside this file, or in the code. What
+these tools find depends on their version: those of Debian 12 count.
 """
 
 import concurrent.futures

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the library costs: one table, each figure beside that of stock libvirt.
+"""What the library costs: one table in which each figure is compared with that of stock libvirt.
 
 usage: bench.py [--rounds N] [--domains N] [PIECE…]
 

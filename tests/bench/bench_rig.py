@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""bench_rig.py: what the benchmarks measure with: libvirt in four configurations beside each other.
+"""bench_rig.py: the measurements of the benchmarks, of libvirt in four configurations.
 
-Each is a sandbox of tests/e2e/gmem_rig.py with bench-client in it. Two are of an ordinary domain: stock
-libvirt, and libvirt with the library; two are of the same domain with private memory: stock libvirt
-that is given the lowered XML, which has two more arguments to print, and libvirt with the library that
-is given what a user writes. So the ratio of each pair is what the library costs."""
+Each configuration is a sandbox of tests/e2e/gmem_rig.py in which bench-client runs. Two have an ordinary
+domain: stock libvirt, and libvirt with the library. Two have the same domain with private memory: stock
+libvirt, which is given the lowered XML with two more arguments to print, and libvirt with the library, which
+is given what a user writes. So the ratio of each pair is the cost of the library."""
 
 import os
 import statistics

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """coverage.py prepare|report BUILD: which lines of src ran, in a tree with -Db_coverage=true.
 
-prepare forgets what was counted before, and makes the files that processes of any user add to: those
-that libvirtd runs as somebody else, too. They find them by absolute path, so every user has to be able to
-enter BUILD. report prints, for each source, how many of its lines ran in any object that it was
-compiled into, the functions that never ran, and the lines; the last line is the figure for all.
-With --minimum=PERCENT it fails below that.
+prepare deletes earlier counts, and creates the files to which processes of any user add theirs, including
+those that libvirtd runs as another user. They find these files by absolute path, so every user has to be able
+to enter BUILD. report prints for each source how many of its lines ran in any object that it was compiled
+into, and the functions and lines that never ran; the last line is the figure for all sources. With
+--minimum=PERCENT it fails if that figure is lower.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_calls.py: a pair of hosts, stock and with the library, that are made to do the same things.
+"""gmem_calls.py: a pair of hosts, one stock and one with the library, that do the same things.
 
-What the library shows of a private domain is what stock libvirt shows of the same domain without
-<private/>, plus the lines of the element: compared to the byte."""
+What the library shows of a private domain must be, byte for byte, what stock libvirt shows of the same domain
+without <private/>, plus the lines of the element."""
 
 import re
 

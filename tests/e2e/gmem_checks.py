@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_checks.py: what several end-to-end tests look at: dumped XML, native text, a guest's serial."""
+"""gmem_checks.py: checks that several end-to-end tests share: of dumped XML, native text, a guest's serial port."""
 
 import re
 import shlex

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_client.py: the other side of gmem_rig.PythonClient, in a sandbox: calls what it is asked to.
+"""gmem_client.py: the other side of gmem_rig.PythonClient, in a sandbox: makes the calls that it is asked for.
 
-Nothing of this tree is imported: a copy of this file is all that is there.
+It does not import anything from this tree, because the sandbox only has a copy of this file.
 """
 
 import json

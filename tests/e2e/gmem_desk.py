@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_desk.py: what somebody in front of virt-manager sees and does, by AT-SPI, as a screen reader would.
+"""gmem_desk.py: what a user in front of virt-manager sees and does, by AT-SPI, like a screen reader.
 
-Nothing is assumed of how long the window takes. What is there is looked at anew each time, and what one asks
-for is done again until it is so: a window that refreshes itself meanwhile, or a call that a busy machine does
-not answer, changes nothing.
+It does not assume how long the window takes. The window is examined again each time, and an action is repeated
+until it has had its effect, so it does not matter if the window refreshes itself meanwhile, or if a busy
+machine does not answer a call.
 """
 
 import time

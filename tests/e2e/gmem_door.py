@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_door.py: every function of libvirt's that libvirt-gmem.so stands in front of, called by a client
-of its own that may be anybody: a copy of this file, which requires nothing but libvirt.so."""
+"""gmem_door.py: calls every libvirt function that libvirt-gmem.so interposes, as a client that any user can
+run: a copy of this file, which only requires libvirt.so."""
 
 import ctypes
 import json

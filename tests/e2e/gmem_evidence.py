@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_evidence.py: what a running QEMU's guest RAM really is, found out without asking QEMU.
+"""gmem_evidence.py: determines what a running QEMU's guest RAM really is, without asking QEMU.
 
 QEMU could say anything about itself, so nothing here talks to it. Its command line says what was
 asked for (/proc/PID/cmdline), its descriptors what it got (/proc/PID/fd), its address space what
 it uses (/proc/PID/maps), and a duplicate of a descriptor, taken with pidfd_getfd(2), what is in it.
-Needs the right to ptrace QEMU: root, as a rule.
+This requires the right to ptrace QEMU, which usually means root.
 
     with evidence.backends(pid) as found:            # or .close() at the end
         for backend in found:
@@ -12,10 +12,11 @@ Needs the right to ptrace QEMU: root, as a rule.
             print(backend.read(0x200000, 16))
     evidence.large_foreign_mappings(pid)             # must be empty
 
-Backends are the machine's RAM in the order of guest addresses: what -machine names, the cells by
-number, the DIMMs. They are matched to descriptors by size; among those of one size by the pattern
-of tests/guest, where the guest has written it (backend.matched is 'pattern'), else by the numbers
-of the descriptors, which QEMU allocates in the order of its -object arguments ('order').
+Backends are the machine's RAM in the order of guest addresses: the one that -machine names, the cells
+by number, the DIMMs. They are matched to descriptors by size. Among those of the same size they are
+matched by the pattern of tests/guest, if the guest has written it (backend.matched is 'pattern'),
+otherwise by the numbers of the descriptors, which QEMU allocates in the order of its -object arguments
+('order').
 """
 
 import collections

@@ -3,9 +3,9 @@
 """gmem_hosts.py: hosts of a migration, and the calls that only libvirt's own client makes.
 
 Each host is a private libvirtd in a sandbox of its own, with a host name, a host UUID, an address and a
-TCP port; nobody else is on their network. What serves migration in a daemon cannot be called by a
-public function alone: run as a program, this file calls libvirt.so's private ones, as
-virDomainMigrate() does, over the daemon's socket."""
+TCP port; nobody else is on their network. Public functions alone do not reach everything that serves
+migration in a daemon. So this file, run as a program, calls libvirt.so's private functions over the daemon's
+socket, as virDomainMigrate() does."""
 
 import ctypes
 import json

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gmem_nova.py: Nova's libvirt driver as a client: lines of JSON say what to do with an instance.
 
-It is Nova's own code from the XML to libvirt's calls. What has no part in that is left out: the
-database (objects are made here, and saved nowhere), images (empty disks), and the network's agent.
+Everything from the XML to libvirt's calls is Nova's own code. What does not take part in that is replaced: the
+database (objects are made here, and not saved), images (empty disks), and the network's agent.
 """
 
 import inspect

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_rig.py: libvirt to experiment on: embedded or as a private daemon, stock or with libvirt-gmem.
+"""gmem_rig.py: a libvirt for tests: embedded or as a private daemon, stock or with libvirt-gmem.
 
 Everything runs in a Sandbox: mount, process and network namespaces of its own, in which libvirt's
-fixed state paths (/run, /etc/libvirt, /var/lib/libvirt …) are directories of a temporary root. Two
-sandboxes therefore see the same paths, so that command lines can be compared to the byte, and the
-machine's own libvirtd is never met. The sandbox's first process ends when the test does, however
-that ends, and takes daemon and QEMUs along: a process namespace cannot outlive its first process.
-From outside, the processes are looked at under the pids that the outer /proc shows.
+fixed state paths (/run, /etc/libvirt, /var/lib/libvirt …) are directories of a temporary root. So two
+sandboxes see the same paths, command lines can be compared byte for byte, and the machine's own libvirtd
+is not involved. The sandbox's first process ends when the test ends, in whatever way, and with it daemon
+and QEMUs, because a process namespace does not outlive its first process. From outside, the processes are
+examined under the pids that the outer /proc shows.
 """
 
 import contextlib

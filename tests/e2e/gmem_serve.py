@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_serve.py: what a program does in a sandbox that gmem_rig.Served is the other side of."""
+"""gmem_serve.py: the loop of a program in a sandbox; gmem_rig.Served is its other side."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How the kernel accounts for guest RAM that is guest_memfd, beside RAM of an ordinary memfd: what an
+"""How the kernel accounts for guest RAM that is guest_memfd, compared with RAM of an ordinary memfd: what an
 administrator sees in ps, in smaps and in the memory cgroup."""
 
 import contextlib

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What users put into <qemu:commandline>: which of it starts beside private RAM, arguments unchanged and
-all RAM guest_memfd, and which is refused, with what message."""
+"""What users put into <qemu:commandline>: which arguments start with private RAM, unchanged and with all RAM
+guest_memfd, and which are refused, with which message."""
 
 import functools
 import re

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every command line of the shim's row in tests/qemuxml2argvdata starts on the installed QEMU.
 
-Fully shared: with the shim preloaded, and then all RAM is guest_memfd, seen from outside. Convertible:
-the shim of today refuses it, and QEMU alone refuses the pair; without the pair QEMU starts, so that
-nothing else in those command lines is in the way. What a recording cannot have is filled in: the
-monitor's socket, libvirt's state directory, the files of NVDIMM, virtio-pmem and firmware, the
-mount of huge pages, the other side of vhost-user.
+Fully shared command lines start with the shim preloaded, and all RAM is then guest_memfd, as seen from
+outside. Convertible command lines are refused by the shim on this host, and QEMU alone refuses the pair;
+without the pair QEMU starts, so nothing else in these command lines prevents a start. What a recording cannot
+contain is filled in: the monitor's socket, libvirt's state directory, the files of NVDIMM, virtio-pmem and
+firmware, the mount of huge pages, and the back end of vhost-user.
 """
 
 import contextlib

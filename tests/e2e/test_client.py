@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The library in the wrong process: clients of a daemon, and programs on the way to an embedded one."""
+"""The library in other processes: clients of a daemon, and programs that start an embedded driver."""
 
 import re
 

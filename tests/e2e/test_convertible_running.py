@@ -3,9 +3,9 @@
 """A running convertible domain: what its log says, and what may not be done to it, with code and full
 message.
 
-Few hosts can run such a domain. So KVM is said to have the VM type, and QEMU is a stand-in that has
-the object (../standin/standin.py): the domain's RAM is ordinary memory, but everything in front of QEMU
-is the real thing, and that is all that logs and refusals are about."""
+Few hosts can run such a domain. So KVM is made to report the VM type, and QEMU is a stand-in that has the object
+(../standin/standin.py). The domain's RAM is ordinary memory, but everything before QEMU is real, and logs and
+refusals only depend on that."""
 
 import os
 import re

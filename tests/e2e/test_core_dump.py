@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guest RAM in a core dump of QEMU: there with <memory dumpCore='on'>, not there with 'off'.
+"""Guest RAM in a core dump of QEMU: present with <memory dumpCore='on'>, absent with 'off'.
 
-The kernel makes a real core, where the host's pattern for their names is one for a file in the
-process's own directory."""
+The kernel writes a real core dump, if the host's pattern for their names is a file in the process's own
+directory."""
 
 import functools
 import glob

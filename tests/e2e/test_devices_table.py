@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Device documents, each with each call that accepts one: what happens to it in a private domain, in a
-sw-protected one, and, beside stock, in an ordinary one; and what the RAM is made of after each. The
-sw-protected one runs in a stand-in, on a KVM that only libvirt sees."""
+"""Device documents, each with each call that accepts one: the result for a private domain, for a sw-protected
+one and, compared with stock libvirt, for an ordinary one; and what the RAM consists of afterwards. The
+sw-protected domain runs in a stand-in, on a KVM that only libvirt sees."""
 
 import contextlib
 import os

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How QEMU's own JSON and key=value,... are read, held against the QEMU that is installed: the table of
-tests/unit/util/test_props.c, and texts made of it by chance. Each is given to a QEMU without a machine, whose
-error says what it has read, or that it could not."""
+"""How QEMU's own JSON and key=value,... are read, compared with the installed QEMU: the table of
+tests/unit/util/test_props.c, and random changes of its texts. Each text is given to a QEMU without a machine,
+whose error says what it has read, or that it could not read it."""
 
 import os
 import random

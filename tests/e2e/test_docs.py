@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_docs.py: what the documentation says to type is typed, and what it says about messages, lines of
-`virt-gmem host` and releases is so.
+"""test_docs.py: the commands in the documentation are run, and its statements about messages, lines of
+`virt-gmem host` and releases are checked.
 
 Blocks of `.. code-block:: console` (in README.md: ```console) are run in order, page by page, each page with a
-libvirtd of its own. "# " stands before a command; what follows has to be what it prints: "…" is anything
-in a line, and a line of its own any lines, also none. Blocks of XML with a caption are files. A block behind the
-comment ".. not run here: REASON" is looked at only: its programs and their verbs and options have to be there.
-At the comment ".. here the daemon is restarted without libvirt-gmem" it is.
+libvirtd of its own. A command follows "# "; the lines after it have to be its output. "…" matches any text in a
+line, and in a line of its own any number of lines. Blocks of XML with a caption are files. A block after the
+comment ".. not run here: REASON" is not run, but its programs and their verbs and options have to exist. The
+comment ".. here the daemon is restarted without libvirt-gmem" does what it says.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virsh domcapabilities: with the library, beside the answer that stock libvirt gives."""
+"""virsh domcapabilities with the library, compared with stock libvirt's answer."""
 
 import difflib
 import os

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt denies to a read-only client costs the daemon no more than without the library, does
-nothing, and is what the table of functions says. Whose call it is, whatever the URI looks like; and what
-of a client's text comes into the log."""
+"""A call that libvirt denies to a read-only client does not cost the daemon more than without the library, and has
+no effect; the table of functions says which calls these are. Also: which driver serves a connection, whatever
+its URI is, and how a client's text appears in the log."""
 
 import contextlib
 import glob

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What goes wrong around a private domain, and that nothing untrue is left behind: a daemon that is
-killed at any step, a cache that cannot be written, a KVM that refuses, a QEMU that hangs or dies.
+"""Faults around a private domain, after which nothing untrue is left behind: a daemon that is killed at any
+step, a cache that cannot be written, a KVM that refuses, a QEMU that hangs or dies.
 
 GMEM_FAULT_STEPS=all (`make faults`) kills the daemon at each of its steps, not at two of each call, and in
 restores, too."""

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Files that a start must not depend on being able to read, and files that nobody may wait for.
 
-Convertible mode is shown by a stand-in and a made-up KVM (../standin): what arrives is looked at, and
-no RAM."""
+Convertible mode is tested with a stand-in and an imitated KVM (../standin): the arguments that arrive are
+examined, and not RAM."""
 
 import os
 import shutil

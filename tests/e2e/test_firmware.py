@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """UEFI firmware of software-protected domains: what libvirt chooses, and what cannot run without SMM.
 
-Debian's real firmware and its descriptors. KVM and QEMU are those of the stand-in, which few hosts have
-(../standin/standin.py); that such a domain comes to its guest's user space is shown in tests/nested."""
+These tests use Debian's real firmware and its descriptors. KVM and QEMU are stand-ins, because few hosts have
+them (../standin/standin.py); tests/nested shows that such a domain boots to its guest's user space."""
 
 import functools
 import os

@@ -3,9 +3,8 @@
 """NUMA, allocation, locked memory and huge pages, on the real host: what starts, what is refused, and
 what the kernel then says about QEMU's memory.
 
-This host may have one NUMA node only: that policies are in force is seen in the kernel's words for
-QEMU's mappings (numa_maps), where its pages are cannot tell. Hosts with two nodes are made in
-tests/nested."""
+This host may have only one NUMA node. So the location of pages says nothing, and the policies are checked in the
+kernel's description of QEMU's mappings (numa_maps). tests/nested has hosts with two nodes."""
 
 import contextlib
 import functools

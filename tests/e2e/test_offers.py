@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""QEMUs with memory backends of their own, from define to the arguments that arrive; by a stand-in.
+"""QEMUs with guest_memfd backends of their own, from define to the arguments that arrive, with a stand-in.
 
-What the stand-in can show is told at its top (tests/standin/standin.py): that QEMU gets what the row
-of "What QEMU offers" says and that it fits QEMU's schema; not that guest RAM is guest_memfd.
+The stand-in explains at its top what it can show (tests/standin/standin.py): that QEMU gets what the row of
+"What QEMU offers" says and that this fits QEMU's schema; not that guest RAM is guest_memfd.
 """
 
 import concurrent.futures

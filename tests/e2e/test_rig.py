@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The rigs themselves, on stock libvirt: what the other tests here rest upon."""
+"""The rigs themselves, on stock libvirt: the other tests here depend on them."""
 
 import os
 import signal

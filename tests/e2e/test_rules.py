@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rules of gmem.conf: domains that cannot ask for private memory get it, and keep it.
 
-Nothing here but one guest runs: what a rule has made is the domain as libvirt has it."""
+Only one guest runs here: the effect of a rule is seen in the domain as libvirt has it."""
 
 import re
 

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Long random orders of steps: whatever a user does with a domain, dumpxml says <private/> exactly
-while the guest's RAM is guest_memfd, and dumpxml --inactive what he wrote last.
+"""Long random sequences of steps: whatever a user does with a domain, dumpxml shows <private/> exactly while the
+guest's RAM is guest_memfd, and dumpxml --inactive shows what the user wrote last.
 
-The same steps, without <private/>, are taken on a stock host: of an ordinary domain the library
-changes neither an answer nor a document. GMEM_SEED and GMEM_STEPS, in the environment, give other
-and longer orders."""
+The same steps, without <private/>, are taken on a stock host: the library changes neither the answers nor the
+documents of an ordinary domain. GMEM_SEED and GMEM_STEPS in the environment select other and longer sequences."""
 
 import contextlib
 import os

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A session daemon: libvirtd started by hand, by an ordinary user, with the library preloaded.
 
-Nobody here is root but the rig. The daemon's directories are the user's own, and so is the cache of what
-emulators offer."""
+Only the rig is root. The daemon's directories, and the cache of emulators' capabilities, are the user's own."""
 
 import os
 import re

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Two hundred clients for a long time, the same of a stock daemon beside: no growth beyond stock's.
+"""Two hundred clients for a long time, and the same with a stock daemon: no growth beyond stock's.
 
-GMEM_SOAK_SECONDS says how long, 60 otherwise (`make soak` says ten minutes). Each daemon does what it
-can in that time, so memory may have grown more where more was done; what is asked for is that it is not
-by what such a domain has on its way: a copy of its XML is 3 KiB."""
+GMEM_SOAK_SECONDS is the duration, by default 60 (`make soak` sets ten minutes). Each daemon does as much as it
+can in that time, so memory may grow more if more was done. But it must not grow by what such a domain needs for
+each call: a copy of its XML is 3 KiB."""
 
 import json
 import os

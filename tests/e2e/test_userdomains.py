@@ -3,8 +3,9 @@
 """Domains as users and their tools write them, in three forms: plain, with <private/>, and with
 <launchSecurity type='sw-protected'/>. userdomains/table.ini says what each form has to give.
 
-Every form is defined, dumped and turned native beside stock libvirt's answers to the plain one. What
-can start is started, on a host made to fit: images are empty, networks are QEMU's own, sizes small."""
+Every form is defined, dumped and converted to native, and compared with stock libvirt's answers for the plain
+form. What can start is started, with changes that suit any host: images are empty, networks are QEMU's own, and
+sizes are small."""
 
 import configparser
 import glob

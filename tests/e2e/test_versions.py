@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an older libvirt-gmem has left, and what a newer one would: used, or refused with the reason.
+"""What an older libvirt-gmem has left behind, and what a newer one would: it is used, or refused with the reason.
 
-stored/nvdimms-1.xml is what the first layout of the pair made of a domain with two NVDIMMs, of which
-the user had given the second access='private': the first one's is libvirt-gmem's, and known by its
-number."""
+stored/nvdimms-1.xml is the first layout of the pair, for a domain with two NVDIMMs. The user had given the second
+one access='private'; libvirt-gmem gave it to the first one, which the pair identifies by its index."""
 
 import os
 import re

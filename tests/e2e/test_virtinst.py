@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virt-install, virt-xml and virt-clone: the lines that docs/clients.rst gives for both modes, and the one that
-does not do."""
+"""virt-install, virt-xml and virt-clone: the options that docs/clients.rst lists for both modes, and the one that
+does not work."""
 
 import os
 

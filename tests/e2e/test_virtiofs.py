@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virtiofs beside private RAM: the real virtiofsd accepts a guest_memfd, and libvirt starts it so that it
-does.
+"""virtiofs with private RAM: the real virtiofsd accepts a guest_memfd, and libvirt starts it in such a way that
+it does.
 
-A guest that mounts the file system is in tests/nested. Here the other half of the vhost-user protocol is
-spoken by this test, as far as the message that hands guest memory over."""
+tests/nested has a guest that mounts the file system. Here this test speaks QEMU's side of the vhost-user protocol,
+up to the message that passes guest memory."""
 
 import array
 import contextlib

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Ways around the public calls: what reaches QEMU must be of the mode that its user asked for, or not
-run."""
+"""Ways around the public calls: a guest must have the mode that its user asked for, or not run."""
 
 import glob
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether a DIMM can be attached to a running domain is answered by the QEMU that runs."""
+"""The running QEMU decides whether a DIMM can be attached to a domain."""
 
 import os
 

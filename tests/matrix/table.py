@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes the tables of docs/compatibility.rst of what runs have written.
+"""Makes the tables of docs/compatibility.rst from the results of runs.
 
 usage: table.py [--write] RESULTS…
 

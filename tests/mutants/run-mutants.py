@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Puts faults into src, one at a time, and looks whether the tests notice them.
+"""Puts faults into src, one at a time, and checks whether the tests notice them.
 
 usage: run-mutants.py [--build DIRECTORY] [WORD...]
 
-mutants.txt has them; with WORDs, only those in whose line of file and tests one of them stands. What is
-changed and built is a copy, in DIRECTORY, of what git knows of this tree. All of these fail: a test that
-does not pass without a fault, a fault whose text is not there exactly once, one that does not compile,
-and one that none of its tests notices."""
+mutants.txt lists the faults; with WORDs, only those whose file and tests contain one of them are used. A copy of
+the files that git knows is changed and built in DIRECTORY. The run fails if a test does not pass without a fault,
+if the text of a fault does not occur exactly once, if it does not compile, or if none of its tests notices it."""
 
 import argparse
 import os

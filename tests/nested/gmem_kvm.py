@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_kvm.py: KVM by its own ioctls, for tests: VMs, memory slots, guest_memfd, processors in real mode."""
+"""gmem_kvm.py: KVM through its own ioctls, for tests: VMs, memory slots, guest_memfd, vCPUs in real mode."""
 
 import contextlib
 import ctypes

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_linux.py: a domain that boots Linux, for tests: a kernel of a distribution, and a root in memory.
+"""gmem_linux.py: a domain that boots Linux, for tests: a distribution's kernel, and a root in memory.
 
-The kernel is Debian's for clouds (fetch-linux; its path in GMEM_LINUX, its modules beside it), user space a
-busybox and a test's own script, in an initramfs written here."""
+The kernel is Debian's for clouds (fetch-linux; GMEM_LINUX is its path, and its modules are beside it). User space
+is busybox and a test's own script, in an initramfs that is written here."""
 
 import glob
 import os

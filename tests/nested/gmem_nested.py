@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_nested.py: runs a command on a machine of our own, with a kernel of our own, without KVM.
+"""gmem_nested.py: runs a command on an emulated machine with a kernel of our own, without KVM.
 
-The machine is emulated by QEMU without any help from hardware, and its processor (-cpu max) has SVM
-with nested paging, so KVM works in it. Its root is this machine's, read-only over 9p under an
-overlay in memory: the command finds the same programs, libraries and build tree, and changes none
-of them. Or it is a directory with the root of another release.
+QEMU emulates the machine without any help from hardware. Its processor (-cpu max) has SVM with nested
+paging, so KVM works in it. Its root is this machine's, read-only over 9p under an overlay in memory, so
+the command finds the same programs, libraries and build tree, and does not change any of them.
+Alternatively, it is a directory with the root of another release.
 
     result = Machine(image, nodes=2).run('build/tools/virt-gmem host', minutes=5)
     result.status, result.output, result.console
 
-Or from a shell, gmem_nested.py [OPTION…] -- COMMAND [ARGUMENT…]: in the current directory, and
-exits with the command's status, or with 125 where the machine did not run it to its end.
+From a shell, gmem_nested.py [OPTION…] -- COMMAND [ARGUMENT…] runs the command in the current directory, and
+exits with the command's status, or with 125 if the machine did not run it to its end.
 """
 
 import argparse

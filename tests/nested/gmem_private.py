@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gmem_private.py: convertible domains for tests: the guest that converts, and what the host can see.
 
-The guest is tests/guest/gmem-private.S, which takes commands over its serial port. What the host
-can see of its memory is looked for in QEMU's address space, in a core dump, and in what QEMU itself
-gives out; how much of it there is, in the memory cgroup that QEMU is put into before the guest runs.
+The guest is tests/guest/gmem-private.S, which accepts commands over its serial port. What the host can see of
+its memory is looked for in QEMU's address space, in a core dump, and in what QEMU itself saves. The memory
+cgroup into which QEMU is put before the guest runs says how much memory there is.
 """
 
 import contextlib

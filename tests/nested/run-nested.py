@@ -5,11 +5,11 @@
 usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
 
 Builds the kernel (see build-kernel), fetches one for guests (see fetch-linux) and builds the module of
-examples/private-memory for that (see build-module), where these are not there yet; boots a machine (see
-gmem_nested.py) for each set of tests, or for those named, and counts what the test programs report as
-TAP. Output and console of each machine stay in BUILD/nested-logs, or where --logs says. With --root the machines' root is that directory, where --source is this tree and BUILD a
-build of it; the kernel for guests is copied there. The last line is `N passed, N failed, N skipped`;
-exits 0 only if something passed and nothing failed.
+examples/private-memory for that (see build-module), unless these exist. Boots a machine (see gmem_nested.py)
+for each set of tests, or for those named, and counts what the test programs report as TAP. Output and console of
+each machine stay in BUILD/nested-logs, or in the directory given as --logs. With --root, the machines' root is that
+directory, in which --source is this tree and BUILD is a build of it; the kernel for guests is copied there. The
+last line is `N passed, N failed, N skipped`; exits with 0 only if something passed and nothing failed.
 """
 
 import argparse

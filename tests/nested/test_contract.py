@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What qemu-gmem.so and QEMU's own guest_memfd rely on KVM for, tried by KVM's ioctls, without QEMU.
+"""What qemu-gmem.so and QEMU's own guest_memfd rely on in KVM, tested with KVM's ioctls, without QEMU.
 
-KVM's own selftests (test_selftests.py) have the rest of it. `make check` runs this under the machine's own
-KVM, where what it cannot be asked for is skipped."""
+KVM's own selftests (test_selftests.py) cover the rest. `make check` runs this with the machine's own KVM, and what
+that does not support is skipped."""
 
 import contextlib
 import ctypes

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Conversions in number: nothing but what is converted changes, and RAM is held once all the time."""
+"""Many conversions: only what is converted changes, and RAM is held only once at any time."""
 
 import os
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What KVM of the rig can do: asked and tried by ourselves, then what virt-gmem says of it."""
+"""What the rig's KVM can do, queried and tried here, and then what virt-gmem says about it."""
 
 import ctypes
 import fcntl

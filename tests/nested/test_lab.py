@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The lab: a command, a domain and a prompt, as tools/lab.py gives them to anybody.
+"""The lab: a command, a domain and a prompt, as tools/lab.py provides them.
 
-In the rig KVM has the VM type, and the lab uses it; outside the lab is a machine of its own, with the
-kernel that GMEM_KERNEL names. What a user sees is the same but for the line that says which it is."""
+In the rig, KVM has the VM type, and the lab uses it. Outside, the lab is a machine of its own, with the kernel
+that GMEM_KERNEL names. Users see the same, except for the line that says which of the two it is."""
 
 import contextlib
 import os

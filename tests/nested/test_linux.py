@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Linux as a guest, in both modes and with both firmwares, from its first instruction to user space.
 
-The kernel (see gmem_linux.py) has no idea that memory could be private, so all of it stays as it starts:
+The kernel (see gmem_linux.py) does not know that memory can be private, so all of it stays as it starts:
 shared."""
 
 import contextlib

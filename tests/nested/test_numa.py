@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Where the pages of a private domain's cells really are, on a host with two NUMA nodes.
 
-Asked of the kernel for each page that the guest has written, by move_pages(2), and twice: of QEMU's
-own mapping, and of a mapping of our own of the same guest_memfd."""
+The kernel is asked for each page that the guest has written, by move_pages(2), twice: for QEMU's own mapping, and
+for a mapping of the same guest_memfd in the test."""
 
 import collections
 import contextlib

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Linux as a guest that keeps secrets: examples/private-memory in a convertible domain.
 
-The module is built for the kernel that boots (build-module). What its processes do is
-tests/guest/gmem-secrets.c and the example's own private-key; what the host finds of their memory is looked
-for as everywhere (gmem_private.py). One domain goes through all but the last test."""
+The module is built for the kernel that boots (build-module). The processes are tests/guest/gmem-secrets.c and the
+example's own private-key; the host looks for their memory as in other tests (gmem_private.py). All tests except
+the last one use the same domain."""
 
 import contextlib
 import os

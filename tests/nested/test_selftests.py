@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """KVM's own selftests of private memory, as build-kernel builds them from the kernel's source.
 
-GMEM_SELFTESTS is their directory. A test of theirs passes by status 0, and by 4 skips itself."""
+GMEM_SELFTESTS is their directory. A selftest passes with status 0, and skips itself with status 4."""
 
 import os
 import subprocess

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What gmem.conf decides: RAM that is private when the guest starts, and again after each reset."""
+"""The setting in gmem.conf: RAM that is private when the guest starts, and again after each reset."""
 
 import os
 import shutil

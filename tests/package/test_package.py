@@ -3,9 +3,9 @@
 """test_package.py: the Debian package: built, installed, upgraded, downgraded and removed while a daemon and a
 private domain run.
 
-In mount and process namespaces, with this machine's root under an overlay in memory: dpkg is the real one,
-and so are libvirtd and QEMU; of systemd there is none (tests/package/run-machine has that). GMEM_PACKAGES names
-the directory of packages that have been built already, beside which the log of that is.
+This runs in mount and process namespaces, with this machine's root under an overlay in memory. dpkg, libvirtd and
+QEMU are real; there is no systemd (tests/package/run-machine has it). GMEM_PACKAGES is the directory of packages
+that have been built already; the log of the build is beside it.
 """
 
 import contextlib
