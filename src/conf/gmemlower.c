@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemlower.c: between the XML that users write and the XML that stock libvirt understands.
+/* gmemlower.c: converts between the XML that users write and the XML that stock libvirt
+ * understands.
  *
- * A document is read once, whatever number of domains it has, and changed where they stand.
- * Lowering removes the two elements, inserts the carrier pair, and makes the changes listed in
- * gmemLowerings, which the pair remembers. What it made is then parsed again: a wish that did not
- * arrive in the text that libvirt gets must never start a domain without it. Raising is the way
- * back from XML that libvirt formatted. Text whose meaning cannot be determined is not passed on as
- * it is. */
+ * A document is read once, however many domains it contains, and changed where they are. Lowering
+ * removes the two elements, inserts the carrier pair, and makes the changes listed in
+ * gmemLowerings, which the pair remembers. The result is then parsed again, because a domain whose
+ * wish is not in the text that libvirt gets must never start without it. Raising is the way back
+ * from XML that libvirt formatted. Text whose meaning cannot be determined is not passed on
+ * unchanged. */
 
 #include "gmemlower.h"
 
@@ -20,7 +21,7 @@
 #include "gmemxml.h"
 #include "gmemxmlencoding.h"
 
-/* Of SHA-256, in a key: enough that no two files of a domain have the same. */
+/* Digits of a SHA-256 in a key: enough that no two files of a domain have the same key. */
 #define GMEM_LOWERING_KEY_DIGITS 16
 
 /* What a mode requires of the rest of the domain. */
@@ -44,8 +45,9 @@ static const gmemLowering gmemLowerings[] = {
      .element = "source",
      .attribute = "type",
      .value = "memfd"},
-    /* The access of the domain is also that of an NVDIMM without one of its own: it must not begin
-     * to write to its file because the RAM is shared. Looked at before the latter is changed. */
+    /* The domain's access also applies to an NVDIMM without one of its own, which must not begin to
+     * write to its file because the RAM is shared. This row comes before the one that changes the
+     * domain's access. */
     {.mode = GMEM_MODE_FULLY_SHARED,
      .parent = "devices",
      .element = "memory",
@@ -57,8 +59,9 @@ static const gmemLowering gmemLowerings[] = {
      .element = "access",
      .attribute = "mode",
      .value = "shared"},
-    /* libvirt preallocates huge pages, asked to or not, and refuses to be asked not to. So that the
-     * step in front of QEMU knows that no user asked, this says that we did (gmemcommand.c). */
+    /* libvirt preallocates huge pages whether it is asked to or not, and refuses to be asked not
+     * to. This change tells the step in front of QEMU that the user did not ask for it
+     * (gmemcommand.c). */
     {.mode = GMEM_MODE_CONVERTIBLE,
      .parent = "memoryBacking",
      .element = "allocation",
@@ -82,7 +85,7 @@ static const gmemLowering gmemLowerings[] = {
      .element = "smm",
      .attribute = "state",
      .value = "off"},
-    /* OpenStack Nova always writes these on. */
+    /* OpenStack Nova always switches these on. */
     {.mode = GMEM_MODE_CONVERTIBLE,
      .parent = "devices",
      .element = "memballoon",
@@ -95,8 +98,8 @@ static const gmemLowering gmemLowerings[] = {
      .attribute = "freePageReporting",
      .value = "off",
      .former = "on"},
-    /* libvirt 9.0 chooses firmware that requires SMM where it may, and then refuses it for the
-     * <smm> above. */
+    /* If libvirt 9.0 may choose firmware that requires SMM, it does, and then refuses it because of
+     * the <smm> above. */
     {.mode = GMEM_MODE_CONVERTIBLE,
      .parent = "os/firmware",
      .element = "feature",
@@ -105,7 +108,7 @@ static const gmemLowering gmemLowerings[] = {
      .name = "secure-boot"},
 };
 
-/* @key: NULL where the element is the only one. */
+/* @key is NULL if the element is the only one. */
 static char *
 gmemLoweringPath(const gmemLowering *lowering, const char *key)
 {
@@ -116,8 +119,8 @@ gmemLoweringPath(const gmemLowering *lowering, const char *key)
                            lowering->attribute);
 }
 
-/* What distinguishes a device from its siblings, whichever of them come and go: its file. As a
- * digest, for a path may be as long as the pair, and have anything in it. */
+/* The file of a device distinguishes it from its siblings, whichever of them are added or removed.
+ * The key is a digest, because a path can be as long as the pair, and can contain anything. */
 static char *
 gmemLoweringKey(gmemXMLNode *element)
 {
@@ -128,7 +131,7 @@ gmemLoweringKey(gmemXMLNode *element)
     return g_strdup_printf(GMEM_CARRIER_KEY "%.*s", GMEM_LOWERING_KEY_DIGITS, digest);
 }
 
-/* The key in the path of a change, to be freed with g_free(); NULL for none. */
+/* The key in the path of a change, to be freed with g_free(), or NULL. */
 static char *
 gmemLoweringKeyOf(const char *path)
 {
@@ -137,7 +140,7 @@ gmemLoweringKeyOf(const char *path)
     return bracket != NULL ? g_strndup(bracket + 1, strcspn(bracket + 1, "]")) : NULL;
 }
 
-/* All elements that a lowering may be about. Free with g_free(). */
+/* All elements that @lowering may apply to. Free with g_free(). */
 static gmemXMLNode **
 gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
 {
@@ -146,8 +149,8 @@ gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
     return gmemXMLFind(root, path);
 }
 
-/* The elements that a lowering of devices is about, found by key. In pairs of version 1 a key was a
- * number among its siblings, from 1. */
+/* The elements that a lowering of devices applies to, found by key. In pairs of version 1, a key
+ * was the index among the siblings, starting at 1. */
 typedef struct {
     gmemXMLNode **elements;
     size_t n;
@@ -182,13 +185,13 @@ gmemLoweringDevicesInit(gmemLoweringDevices *devices,
         g_ptr_array_add(same, element);
     }
 }
-/* What goes into an element that the domain does not have. */
+/* The contents of an element that the domain does not have. */
 typedef struct {
     const char *name;
     GString *content;
 } gmemLowerMissing;
 
-/* Makes the element that is missing: the next change is in another one, @next. */
+/* Adds the element that is missing: the next change is in another one, @next. */
 static void
 gmemLowerMake(const gmemDomainDef *def,
               gmemXMLEdit *edit,
@@ -206,7 +209,7 @@ gmemLowerMake(const gmemDomainDef *def,
     missing->name = next;
 }
 
-/* Makes one change, where it is due, and notes it in @carrier. */
+/* Makes one change, if it is due, and records it in @carrier. */
 static void
 gmemLowerChangeOne(const gmemLowering *lowering,
                    const gmemDomainDef *def,
@@ -235,8 +238,8 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     }
 }
 
-/* Whether all of the elements of one key are without the attribute. Two devices may have one file:
- * what the user wrote for one of them must not be regarded as ours, so the change is not noted
+/* Whether none of the elements with one key has the attribute. Two devices can have the same file.
+ * What the user wrote for one of them must not be taken for ours, so the change is not recorded
  * then, and is shown. */
 static bool
 gmemLowerIsOursAlone(const gmemLowering *lowering, const GPtrArray *elements)
@@ -253,7 +256,7 @@ gmemLowerIsOursAlone(const gmemLowering *lowering, const GPtrArray *elements)
     return true;
 }
 
-/* An NVDIMM follows the domain's access only where the user left both open. */
+/* An NVDIMM follows the domain's access only if the user specified neither. */
 static void
 gmemLowerChangeEach(const gmemLowering *lowering,
                     const gmemDomainDef *def,
@@ -276,7 +279,7 @@ gmemLowerChangeEach(const gmemLowering *lowering,
         if (g_strcmp0(model, lowering->model) != 0 || g_strcmp0(value, lowering->former) != 0)
             continue;
         gmemXMLEditSetAttribute(edit, devices.elements[i], lowering->attribute, lowering->value);
-        /* Once for all of a key, by those that still are in the table. */
+        /* Record a key once; only elements without the attribute are still in the table. */
         if (same != NULL && gmemLowerIsOursAlone(lowering, same))
             gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
         g_hash_table_remove(devices.byKey, key);
@@ -291,8 +294,8 @@ gmemLowerHasName(gmemXMLNode *element, const char *name)
     return g_strcmp0(value, name) == 0;
 }
 
-/* Which firmware libvirt chooses, where it does: <os firmware='efi'>. What the user has said about
- * that feature stays. */
+/* Which firmware libvirt chooses, if it does: <os firmware='efi'>. If the user has mentioned that
+ * feature, it stays as it is. */
 static void
 gmemLowerChangeNamed(const gmemLowering *lowering,
                      const gmemDomainDef *def,
@@ -322,8 +325,8 @@ gmemLowerChangeNamed(const gmemLowering *lowering,
     gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
 }
 
-/* Makes the changes of the domain's mode and notes them in @carrier. Those in one parent stand
- * together in the table, so that a missing one is made once. */
+/* Makes the changes for the domain's mode, and records them in @carrier. Changes in the same parent
+ * are adjacent in the table, so that a missing parent is added once. */
 static void
 gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrier)
 {
@@ -347,7 +350,7 @@ gmemLowerChange(const gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrie
     gmemLowerMake(def, edit, &missing, NULL);
 }
 
-/* The pair goes in front of the user's own arguments, which follow libvirt's own ones directly. */
+/* The pair comes first among the user's own arguments, which directly follow libvirt's own. */
 static void
 gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierText)
 {
@@ -366,13 +369,13 @@ gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierTe
         gmemXMLEditPrepend(edit, def->commandline, pair);
         return;
     }
-    /* The root may have bound the prefix to something else. */
+    /* The root element may have bound the prefix to another namespace. */
     commandline = g_strdup_printf("<qemu:commandline xmlns:qemu='%s'>%s</qemu:commandline>",
                                   GMEM_QEMU_NAMESPACE, pair);
     gmemXMLEditAppend(edit, def->root, commandline);
 }
 
-/* Returns what @change is about; NULL where lowering never makes such a change in @mode. */
+/* Returns the row that made @change, or NULL if lowering never makes such a change in @mode. */
 static const gmemLowering *
 gmemLoweringOfChange(gmemMode mode, const gmemCarrierChange *change)
 {
@@ -408,8 +411,9 @@ gmemLoweringIsHeld(const gmemLowering *lowering, gmemXMLNode *element)
            (lowering->name == NULL || gmemLowerHasName(element, lowering->name));
 }
 
-/* The elements that @change is about, as far as they still have the value that lowering gave them.
- * Free with g_ptr_array_unref(). @devices: of @root, made by the first call that requires it. */
+/* The elements that @change applies to, if they still have the value that lowering gave them. Free
+ * with g_ptr_array_unref(). @devices are those of @root, filled in by the first call that requires
+ * them. */
 static GPtrArray *
 gmemLoweringHolders(const gmemLowering *lowering,
                     const gmemCarrierChange *change,
@@ -466,7 +470,7 @@ gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
     return true;
 }
 
-/* @def has one of the elements. Returns the value of the pair, to be freed with g_free(). @plan may
+/* @def has one of the elements. Returns the value of the pair, to be freed with g_free(). @plan can
  * be NULL. */
 static char *
 gmemLowerDomain(gmemDomainDef *def, gmemXMLEdit *edit, gmemPlan **plan, GError **error)
@@ -503,7 +507,7 @@ gmemRaiseElement(const gmemLowering *lowering, gmemXMLNode *element, gmemXMLEdit
         return;
     parent = element->parent;
     gmemXMLEditRemove(edit, element);
-    /* <memoryBacking> is about to get <private/>. */
+    /* <memoryBacking> will get <private/>. */
     if (!gmemXMLIs(parent, "memoryBacking") && gmemXMLEditEmptied(parent))
         gmemXMLEditRemove(edit, parent);
 }
@@ -522,7 +526,7 @@ gmemRaiseChange(const gmemLowering *lowering,
         gmemRaiseElement(lowering, g_ptr_array_index(holders, i), edit);
 }
 
-/* libvirt declares the namespace on <domain> only where it has something to print in it. */
+/* libvirt only declares the namespace on <domain> if it has something to print in it. */
 static void
 gmemRaiseNamespace(const gmemDomainDef *def, gmemXMLEdit *edit)
 {
@@ -579,7 +583,7 @@ gmemRaiseDomain(const gmemDomainDef *def, gmemXMLEdit *edit, GError **error)
     return 0;
 }
 
-/* A change as a key of a table, to be freed with g_free(). */
+/* The key of a change in a hash table, to be freed with g_free(). */
 static char *
 gmemLowerChangeKey(const char *path, const gmemCarrierChange *change)
 {
@@ -598,7 +602,8 @@ gmemLowerChanges(const gmemCarrier *carrier)
     return table;
 }
 
-/* The path of @change in a pair of today: a device that was known by its number gets its key. */
+/* The path of @change in a pair of the current version: a device that was identified by its index
+ * gets its key. */
 static char *
 gmemLowerPathOfToday(const gmemDomainDef *def,
                      const gmemCarrierChange *change,
@@ -618,7 +623,7 @@ gmemLowerPathOfToday(const gmemDomainDef *def,
 }
 
 /* libvirt removes devices from a domain without looking at the pair. Returns the pair of @def as it
- * would be written today, without the changes of devices that @fresh does not have. */
+ * would be written now, without changes of devices that @fresh does not have. */
 static gmemCarrier *
 gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
 {
@@ -639,8 +644,8 @@ gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
     return rest;
 }
 
-/* Whether the pair of @def is @freshText, which its elements would have given, but for devices that
- * are gone. */
+/* Whether the pair of @def is @freshText, which its elements would have given, except for devices
+ * that have been removed. */
 static bool
 gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
 {
@@ -655,8 +660,8 @@ gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }
 
-/* What happens to a document: its domains, as find() gives them, each as it was read, and the value
- * of its pair once it is lowered, NULL where it is not one of ours. */
+/* A document that is being changed: its domains, as find() returned them, their parsed forms, and
+ * the value of the pair of each one that is lowered, or NULL for a domain that is not ours. */
 typedef struct {
     gmemXML *xml;
     gmemXMLNode **domains;
@@ -674,7 +679,7 @@ gmemLowerDocumentClear(gmemLowerDocument *document)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLowerDocument, gmemLowerDocumentClear)
 
-/* Reads the domains of @document, whose XML is there. */
+/* Parses the domains of @document, whose XML has been read. */
 static int
 gmemLowerDocumentRead(gmemLowerDocument *document,
                       gmemLowerFind find,
@@ -707,14 +712,15 @@ gmemLowerDocumentParse(gmemLowerDocument *document,
     return document->xml != NULL ? gmemLowerDocumentRead(document, find, extent, error) : -1;
 }
 
-/* Where the plan of domain number @i goes: that of the document is that of its first <domain>. */
+/* Where to store the plan of domain number @i: the plan of a document is that of its first
+ * <domain>. */
 static gmemPlan **
 gmemLowerPlanOf(const gmemLowerDocument *document, size_t i, gmemPlan **plan)
 {
     return i == 0 && gmemXMLIsAnyNs(document->domains[0], "domain") ? plan : NULL;
 }
 
-/* The second look: at what libvirt will be given, @text. */
+/* Parses and checks @text, which libvirt will be given. */
 static int
 gmemLowerVerify(const gmemLowerDocument *document,
                 const char *text,
@@ -741,8 +747,8 @@ gmemLowerVerify(const gmemLowerDocument *document,
                         local != NULL ? local->message : _("a change did not take effect"));
 }
 
-/* Lowers the domains that have the elements. @made: out: the result as it was parsed again; not
- * touched where there is nothing to do. Returns -1 with @error. */
+/* Lowers the domains that have the elements. @made: out: the result, parsed again; not changed if
+ * there is nothing to do. Returns -1 with @error. */
 static int
 gmemLowerElements(gmemLowerDocument *document,
                   gmemLowerFind find,
@@ -773,7 +779,7 @@ gmemLowerElements(gmemLowerDocument *document,
     return gmemLowerVerify(document, text, find, made, error);
 }
 
-/* Raises the domains that have a pair. *@patch is out: what changes, NULL where none has one.
+/* Raises the domains that have a pair. *@patch: out: the changes, or NULL if no domain has a pair.
  * Returns -1 with @error. */
 static int
 gmemRaisePairs(gmemLowerDocument *document, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
@@ -801,9 +807,9 @@ gmemRaisePairs(gmemLowerDocument *document, gmemXMLPatch **patch, gmemPlan **pla
     return 0;
 }
 
-/* A pair that a client wrote must be the one that its elements would have given: then the domain is
- * what this library once made, otherwise anything. @pair is that one (NULL: none); *@changed
- * whether the domain has another. */
+/* A pair that a client wrote must be the one that its elements would have given: then this library
+ * made the domain, otherwise anybody may have. @pair is that one, or NULL; *@changed is set if the
+ * domain's pair differs from it. */
 static int
 gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, GError **error)
 {
@@ -815,7 +821,7 @@ gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, G
                             _("the value of '%1$s' does not match this domain; remove the option "
                               "and use <private/> or <launchSecurity type='sw-protected'/>"),
                             GMEM_CARRIER_OPTION);
-    /* What lowering has made stays as it is to the byte. */
+    /* The output of lowering is passed on byte for byte. */
     *changed = strcmp(pair, def->carrierText) != 0;
     return 0;
 }
@@ -862,9 +868,10 @@ gmemLowerReady(gmemLowerDocument *document,
     return gmemXMLParse(renewed, error);
 }
 
-/* An element can come out of an entity only where its name, or a reference to a character of it, is
- * in the document type declaration, or that is somewhere else; of attributes that matter, this goes
- * for those of <qemu:arg>, which can be put together from entities, too. */
+/* An element can only come out of an entity if its name, or a character reference for one of its
+ * characters, is in the document type declaration, or if that is in another file. Of the attributes
+ * that matter, this applies to those of <qemu:arg>, whose values can also be put together from
+ * entities. */
 static bool
 gmemLowerDeclares(const char *xml)
 {
@@ -874,7 +881,7 @@ gmemLowerDeclares(const char *xml)
             (strchr(xml, '&') != NULL && strstr(xml, "commandline") != NULL));
 }
 
-/* Attributes can be written with references to characters: our option, too. */
+/* Attributes can be written with character references, and so can our option. */
 static bool
 gmemLowerMayHavePair(const char *xml)
 {
@@ -896,7 +903,7 @@ gmemLowerTextMayHaveElements(const char *xml)
     return gmemLowerTextMayHaveUnlowered(xml) || gmemLowerMayHavePair(xml);
 }
 
-/* Whether @may is true of @xml, as it is or in an encoding like ASCII. */
+/* Whether @may is true for @xml, as it is or converted to an encoding like ASCII. */
 static bool
 gmemLowerMay(const char *xml, bool (*may)(const char *text))
 {
@@ -1052,8 +1059,8 @@ gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GError *
     return patch != NULL ? gmemXMLPatchApply(patch, text, strlen(text)) : g_strdup(text);
 }
 
-/* libvirt compares the root's name only, not its namespace. A snapshot of a running domain has the
- * persistent configuration beside it, under a name of its own (gmemnested.c). */
+/* libvirt only compares the root's name, not its namespace. A snapshot of a running domain also has
+ * the persistent configuration, in an element with another name (gmemnested.c). */
 gmemXMLNode **
 gmemLowerFindRoot(const gmemXML *xml)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnested.c: the domains that other documents have in them. */
+/* gmemnested.c: the domains inside other documents. */
 
 #include "gmemnested.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnested.h: the domains that other documents have in them. */
+/* gmemnested.h: the domains inside other documents. */
 #pragma once
 
 #include <glib.h>
@@ -10,11 +10,11 @@
  * gmemNestedFind:
  * @xml: a <domain>, or a <domainsnapshot> or <domaincheckpoint> with domains in it
  *
- * The domain, or each of the domains: <domain>, and <inactiveDomain>, the persistent configuration
- * beside that of a running domain. See gmemLowerFind.
+ * Returns the domain, or each of the domains: <domain>, and <inactiveDomain>, which is the
+ * persistent configuration of a running domain. See gmemLowerFind.
  */
 gmemXMLNode **gmemNestedFind(const gmemXML *xml);
 
-/* gmemNestedRaiseAgain: gmemRaise() for all of them, for a text that libvirt may give often: what
- * it was raised to once is not found out again (gmemraised.h). */
+/* gmemNestedRaiseAgain: gmemRaise() for all of them, for a text that libvirt may return often: the
+ * result is cached (gmemraised.h). */
 char *gmemNestedRaiseAgain(const char *xml, GError **error);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemfiles.c: definitions that did not come by a call: files that somebody put where libvirt keeps
- * its own.
+/* gmemfiles.c: definitions that were not made by a call: files that somebody put into the directory
+ * where libvirt keeps its own.
  *
  * The files are read twice: all of them before the daemon's main(), which is before libvirt reads
- * them, and that of a domain before it starts. The first is for autostart, where no call is; and
- * for files that libvirt has rewritten since, without what it had dropped. The second is for
- * what came later, and SIGHUP. Nothing but text is searched where the words are not there. */
+ * them, and the file of a domain before the domain starts. The first reading is for autostart,
+ * which is not a call, and for files that libvirt has rewritten since, without what it had dropped.
+ * The second is for later files, and SIGHUP. If the words are not in a file, it is only searched as
+ * text. */
 
 #include "gmemfiles.h"
 
@@ -25,12 +26,12 @@
 #include "gmemrules.h"
 #include "gmemxml.h"
 
-/* Four times what a client can send. */
+/* Four times as much as a client can send. */
 #define GMEM_FILES_SIZE_MAX (16 * 1024 * 1024)
 
 #define GMEM_FILES_SUFFIX ".xml"
 
-/* Made before there are threads, and kept; only @forgotten changes. */
+/* Created before there are threads, and kept; only @forgotten changes. */
 typedef struct {
     char *name;
     char *argument; /* how QEMU's -name begins */
@@ -41,7 +42,7 @@ typedef struct {
 
 static gmemFilesEntry **gmemFilesFound;
 
-/* NULL in other processes than daemons. */
+/* NULL in processes that are not daemons. */
 static char *gmemFilesSavesDirectory;
 
 static int gmemFilesPrivate;
@@ -52,7 +53,7 @@ gmemFilesNotePrivate(void)
     __atomic_store_n(&gmemFilesPrivate, 1, __ATOMIC_RELAXED);
 }
 
-/* Where libvirt keeps its definitions; @root: of an embedded driver, else NULL. */
+/* The directory of libvirt's definitions; @root: of an embedded driver, otherwise NULL. */
 static char *
 gmemFilesDirectory(const char *root)
 {
@@ -63,7 +64,7 @@ gmemFilesDirectory(const char *root)
     return g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", NULL);
 }
 
-/* The file of the domain called @name, to be freed with g_free(). */
+/* The file of the domain named @name, to be freed with g_free(). */
 static char *
 gmemFilesPath(virConnectPtr conn, const char *name)
 {
@@ -108,14 +109,14 @@ gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode)
     return plan != NULL && gmemRulesIsWeaker(mode, plan->mode) ? plan->mode : GMEM_MODE_NONE;
 }
 
-/* What the file at @path asks for that libvirt will not find there: *@plan is NULL where that is
- * nothing, as in all that libvirt wrote itself. Returns -1 with @error where it cannot be
+/* What the file at @path asks for that libvirt will not find in it. *@plan is NULL if that is
+ * nothing, as in everything that libvirt wrote itself. Returns -1 with @error if it cannot be
  * determined. */
 static int
 gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
 {
     int why;
-    /* As libvirt, this follows symbolic links; unlike it, it waits for nobody. */
+    /* Like libvirt, this follows symbolic links; unlike libvirt, it does not wait for anybody. */
     g_autofree char *text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
     g_autoptr(gmemPlan) stored = NULL;
     g_autoptr(gmemXML) xml = NULL;
@@ -126,7 +127,8 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
                             gmemFileReason(why));
     if (text == NULL || !gmemLowerMayHaveElements(text))
         return 0;
-    /* As libvirt keeps a private domain. Whether the pair is right is seen when it starts. */
+    /* This is how libvirt stores a private domain. Whether the pair is right is checked when it
+     * starts. */
     if (!gmemLowerMayHaveUnlowered(text)) {
         gmemFilesNotePrivate();
         return 0;
@@ -135,7 +137,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
         gmemFilesNotePrivate();
         return 0;
     }
-    /* What is malformed for us may not be malformed for the libxml2 that reads it then. */
+    /* What is malformed for us may not be malformed for the libxml2 that reads it later. */
     xml = gmemXMLParse(text, error);
     if (xml != NULL)
         xml = gmemLowerXML(g_steal_pointer(&xml), gmemLowerFindRoot, false, plan, error);
@@ -146,7 +148,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
     return 0;
 }
 
-/* @cause: what gmemFilesRead() has reported, and then there is no @plan. */
+/* @cause: the error of gmemFilesRead(), in which case there is no @plan. */
 static int
 gmemFilesRefuse(
     const char *path, const char *name, const gmemPlan *plan, const GError *cause, GError **error)
@@ -215,7 +217,7 @@ gmemFilesFind(char *const argv[])
     for (entry = gmemFilesFound; *entry != NULL; entry++) {
         size_t length = strlen((*entry)->argument);
 
-        /* QEMU's values have their commas twice. */
+        /* In QEMU's values, commas are doubled. */
         if (strncmp(option.value, (*entry)->argument, length) == 0 &&
             (option.value[length] == '\0' ||
              (option.value[length] == ',' && option.value[length + 1] != ',')) &&
@@ -225,8 +227,8 @@ gmemFilesFind(char *const argv[])
     return NULL;
 }
 
-/* Looks whether the file has private memory, and adds an entry to @found (NULL: there are none)
- * where it is not as libvirt itself would have written it. */
+/* Checks whether the file has private memory, and adds an entry to @found (NULL: there are none) if
+ * it is not as libvirt itself would have written it. */
 static void
 gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
 {
@@ -254,8 +256,8 @@ gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
     g_ptr_array_add(found, entry);
 }
 
-/* gmemFilesScan() for each file. libvirt parses all of them when it starts; to search them costs a
- * part of that. */
+/* Calls gmemFilesScan() for each file. libvirt parses all of them when it starts; searching them
+ * costs a part of that. */
 static void
 gmemFilesScanAll(const char *directory, GPtrArray *found)
 {
@@ -273,8 +275,8 @@ gmemFilesMayBePrivate(virConnectPtr conn)
 {
     static gsize looked;
 
-    /* Only a daemon's directory is known before main(); a process has one embedded driver, and what
-     * that has defined before this process is in files. */
+    /* Only a daemon's directory is known before main(). A process has one embedded driver, and what
+     * that defined before this process is in files. */
     if (!gmemProcessIsDaemon() && g_once_init_enter(&looked)) {
         g_autofree char *root = gmemConnectionGetRoot(conn);
         g_autofree char *directory = gmemFilesDirectory(root);

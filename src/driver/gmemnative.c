@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnative.c: the command line as text, which is what domxml-to-native gives.
+/* gmemnative.c: the command line as text, as domxml-to-native returns it.
  *
- * The text is `NAME=VALUE … program argument …`, each word quoted for a shell where it has to be.
- * It is split into words here, each kept beside its own spelling, so that what is not ours to
- * change comes out as the same bytes. */
+ * The text is `NAME=VALUE … program argument …`, with each word quoted for a shell if necessary. It
+ * is split into words here, and each keeps its own spelling, so that words that we do not change
+ * keep their bytes. */
 
 #include "gmemnative.h"
 
@@ -15,24 +15,24 @@
 #include "gmempreload.h"
 #include "gmemprocess.h"
 
-/* A character of these makes libvirt quote a word (seen in the output of 9.0.0 … 12.8.0). */
+/* Each of these characters makes libvirt quote a word (seen in the output of 9.0.0 … 12.8.0). */
 #define GMEM_NATIVE_QUOTED "\r\t\n !\"#$&'()*;<>?[\\]^`{|}~"
 
 #define GMEM_NATIVE_PRELOAD "LD_PRELOAD="
 
-/* What separates words. */
+/* The characters that separate words. */
 #define GMEM_NATIVE_SPACE " \t\n\f\r"
 
-/* Bytes: what comes in addition in most cases. */
+/* In bytes: what is added in most cases. */
 #define GMEM_NATIVE_ROOM 512
 
-/* A word as it is spelled, in the text. */
+/* A word as it is spelled in the text. */
 typedef struct {
     const char *text;
     size_t length;
 } gmemNativeWord;
 
-/* Two arrays in parallel: the words as the shell would hand them on, and as they are spelled. */
+/* Two parallel arrays: the words as the shell would pass them on, and as they are spelled. */
 struct gmemNative {
     char *text;    /* of all values, which are no longer than they are spelled */
     char **values; /* NULL-terminated */
@@ -93,8 +93,8 @@ gmemNativeIsAssignment(const char *word)
     return p > word && *p == '=';
 }
 
-/* What the shell makes of @word goes to @out, with a NUL; returns its length, or -1 where its
- * quotes do not end. Most words have none, or one pair around all of it. */
+/* Writes what the shell makes of @word to @out, with a NUL. Returns its length, or -1 if its quotes
+ * do not end. Most words do not have quotes, or have one pair around the whole word. */
 static gssize
 gmemNativeValue(const gmemNativeWord *word, char *out)
 {
@@ -113,7 +113,7 @@ gmemNativeValue(const gmemNativeWord *word, char *out)
     return value != NULL ? g_stpcpy(out, value) - out : -1;
 }
 
-/* NULL where it cannot be read. */
+/* Returns NULL if the command line cannot be read. */
 static gmemNative *
 gmemNativeSplit(const char *native)
 {
@@ -177,7 +177,7 @@ gmemNativeAppendSpelled(GString *text, const gmemNative *words, size_t i)
     g_string_append_len(text, words->spelled[i].text, (gssize)words->spelled[i].length);
 }
 
-/* LD_PRELOAD: of an assignment, a shell accepts quotes around the value only. */
+/* LD_PRELOAD: in an assignment, a shell only accepts quotes around the value. */
 static void
 gmemNativeAppendPreload(GString *text, const char *others, const char *shim)
 {
@@ -238,8 +238,8 @@ gmemNativeBuild(const gmemNative *words, const gmemQEMUCaps *caps, const char *s
     return g_string_free(text, FALSE);
 }
 
-/* LD_PRELOAD with only @rest in it, as libvirt would have written it, in the place of what stands
- * between @start and @end, which is no shorter. */
+/* Writes LD_PRELOAD with only @rest in it, as libvirt would have written it, in place of what is
+ * between @start and @end, which is not shorter. */
 static void
 gmemNativePutPreload(char *start, const char *end, const char *rest)
 {
@@ -252,8 +252,8 @@ gmemNativePutPreload(char *start, const char *end, const char *rest)
     memmove(start + length, end, strlen(end) + 1);
 }
 
-/* The word between @start and @end, and a space after it, goes in front of @environment; @next is
- * the word after it. */
+/* Moves the word between @start and @end, and a space after it, before @environment; @next is the
+ * word after it. */
 static void
 gmemNativePutLast(char *start, const char *end, const char *next, const char *environment)
 {
@@ -267,8 +267,8 @@ gmemNativePutLast(char *start, const char *end, const char *next, const char *en
     memmove(start + others + length + 1, environment, strlen(environment) + 1);
 }
 
-/* Of the word LD_PRELOAD=… between @start and @end. Usually there is nothing but this library, and
- * no quote: that takes no memory. */
+/* Handles the word LD_PRELOAD=… between @start and @end. Usually it only has this library, and no
+ * quotes; this case does not require memory. */
 static void
 gmemNativeFilterPreload(char *start, char *end)
 {
@@ -290,7 +290,7 @@ gmemNativeFilterPreload(char *start, char *end)
     } else if (value != NULL && next > end && gmemProcessPreloadIsOurs()) {
         const char *environment = next;
 
-        /* A <qemu:env> replaced ours; with nothing to replace it comes last. */
+        /* A <qemu:env> replaced ours; with nothing to replace it would be last. */
         while (gmemNativeIsAssignment(environment))
             environment = gmemNativeSkipSpace(gmemNativeWordEnd(environment));
         gmemNativePutLast(start, end, next, environment);

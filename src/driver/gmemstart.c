@@ -30,7 +30,7 @@ gmemStartEmulatorOf(const char *domcaps)
     return path != NULL ? gmemXMLContent(path) : NULL;
 }
 
-/* The emulator that libvirt says it would run, given @emulator, which may be NULL; NULL where it
+/* The emulator that libvirt says it would run, given @emulator, which can be NULL; NULL if libvirt
  * does not answer this client. Free with g_free(). */
 static char *
 gmemStartAskEmulator(virConnectPtr conn, const char *emulator)
@@ -48,7 +48,7 @@ gmemStartAskEmulator(virConnectPtr conn, const char *emulator)
     return found;
 }
 
-/* libvirt's default: asked for again when the search for it leads somewhere else. */
+/* libvirt's default, which is asked for again when the search for it leads somewhere else. */
 static char *
 gmemStartDefaultEmulator(virConnectPtr conn)
 {
@@ -85,7 +85,7 @@ gmemStartGetCaps(virConnectPtr conn, const gmemPlan *plan, gmemQEMUCaps **caps, 
     return emulator != NULL && *caps == NULL ? -1 : 0;
 }
 
-/* Whether host and emulator can do it; @caps: NULL where the client may not know. */
+/* Whether host and emulator support it. @caps: NULL if the client may not know. */
 static int
 gmemStartCheckEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error)
 {
@@ -105,7 +105,7 @@ gmemStartCheck(virConnectPtr conn, const gmemPlan *plan, GError **error)
     g_autofree char *emulator = NULL;
     g_autoptr(gmemQEMUCaps) caps = NULL;
 
-    /* Also because the child finds there what is read here. */
+    /* This is also because the child uses what is read here. */
     if (plan->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfRefresh(GMEM_HOST_CONF_FILE, error) < 0)
         return -1;
     emulator = gmemStartAskEmulator(conn, plan->emulator);
@@ -154,8 +154,8 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
         gmemProcessSetStartsOrdinary(true);
         return 0;
     }
-    /* Calls that carry no whole domain (attach, setmem …) may have changed the configuration since
-     * it was checked at define. */
+    /* Calls that do not carry a whole domain (attach, setmem …) may have changed the configuration
+     * since it was checked at define. */
     if (gmemRaisePlan(xml, gmemLowerFindRoot, true, &plan, error) < 0 ||
         gmemFilesCheck(domain, plan, error) < 0)
         return -1;

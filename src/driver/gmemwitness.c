@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemwitness.c: asks the QEMU of a running domain itself how its memory came about, and refuses
- * what depends on it where that is not what the domain's XML says.
+/* gmemwitness.c: asks the QEMU of a running domain itself where its memory comes from, and refuses
+ * calls that depend on the memory if that is not what the domain's XML says.
  *
- * No public call of libvirt's reports a domain's process, but libvirt keeps its number in a file,
- * and that file locked by the process itself, from before it becomes QEMU: a lock that only its
- * owner can hold, and that goes with it. So the process is the one whose number is in the file and
- * which the kernel says holds the lock; /proc/PID is opened before that is asked, and stays that
- * process's.
+ * No public call of libvirt's reports the process of a domain. But libvirt stores its number in a
+ * file, which the process itself locks before it becomes QEMU: only its owner can hold the lock,
+ * and it ends with the owner. So the process is the one whose number is in the file and which,
+ * according to the kernel, holds the lock. /proc/PID is opened before the kernel is asked, and
+ * remains that process's.
  *
- * What it says is published by the shim in it (gmemstatus.h), in a file of the process's own user.
- * Where there is none, its command line says more. Linux reads that from anonymous memory only, so
- * a hostile QEMU cannot put a file there that never answers. */
+ * What the process says is published by the shim in it (gmemstatus.h), in a file that belongs to
+ * the user of the process. If there is no such file, its command line says more. Linux only reads
+ * that from anonymous memory, so a hostile QEMU cannot put a file there that never answers. */
 
 #include "gmemwitness.h"
 
@@ -35,10 +35,10 @@
 #include "gmemprops.h"
 #include "gmemstatus.h"
 
-/* Of the configuration of any shim (gmemshimconfig.h), whose version may be another one. */
+/* A part of the configuration of any shim (gmemshimconfig.h), whatever its version is. */
 #define GMEM_WITNESS_SHARED ",mode=fully-shared,"
 
-/* libvirt's command lines have some KiB; Linux gives them whole. */
+/* libvirt's command lines have some KiB; Linux returns them whole. */
 #define GMEM_WITNESS_CMDLINE_MAX (4U * 1024 * 1024)
 
 /* What the process says. */
@@ -53,7 +53,7 @@ typedef enum {
     GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
 } gmemWitness;
 
-/* The directory of libvirt's with the pid files of its domains. */
+/* libvirt's directory with the pid files of its domains. */
 static char *
 gmemWitnessGetDirectory(virConnectPtr conn)
 {
@@ -66,7 +66,7 @@ gmemWitnessGetDirectory(virConnectPtr conn)
     return g_build_filename(g_get_user_runtime_dir(), "libvirt", "qemu", "run", NULL);
 }
 
-/* Whether process @pid, and nobody else, holds the lock of the file at @fd. */
+/* Whether process @pid, and nobody else, holds the lock on the file at @fd. */
 static bool
 gmemWitnessHoldsLock(int fd, pid_t pid)
 {
@@ -75,7 +75,7 @@ gmemWitnessHoldsLock(int fd, pid_t pid)
     return fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid == pid;
 }
 
-/* The number in the file at @fd; 0: there is none. */
+/* The number in the file at @fd, or 0. */
 static pid_t
 gmemWitnessReadNumber(int fd)
 {
@@ -90,7 +90,8 @@ gmemWitnessReadNumber(int fd)
     return g_ascii_string_to_unsigned(text, 10, 1, INT_MAX, &number, NULL) ? (pid_t)number : 0;
 }
 
-/* Returns a descriptor of /proc/PID, the caller's, of the process that holds @path; -1. */
+/* Returns a descriptor of /proc/PID of the process that holds @path, which the caller has to close,
+ * or -1. */
 static int
 gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
 {
@@ -112,7 +113,7 @@ gmemWitnessOpen(const char *path, pid_t *pid, GError **error)
     return gmemAutoFDSteal(&directory);
 }
 
-/* The effective user of the process that @directory is of. */
+/* The effective user of the process to which @directory belongs. */
 static bool
 gmemWitnessGetUser(int directory, uid_t *uid)
 {
@@ -128,7 +129,7 @@ gmemWitnessGetUser(int directory, uid_t *uid)
     return line != NULL && sscanf(line, "\nUid: %*u %u", uid) == 1;
 }
 
-/* A status that the process of that user has made; NULL with @error. */
+/* A status that a process of that user has made, or NULL with @error. */
 static gmemShimStatus *
 gmemWitnessReadStatus(int directory, pid_t pid, int fd, GError **error)
 {
@@ -185,8 +186,8 @@ gmemWitnessHasProperty(char *const argv[])
     return has;
 }
 
-/* Whether @text, of @length bytes, words each with its NUL, is the command line of that domain's
- * QEMU. @witness: out: any but GMEM_WITNESS_FULLY_SHARED. */
+/* Whether @text, of @length bytes, words with a NUL each, is the command line of that domain's
+ * QEMU. @witness: out: anything but GMEM_WITNESS_FULLY_SHARED. */
 static bool
 gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitness *witness)
 {
@@ -211,7 +212,7 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
     return true;
 }
 
-/* Asks process @pid, which @directory is of. Returns -1 with @error where it has no answer. */
+/* Asks process @pid, to which @directory belongs. Returns -1 with @error if it has no answer. */
 static int
 gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witness, GError **error)
 {
@@ -222,7 +223,7 @@ gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witn
     gsize length;
     int result;
 
-    /* What libvirt has forked is still a copy of this process until it becomes QEMU. */
+    /* What libvirt has forked is a copy of this process until it becomes QEMU. */
     if (fstatat(directory, "exe", &its, 0) < 0 || stat("/proc/self/exe", &own) < 0 ||
         !S_ISREG(its.st_mode) || (its.st_dev == own.st_dev && its.st_ino == own.st_ino))
         return gmemErrorSet(
@@ -250,8 +251,9 @@ gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witn
     return 0;
 }
 
-/* Asks the QEMU of a running domain of ours. Returns -1 with VIR_ERR_OPERATION_UNSUPPORTED where
- * the process is not found for certain, or may not be looked at, or what it says makes no sense. */
+/* Asks the QEMU of a running domain of ours. Returns -1 with VIR_ERR_OPERATION_UNSUPPORTED if the
+ * process cannot be found for certain, or may not be inspected, or if its answer is inconsistent.
+ */
 static int
 gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
 {
@@ -269,7 +271,7 @@ gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
     return gmemWitnessExamine(directory, pid, uuid, witness, error);
 }
 
-/* Refuses where memory that libvirt adds to that process would be ordinary, or might be. */
+/* Refuses if memory that libvirt adds to that process would be ordinary, or could be. */
 static int
 gmemWitnessCheckHotplugAnswer(gmemWitness witness, GError **error)
 {
@@ -318,7 +320,7 @@ gmemWitnessCheckHotplug(virDomainPtr domain, const gmemPlan *plan, GError **erro
     return gmemWitnessCheckHotplugAnswer(witness, error);
 }
 
-/* Refuses where the memory of that process is not what <private/> asks for. */
+/* Refuses if the memory of that process is not what <private/> asks for. */
 static int
 gmemWitnessCheckRunningAnswer(gmemWitness witness, const char *name, GError **error)
 {

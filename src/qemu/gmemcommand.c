@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcommand.c: a plan and libvirt's command line make the command line that QEMU gets.
+/* gmemcommand.c: makes the command line that QEMU gets from a plan and libvirt's command line.
  *
- * Three steps. Read (gmemcommandline.c): what matters to guest memory is noted down. Check
- * (gmemcommandcheck.c): every backend that RAM refers to must be there and fit the mode. Emit:
- * words are edited or put in as the row of "What QEMU offers" (docs/design.rst) says; all others
- * are passed as they are.
+ * There are three steps. Read (gmemcommandline.c) records what matters to guest memory. Check
+ * (gmemcommandcheck.c) verifies that every backend that RAM refers to exists and fits the mode.
+ * Emit edits or inserts words as the row of "What QEMU offers" (docs/design.rst) says; all others
+ * are passed on as they are.
  *
- * Runs in the child between fork and exec: malloc, but nothing that takes a lock, which rules out
- * GLib's containers. */
+ * Runs in the child between fork and exec: it uses malloc, but nothing that takes a lock, which
+ * excludes GLib's containers. */
 
 #include "gmemcommand.h"
 
@@ -95,8 +95,8 @@ gmemCommandBackendText(const gmemBackend *backend, char *const *edits)
     return edits[backend->index] != NULL ? edits[backend->index] : backend->props.keyval.text;
 }
 
-/* Sets @property on all RAM: only that is added to a value, the rest stays as it was written.
- * @on: how that is said in JSON; @edits: a word for each of argv, NULL where it stays. */
+/* Sets @property on all RAM. Only this is added to a value; the rest stays as it was written. @on:
+ * the value in JSON; @edits: a word for each of argv, or NULL if it does not change. */
 static int
 gmemCommandEditProperty(
     const gmemCommandLine *line, const char *property, const char *on, char **edits, GError **error)
@@ -127,7 +127,8 @@ gmemCommandEditProperty(
     return 0;
 }
 
-/* Whether libvirt preallocates @backend because of what lowering wrote. NVDIMMs it always does. */
+/* Whether libvirt preallocates @backend because of what lowering wrote. It always does so for
+ * NVDIMMs. */
 static bool
 gmemCommandPreallocIsLowered(const gmemBackend *backend)
 {
@@ -135,9 +136,9 @@ gmemCommandPreallocIsLowered(const gmemBackend *backend)
            (backend->use == GMEM_USE_FILE && g_str_has_prefix(backend->user, "virtio-pmem"));
 }
 
-/* libvirt preallocates huge pages whether or not it is asked to, and refuses to be asked not to. In
- * convertible mode RAM would be held twice then. A change of lowering's own to <allocation
- * mode='immediate'> says that it was not the user who wrote that. */
+/* libvirt preallocates huge pages whether it is asked to or not, and refuses to be asked not to. In
+ * convertible mode this would take twice the RAM. If lowering has changed <allocation
+ * mode='immediate'>, the user did not write that. */
 static void
 gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier, char **edits)
 {
@@ -154,8 +155,8 @@ gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier,
         const char *text = gmemCommandBackendText(backend, edits);
         const char *at = strstr(text, on);
 
-        /* Spelled in another way it is not libvirt's, but a user's own argument, and so intended.
-         */
+        /* With another spelling, it was not written by libvirt but is a user's own argument, and so
+         * intended. */
         if (!gmemCommandPreallocIsLowered(backend) || backend->props.json == NULL || at == NULL)
             continue;
         gmemCommandLineReplace(
@@ -164,7 +165,7 @@ gmemCommandEditPrealloc(const gmemCommandLine *line, const gmemCarrier *carrier,
     }
 }
 
-/* @word is @command's own where @from is GMEM_COMMAND_NEW. */
+/* @word belongs to @command if @from is GMEM_COMMAND_NEW. */
 static void
 gmemCommandAdd(gmemCommand *command, char *word, size_t from)
 {
@@ -172,9 +173,9 @@ gmemCommandAdd(gmemCommand *command, char *word, size_t from)
     command->from[command->argc++] = from;
 }
 
-/* argv with @edits, which are taken; where @keepPair is false, -@option @value stands in the place
- * of the pair, or nothing where @option is NULL; where it is true, right after it. That place is
- * where libvirt puts launch security objects: after its devices, before the user's arguments. */
+/* argv with @edits, which are taken over. If @keepPair is false, -@option @value replaces the pair,
+ * or nothing does if @option is NULL; if it is true, they directly follow the pair. This is where
+ * libvirt puts launch security objects: after its devices, before the user's arguments. */
 static void
 gmemCommandAssemble(gmemCommand *command,
                     const gmemCommandLine *line,
@@ -249,8 +250,8 @@ gmemCommandEmitProperty(const gmemCommandLine *line,
     return 0;
 }
 
-/* What the shim reads in the place of the carrier. Mode convertible lists the memory backends, too:
- * QEMU makes them in the order of its command line. */
+/* What the shim reads instead of the carrier. Mode convertible also lists the memory backends,
+ * which QEMU creates in the order of its command line. */
 static void
 gmemCommandEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcommand.h: a plan and libvirt's command line make the command line that QEMU gets. */
+/* gmemcommand.h: makes the command line that QEMU gets from a plan and libvirt's command line. */
 #pragma once
 
 #include <glib.h>
@@ -17,7 +17,7 @@ typedef struct {
     unsigned long long hugePage; /* bytes; a memory-backend-memfd's "hugetlbsize", else 0 */
 } gmemCommandRam;
 
-/* Of a word: not one of those that were read. */
+/* The origin of a word that was not in the command line that was read. */
 #define GMEM_COMMAND_NEW G_MAXSIZE
 
 typedef struct {
@@ -53,29 +53,29 @@ bool gmemCommandHasPair(char *const argv[]);
 
 /**
  * gmemCommandBuild:
- * @argv: the command line as stock libvirt wrote it, with the carrier pair in it; has to outlive
- *        what is returned
+ * @argv: the command line as stock libvirt wrote it, including the carrier pair; must outlive the
+ *        result
  * @caps: what QEMU offers
- * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done:
+ * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done;
  *         each conflicting memory backend or option is named
  *
- * A pure function that never touches host or QEMU, and the authority on what starts. RAM is what
+ * A pure function that uses neither host nor QEMU, and the authority on what starts. RAM is what
  * the machine uses as RAM: the backend named by -machine memory-backend=, by each -numa …,memdev=,
- * by each pc-dimm's memdev. Every other word of @argv is passed byte for byte.
+ * by each pc-dimm's memdev. Every other word of @argv is passed on byte for byte.
  *
- * Where the shim is required, the pair stays where it is, and its value becomes the shim's
+ * If the shim is required, the pair stays in its place, and its value becomes the shim's
  * configuration (gmemshimconfig.h). A pair of mode "none" (<private/> beside launch security that
- * has guest_memfd by itself) is removed and changes nothing else.
+ * has guest_memfd by itself) is removed, and nothing else changes.
  *
- * libvirt preallocates huge pages on its own account. Where lowering noted a change of its own to
- * memoryBacking/allocation/@mode, that is switched off: in convertible mode RAM would be held
- * twice.
+ * libvirt preallocates huge pages by itself. If lowering recorded a change of
+ * memoryBacking/allocation/@mode, this is switched off, because in convertible mode it would take
+ * twice the RAM.
  *
- * Called also in the child between fork and exec: takes no lock.
+ * Also called in the child between fork and exec: takes no lock.
  */
 gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
 
-/* gmemCommandSeal: where the shim is required, its configuration is written again, with the options
- * that make memory, so that the shim notices when a wrapper script adds others. The last thing that
- * is done to argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
+/* gmemCommandSeal: if the shim is required, its configuration is written again, with the options
+ * that create memory, so that the shim notices when a wrapper script adds others. This is the last
+ * change of argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
 void gmemCommandSeal(gmemCommand *command, bool startPrivate);

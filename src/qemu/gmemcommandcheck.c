@@ -52,7 +52,7 @@ gmemCommandCheckReferences(gmemCommandLine *line, GError **error)
         if (reference->use == GMEM_USE_RAM && reference->user[0] == '-')
             main = true;
     }
-    /* dimms alone would leave the machine's first RAM to QEMU, as ordinary memory. */
+    /* DIMMs alone would leave the machine's first RAM to QEMU, as ordinary memory. */
     if (!main)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("the machine's RAM has no memory backend, so it cannot be private"));
@@ -83,7 +83,7 @@ gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
                 _("memory backend %1$s (%2$s) is used by %3$s; beside private memory there can be "
                   "that of nvdimm, virtio-pmem and ivshmem-plain only"),
                 backend->name, backend->type, backend->user);
-        /* Also because qemu-gmem.so regards every memory-backend-memfd as RAM. */
+        /* This is also because qemu-gmem.so treats every memory-backend-memfd as RAM. */
         if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %1$s of %2$s is a %3$s; beside private memory it "
@@ -121,8 +121,8 @@ gmemCommandCheckBackends(gmemCommandLine *line, GError **error)
     return gmemCommandCheckUses(line, error);
 }
 
-/* A pair that asks for nothing: <private/> beside sev-snp or tdx. Beside anything else it would be
- * a request that nobody fulfils. */
+/* A pair that does not ask for anything: <private/> beside sev-snp or tdx. Beside anything else it
+ * would be a request that nobody fulfils. */
 int
 gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
 {
@@ -134,8 +134,8 @@ gmemCommandCheckHardware(const gmemCommandLine *line, GError **error)
     return 0;
 }
 
-/* The shim recognises a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and waking up from
- * suspend-to-memory is the same to it: memory would be lost. */
+/* The shim recognises a reset by what QEMU does with its vCPUs (gmemshimvcpu.c), and cannot
+ * distinguish it from waking up from suspend-to-memory: memory would be lost. */
 static int
 gmemCommandCheckSuspend(const gmemCommandLine *line, GError **error)
 {
@@ -193,8 +193,8 @@ gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **err
     return shim ? gmemCommandCheckSuspend(line, error) : 0;
 }
 
-/* QEMU's own property ignores hugetlb ("TODO: add huge page support" in its series) and insists on
- * share; the shim's memfd can be neither. */
+/* QEMU's own property ignores hugetlb ("TODO: add huge page support" in its series) and requires
+ * share; the shim's memfd supports neither huge pages nor private mappings. */
 int
 gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
 {
@@ -213,7 +213,7 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
     for (i = 0; i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
 
-        /* It would be counted as RAM by qemu-gmem.so, and given a guest_memfd. */
+        /* qemu-gmem.so would count it as RAM, and give it a guest_memfd. */
         if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %1$s of %2$s is a memory-backend-memfd; beside "

@@ -12,17 +12,17 @@
 /**
  * gmemCommandCheckBackends:
  *
- * What goes for both modes: machine and accelerator; every backend that RAM refers to is there,
- * once, and every other one is a host file of an NVDIMM or of virtio-pmem. Sets each backend's use
- * and user.
+ * The checks for both modes: machine and accelerator; every memory backend that RAM refers to
+ * exists, once, and every other one is a host file of an NVDIMM or of virtio-pmem. Sets each
+ * backend's use and user.
  */
 int gmemCommandCheckBackends(gmemCommandLine *line, GError **error);
 
-/* gmemCommandCheckHardware: a pair of mode "none" is beside launch security that has guest_memfd
- * by itself. */
+/* gmemCommandCheckHardware: a pair of mode "none" requires launch security that has guest_memfd by
+ * itself. */
 int gmemCommandCheckHardware(const gmemCommandLine *line, GError **error);
 
-/* gmemCommandCheckConvertible: @shim: QEMU has no object of its own for it. */
+/* gmemCommandCheckConvertible: @shim: QEMU does not have an object of its own for it. */
 int gmemCommandCheckConvertible(const gmemCommandLine *line, bool shim, GError **error);
 
 int gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemcommandline.c: what on QEMU's command line matters to guest memory.
+/* gmemcommandline.c: what matters to guest memory on QEMU's command line.
  *
- * argv is walked once, option by option, and what matters is noted down; an option that could
- * change memory backends in a way this cannot follow is refused. libvirt's own arguments can be
- * followed by the user's, which override them. So options merge as in QEMU: all -machine options
- * make one, in which the last value of a key counts.
+ * argv is read once, option by option, and what matters is recorded; an option that could change
+ * memory backends in a way that cannot be followed is refused. libvirt's own arguments can be
+ * followed by the user's, which override them. So options are merged as in QEMU: all -machine
+ * options are one, in which the last value of a key counts.
  *
- * Runs in the child between fork and exec: malloc, but nothing that takes a lock, which rules out
- * GLib's containers. */
+ * Runs in the child between fork and exec: it uses malloc, but nothing that takes a lock, which
+ * excludes GLib's containers. */
 
 #include "gmemcommandline.h"
 
@@ -18,13 +18,13 @@
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 
-/* They set up RAM or the accelerator in ways that the checks would not see. */
+/* These set up RAM or the accelerator in ways that the checks would not see. */
 static const char *const gmemCommandLineRefused[] = {
     "mem-path",   "mem-prealloc", "readconfig", "preconfig",  "no-kvm",
     "enable-hax", "xen-domid",    "xen-attach", "xen-create", NULL,
 };
 
-/* Groups of -set of whose options nothing is judged here, or what -set changes is looked at. */
+/* Groups of -set whose options are not checked here, or for which the change by -set is checked. */
 static const char *const gmemCommandLineSetGroups[] = {
     "chardev", "device", "drive",  "fsdev", "mon",    "net", "netdev", "nic",
     "rtc",     "spice",  "tpmdev", "trace", "virtfs", "vnc", NULL,
@@ -35,18 +35,19 @@ static const char *const gmemCommandLineMemoryKeys[] = {
     "memdev", "volatile-memdev", "persistent-memdev", "lsa", "pmrdev", NULL,
 };
 
-/* What libvirt calls the image of UEFI firmware, and how the names of all its images begin. */
+/* The name that libvirt gives to the image of UEFI firmware, and the prefix of the names of all its
+ * images. */
 #define GMEM_FIRMWARE_NODE "libvirt-pflash0-storage"
 #define GMEM_LIBVIRT_NODE "libvirt-"
 
-/* As many backends, and as many that refer to them, as QEMU could have: 128 NUMA nodes, 256 memory
- * slots, and PCI devices. What compares each with each stays cheap. */
+/* The maximum number of memory backends, and of their users, that QEMU could have: 128 NUMA nodes,
+ * 256 memory slots, and PCI devices. Comparing each with each remains cheap. */
 #define GMEM_COMMAND_BACKENDS_MAX 1024
 
-/* Of group, id and key of -set, and driver and property of -global: QEMU's limit. */
+/* The limit in QEMU for group, id and key of -set, and for driver and property of -global. */
 #define GMEM_COMMAND_PART_MAX 63
 
-/* Launch objects whose RAM is guest_memfd anyway; <private/> changes nothing there. */
+/* Launch objects whose RAM is guest_memfd anyway, with which <private/> has no effect. */
 static const char *const gmemCommandLineHardwareObjects[] = {"sev-snp-guest", "tdx-guest", NULL};
 
 void
@@ -118,7 +119,7 @@ gmemCommandLineReadCarrier(gmemCommandLine *line, const gmemArgvOption *option, 
     return 0;
 }
 
-/* Takes @id and @user over. */
+/* Takes ownership of @id and @user. */
 static void
 gmemCommandLineAddReference(gmemCommandLine *line, char *id, char *user, gmemUse use)
 {
@@ -140,7 +141,7 @@ gmemCommandLineRefuseAccel(const char *accel, GError **error)
                         accel);
 }
 
-/* The user's -machine comes after libvirt's, and replaces what that has said. */
+/* The user's -machine comes after libvirt's, and replaces what that has set. */
 static void
 gmemCommandLineReadMemoryBackend(gmemCommandLine *line, char *id)
 {
@@ -149,7 +150,7 @@ gmemCommandLineReadMemoryBackend(gmemCommandLine *line, char *id)
     line->memoryBackend = id;
 }
 
-/* Where each member of the line is that is what the machine's key says. */
+/* The member of the line for each key of the machine. */
 static char **
 gmemCommandLineMachineMember(gmemCommandLine *line, const char *key)
 {
@@ -164,8 +165,8 @@ gmemCommandLineMachineMember(gmemCommandLine *line, const char *key)
     return strcmp(key, "dump-guest-core") == 0 ? &line->dumpGuestCore : NULL;
 }
 
-/* Keys may be written with '_' or '-' for the same thing (QEMU 6.2 and later turn one into the
- * other; before, these keys had one spelling each). */
+/* Keys can be written with '_' or '-' (QEMU 6.2 and later convert one to the other; before, these
+ * keys had one spelling each). */
 static int
 gmemCommandLineReadMachine(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -238,7 +239,8 @@ gmemCommandLineReadNUMA(gmemCommandLine *line, const gmemArgvOption *option, GEr
     return 0;
 }
 
-/* Devices, objects and ends of networks whose other half maps guest memory. */
+/* Devices, objects and network back ends for which another process or hardware maps guest memory.
+ */
 static void
 gmemCommandLineReadShared(gmemCommandLine *line, const char *option, const char *driver)
 {
@@ -263,7 +265,7 @@ gmemCommandLineReadNetdev(gmemCommandLine *line, const gmemArgvOption *option, G
     return 0;
 }
 
-/* Whether @value, of a key that says what a disk is, has QEMU drive an NVMe controller or a virtio
+/* Whether @value, of a key that describes a disk, makes QEMU drive an NVMe controller or a virtio
  * device by VFIO: a driver, or the name of an image. */
 static bool
 gmemCommandLineDiskIsVFIO(const char *value)
@@ -295,7 +297,7 @@ gmemCommandLineReadDisk(gmemCommandLine *line, const char *option, const char *d
 }
 
 /* Firmware in flash memory: libvirt's, or the user's -drive if=pflash, or an image that -machine
- * pflash0 may name. An image of firmware that requires SMM has no other use. */
+ * pflash0 can name. An image of firmware that requires SMM does not have any other use. */
 static void
 gmemCommandLineReadFlash(gmemCommandLine *line, const gmemProps *props, bool drive)
 {
@@ -332,7 +334,7 @@ gmemCommandLineReadBlockdev(gmemCommandLine *line, const gmemArgvOption *option,
     return 0;
 }
 
-/* -bios, and -pflash, of which the second one has variables. */
+/* -bios, and -pflash; the second -pflash has variables. */
 static int
 gmemCommandLineReadFirmware(gmemCommandLine *line,
                             const gmemArgvOption *option,
@@ -414,7 +416,7 @@ gmemCommandLineReadDevice(gmemCommandLine *line, const gmemArgvOption *option, G
     return 0;
 }
 
-/* Takes all but @error over. */
+/* Takes ownership of everything except @error. */
 static char *
 gmemCommandLineBackendName(const char *id)
 {
@@ -432,7 +434,7 @@ gmemCommandLineBackendName(const char *id)
 static int
 gmemCommandLineAddBackend(gmemCommandLine *line, gmemBackend *backend, GError **error)
 {
-    /* Room is doubled whenever it is used up, which is at powers of two. */
+    /* Room is doubled whenever it is used up, that is, at powers of two. */
     if ((line->nbackends & (line->nbackends - 1)) == 0)
         line->backends = g_renew(gmemBackend, line->backends, MAX(1, 2 * line->nbackends));
     line->backends[line->nbackends++] = *backend;
@@ -478,8 +480,8 @@ gmemCommandLineReadObject(gmemCommandLine *line, const gmemArgvOption *option, G
     return gmemCommandLineAddBackend(line, &backend, error);
 }
 
-/* What is in *@text before @end, which *@text is moved past; to be freed with g_free(). NULL: one
- * of @ends comes first, or it is too short or too long for QEMU. */
+/* The part of *@text before @end, to be freed with g_free(); *@text is moved past it. NULL if one
+ * of @ends comes first, or if the part is too short or too long for QEMU. */
 static char *
 gmemCommandLineTakePart(const char **text, char end, const char *ends)
 {
@@ -493,7 +495,7 @@ gmemCommandLineTakePart(const char **text, char end, const char *ends)
     return part;
 }
 
-/* -set group.id.key=value: another key for an option that came before, in key=value notation. */
+/* -set group.id.key=value: another key for an earlier option, in key=value notation. */
 static int
 gmemCommandLineReadSet(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -517,7 +519,7 @@ gmemCommandLineReadSet(gmemCommandLine *line, const gmemArgvOption *option, GErr
     return 0;
 }
 
-/* A number other than zero, as QEMU reads one. */
+/* A number other than zero, as QEMU reads numbers. */
 static bool
 gmemCommandLineIsNonZero(const char *value)
 {
@@ -526,8 +528,8 @@ gmemCommandLineIsNonZero(const char *value)
     return g_ascii_isdigit(value[0]) && g_ascii_strtoull(value, &end, 0) > 0 && *end == '\0';
 }
 
-/* -global driver.property=value or driver=,property=,value=. libvirt writes what
- * <pm><suspend-to-mem enabled='…'/> says as DRIVER.disable_s3=0 or 1. */
+/* -global driver.property=value or driver=,property=,value=. libvirt converts <pm><suspend-to-mem
+ * enabled='…'/> to DRIVER.disable_s3=0 or 1. */
 static int
 gmemCommandLineReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {
@@ -557,8 +559,7 @@ gmemCommandLineReadGlobal(gmemCommandLine *line, const gmemArgvOption *option, G
     return 0;
 }
 
-/* -overcommit, and -realtime, which QEMU had before it and where locking is what it does unless it
- * is told otherwise. */
+/* -overcommit, and -realtime, its predecessor, where locking is the default. */
 static int
 gmemCommandLineReadLock(gmemCommandLine *line, const gmemArgvOption *option, GError **error)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemprobe.c: runs a QEMU binary to ask it what it offers.
  *
- * The binary is whatever the domain's XML names, so nothing is taken on trust: it gets a user
- * without privileges, an environment of our choice and no descriptor but three pipes; what it
- * prints is bounded, and so is its time, with one deadline over everything up to its burial. As
- * root it also gets a PID namespace of its own, whose end nothing in it outlives, not even a
- * process that left the process group; without root it is the process group that is killed.
+ * The binary is whatever the domain's XML names, so it is not trusted. It runs as a user without
+ * privileges, with an environment of our choice and no descriptors except three pipes. Its output
+ * is limited, and so is its time, by one deadline for everything until it has been reaped. As root
+ * it also gets a PID namespace of its own, which no process in it outlives, not even one that has
+ * left the process group; without root the process group is killed.
  *
- * Between clone and execve there are only system calls. Before that, and in the caller when the
- * caller is itself a forked child of a threaded process, there is malloc but no lock: no GLib
- * containers, no GSubprocess. The child is made by the system call and not by fork(), because that
- * takes CLONE_PIDFD and CLONE_NEWPID; the handlers of pthread_atfork, which this passes by, are for
- * children that call more than execve. */
+ * Between clone and execve there are only system calls. Before that, and in the caller if that is
+ * itself a forked child of a threaded process, malloc is used but no lock is taken: no GLib
+ * containers, no GSubprocess. The child is created by the system call and not by fork(), because
+ * the system call supports CLONE_PIDFD and CLONE_NEWPID. It bypasses the handlers of
+ * pthread_atfork, which are for children that call more than execve. */
 
 #include "gmemprobe.h"
 
@@ -41,26 +41,27 @@
 #include "gmempreload.h"
 #include "gmemshimprobe.h"
 
-/* Debian 12's C library has no such constant yet; Linux has it since 5.4. */
+/* Debian 12's C library does not have this constant yet; Linux has it since 5.4. */
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
 
-/* How much of what the emulator says on stderr is kept for the message: the last words. */
+/* How much of what the emulator prints on stderr is kept for the message: the end of it. */
 #define GMEM_PROBE_WORDS_MAX 1024
 
-/* How long after SIGKILL a process may take to die before it is left to its fate (it hangs in an
- * uninterruptible system call; nobody could reap it). */
+/* How long a process may take to die after SIGKILL before it is given up (it hangs in an
+ * uninterruptible system call, and nobody could reap it). */
 #define GMEM_PROBE_BURIAL_MS 2000
 
-/* Fits into any pipe (PIPE_BUF), so that writing it never waits for the emulator. */
+/* Fits into any pipe (PIPE_BUF), so writing it never waits for the emulator. */
 static const char gmemProbeCommands[] = "{\"execute\":\"qmp_capabilities\"}\n"
                                         "{\"execute\":\"query-qmp-schema\"}\n";
 static const char gmemProbeQuit[] = "{\"execute\":\"quit\"}\n";
 static_assert(sizeof(gmemProbeCommands) + sizeof(gmemProbeQuit) < 4096, "PIPE_BUF");
 
-/* Replies to the first two. Only then comes the last: the schema is larger than a pipe, and QEMU
- * drops what of it has not been read when it quits (11.1 does, one time in ten). */
+/* The number of replies to the first two. The last command is only sent after them: the schema is
+ * larger than a pipe, and QEMU drops what has not been read of it when it quits (11.1 does, one
+ * time in ten). */
 #define GMEM_PROBE_REPLIES 2
 
 /* What the child was doing when it failed, for the message. */
@@ -74,8 +75,8 @@ typedef enum {
     GMEM_PROBE_STEP_LAST
 } gmemProbeStep;
 
-/* What the child reports over the status pipe, which execve closes. GMEM_PROBE_STEP_LAST is no
- * failure: its user cannot read the shim, and it goes without. */
+/* What the child reports over the status pipe, which execve closes. GMEM_PROBE_STEP_LAST is not a
+ * failure: its user cannot read the shim, and it continues without the shim. */
 typedef struct {
     gmemProbeStep step;
     int saved;
@@ -132,7 +133,8 @@ gmemProbeRunClear(gmemProbeRun *run)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemProbeRun, gmemProbeRunClear)
 
-/* Above the standard streams, which a daemon may have closed: the child moves pipes onto those. */
+/* Above the standard streams, which a daemon may have closed, because the child moves pipes to
+ * these. */
 static int
 gmemProbePipe(int fds[2], GError **error)
 {
@@ -156,7 +158,7 @@ gmemProbePipe(int fds[2], GError **error)
     return 0;
 }
 
-/* Whether a security module may treat what we execute otherwise than what libvirt does. */
+/* Whether a security module may treat what we execute differently from what libvirt executes. */
 static bool
 gmemProbeIsConfined(void)
 {
@@ -168,7 +170,7 @@ gmemProbeIsConfined(void)
     return count > 0 && strcmp(label, free) != 0;
 }
 
-/* libvirt passes these to a QEMU that it probes, and little else. @shim: NULL: none */
+/* libvirt passes these variables to a QEMU that it probes, and little else. @shim: NULL: none */
 static char **
 gmemProbeEnvironment(const char *shim)
 {
@@ -204,7 +206,7 @@ gmemProbeChildTell(int status, gmemProbeStep step)
 {
     gmemProbeFailure failure = {.step = step, .saved = errno};
 
-    /* Where even this fails, the parent sees a child that ended without a message. */
+    /* If even this fails, the parent sees a child that ended without a message. */
     if (write(status, &failure, sizeof(failure)) < 0)
         _exit(127);
 }
@@ -305,8 +307,8 @@ gmemProbeChild(const gmemProbeRun *run,
 static int
 gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
 {
-    /* -S and machine none: nothing runs, nothing is allocated. TCG first: KVM's device may be out
-     * of reach of a user without groups, and the answers do not depend on the accelerator. */
+    /* -S and machine none: nothing runs or is allocated. TCG comes first, because a user without
+     * groups may not open KVM's device, and the answers do not depend on the accelerator. */
     char *const argv[] = {(char *)run->emulator,
                           (char[]){"-S"},
                           (char[]){"-no-user-config"},
@@ -328,7 +330,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
     if (gmemProbePipe(run->in, error) < 0 || gmemProbePipe(run->out, error) < 0 ||
         gmemProbePipe(run->words, error) < 0 || gmemProbePipe(run->status, error) < 0)
         return -1;
-    /* No SIGPIPE: both ends stay open here, whatever the child does to its own. */
+    /* This cannot cause SIGPIPE: both ends stay open here, whatever the child does with its own. */
     if (write(run->in[1], gmemProbeCommands, strlen(gmemProbeCommands)) < 0)
         return gmemErrorSet(error, VIR_ERR_SYSTEM_ERROR, _("cannot write to a pipe: %1$s"),
                             gmemI18nErrno(errno));
@@ -343,7 +345,7 @@ gmemProbeSpawn(gmemProbeRun *run, const gmemQEMUUser *user, GError **error)
      */
     if (geteuid() == 0)
         pid = syscall(SYS_clone, flags | CLONE_NEWPID, 0, &run->pidfd, 0, 0);
-    if (pid < 0) /* not root, or root of a container that may not */
+    if (pid < 0) /* Not root, or root of a container that may not do this. */
         pid = syscall(SYS_clone, flags, 0, &run->pidfd, 0, 0);
     if (pid == 0)
         gmemProbeChild(run, user, argv, envp, plain);
@@ -389,7 +391,7 @@ gmemProbeDeadline(unsigned int timeout)
     return deadline;
 }
 
-/* Reads what is there. Returns -1 where that is more than an answer can have. */
+/* Reads what is available. Returns -1 if that is more than an answer can have. */
 static int
 gmemProbeReadReplies(gmemProbeRun *run, GError **error)
 {
@@ -431,7 +433,7 @@ gmemProbeIsReply(const char *line, size_t length)
     return false;
 }
 
-/* Lets the emulator quit once it has answered. QMP writes each reply as a line. */
+/* Makes the emulator quit when it has answered. QMP writes each reply as a line. */
 static int
 gmemProbeGoOn(gmemProbeRun *run, GError **error)
 {
@@ -459,7 +461,7 @@ gmemProbeReadWords(gmemProbeRun *run)
     char chunk[GMEM_PROBE_WORDS_MAX];
     size_t i;
 
-    for (i = 0; i < 64; i++) { /* 64 KiB at a time: the other pipe has its turn, too */
+    for (i = 0; i < 64; i++) { /* 64 KiB at a time, so that the other pipe is read, too */
         ssize_t got = read(run->words[0], chunk, sizeof(chunk));
         size_t keep;
 
@@ -478,7 +480,7 @@ gmemProbeReadWords(gmemProbeRun *run)
     }
 }
 
-/* Until the emulator has ended, whoever else may still hold its end of a pipe. */
+/* Waits until the emulator has ended, whoever else may still hold its end of a pipe. */
 static int
 gmemProbeListen(gmemProbeRun *run, GError **error)
 {
@@ -510,7 +512,8 @@ gmemProbeListen(gmemProbeRun *run, GError **error)
     return 0;
 }
 
-/* Before the child is reaped its number can be nobody else's, and so can its process group's. */
+/* Until the child is reaped, its number cannot be another process's, and neither can its process
+ * group's. */
 static void
 gmemProbeBury(gmemProbeRun *run)
 {
@@ -519,7 +522,7 @@ gmemProbeBury(gmemProbeRun *run)
     int left;
 
     kill(-run->pid, SIGKILL);
-    /* It may not have come to setsid() yet. */
+    /* It may not have called setsid() yet. */
     syscall(SYS_pidfd_send_signal, run->pidfd, SIGKILL, NULL, 0);
     while ((left = gmemProbeTimeLeft(&deadline)) > 0) {
         int n = poll(&fd, 1, left);
@@ -532,7 +535,7 @@ gmemProbeBury(gmemProbeRun *run)
         continue;
 }
 
-/* The emulator's last words as a part of a message: one line, printable. */
+/* The emulator's last output as a part of a message: one line, printable. */
 static char *
 gmemProbeLastWords(const gmemProbeRun *run)
 {
@@ -605,8 +608,8 @@ gmemProbeCheckEnd(gmemProbeRun *run, GError **error)
     }
     if (reported && failure.step < GMEM_PROBE_STEP_LAST)
         return gmemProbeRefuseFailure(run->emulator, &failure, error);
-    /* info stays zero where somebody else in this process reaps children that are not his, or
-     * ignores SIGCHLD; then the replies alone must tell. */
+    /* info stays zero if somebody else in this process reaps children that are not his, or ignores
+     * SIGCHLD; then only the replies count. */
     if (run->info.si_pid != 0 && run->info.si_code != CLD_EXITED)
         return gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR,
                             _("the emulator '%1$s' was killed by signal %2$d when it was asked "
