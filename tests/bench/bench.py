@@ -4,7 +4,7 @@
 
 usage: bench.py [--rounds N] [--domains N] [PIECE…]
 
-Pieces: instructions, process, socket, start, many, first, linear; all of them where none is named.
+Pieces: instructions, process, socket, start, many, first, linear, memory; all of them where none is named.
 
 A row has the median of stock libvirt with an ordinary domain, the ratio of the same with the library
 loaded; the median of stock libvirt with the lowered XML of a private domain (where it is started, of
@@ -248,8 +248,26 @@ def print_steps(piece, what, sizes, texts):
     print('%-8s %-18s %s' % (piece, what, '  '.join('%d: %.2f' % step for step in steps)), flush=True)
 
 
+def memory(options):
+    """Guest RAM: processor time until it is there, and of the first write to each page then."""
+    form = '%-32s %11s %19s %11s %19s %19s'
+    print('\n' + form % ('processor time of guest RAM', 'memfd', 'guest_memfd', 'then written',
+                         'guest_memfd', 'both'), flush=True)
+    for mib in (1024, 4096):
+        for how, threads in (('none', 1), ('populate', 1), ('populate', 2), ('fallocate', 1)):
+            results = bench_rig.alternate(max(options.rounds // 5, 2), {
+                kind: lambda kind=kind, mib=mib, how=how, threads=threads: [
+                    bench_rig.fill(kind, mib, how, threads)] for kind in ('memfd', 'guest')})
+            columns = []
+            for step in (lambda run: run[0], lambda run: run[1], sum):
+                memfd, guest = (list(map(step, results[kind])) for kind in ('memfd', 'guest'))
+                columns += [scaled(statistics.median(memfd), 'ns'), ratio(guest, memfd)]
+            del columns[4]
+            print(form % ('%d MiB: %s, %d thread(s)' % (mib, how, threads), *columns), flush=True)
+
+
 PIECES = {'instructions': instructions, 'process': process, 'socket': socket, 'start': start, 'many': many, 'first': first,
-          'linear': linear}
+          'linear': linear, 'memory': memory}
 
 
 def main():

@@ -20,6 +20,7 @@ from callgrind import Counts  # pylint: disable=wrong-import-position
 
 CLIENT = os.path.join(rig.BUILD, 'tests/bench/bench-client')
 PIECES = os.path.join(rig.BUILD, 'tests/bench/bench-pieces')
+MEMORY = os.path.join(rig.BUILD, 'tests/bench/bench-memory')
 LOWER = os.path.join(rig.BUILD, 'tests/unit/conf/gmem-lower')
 
 STOCK, LOADED, LOWERED, PRIVATE = CONFIGURATIONS = ('stock', 'loaded', 'lowered', 'private')
@@ -130,3 +131,10 @@ def count(has_library, xmls, pieces, warm=3, calls=5):
     found = [(counts.total(part), counts.ours(part)) for part in counts.parts if part]
     return [tuple(round(statistics.mean(column)) for column in zip(*found[i:i + calls]))
             for i in range(0, len(found), calls)]
+
+
+def fill(kind, mib, how, threads):
+    """Nanoseconds of processor time to have memory there, and to write to it then."""
+    output = subprocess.run([MEMORY, kind, str(mib), how, str(threads)], stdout=subprocess.PIPE,
+                            text=True, check=True).stdout
+    return tuple(int(word) for word in output.split())
