@@ -99,7 +99,7 @@ def calls(kind):
     @test('virsh dumpxml')
     def _(check, host):
         for option in ('--inactive', '--security-info', '--update-cpu', '--migratable'):
-            shows_private(check, host.virsh('dumpxml', 'vm', option), 'dumpxml ' + option)
+            shows_private(check, host.virsh_shows('dumpxml vm ' + option), 'dumpxml ' + option)
 
     @test('setmem: the balloon of a running domain')
     def _(check, host):

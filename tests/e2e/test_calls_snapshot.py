@@ -407,8 +407,8 @@ def snapshots(kind):
         host.call(['vm', 'checkpoint', 'c1'], 'delete', METADATA_ONLY)
         host.call('vm', 'checkpointCreateXML', got, CHECKPOINT_REDEFINE)
         check.equal(checkpoint(host, SECURE), got, 'checkpoint-dumpxml')
-        check.equal(host.virsh('checkpoint-dumpxml', 'vm', 'c1', '--security-info').rstrip(),
-                    got.rstrip(), "virsh's")
+        check.equal(host.virsh_shows('checkpoint-dumpxml vm c1 --security-info').rstrip(), got.rstrip(),
+                    "virsh's")
 
     @test('the end', starts=False)
     def _(check, host):
