@@ -11,8 +11,8 @@
  * @xml: <domainCapabilities> as stock libvirt formatted it
  *
  * Returns the emulator that the answer is about, to be freed with g_free(). Returns NULL if its
- * capabilities do not matter, because the virt type is not kvm, the architecture is not x86_64, or
- * the machine is isapc, microvm or none; or if @xml is something else.
+ * capabilities do not matter, because the virt type is not kvm, or architecture or machine type
+ * cannot have private memory (gmemplatform.h); or if @xml is something else.
  */
 char *gmemDomCapsEmulator(const char *xml);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnested.c: the domains inside other documents. */
+/* gmemnested.c: finds and raises the domains in a document: a domain, a snapshot, a checkpoint. */
 
 #include "gmemnested.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemnested.h: the domains inside other documents. */
+/* gmemnested.h: finds and raises the domains in a document: a domain, a snapshot, a checkpoint. */
 #pragma once
 
 #include <glib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemdrivermemory.c: the functions that act on the memory of a guest: ballooning, memory devices,
- * dumps. */
+/* gmemdrivermemory.c: the functions that act on the memory of a guest, or on what can conflict with
+ * it: ballooning and limits, devices, dumps. */
 
 #include <glib.h>
 #include <stdlib.h>

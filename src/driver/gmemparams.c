@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemparams.c: XML in typed parameters. */
+/* gmemparams.c: reads and replaces strings, such as XML, in a list of typed parameters. */
 
 #include "gmemparams.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemparams.h: XML in typed parameters. */
+/* gmemparams.h: reads and replaces strings, such as XML, in a list of typed parameters. */
 #pragma once
 
 #include <glib.h>

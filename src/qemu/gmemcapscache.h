@@ -2,10 +2,10 @@
 /* gmemcapscache.h: the capabilities of QEMU binaries, cached on disk and in memory.
  *
  * On disk there is a file for each binary, named after the SHA-256 of its path, readable by all,
- * writable by root, and valid for path, mtime, size, kernel release and the build that wrote it. In
+ * writable by its owner, and valid for the binary as it is and for the build that wrote it. In
  * memory there is an immutable table behind an atomic pointer, which is replaced as a whole after
  * each probe, so that the child between fork and exec reads it without a lock that another thread
- * might have held at the fork. */
+ * might have held at the fork. gmemcapscache.c says what an entry depends on. */
 #pragma once
 
 #include <glib.h>

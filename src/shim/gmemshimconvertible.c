@@ -24,7 +24,7 @@
  *   in any slot, so what was private is there again with the next one.
  * - Attributes belong to guest addresses, not to memory. So they are set from the bitmap of the
  *   backend before a slot is created, and cleared when it is removed: the ROM that replaces it can
- * be read, whatever the RAM under it was.
+ *   be read, whatever the RAM under it was.
  * - Read-only RAM (a closed shadow) is an ordinary slot over the shared half. Private pages there
  *   cannot be accessed until it is writable again.
  * - Aliases: q35 shows 128 KiB of RAM a second time (SMRAM at 0xfeda0000). Memory that is in a slot

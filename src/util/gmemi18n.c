@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemi18n.c: gettext for a library, and no gettext in a child between fork and exec. The shim uses
- * it, too, so there is no glib here. */
+/* gmemi18n.c: gettext for a library, and no gettext in a child between fork and exec. */
 
 #include "gmemi18n.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemlog.c: a line in the log. */
+/* gmemlog.c: writes one line to the log, whatever a client's names contain. */
 
 #include "gmemlog.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemlog.h: a line in the log. */
+/* gmemlog.h: writes one line to the log, whatever a client's names contain. */
 #pragma once
 
 #include <glib.h>
