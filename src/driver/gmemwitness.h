@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemwitness.h: asks the QEMU of a running domain itself where its memory comes from.
+/* gmemwitness.h: asks the QEMU of a running domain itself where its memory comes from, and refuses
+ * calls that depend on the memory if that is not what the domain's XML says.
  *
  * This does not depend on the emulator's file, which may have been replaced since the start. A
  * guest that has taken QEMU over can make it say anything: the answer prevents mistakes, and is not

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmemshimreal.c: one table of the functions of libc that the shim interposes, bound once. */
+/* gmemshimreal.c: one table of the functions of libc that the shim interposes, bound once; and the
+ * creation of a guest_memfd with them. */
 
 #include "gmemshimreal.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemhostconf.c: what the administrator has configured for all domains of the host.
  *
- * The daemon reads the file before a start or a definition, or when a read-only connection is shown
- * a private domain. The child between fork and exec cannot read it, because it is no longer root
- * and GLib's containers have locks. It finds what was read behind an atomic pointer. fork() copies
- * page by page while other threads keep running, so a child may have a reading that has been
- * replaced meanwhile. Therefore readings are never freed; there is one for each time that root has
- * changed the file.
+ * The file is read when the library is loaded, for autostarts, before a start or a definition, and
+ * when a read-only connection is shown a private domain. The child between fork and exec cannot
+ * read it, because it is no longer root and GLib's containers have locks. It finds what was read
+ * behind an atomic pointer. fork() copies page by page while other threads keep running, so a child
+ * may have a reading that has been replaced meanwhile. Therefore readings are never freed; there is
+ * one for each time that root has changed the file.
  *
  * The format is that of a GKeyFile. But GKeyFile does not report line numbers, joins groups with
  * the same name, and uses the last of two equal keys, and a rule must be the one that its author
