@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * private-key.c: a key that is in memory which the host cannot read, and work done with it.
+ * private-key.c: keeps a key in memory that the host cannot read, and works with it.
  *
  *     private-key [NUMBER]
  *
- * Answers each line of standard input with its SipHash-2-4 under a key of its own, in hexadecimal.
- * The key is random; with NUMBER it is made from that, for whoever wants to look for it from the
- * host. What goes through the processor's registers may be seen on a stack for a moment: a program
- * that has to be sure has its stack in private memory, too.
+ * Answers each line of standard input with its SipHash-2-4 under that key, in hexadecimal. The key
+ * is random, or is derived from NUMBER, so that one can look for it from the host. The contents of
+ * the processor's registers may be on a stack for a moment: a program that has to be certain keeps
+ * its stack in private memory, too.
  */
 
 #include <errno.h>
@@ -74,7 +74,7 @@ tagOf(const Key *key, const char *text, size_t length)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* Word by word to where it belongs: there is no copy elsewhere. */
+/* Each word is written directly to its place, so no copy remains elsewhere. */
 static int
 makeKey(Key *key, const char *number)
 {
@@ -84,7 +84,7 @@ makeKey(Key *key, const char *number)
         return getrandom(key, sizeof(*key), 0) == sizeof(*key) ? 0 : -1;
     state = strtoull(number, NULL, 0);
     for (size_t i = 0; i < 2; i++) {
-        /* A step of SplitMix64. */
+        /* One step of SplitMix64. */
         uint64_t word = state += 0x9e3779b97f4a7c15;
 
         word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9;

@@ -3,25 +3,25 @@
 /*
  * private_memory: pages of a KVM guest that its host cannot read, for processes of the guest.
  *
- * In a guest with <launchSecurity type='sw-protected'/> all memory is shared with the host until the
- * guest says otherwise, and Linux itself never does: its page tables, the buffers of its devices and
- * whatever else the host's side has to read may be in any of its pages. This module takes pages that
- * are used for nothing else, turns them private with KVM's hypercall, and maps them into the process
- * that asked. What makes that safe:
+ * In a guest with <launchSecurity type='sw-protected'/> all memory is shared with the host until the guest says
+ * otherwise, and Linux itself never does: its page tables, the buffers of its devices and everything else that the host
+ * has to read may be in any of its pages. This module takes pages that are not used for anything else, makes them
+ * private with KVM's hypercall, and maps them into the process that asks for them. This is safe for the following
+ * reasons:
  *
  *  - No device is given such a page. The mapping has no struct pages (VM_PFNMAP), so O_DIRECT, vmsplice,
- *    io_uring's registered buffers, process_vm_readv and all others that pin pages get EFAULT. read(2) and
- *    write(2) copy through the processor and work; what is written goes where the program sends it.
- *  - No core dump has it (VM_DONTDUMP), ptrace does not read it (VM_IO), a child of fork has none of it
- *    (VM_DONTCOPY). The memory cannot be moved or swapped: it is the kernel's, and is charged to the
+ *    io_uring's registered buffers, process_vm_readv and everything else that pins pages fails with EFAULT. read(2) and
+ *    write(2) copy through the processor, so they work; what a program writes goes where the program sends it.
+ *  - Core dumps do not contain it (VM_DONTDUMP), ptrace does not read it (VM_IO), and a child of fork does not get
+ *    it (VM_DONTCOPY). The memory cannot be moved or swapped: it belongs to the kernel, and is charged to the
  *    process's memory cgroup.
- *  - However the process ends, the pages are overwritten while they are private, shared again, and only then
- *    given back. Where the host refuses that, they are lost to the guest rather than used.
- *  - Before a reboot or a kexec, the mappings are taken away (SIGBUS), and the pages overwritten and shared:
+ *  - However the process ends, the pages are overwritten while they are still private, then shared, and only then
+ *    freed. If the host refuses to share them, the guest loses them rather than using them.
+ *  - Before a reboot or a kexec, the mappings are removed (SIGBUS), and the pages are overwritten and shared:
  *    the next kernel finds only memory that its devices can use. Hibernation is refused while there are
  *    private pages, as its image would hold them.
  *
- * What remains readable to root of the guest, and to its crash kernel: this protects from the host.
+ * The guest's root and its crash kernel can still read the memory: this module protects it from the host only.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -46,19 +46,19 @@
 #include <asm/processor.h>
 #endif
 
-/* Blocks of 2 MiB where there are any: a hypercall and a piece of the host's page tables each. */
+/* Blocks of 2 MiB if possible: each block takes one hypercall and one piece of the host's page tables. */
 #define BLOCK_ORDER 9
 
-/* One mapping: blocks of pages (linked by lru, private being the order), in the order of addresses. */
+/* One mapping: blocks of pages in the order of addresses, linked by lru, with the order of each in private. */
 struct region {
 	struct list_head node;
 	struct list_head blocks;
 	struct kref mappings; /* a mapping that is split in two counts twice */
 	struct address_space *file;
-	bool shared; /* the pages are, and hold nothing */
+	bool shared; /* the pages are shared again, and hold nothing */
 };
 
-/* Guards what follows. Taken with a process's mmap_lock held, never the other way round. */
+/* Guards what follows. Taken while a process's mmap_lock is held, never the other way round. */
 static DEFINE_MUTEX(regions_lock);
 static LIST_HEAD(regions);
 static bool stopped;
@@ -77,24 +77,24 @@ static void block_wipe(struct page *block)
 	memzero_explicit(page_address(block), PAGE_SIZE << page_private(block));
 }
 
-/* A block whose pages are private and read as zeros, of at most that many pages. */
+/* A block of at most that many pages, which are private and read as zeros. */
 static struct page *block_new(unsigned long pages)
 {
 	unsigned int order = min_t(unsigned int, ilog2(pages), BLOCK_ORDER);
 	struct page *block;
 
-	/* ENOMEM is better than a process that is killed. */
+	/* ENOMEM is better than a killed process. */
 	while (!(block = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_NORETRY, order))) {
 		if (!order--)
 			return ERR_PTR(-ENOMEM);
 	}
 	set_page_private(block, order);
 	if (!block_convert(block, true)) {
-		/* What was in them is not defined now. */
+		/* The contents of the pages are now undefined. */
 		block_wipe(block);
 		return block;
 	}
-	/* A host that refuses the last of several pages may have done the first. */
+	/* A host that refuses the last of several pages may have converted the first ones. */
 	if (!block_convert(block, false)) {
 		set_page_private(block, 0);
 		__free_pages(block, order);
@@ -168,7 +168,7 @@ static int region_fill(struct region *region, unsigned long pages)
 	return 0;
 }
 
-/* Whoever touches a page gets those around it, too. The lock keeps this apart from a reboot's last look. */
+/* A fault also maps the pages around it. The lock keeps this apart from the last look before a reboot. */
 static vm_fault_t region_fault(struct vm_fault *fault)
 {
 	struct vm_area_struct *vma = fault->vma;
@@ -221,7 +221,7 @@ static int private_memory_mmap(struct file *file, struct vm_area_struct *vma)
 	struct region *region;
 	int err;
 
-	/* A private mapping in mmap(2)'s sense would be copied to ordinary pages when it is written to. */
+	/* A private mapping in the sense of mmap(2) would be copied to ordinary pages when it is written to. */
 	if (!(vma->vm_flags & VM_SHARED) || vma->vm_pgoff)
 		return -EINVAL;
 
@@ -258,7 +258,7 @@ static struct miscdevice private_memory_device = {
 	.mode = 0600,
 };
 
-/* Processes may still run on other processors: their mappings go first. */
+/* Processes may still be running on other processors, so their mappings are removed first. */
 static int private_memory_reboot(struct notifier_block *block, unsigned long action, void *data)
 {
 	struct region *region;
@@ -295,8 +295,8 @@ static struct notifier_block sleep_notifier = {
 	.notifier_call = private_memory_sleep,
 };
 
-/* As the kernel's own code, which modules may not call, looks for it: not at the first place if KVM has others'
- * interfaces, too. */
+/* Looks for it like the kernel's own code, which modules cannot call: it is not the first one if KVM also offers the
+ * interfaces of others. */
 static bool __init hypercall_is_there(void)
 {
 	u32 base, last, signature[3];
@@ -336,7 +336,7 @@ no_pm:
 	return err;
 }
 
-/* Mappings hold the file, which holds the module: there is no region here. */
+/* Mappings hold the file, and the file holds the module, so there are no regions any more. */
 static void __exit private_memory_exit(void)
 {
 	misc_deregister(&private_memory_device);
