@@ -9,21 +9,21 @@ import sys
 import time
 import traceback
 
-# No test requires more to be understood.
+# No test requires more output than this to be understood.
 MOST_LINES = 200
 LONGEST_LINE = 500
 
 
 class Skip(Exception):
-    """The test cannot be made here; the text says why."""
+    """The test cannot be run here; the text says why."""
 
 
 class Failure(Exception):
-    """A check did not hold."""
+    """A check has failed."""
 
 
 def difference(wanted, got):
-    """The places where they differ: lines of text, words of one line, members of a list."""
+    """The places where the two differ: lines of text, words of one line, members of a list."""
     def parts(value):
         if isinstance(value, str):
             return value.splitlines() if '\n' in value else value.split(' ')
@@ -34,7 +34,7 @@ def difference(wanted, got):
 
 
 def outcome(number, name, call):
-    """(whether call() failed, its line of TAP, what there is to say besides)"""
+    """(whether call() failed, its line of TAP, what else there is to print)"""
     try:
         call()
         return False, 'ok %d - %s' % (number, name), ''
@@ -48,7 +48,7 @@ def outcome(number, name, call):
 
 def run(tests, at_end=lambda: None):
     """Calls each of (name, function) in order, and then @at_end. Returns the exit status."""
-    # Whoever is stopped puts back first what it changed: meson's way to end what takes too long.
+    # If it is stopped, it first restores what it has changed: this is how meson ends what takes too long.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     failed = 0
     with contextlib.ExitStack() as leftovers:
@@ -66,7 +66,8 @@ def run(tests, at_end=lambda: None):
 
 
 class Checks:
-    """What a test uses to say what must hold; counts, so that no test passes having checked nothing."""
+    """What a test uses to check conditions. It counts them, so that a test that has not checked anything does
+    not pass."""
 
     def __init__(self):
         self.count = 0
@@ -112,10 +113,10 @@ class Suite:
         return register
 
     def at_end(self):
-        """After the last test, however it ended."""
+        """Called after the last test, however it ended."""
 
     def run(self, skip=None):
-        """Runs all; @skip: a reason that holds for every one of them. Returns the exit status."""
+        """Runs all tests; @skip: a reason to skip every one of them. Returns the exit status."""
         def call(function):
             if skip:
                 raise Skip(skip)

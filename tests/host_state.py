@@ -17,7 +17,7 @@ import stat
 import sys
 import time
 
-# Changed by no test, but by what happens: below /proc/sys.
+# Entries below /proc/sys that change by themselves, not because of a test.
 VOLATILE = ('kernel/ns_last_pid', 'kernel/hung_task_warnings', 'kernel/perf_event_max_sample_rate',
             'vm/stat_refresh')
 
@@ -26,7 +26,7 @@ HUGE_PAGES = ('sys/kernel/mm/hugepages/*/nr_*hugepages',
 
 
 def text_of(path):
-    """In one line; the error where it cannot be read."""
+    """The file's text in one line; the error if it cannot be read."""
     try:
         with open(path, encoding='utf-8', errors='replace') as file:
             return ' '.join(file.read().split())
@@ -35,7 +35,8 @@ def text_of(path):
 
 
 def walk(top):
-    """(path, what os.lstat() says) of all that is in one file system and has not just gone."""
+    """(path, the result of os.lstat()) for everything in one file system that has not just been
+    removed."""
     device = os.lstat(top).st_dev
     for directory, below, names in os.walk(top):
         found = {}
@@ -48,7 +49,7 @@ def walk(top):
 
 
 def nodes(top):
-    """Directories, links and nodes, with what is mounted on them."""
+    """Directories, links and nodes, including what is mounted on them."""
     for path, status in walk(top):
         if stat.S_ISREG(status.st_mode) or stat.S_ISSOCK(status.st_mode):
             continue
@@ -60,7 +61,7 @@ def nodes(top):
 
 
 def settings(top):
-    """What may be read and written."""
+    """The settings that can be read and written."""
     for path, status in walk(top):
         key = os.path.relpath(path, top)
         if (stat.S_ISREG(status.st_mode) and status.st_mode & 0o222 and status.st_mode & 0o444
@@ -69,7 +70,7 @@ def settings(top):
 
 
 def mounts(path):
-    """Without their numbers, which tell nothing."""
+    """The mounts without their numbers, which have no meaning."""
     with open(path, encoding='utf-8', errors='replace') as file:
         return [' '.join(line.split()[3:]) for line in file]
 
@@ -80,7 +81,7 @@ def lines_of(path):
 
 
 def read(root='/'):
-    """The state of the host as a sorted list of lines. @root: where its file systems are."""
+    """The state of the host as a sorted list of lines. @root: the directory with its file systems."""
     def at(path):
         return os.path.join(root, path)
     parts = {
@@ -96,7 +97,7 @@ def read(root='/'):
 
 
 def difference(before, after):
-    """What was there only before, with `-` in front of it, and what is there only after, with `+`."""
+    """What only existed before, with `-` in front of it, and what only exists after, with `+`."""
     before, after = collections.Counter(before), collections.Counter(after)
     changes = [(line.split()[:2], 0, '- ' + line) for line in (before - after).elements()]
     changes += [(line.split()[:2], 1, '+ ' + line) for line in (after - before).elements()]
@@ -104,7 +105,8 @@ def difference(before, after):
 
 
 def difference_since(before, root='/', patience=10):
-    """The same, between @before and now; waits for what is on its way back, @patience seconds."""
+    """The difference between @before and now; waits up to @patience seconds for what is still being
+    restored."""
     end = time.monotonic() + patience
     while True:
         changes = difference(before, read(root))

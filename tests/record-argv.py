@@ -5,12 +5,12 @@
 usage: sudo tests/record-argv.py BUILD [NAME …]
 
 For each NAME.xml (default: all) the domain is lowered by BUILD/tests/unit/conf/gmem-lower and started on an
-embedded driver without our library. The emulator is a script that answers libvirt's questions through
-the real QEMU, writes down the arguments of the domain itself, and ends; so NAME.stock.args is what
-QEMU would have been started with, but for what differs from run to run: domain ids and descriptors.
-Where this process may not raise the limit of locked memory, which libvirt does before it runs the
-emulator, libvirt is asked for the command line instead (domxml-to-native).
-Then run the golden test with GMEM_TEST_REGENERATE_OUTPUT=1, and look at the difference.
+embedded driver without our library. The emulator is a script that answers libvirt's questions through the
+real QEMU, writes down the arguments of the domain itself, and ends; so NAME.stock.args is what QEMU would
+have been started with, except for what differs from run to run: domain ids and descriptors. If this process
+may not raise the limit of locked memory, which libvirt does before it runs the emulator, libvirt is asked
+for the command line instead (domxml-to-native). Then run the golden test with
+GMEM_TEST_REGENERATE_OUTPUT=1, and look at the difference.
 """
 
 import glob
@@ -32,7 +32,7 @@ QEMU = gmem_rig.QEMU
 RECORDER = '/run/recorder'
 RECORD = '/run/argv'
 HUGE = '/run/huge'
-# What the domains name and libvirt looks for.
+# The files that the domains name and libvirt looks for.
 FILES = {
     '/run/nvdimm.img': 128 * gmem_rig.MIB,
     '/run/pmem.img': 128 * gmem_rig.MIB,
@@ -54,14 +54,14 @@ exec %s "$@"
 
 
 def quote(word):
-    """As a shell would want it; the same bytes as the golden test writes."""
+    """Quotes a word for a shell; the golden test writes the same bytes."""
     if re.fullmatch(r'[A-Za-z0-9_@%+=:,./-]+', word):
         return word
     return "'" + word.replace("'", "'\\''") + "'"
 
 
 def format_args(words):
-    """One option a line, with its value."""
+    """One option per line, with its value."""
     text = quote(words[0])
     for word in words[1:]:
         text += (' \\\n' if word.startswith('-') else ' ') + quote(word)
@@ -69,14 +69,14 @@ def format_args(words):
 
 
 def steady(word):
-    """A word without what is different in each run."""
+    """A word without what differs in each run."""
     word = re.sub(r'/(domain-|ram/)-?\d+-', r'/\g<1>1-', word)
     word = re.sub(r'(%s/libvirt/qemu[^/]*/)\d+-' % HUGE, r'\g<1>1-', word)
     return re.sub(r'^(socket,id=charmonitor,fd=)\d+', r'\g<1>20', word)
 
 
 def native(client, xml):
-    """The arguments of domxml-to-native as the script writes them; the monitor as at a start."""
+    """The arguments from domxml-to-native, as the script writes them, with the monitor as at a start."""
     words = shlex.split(client.native(xml))
     words = words[words.index(RECORDER) + 1:]
     monitor = [re.sub(r'^(socket,id=charmonitor),path=[^,]*', r'\1,fd=20', w) for w in words]

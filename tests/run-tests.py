@@ -4,13 +4,13 @@
 
 usage: run-tests.py BUILD[:SUITE] … [--matrix CACHE RELEASE …]
 
---matrix: then the same in chroots of Debian releases, by matrix/run-matrix, and adds what that counts.
+--matrix: then does the same in chroots of Debian releases, with matrix/run-matrix, and adds its counts.
 
-One test more is that the machine is afterwards as it was before: host_state.py says what of it.
+A further test is that the machine has not changed afterwards; host_state.py says what is compared.
 
 The last line is `N passed, N failed, N skipped`. Skipped tests are listed with their reasons, failed
-ones with what they said. Exits 0 only if something passed and nothing failed. BUILD/results.json of the
-first tree says what ran on what, for matrix/table.py.
+tests with their output. Exits with 0 only if something passed and nothing failed. BUILD/results.json of
+the first tree says what ran on what, for matrix/table.py.
 """
 
 import json
@@ -25,14 +25,15 @@ import host_state
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-# Around each test, because nohup(1), or a shell for what it runs in the background, has signals
-# ignored, and who starts a test program has to be able to end it. It goes into the logs' names.
+# Wraps each test: nohup(1) and shells (for what runs in the background) make signals ignored, but whoever
+# starts a test program has to be able to end it. It becomes part of the names of logs.
 WRAPPER = "env --default-signal"
 LOG = "testlog-env"
 
 
 def short_name(name):
-    """Of `libvirt-gmem:e2e / e2e-rig`, or, of newer meson, `e2e - libvirt-gmem:e2e-rig`: e2e-rig."""
+    """e2e-rig from `libvirt-gmem:e2e / e2e-rig` or, with newer meson, from `e2e -
+    libvirt-gmem:e2e-rig`."""
     return re.split(" / |:", name)[-1]
 
 
@@ -50,7 +51,7 @@ def skip_reasons(text):
 
 
 def said_before(text, number):
-    """What a test program said in comments on its way to `not ok NUMBER`: the last lines of it."""
+    """What a test program printed in comments before `not ok NUMBER`: its last lines."""
     comments = []
     for line in text.splitlines():
         if match := re.match(r"(not )?ok\s+(\d+)", line):
@@ -66,16 +67,16 @@ class Results:
     def __init__(self):
         self.passed = 0
         self.failed = []
-        # Of some of those: lines.
+        # The output of some of those, as lines.
         self.said = {}
         self.skipped = []
-        # What became of each program of the first tree.
+        # The result of each program of the first tree.
         self.programs = {}
-        # Counted elsewhere, and said there: passed, failed, skipped.
+        # Tests that are counted and reported elsewhere: passed, failed, skipped.
         self.matrix = [0, 0, 0]
 
     def add_host(self, before):
-        """Counts whether the machine is as it was; @before: host_state.read()."""
+        """Counts whether the machine is unchanged; @before: host_state.read()."""
         changes = host_state.difference_since(before)
         if not changes:
             self.passed += 1
@@ -91,7 +92,7 @@ class Results:
                 print("      | %s" % line)
 
     def add_program(self, label, suite, output):
-        """Counts what one test program reported; returns how many failures."""
+        """Counts what one test program reported; returns the number of failures."""
         out = suite.findtext("system-out") or ""
         bad = 0
         for case in suite.iter("testcase"):
@@ -121,8 +122,8 @@ def read_log(build):
 
 
 def read_report(path):
-    """The suites in a report of meson's, which has what the tests printed, control characters, too:
-    they are in no XML."""
+    """The suites in a report of meson's. The report contains what the tests printed, including control
+    characters, which XML does not allow."""
     with open(path, "rb") as report:
         return ET.fromstring(re.sub(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]", b"", report.read()))
 
@@ -134,12 +135,12 @@ def run_tree(tree, results):
     if os.path.exists(report):
         os.unlink(report)
     command = ["meson", "test", "-C", build, "--print-errorlogs",
-               # Much of what they do is waiting.
+               # The programs spend much of their time waiting.
                "--num-processes", str((os.cpu_count() or 1) + 1),
                "--wrapper", WRAPPER,
-               # A busy machine, or a sanitizer, is not a failure.
+               # A busy machine or a sanitizer must not cause a failure.
                "--timeout-multiplier", "5"]
-    # Of a tree of which one suite is wanted, no more has to have been built.
+    # If only one suite of a tree is wanted, only that has to be built.
     status = subprocess.run(command + (["--no-rebuild", "--suite", suite] if suite else []),
                             stdin=subprocess.DEVNULL, check=False).returncode
     if not os.path.exists(report):
@@ -154,10 +155,10 @@ def run_tree(tree, results):
         if not label:
             results.programs[name] = {"passed": results.passed - passed, "failed": bad[name],
                                       "skipped": [reason for _, reason in results.skipped[skipped:]]}
-        # Programs that are one test each are cases of one suite.
+        # Programs with only one test are cases of one suite.
         bad.update((short_name(case.get("name")), 1) for case in program.iter("testcase")
                    if case.find("failure") is not None or case.find("error") is not None)
-    # A program that printed only good results and then crashed, hung, or broke its plan.
+    # A program that printed only good results, and then crashed, hung, or did not follow its plan.
     for name, (result, _) in log.items():
         if result not in ("OK", "SKIP", "EXPECTEDFAIL") and not bad.get(name):
             results.failed.append("%s%s: %s" % (label, name, result))
@@ -166,7 +167,8 @@ def run_tree(tree, results):
 
 
 def version_of(package):
-    """Of a Debian package, without epoch and revision: 11.3.0 of 11.3.0-3+deb13u3; None: not installed."""
+    """The version of a Debian package without epoch and revision: 11.3.0 for 11.3.0-3+deb13u3; None if it
+    is not installed."""
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True, check=False)
     found = re.match(r"(?:\d+:)?([\d.]+)", done.stdout)

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""analyze.py BUILD [FILE...]: gcc -fanalyzer, clang-tidy and cppcheck over src and tools.
+"""analyze.py BUILD [FILE...]: runs gcc -fanalyzer, clang-tidy and cppcheck on src and tools.
 
 BUILD is a build tree that has been set up: its compile_commands.json says how files are compiled, and it has
 the generated headers. A finding is printed with its tool, and fails the run. Findings that are wrong are
-excepted, with the reason, in .clang-tidy, in gcc.txt and cppcheck.txt beside this file, or in the code. What
-these tools find depends on their version: those of Debian 12 count.
+listed, with the reason, in .clang-tidy, in gcc.txt and cppcheck.txt beside this file, or in the code. What
+these tools find depends on their version; the versions of Debian 12 count.
 """
 
 import concurrent.futures
@@ -18,12 +18,12 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-# Their makers have other words for what these say, or lack it.
+# clang does not have all of gcc's warnings, and has some under other names.
 NO_CLANG = ['--extra-arg=-Wno-unknown-warning-option']
 
 
 def commands(build):
-    """{path in src or tools: how it is compiled, without the output}"""
+    """{path in src or tools: the command that compiles it, without the output}"""
     result = {}
     with open(os.path.join(build, 'compile_commands.json'), encoding='utf-8') as file:
         for entry in json.load(file):
@@ -46,7 +46,7 @@ def exceptions():
 
 
 def gcc(build, path, command):
-    """What -fanalyzer says: [(warning, place and text)]."""
+    """The warnings of -fanalyzer: [(warning, place and text)]."""
     words = [word for word in command if word not in ('ccache', '-Werror')]
     status, _, said = run(words + ['-fanalyzer', '-fdiagnostics-format=json', '-o', os.devnull], build)
     if status:
@@ -66,7 +66,8 @@ def clang_tidy(build, path, _):
 
 
 def cppcheck(build, paths):
-    """The text of its findings; the whole at once, for what it says of several files."""
+    """The text of its findings. It checks everything in one run, because some findings concern several
+    files."""
     include = ['-I' + os.path.join(SOURCE, 'src', part) for part in ('util', 'conf', 'qemu', 'driver', 'shim')]
     return run(['cppcheck', '--quiet', '--enable=warning,performance,portability,style', '--std=c11',
                 '--library=gtk', '--library=posix', '--inline-suppr', '--error-exitcode=1',

@@ -2,9 +2,9 @@
 /* bench-client.c: calls libvirt as bench.py says, and reports how long each call took.
  *
  * Each line on stdin is a piece, a number of calls and a file with a domain's XML; the answer is a
- * line with the nanoseconds of each call. Embedded, those are processor time of this process;
- * at a daemon, time that passes. Under callgrind, what benchMeasured() does is counted; what "warm"
- * does first is not. */
+ * line with the nanoseconds of each call. With the embedded driver, these are processor time of
+ * this process; with a daemon, elapsed time. Under callgrind, only the calls in benchMeasured() are
+ * counted, not the ones that "warm" makes first. */
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -69,7 +69,7 @@ benchNative(benchJob *job)
     free(native);
 }
 
-/* What monitoring does. */
+/* The calls that monitoring makes. */
 static void
 benchList(benchJob *job)
 {
@@ -158,7 +158,7 @@ benchMeasured(void (*run)(benchJob *job), benchJob *job)
     run(job);
 }
 
-/* The domain that the XML is of, by its UUID. */
+/* The domain with the UUID in the XML. */
 static virDomainPtr
 benchFind(virConnectPtr conn, const char *xml)
 {
@@ -233,7 +233,7 @@ main(int argc, char **argv)
             return EXIT_FAILURE;
         benchRun(conn, words[0], g_ascii_strtoull(words[1], NULL, 10), words[2]);
     }
-    /* An embedded driver takes its time to close. */
+    /* An embedded driver takes some time to close. */
     fflush(NULL);
     _Exit(EXIT_SUCCESS);
 }

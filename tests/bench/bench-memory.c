@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-memory.c: what it takes to have memory there before a guest runs: as memfd, and as fully
- * shared guest_memfd; by MADV_POPULATE_WRITE (QEMU's preallocation), by fallocate(), or not at all.
- * Then each page is written once through the same mapping.
+/* bench-memory.c: measures what it costs to allocate memory before a guest runs, as memfd and as
+ * fully shared guest_memfd, by MADV_POPULATE_WRITE (QEMU's preallocation), by fallocate(), or not
+ * at all. Then each page is written once through the same mapping.
  *
  * usage: bench-memory memfd|guest MIB none|populate|fallocate THREADS
  *
- * Prints nanoseconds of processor time, of all threads, for both steps. */
+ * Prints the processor time of all threads for both steps, in nanoseconds. */
 
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -73,7 +73,7 @@ benchFill(void *data)
     size_t i;
 
     if (strcmp(part->how, "fallocate") == 0) {
-        /* A guest_memfd has its size for good. */
+        /* The size of a guest_memfd cannot be changed. */
         if (fallocate(part->fd, FALLOC_FL_KEEP_SIZE, (off_t)part->offset, (off_t)part->size) < 0)
             benchFail("fallocate");
     } else if (strcmp(part->how, "populate") == 0) {
@@ -86,7 +86,7 @@ benchFill(void *data)
     return NULL;
 }
 
-/* In @threads threads, a part each. */
+/* @threads threads handle one part each. */
 static void
 benchRun(char *memory, size_t size, int fd, const char *how, size_t threads)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-pieces.c: does parts of the library's work, without libvirt, for callgrind to count.
+/* bench-pieces.c: does parts of the library's work without libvirt, so that callgrind can count
+ * their instructions.
  *
- * The arguments are a piece and a file that it is given, and so on. What benchMeasured() does is
- * counted, once for each piece; it has been done once before, so that nothing is bound or made for
+ * The arguments are pairs of a piece and the file that it reads. Each piece is done once in
+ * benchMeasured(), where it is counted, and once before, so that nothing is bound or created for
  * the first time. */
 
 #include <glib.h>
@@ -17,7 +18,7 @@
 #include "gmemnative.h"
 #include "gmemnested.h"
 
-/* The shim does what this QEMU lacks. */
+/* The shim supplies what this QEMU lacks. */
 static const gmemQEMUCaps benchCaps = {
     .emulator = (char *)"/usr/bin/qemu-system-x86_64",
     .version = 7002022,
@@ -53,7 +54,7 @@ benchNative(const char *text, GError **error)
                          : g_strdup(text);
 }
 
-/* What an ordinary domain's command line goes through. */
+/* The steps that the command line of an ordinary domain goes through. */
 static char *
 benchPreload(const char *text, GError **error G_GNUC_UNUSED)
 {
@@ -71,7 +72,8 @@ static const struct {
     {"domcaps", benchDomcaps}, {"native", benchNative}, {"preload", benchPreload},
 };
 
-/* The symbol that callgrind looks for, under no other name. */
+/* The symbol that callgrind looks for; the compiler must not make copies of it under other
+ * names. */
 #if !__has_attribute(noipa)
 #define noipa noinline
 #endif

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the library costs: one table in which each figure is compared with that of stock libvirt.
+"""What the library costs: one table that compares each figure with stock libvirt's.
 
 usage: bench.py [--rounds N] [--domains N] [PIECE…]
 
 Pieces: instructions, process, socket, start, many, first, linear, memory; all of them where none is named.
 
-A row has the median of stock libvirt with an ordinary domain, the ratio of the same with the library
-loaded; the median of stock libvirt with the lowered XML of a private domain (where it is started, of
-the ordinary one again), and the ratio of the private domain with the library. Behind each ratio stands
-how far the quartiles of what it compares lie apart, in percent. The configurations take turns, so what
-else the machine does is in all of them. Only ratios say anything; instructions are exact to some
-tenths of a percent, and need no idle machine.
+A row has the median of stock libvirt with an ordinary domain, and the ratio of the same with the library loaded; then
+the median of stock libvirt with the lowered XML of a private domain (if it is started, of the ordinary domain again),
+and the ratio of the private domain with the library. After each ratio, the distance of the quartiles of what it
+compares is given in percent. The configurations take turns, so other load on the machine affects all of them. Only the
+ratios are meaningful; numbers of instructions are exact to some tenths of a percent, and do not require an idle
+machine.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def row(name, results, unit, ours=''):
 
 @contextlib.contextmanager
 def homes(kind, **options):
-    """{configuration: a rig} and at the end none."""
+    """{configuration: a rig}; the rigs are closed at the end."""
     with contextlib.ExitStack() as stack:
         yield {name: stack.enter_context(kind(
             rig.library() if name in (LOADED, PRIVATE) else (), **options))
@@ -72,8 +72,8 @@ def xml_of(configuration, plain, private):
 
 
 def xml_to_start(configuration, plain, private):
-    """The same for starts: no QEMU without the library accepts the lowered one, so what the private
-    domain stands beside is the ordinary one."""
+    """The same for starts. QEMU without the library does not accept the lowered XML, so the private domain is compared
+    with the ordinary one."""
     return private if configuration == PRIVATE else plain
 
 
@@ -83,7 +83,7 @@ CALLS = ('define', 'dumpxml', 'native')
 
 
 def count_instructions(cells):
-    """{configuration: [(all, ours) of each of CALLS]}."""
+    """{configuration: [(all instructions, ours) of each of CALLS]}."""
     plain, private = (bench_rig.domain('vm', wish, cells) for wish in (False, True))
     counts = {}
     for name in CONFIGURATIONS:
@@ -113,7 +113,7 @@ def measure_calls(kind, cells, rounds, calls, label):
 
 
 def instructions(_):
-    """Calls of an embedded driver: instructions."""
+    """Calls of an embedded driver, measured in instructions."""
     for cells in (1, 16):
         counts = count_instructions(cells)
         for i, piece in enumerate(CALLS):
@@ -123,13 +123,13 @@ def instructions(_):
 
 
 def process(options):
-    """Calls of an embedded driver: processor time."""
+    """Calls of an embedded driver, measured in processor time."""
     for cells in (1, 16):
         measure_calls(rig.EmbedRig, cells, options.rounds, 10, 'process')
 
 
 def socket(options):
-    """Calls over the socket of a daemon: time that passes."""
+    """Calls over the socket of a daemon, measured in elapsed time."""
     measure_calls(rig.DaemonRig, 1, options.rounds, 10, 'socket')
     with homes(rig.DaemonRig) as rigs:
         clients = clients_of(rigs, False)
@@ -147,7 +147,7 @@ def socket(options):
 
 
 def start(options):
-    """Whole starts, and saves, of a guest that checks its RAM."""
+    """Complete starts, and saves, of a guest that checks its RAM."""
     with homes(rig.DaemonRig) as rigs:
         clients, runs = clients_of(rigs, False), {}
         for name, client in clients.items():
@@ -171,7 +171,7 @@ def start(options):
 
 
 def many(options):
-    """A daemon with many domains: its start, its memory, and what lists them."""
+    """A daemon with many domains: its start, its memory, and the calls that list them."""
     results = {piece: {name: [] for name in CONFIGURATIONS}
                for piece in ('daemon starts', 'memory', 'list', 'list + dumpxml')}
     with homes(rig.DaemonRig) as rigs:
@@ -203,7 +203,7 @@ def many(options):
 
 
 def first(options):
-    """An emulator that nobody has asked yet: the first definition and the first start."""
+    """An emulator that has not been asked before: the first definition and the first start."""
     results = {piece: {name: [] for name in CONFIGURATIONS} for piece in ('define', 'start')}
     for number in range(max(options.rounds // 4, 4)):
         for name in CONFIGURATIONS[number % 4:] + CONFIGURATIONS[:number % 4]:
@@ -223,9 +223,9 @@ def first(options):
 
 
 def linear(_):
-    """Our own instructions per thing that a domain has many of, without libvirt: to lower it, which is
-    what a definition costs, to raise it, which is what the first dump costs, and each further one; and
-    to make the command line."""
+    """The instructions of our own code for each thing that a domain has many of, without libvirt: to lower the XML (the
+    cost of a definition), to raise it (the cost of the first dump, and of each further dump), and to build the command
+    line."""
     table = (
         ('cells', (16, 64, 256, 1024, 4096), lambda n: {'cells': n}),
         ('disks', (10, 100, 1000, 10000), lambda n: {'devices': n}),
@@ -249,7 +249,7 @@ def print_steps(piece, what, sizes, texts):
 
 
 def memory(options):
-    """Guest RAM: processor time until it is there, and of the first write to each page then."""
+    """Guest RAM: processor time until it is allocated, and for the first write to each page after that."""
     form = '%-32s %11s %19s %11s %19s %19s'
     print('\n' + form % ('processor time of guest RAM', 'memfd', 'guest_memfd', 'then written',
                          'guest_memfd', 'both'), flush=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""bench_rig.py: the measurements of the benchmarks, of libvirt in four configurations.
+"""bench_rig.py: the measurements of the benchmarks, for libvirt in four configurations.
 
 Each configuration is a sandbox of tests/e2e/gmem_rig.py in which bench-client runs. Two have an ordinary
 domain: stock libvirt, and libvirt with the library. Two have the same domain with private memory: stock
@@ -25,18 +25,19 @@ LOWER = os.path.join(rig.BUILD, 'tests/unit/conf/gmem-lower')
 
 STOCK, LOADED, LOWERED, PRIVATE = CONFIGURATIONS = ('stock', 'loaded', 'lowered', 'private')
 
-# So that what memcpy() does is counted as what it is (tests/unit/test_linear.c).
+# Keeps memcpy() and memset() from using "rep movsb" and "rep stosb" (see tests/unit/test_linear.c).
 TUNABLES = ('glibc.cpu.x86_rep_movsb_threshold=0x40000000:'
             'glibc.cpu.x86_rep_stosb_threshold=0x40000000')
 
 
 def lowered(xml):
-    """What stock libvirt is given for @xml."""
+    """The XML that stock libvirt is given in place of @xml."""
     return subprocess.run([LOWER], input=xml, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def domain(name, private, cells=1, devices=0, metadata=0):
-    """A domain as users write it. @devices: disks; @metadata: bytes of another program's."""
+    """A domain as users write it. @devices: the number of disks; @metadata: bytes of another program's
+    metadata."""
     disks = ''.join(
         "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
         "<source file='/var/lib/libvirt/images/%s-%d.qcow2'/>"
@@ -62,7 +63,7 @@ class Client:
                                   stdout=subprocess.PIPE, stderr=self.log, text=True, env=env)
 
     def run(self, piece, calls, xml):
-        """How many nanoseconds each of @calls calls took."""
+        """The nanoseconds that each of @calls calls took."""
         path = self.files.get(xml)
         if not path:
             path = self.files[xml] = '/run/bench-%d.xml' % len(self.files)
@@ -84,14 +85,14 @@ class Client:
 
 
 def of_configuration(configuration, plain, private):
-    """The XML that is given to a configuration, and whether it has the library."""
+    """The XML that a configuration is given, and whether the configuration has the library."""
     return {STOCK: (plain, False), LOADED: (plain, True), LOWERED: (lowered(private), False),
             PRIVATE: (private, True)}[configuration]
 
 
 def alternate(rounds, runs):
-    """Calls each of runs, {configuration: function}, in turn, @rounds times: {configuration: all that
-    it gave}. Each round begins with another one, so that none has a place of its own."""
+    """Calls each of runs, {configuration: function}, in turn, @rounds times; returns {configuration: all
+    results}. Each round begins with another configuration, so that none always has the same place."""
     names = list(runs)
     results = {name: [] for name in names}
     for number in range(rounds):
@@ -102,18 +103,19 @@ def alternate(rounds, runs):
 
 
 def spread(values):
-    """The quartiles' distance from each other, as a part of the median."""
+    """The distance between the quartiles, as a fraction of the median."""
     low, middle, high = statistics.quantiles(values, n=4)
     return (high - low) / middle
 
 
 def count(has_library, xmls, pieces, warm=3, calls=5):
-    """Instructions of each of @pieces, embedded: [(all, ours)], the mean of @calls in a row: the chunks
-    of memory that one has freed are put in order in the next. @xmls: of each piece."""
+    """The instructions of each of @pieces with the embedded driver: [(all, ours)]. Each is the mean of
+    @calls calls in a row, because the chunks of memory that one call has freed are sorted in the next.
+    @xmls: the XML for each piece."""
     with rig.EmbedRig() as home:
-        # Its path is in the environment, and always as long there.
+        # The environment contains its path, which therefore always has the same length.
         library = (home.tree(),) if has_library else ()
-        # libvirt's own knowledge of the emulator is found out, and stored, outside of callgrind.
+        # libvirt's own knowledge of the emulator is gathered, and stored, outside callgrind.
         first = Client(home, preload=library)
         for xml in dict.fromkeys(xmls):
             first.run('warm-define', 1, xml)
@@ -134,7 +136,7 @@ def count(has_library, xmls, pieces, warm=3, calls=5):
 
 
 def fill(kind, mib, how, threads):
-    """Nanoseconds of processor time to have memory there, and to write to it then."""
+    """Nanoseconds of processor time to allocate memory, and then to write to it."""
     output = subprocess.run([MEMORY, kind, str(mib), how, str(threads)], stdout=subprocess.PIPE,
                             text=True, check=True).stdout
     return tuple(int(word) for word in output.split())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""callgrind.py: reads what valgrind's callgrind has counted."""
+"""callgrind.py: reads the counts of valgrind's callgrind."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import tempfile
 
 
 class Counts:
-    """What callgrind has counted: for each call of benchMeasured(), {object: instructions}."""
+    """The counts of callgrind: {object: instructions} for each call of benchMeasured()."""
 
     def __init__(self, path):
         self.parts = []
@@ -43,7 +43,8 @@ class Counts:
 
 
 def count(program, pieces):
-    """Instructions inside of @program, which is bench-pieces, of each of @pieces: [(piece, text)]."""
+    """The instructions inside @program, which is bench-pieces, for each of @pieces: [(piece,
+    text)]."""
     with tempfile.TemporaryDirectory() as cwd:
         return count_in(cwd, os.path.abspath(program), pieces)
 

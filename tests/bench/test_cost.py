@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Some pieces of work take no more instructions of our own than they took.
+"""Some pieces of work do not take more instructions of our own than before.
 
 usage: test_cost.py BENCH-PIECES GMEM-LOWER COMPILER GLIB
 
-COMPILER is the first line of what it says of its version, GLIB the version of that.
+COMPILER is the first line of the compiler's --version, GLIB is the version of GLib.
 
-Counted is what is inside of bench-pieces, in which the library's parts are linked: not what libc, GLib
-and others do, which choose their code by the processor. The texts are made here. So the figures depend
-on our code and on the compiler and GLib's headers, which make instructions of it, and on nothing else:
-the directory `instructions` has a file for each of those, and where there is none the test is skipped.
-To renew, or to add, that of this machine's, where a difference is meant:
+Only instructions inside bench-pieces are counted, into which the library's parts are linked, not those
+of libc, GLib and others, which choose their code by the processor. The texts are generated here. So the
+figures depend only on our code, and on the compiler and GLib's headers, which turn it into
+instructions. The directory `instructions` has a file for each pair of compiler and GLib; if there is
+none, the test is skipped. To update or add the file for this machine, if a difference is intended:
 
     GMEM_TEST_REGENERATE_OUTPUT=1 meson test -C build bench-cost
 """
@@ -30,12 +30,12 @@ import gmem_tap as tap  # pylint: disable=wrong-import-position
 import callgrind  # pylint: disable=wrong-import-position
 
 TOLERANCE = 0.03
-SLACK = 60  # instructions: of what takes next to none
+SLACK = 60  # instructions, for pieces that take hardly any
 RENEW = 'GMEM_TEST_REGENERATE_OUTPUT'
 
 
 def domain(cells, private, disks=4):
-    """As users write it."""
+    """A domain as users write it."""
     numa = ''.join("<cell id='%d' cpus='%d' memory='65536' unit='KiB'/>" % (i, i) for i in range(cells))
     devices = ''.join(
         "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
@@ -51,7 +51,7 @@ def domain(cells, private, disks=4):
 
 
 def native(cells, private):
-    """As libvirt writes it."""
+    """A command line as libvirt writes it."""
     words = ["LC_ALL=C PATH=/usr/bin LD_PRELOAD=/usr/lib/libvirt-gmem.so /usr/bin/qemu-system-x86_64",
              "-name guest=vm,debug-threads=on -S -machine pc-q35-7.2,usb=off -accel kvm"]
     for i in range(cells):
@@ -65,7 +65,7 @@ def native(cells, private):
 
 
 def measure(program, lower):
-    """{what: instructions}."""
+    """{piece: instructions}."""
     with open(os.path.join(SOURCE, 'tests/domaincapsdata/libvirt-11.3-kvm-q35.xml'),
               encoding='utf-8') as file:
         capabilities = file.read()

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* coverage.c: counters of lines that survive _exit() and execve(), in a tree with -Db_coverage.
  *
- * gcc's counters are written when a process exits. What runs between fork and exec does not: it
+ * gcc's counters are written when a process exits. A child between fork and exec does not exit: it
  * ends in execve() or _exit(), and its lines would seem never to run. The linker puts these
- * functions in front of the two (--wrap), and of syscall(), for the emulator's probe; execve() is
- * the one behind the library, which is looked up. src itself has nothing of this.
+ * functions in front of the two (--wrap), and in front of syscall(), for the emulator's probe. The
+ * execve() that comes next after the library is looked up. src itself does not contain any of this.
  *
- * A process may be another user's, or in a root of its own: the files are there and writable for
- * everybody (coverage.py), and one that does not find them writes nothing, as libgcov would say so
- * on its stderr, which tests read. */
+ * A process may belong to another user, or have its own root directory: the files exist already and
+ * are writable for everybody (coverage.py). A process that does not find them does not write
+ * anything, because libgcov would report that on stderr, which tests read. */
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,13 +18,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* libgcov's. */
+/* Functions of libgcov's. */
 void __gcov_dump(void);
 void __gcov_reset(void);
 void __real___gcov_exit(void);
 void __wrap___gcov_exit(void);
 
-/* libc's, and what stands in front of them. */
+/* Functions of libc's, and those that stand in front of them. */
 void __real__exit(int status) __attribute__((noreturn));
 void __wrap__exit(int status) __attribute__((noreturn));
 void *__real_dlsym(void *handle, const char *name);
@@ -40,7 +40,7 @@ coverageIsWritable(void)
     return faccessat(AT_FDCWD, GMEM_COVERAGE_MARK, W_OK, AT_EACCESS) == 0;
 }
 
-/* What is written is counted from zero again: files are added to. */
+/* Once the counts are written they start again from zero, because libgcov adds to the files. */
 static void
 coverageDump(void)
 {

@@ -18,12 +18,12 @@ import sys
 import tempfile
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Whoever can write it counts (coverage.c).
+# A process counts only if it can write this file (coverage.c).
 MARK = 'coverage-counts'
 
 
 def notes(build):
-    """What the compiler wrote about each object; the names of some begin with a dot."""
+    """The compiler's notes about each object; the names of some begin with a dot."""
     return sorted(os.path.join(directory, name) for directory, _, names in os.walk(build)
                   for name in names if name.endswith('.gcno'))
 
@@ -43,7 +43,7 @@ def prepare(build):
     if not found:
         sys.exit('%s was not built with -Db_coverage=true' % build)
     for note in found:
-        # An empty one is to libgcov one that it has just made.
+        # libgcov treats an empty file like one that it has just created.
         writable(counts_of(note))
     writable(os.path.join(build, MARK))
     path = os.path.abspath(build)
@@ -54,7 +54,7 @@ def prepare(build):
 
 
 class Source:
-    """Of one file: its lines and how often each ran, its functions and how often each was called."""
+    """One source file: its lines and how often each ran, its functions and how often each was called."""
 
     def __init__(self):
         self.lines = collections.Counter()
@@ -71,7 +71,7 @@ class Source:
         return sum(1 for count in self.lines.values() if count)
 
     def missing(self):
-        """Lines that never ran, outside functions that never did; as '3-5'."""
+        """The lines that never ran, outside functions that were never called, in the form '3-5'."""
         silent = [(first, last) for (first, last, _), count in self.functions.items() if not count]
         code = sorted(self.lines)
         runs = []
@@ -92,7 +92,7 @@ def read(build):
     found = []
     with tempfile.TemporaryDirectory() as silent:
         for number, note in enumerate(notes(build)):
-            # Of an object that never ran gcov wants no counts at all, and takes them for 0.
+            # For an object that never ran gcov must not find a file of counts; it then takes them as 0.
             if not os.path.exists(counts_of(note)) or not os.path.getsize(counts_of(note)):
                 os.symlink(note, os.path.join(silent, '%d.gcno' % number))
                 note = os.path.join(silent, '%d.gcno' % number)

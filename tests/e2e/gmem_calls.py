@@ -16,15 +16,15 @@ ERR_OPERATION_INVALID = 55
 SERIAL = '/run/serial'
 SIZES = (41 * MIB, 37 * MIB)  # more than QEMU's heap, which grows with each migration
 
-# As gmemDriverRefuseOtherMode() names them.
+# The names that gmemDriverRefuseOtherMode() uses.
 ELEMENTS = {
     None: 'ordinary memory',
     'fully-shared': '<private/>',
     'convertible': "<launchSecurity type='sw-protected'/>",
 }
 
-# What the child between fork and exec says of with_argument(xml, '-accel', 'tcg'), which none before it
-# looks at.
+# What the child between fork and exec reports for with_argument(xml, '-accel', 'tcg'); no earlier check looks
+# at that argument.
 ACCELERATOR = '^unsupported configuration: .*accelerator .tcg.'
 
 
@@ -34,7 +34,8 @@ def other_mode(then, now):
 
 
 def plain(xml):
-    """The XML without <private/>, as a user would take it out: text, for the rest keeps its bytes."""
+    """The XML without <private/>, as a user would take it out: edited as text, because everything else keeps
+    its bytes."""
     return re.sub(r'\n *<memoryBacking>\s*<private/>\s*</memoryBacking>', '', xml)
 
 
@@ -44,20 +45,20 @@ def convertible(xml):
 
 
 def private(xml):
-    """What stock libvirt wrote of plain(), with the lines for <private/> where libvirt would have
-    them: deeper in documents that have a domain in them."""
+    """What stock libvirt wrote for plain(), with the lines for <private/> where libvirt would have them; they
+    are indented further in documents that contain a domain."""
     return re.sub(r'^( *)<currentMemory .*$',
                   r'\g<0>\n\1<memoryBacking>\n\1  <private/>\n\1</memoryBacking>', xml, flags=re.M)
 
 
 def with_argument(xml, *arguments):
-    """The XML with an argument of the user's for QEMU: for each domain in it."""
+    """The XML with another argument of the user's for QEMU, in each domain that it contains."""
     return xml.replace('</domain>', '<commandline xmlns="http://libvirt.org/schemas/domain/qemu/1.0">'
                        '%s</commandline></domain>' % ''.join("<arg value='%s'/>" % a for a in arguments))
 
 
 def titled(xml, title):
-    """Another title: a thing that may change in a saved or running guest."""
+    """The XML with another title, which is allowed to change in a saved or running guest."""
     xml = re.sub(r'\n *<title>.*</title>', '', xml)
     return re.sub(r'(\n *)(<uuid>.*</uuid>)', r'\1\2\1<title>%s</title>' % title, xml)
 
@@ -79,7 +80,7 @@ class Host:
         return self.python.call(*arguments)
 
     def virsh(self, *arguments, **options):
-        """A virsh command: beside the python client, or, embedded, in its place."""
+        """Runs a virsh command: beside the python client, or in its place if the driver is embedded."""
         if isinstance(self.rig, DaemonRig):
             return self.rig.virsh().virsh(*arguments, **options)
         self.python.close()
@@ -98,18 +99,18 @@ class Host:
         return said[said.index('<'):]
 
     def run(self, name='vm', **options):
-        """Defines a domain, starts it, and waits for the guest to have written its memory."""
+        """Defines a domain, starts it, and waits until the guest has written its memory."""
         self.rig.write(SERIAL, '')
         self.python.define(self.domain(name, **options))
         self.python.start(name)
         self.guest.wait_pass(0)
 
     def gone(self, name='vm'):
-        """No QEMU; a daemon may still be busy burying it."""
+        """Waits until there is no QEMU; a daemon may still be busy cleaning up after it."""
         return wait_for(lambda: self.rig.emulator(name) is None, 'the end of ' + name)
 
     def goes_on(self, check, last):
-        """The guest, restored from memory, is past pass @last, and did not boot."""
+        """The guest, restored from memory, gets past pass @last, and did not boot again."""
         number, _ = self.guest.wait_pass(last)
         check.true(number > last, 'pass %d after pass %d' % (number, last))
         check.lacks(self.guest.text, 'boot found', "the guest's serial port")
@@ -128,7 +129,7 @@ class Host:
 
 
 class Pair:
-    """Two hosts, one of them stock, made when first asked for."""
+    """Two hosts, one of them with stock libvirt, created when they are first asked for."""
 
     def __init__(self, kind):
         self.kind = kind
@@ -150,7 +151,7 @@ class Pair:
         return self.stock, self.ours
 
     def shown(self, check, what, show, mask=lambda text: text):
-        """show(host) of both hosts: the same, but for <private/>."""
+        """show(host) gives the same on both hosts, except for <private/>."""
         wanted = private(mask(plain(show(self.stock))))
         check.has(wanted, '<private/>', 'what is expected of ' + what)
         got = mask(show(self.ours))
@@ -165,8 +166,8 @@ class Pair:
 
 
 def tests_of(suite, pair):
-    """@test(name) for what is called with checks and the host that has the library; where there is no
-    guest_memfd it is skipped, unless it @starts no guest."""
+    """Gives @test(name) for functions that are called with checks and the host that has the library. If there
+    is no guest_memfd, a test is skipped unless @starts says that it does not start a guest."""
     def test(name, starts=True):
         def register(function):
             @suite.test('%s: %s' % (pair.kind.name, name))
@@ -179,7 +180,7 @@ def tests_of(suite, pair):
 
 
 def answer(call):
-    """What a call gives, an error being an answer, too."""
+    """The result of a call; an error is a result, too."""
     try:
         return call()
     except LibvirtError as error:
@@ -191,9 +192,9 @@ def _pair_value(text):
 
 
 def pretend_convertible(rig, name, xml, stop, start):
-    """Lets libvirt believe that a running, fully shared domain is a convertible one, which this host
-    could not run: libvirt is stopped, its status file gets the carrier that a convertible domain has,
-    and libvirt is started. QEMU knows nothing of it.
+    """Makes libvirt believe that a running, fully shared domain is a convertible one, which this host could
+    not run: libvirt is stopped, its status file gets the carrier of a convertible domain, and libvirt is
+    started again. QEMU is not involved.
 
     @xml: the domain's; @stop, @start: of libvirt."""
     embedded = not isinstance(rig, DaemonRig)

@@ -17,7 +17,7 @@ def canonical(xml):
 
 
 def without_private(xml):
-    """The XML with <private/> taken out, and with it a <memoryBacking> that has nothing else."""
+    """The XML with <private/> taken out, and with it a <memoryBacking> that has no other children."""
     root = ET.fromstring(xml)
     backing = root.find('memoryBacking')
     if backing is not None:
@@ -29,7 +29,7 @@ def without_private(xml):
 
 
 def shows_private(check, xml, what='dumpxml', carriers=0):
-    """<private/> where the user wrote it, and nothing of the carrier.
+    """The XML has <private/> where the user wrote it, and does not show the carrier.
 
     @carriers: how many arguments of the user's own look like the carrier's option."""
     root = ET.fromstring(xml)
@@ -44,7 +44,7 @@ def shows_private(check, xml, what='dumpxml', carriers=0):
 
 
 def split_native(text):
-    """(environment, argv) of domxml-to-native's answer."""
+    """(environment, argv) from the answer of domxml-to-native."""
     words = shlex.split(text)
     environment = {}
     while words and re.match(r'[A-Za-z_][A-Za-z0-9_]*=', words[0]):
@@ -64,7 +64,7 @@ def shim_config(sizes):
 
 
 def native_is_private(check, text, sizes):
-    """The native command line is the one that QEMU would get; @sizes: RAM backends' in bytes."""
+    """The native command line is the one that QEMU would get; @sizes: of the RAM backends in bytes."""
     environment, argv = split_native(text)
     preload = environment.get('LD_PRELOAD', '').split(':')
     check.equal(preload, [SHIM], 'LD_PRELOAD in the native text')
@@ -74,7 +74,7 @@ def native_is_private(check, text, sizes):
 
 
 class Guest:
-    """The payload in a running domain, read off its serial port (outer path)."""
+    """The payload in a running domain, observed through its serial port (outer path)."""
 
     def __init__(self, sandbox, serial):
         self.sandbox = sandbox
@@ -92,20 +92,20 @@ class Guest:
         return re.findall(r'^gmem-guest: (?:pass \d+ BAD|stopped).*', self.text, re.M)
 
     def wait_pass(self, after=0):
-        """Waits for a pass later than number @after; gives (number, pages)."""
+        """Waits for a pass later than number @after; returns (number, pages)."""
         def later():
             if self.complaints():
                 raise Failure('the guest complains:\n' + self.text)
             return [p for p in self.passes() if p[0] > after]
         try:
-            # It touches each page, which are a million, maybe.
+            # The guest touches each page, and there may be a million of them.
             return wait_for(later, 'pass %d of the guest' % (after + 1), 5 * PATIENCE)[-1]
         except Failure as failure:
             raise Failure('%s\n%s' % (failure, self.text)) from None
 
 
 def _samples(start, end):
-    """Page addresses spread over a range, both ends among them."""
+    """Page addresses spread over a range, including both ends."""
     pages = (end - start) // gmem_evidence.PAGE
     count = min(pages, 512)
     return sorted({start + pages * i // count * gmem_evidence.PAGE for i in range(count)} |
@@ -141,7 +141,7 @@ def evidence(check, emulator, sizes, serial):
                 touched.add(backend.id)
         check.equal(touched, {b.id for b in found}, 'backends with the pattern')
         for backend in found:
-            # All but what the BIOS keeps, and the guest's first MiB.
+            # All but what the BIOS reserves, and the guest's first MiB.
             missing = backend.size // gmem_evidence.PAGE - backend.resident()
             check.true(missing <= 512, '%d pages of %s are not resident' % (missing, backend.id))
 

@@ -17,7 +17,7 @@ import libvirt_qemu
 
 def client(uri):
     """Answers each line of standard input."""
-    libvirt.virEventRegisterDefaultImpl()  # the embedded driver does not open without
+    libvirt.virEventRegisterDefaultImpl()  # the embedded driver requires an event loop to open
 
     def events():
         while True:

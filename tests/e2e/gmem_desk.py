@@ -17,18 +17,18 @@ from gi.repository import Atspi, Gdk, GLib  # noqa: E402  pylint: disable=wrong-
 
 from gmem_serve import serve  # noqa: E402  pylint: disable=wrong-import-position
 
-# Roles by their numbers: the names of some are others in newer releases.
+# Roles are given by number, because some have other names in newer releases.
 Role = Atspi.Role
 PATIENCE = 550
 APPLY, CANCEL, EDITOR, DEVICES = 'config-apply', 'config-cancel', 'XML editor', 'hw-list'
 
 
 class NotThere(Exception):
-    """Nothing of that name is shown."""
+    """Nothing with that name is shown."""
 
 
 def walk(node):
-    """@node and all that is shown below it."""
+    """@node and everything that is shown below it."""
     yield node
     for i in range(node.get_child_count()):
         child = node.get_child_at_index(i)
@@ -44,7 +44,7 @@ def windows():
     desktop = Atspi.get_desktop(0)
     for i in range(desktop.get_child_count()):
         application = desktop.get_child_at_index(i)
-        # What is cached is renewed by events, which nobody here waits for.
+        # The cache is updated by events, which this program does not process.
         application.clear_cache()
         for j in range(application.get_child_count()):
             yield application.get_child_at_index(j)
@@ -76,7 +76,7 @@ def content(node):
 
 
 def until(step, what):
-    """Takes @step until it gives something true, and returns that."""
+    """Repeats @step until it returns something true, and returns that."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -98,11 +98,11 @@ class Desk:
         self.until = until
 
     def choose(self, page, tab):
-        """A row of the list on the left, and the tab 'Details' or 'XML' of it."""
+        """Selects a row of the list on the left, and its tab 'Details' or 'XML'."""
         def step():
             if self.chosen(page, tab):
                 return True
-            # What was typed there is not applied by going elsewhere: that would be asked about.
+            # Going elsewhere does not apply what was typed; virt-manager would ask about it.
             if has(find(CANCEL), 'SENSITIVE'):
                 click(find(CANCEL))
             table = find(DEVICES)
@@ -162,7 +162,7 @@ class Desk:
 
     @staticmethod
     def error():
-        """What the dialog says, '' where there is none."""
+        """The text of the error dialog, '' if there is none."""
         dialog = alert()
         return labels(dialog) if dialog else ''
 

@@ -9,8 +9,8 @@ import sys
 
 OPERATION_DENIED = 29
 
-# The arguments of each, by the words that Client.argument() knows. What libvirt wants to hear before it
-# asks the daemon is there; 'flags:N' is so for the flags.
+# The arguments of each function, as words that Client.argument() knows. They include everything that
+# libvirt checks before it asks the daemon; 'flags:N' does this for the flags.
 CALLS = {
     'virConnectDomainXMLToNative': 'conn format xml flags',
     'virConnectGetDomainCapabilities': 'conn path null null null flags',
@@ -80,11 +80,12 @@ class Error(ctypes.Structure):
 
 
 class Client:
-    """Of a domain 'vm' with a snapshot 's' and a checkpoint 'c'. @path: what it names as a file."""
+    """A client that uses a domain 'vm' with a snapshot 's' and a checkpoint 'c'. @path: what it passes as a
+    file."""
 
     def __init__(self, opens, uri, path):
         ctypes.CDLL('libvirt.so.0', mode=ctypes.RTLD_GLOBAL)
-        self.libvirt = ctypes.CDLL(None)  # a preloaded library comes first there, as for any client
+        self.libvirt = ctypes.CDLL(None)  # a preloaded library comes first in it, as for any client
         self.libvirt.virGetLastError.restype = ctypes.POINTER(Error)
         self.quiet = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: None)
         self.libvirt.virSetErrorFunc(None, self.quiet)
@@ -109,7 +110,7 @@ class Client:
             if error else [0, '']
 
     def params(self, **values):
-        """List and number of typed parameters. The few of a run are not given back."""
+        """A list of typed parameters and its length. The few of one run are never freed."""
         params, count, space = ctypes.c_void_p(), ctypes.c_int(), ctypes.c_int()
         for key, value in values.items():
             self.libvirt.virTypedParamsAddString(ctypes.byref(params), ctypes.byref(count),
@@ -124,7 +125,7 @@ class Client:
         return params, count
 
     def argument(self, word, xml, flags):
-        """What stands for @word: a list."""
+        """The arguments that @word stands for, as a list."""
         if word.startswith('flags'):
             return [ctypes.c_ulong(int(word[6:] or '0') if flags is None else flags)]
         if word in ('conn', 'domain', 'snapshot', 'checkpoint'):
@@ -144,7 +145,7 @@ class Client:
                  'format': b'qemu-argv', 'path': self.path, 'xml': xml}[word]]
 
     def call(self, function, xml, flags):
-        """[code, message] of the error; [0, ''] where there is none."""
+        """[code, message] of the error; [0, ''] if there is none."""
         arguments = [value for word in CALLS[function].split()
                      for value in self.argument(word, xml, flags)]
         call = getattr(self.libvirt, function)
@@ -155,7 +156,8 @@ class Client:
 
 
 def main(opens, uri, path, directory):
-    """Answers lines of JSON [function, flags] with the errors, in order of the files in @directory."""
+    """Answers each line of JSON, [function, flags, number], with the error. The number stands for a file in
+    @directory, in the order of their names."""
     client = Client(opens, uri, path)
     texts = []
     for name in sorted(os.listdir(directory)):

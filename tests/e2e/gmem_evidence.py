@@ -54,7 +54,7 @@ GuestMemfd = collections.namedtuple('GuestMemfd', 'fd link dev inode size')
 
 
 class EvidenceError(Exception):
-    """Something could not be found out; not the same as evidence against."""
+    """Something could not be determined; this is not evidence against guest_memfd."""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def options(argv):
 def properties(value, implied):
     """The value of an option, JSON or key=value, as a dictionary; nested JSON stays nested.
 
-    Of QEMU's single-quoted strings only those without either quote inside are known here."""
+    Of QEMU's single-quoted strings, only those that do not contain either quote are supported."""
     if value.startswith('{'):
         return json.loads(value.replace("'", '"') if value.startswith("{'") else value)
     result = {}
@@ -130,7 +130,7 @@ def ram_objects(argv):
         elif name == 'device':
             p = properties(value, 'driver')
             if p.get('driver') == 'pc-dimm':
-                # Without an address each goes after the former.
+                # Modules without an address follow the previous one.
                 address = int(str(p['addr']), 0) if p.get('addr') else 0
                 dimms.append((address, len(dimms), p['memdev']))
     names = machine + [memdev for _, memdev in sorted(cells)] + [d[2] for d in sorted(dimms)]
@@ -188,7 +188,7 @@ def mappings(pid):
 
 
 class Backend:
-    """One RAM backend. fd, link, dev, inode are None where it has no guest_memfd.
+    """One RAM backend. fd, link, dev, inode are None if it has no guest_memfd.
 
     id, type, size (bytes), pid; matched: how its descriptor was found: 'size', 'pattern', 'order';
     mapping: QEMU's mapping of the whole of it, or None.
@@ -227,20 +227,23 @@ class Backend:
         return vector.raw
 
     def resident(self):
-        """How many of its 4 KiB pages are there (mincore(2) on a mapping of a duplicate)."""
+        """The number of its 4 KiB pages that are in memory (mincore(2) on a mapping of a
+        duplicate)."""
         return sum(byte & 1 for byte in self._residency(0, self.size))
 
     def is_resident(self, offset):
         return bool(self._residency(offset & -PAGE, PAGE)[0] & 1)
 
     def read(self, offset, count):
-        """Bytes of it, through a duplicate; a page that is not there yet is made by it (zeros)."""
+        """Reads bytes through a duplicate; a page that does not exist yet is allocated by this
+        (zeros)."""
         if offset < 0 or count < 0 or offset + count > self.size:
             raise EvidenceError('%s ends at %#x' % (self.id, self.size))
         return ctypes.string_at(self._map() + offset, count)
 
     def guest_address(self, offset):
-        """The guest address that the guest's whole pattern on that page names, or None."""
+        """The guest address in the guest's pattern on that page, or None if the pattern is not
+        complete."""
         offset &= -PAGE
         if not self.is_resident(offset):
             return None
@@ -258,7 +261,7 @@ class Backend:
 
 
 class Backends(list):
-    """A list that closes what its members hold."""
+    """A list that closes its members."""
 
     def __enter__(self):
         return self
@@ -272,7 +275,7 @@ class Backends(list):
 
 
 def _first_pattern(backend):
-    # The guest's own pages lie below 1 MiB; the BIOS keeps the last pages below 4 GiB.
+    # The guest's own pages are below 1 MiB; the BIOS reserves the last pages below 4 GiB.
     for offset in (0, 1 << 20, backend.size // 2 & -PAGE):
         address = backend.guest_address(offset) if offset < backend.size else None
         if address is not None:
@@ -305,7 +308,7 @@ def backends(pid):
 
 
 def _resident(pid, mapping):
-    """How many bytes of it are in memory, by smaps; 0 where it is gone."""
+    """The number of resident bytes of the mapping, according to smaps; 0 if it no longer exists."""
     head = '%08x-%08x ' % (mapping.start, mapping.end)
     with open('/proc/%d/smaps' % pid) as f:
         for line in f:
@@ -318,8 +321,9 @@ def large_foreign_mappings(pid, found=None):
     """Writable mappings of QEMU, other than of a backend's guest_memfd, as large as the smallest
     backend: where guest RAM could be kept instead.
 
-    Since glibc 2.42 the stacks of all threads, 8 MiB each and hardly used, form one mapping. Of
-    anonymous memory only what is resident counts, therefore; the guest has written all of its RAM.
+    Since glibc 2.42 the stacks of all threads, 8 MiB each and hardly used, form one mapping. So only
+    resident bytes of anonymous memory count, which is enough because the guest has written all of its
+    RAM.
     """
     found = backends(pid) if found is None else found
     smallest = min(backend.size for backend in found)
@@ -334,7 +338,7 @@ def large_foreign_mappings(pid, found=None):
 
 
 def serial_ranges(text):
-    """[(start, end, kind)] of the last boot in what the guest wrote on its serial port; kind is
+    """[(start, end, kind)] of the last boot from what the guest wrote on its serial port; kind is
     'usable', 'reserved' or 'dimm'."""
     lines = re.findall(r'gmem-guest: (?:e820 (\w+) (\w+) (usable|reserved)|(dimm) (\w+) (\w+))'
                        r'\r?\n', text)
@@ -348,7 +352,7 @@ def serial_ranges(text):
 
 
 def end_of_low_ram(ranges):
-    """Where RAM below 4 GiB ends: what is usable from 1 MiB up, and what the BIOS keeps of it."""
+    """Where RAM below 4 GiB ends: what is usable from 1 MiB up, and what the BIOS reserves of it."""
     end = 1 << 20
     for start, stop, kind in sorted(ranges):
         if start == end and end < GIB4 and kind != 'dimm':
@@ -357,8 +361,8 @@ def end_of_low_ram(ranges):
 
 
 def locate(found, ranges, address):
-    """(backend, offset) of a guest address: RAM fills the addresses up to end_of_low_ram() and goes
-    on at 4 GiB; DIMMs are where the guest found them."""
+    """(backend, offset) for a guest address: RAM fills the addresses up to end_of_low_ram() and
+    continues at 4 GiB; DIMMs are where the guest found them."""
     low = end_of_low_ram(ranges)
     dimms = sorted(r for r in ranges if r[2] == 'dimm')
     inner = found[:len(found) - len(dimms)]

@@ -55,7 +55,7 @@ class Host(DaemonRig):
         self.start_daemon()
 
     def private(self, function, domain, **arguments):
-        """Calls a private function in a client of this host's daemon; see below."""
+        """Calls a private function in a client of this host's daemon; see private_call()."""
         result = self.run([PYTHON, os.path.abspath(__file__), self.uri],
                           stdin=json.dumps([function, domain, arguments]))
         if result.returncode:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""gmem_kernel.py: QEMU under a kernel that allows it less: a memory cgroup, and guest_memfd refused."""
+"""gmem_kernel.py: QEMU under restrictions of the kernel: a memory cgroup, and a refused guest_memfd."""
 
 import contextlib
 import os
 
 from gmem_rig import PYTHON, QEMU, Skip, wait_for
 
-# seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) fails with this number, everything else goes on. The offsets
-# are those of struct seccomp_data: nr at 0, the low half of args[1] at 24.
+# seccomp(2): ioctl(KVM_CREATE_GUEST_MEMFD) fails with this errno, and everything else is allowed. The
+# offsets are those of struct seccomp_data: nr at 0, the low half of args[1] at 24.
 NO_GUEST_MEMFD = '''#!%s
 import ctypes, os, struct, sys
 program = b''.join(struct.pack('HBBI', *each) for each in (
@@ -20,20 +20,20 @@ if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, filter, 0, 0):
     sys.exit('no seccomp')
 os.execv(%r, [%r] + sys.argv[1:])
 '''
-# Version 2 and version 1 of memory cgroups: where they are, what says how many bytes one is charged, and
-# how many it may have.
+# Memory cgroups of version 2 and version 1: where they are, and the files with the number of bytes that
+# one is charged and with its limit.
 CGROUPS = (('/sys/fs/cgroup', 'memory.current', 'memory.max'),
            ('/sys/fs/cgroup/memory', 'memory.usage_in_bytes', 'memory.limit_in_bytes'))
 
 
 def no_guest_memfd(number):
-    """A wrapper of QEMU, to which making guest_memfd fails with that errno."""
+    """A wrapper of QEMU for which creating a guest_memfd fails with that errno."""
     return NO_GUEST_MEMFD % (PYTHON, number, QEMU, QEMU)
 
 
 @contextlib.contextmanager
 def memory_cgroup(limit=None):
-    """A memory cgroup, of @limit bytes, and the file that says what it is charged."""
+    """A memory cgroup with a limit of @limit bytes, and the file that contains what it is charged."""
     for top, usage, most in CGROUPS:
         path = os.path.join(top, 'gmem-test-%d' % os.getpid())
         try:

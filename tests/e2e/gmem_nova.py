@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gmem_nova.py: Nova's libvirt driver as a client: lines of JSON say what to do with an instance.
 
-Everything from the XML to libvirt's calls is Nova's own code. What does not take part in that is replaced: the
-database (objects are made here, and not saved), images (empty disks), and the network's agent.
+Everything from the XML to libvirt's calls is Nova's own code. Other parts are replaced: the database (objects
+are made here, and not saved), images (empty disks), and the network's agent.
 """
 
 import inspect
@@ -62,7 +62,7 @@ class Compute:
         self.context = context.RequestContext('user', 'project', is_admin=True)
         self.context.auth_token = None
         self.driver = libvirt_driver.LibvirtDriver(fake.FakeVirtAPI())
-        # They ask the database.
+        # These query the database.
         self.driver._register_all_undefined_instance_details = lambda: None
         self.driver._register_undefined_instance_details = lambda *_: None
         self.driver._set_host_enabled = lambda *_, **__: None
@@ -73,7 +73,7 @@ class Compute:
         self.networks = network.NetworkInfo([])
 
     def create_image(self, _context, instance, mapping, *_, suffix='', **__):
-        """Empty disks where Nova would put those that it makes from images."""
+        """Empty disks where Nova would put the disks that it makes from images."""
         path = os.path.join('/run/nova/instances', instance.uuid)
         os.makedirs(path, exist_ok=True)
         for name in mapping:
@@ -106,7 +106,7 @@ class Compute:
         self.driver.spawn(self.context, self.instance, self.image(), [], None, {}, network_info=self.networks)
 
     def guest_create(self):
-        """The XML that Nova has for the instance, of which it has made a domain."""
+        """The XML that Nova generated for the instance and defined as a domain."""
         disks = blockinfo.get_disk_info(CONF.libvirt.virt_type, self.instance, self.image())
         xml = self.driver._get_guest_xml(self.context, self.instance, self.networks, disks, self.image())
         guest.Guest.create(xml, self.driver._host)
@@ -123,8 +123,8 @@ class Compute:
         self.driver.suspend(self.context, self.instance)
 
     def suspend_as_asked(self):
-        """By what nova-compute does for a client, but for notifications; gives the error, and the instance's
-        state then."""
+        """Suspends as nova-compute does for a client, without notifications; returns the error and the state
+        of the instance after it."""
         compute = object.__new__(manager.ComputeManager)
         compute.driver, compute.host = self.driver, 'host'
         compute._notify_about_instance_usage = lambda *_, **__: None
@@ -148,7 +148,8 @@ class Compute:
         self.driver.unrescue(self.context, self.instance)
 
     def resize(self, flavor, memory, specs):
-        """On the same host: the domain goes, as at the source, and then all that is done at the target."""
+        """Resizes on the same host: the domain is removed, as at the source, and then everything is done that
+        is done at the target."""
         self.driver.destroy(self.context, self.instance, self.networks, destroy_disks=False)
         self.instance.old_flavor = self.instance.flavor
         self.instance.flavor = self.instance.new_flavor = make_flavor(flavor, memory, specs)
@@ -158,15 +159,15 @@ class Compute:
             self.networks, self.image(), True, {})
 
     def attach_interface(self):
-        """To a bridge that is there, or, for a Nova that has given up bridges, to a tap device; gives which.
-        Plugging is left to libvirt."""
+        """Attaches to an existing bridge, or to a tap device if this Nova does not support bridges any more;
+        returns which. Plugging is left to libvirt."""
         self.driver.vif_driver.plug = lambda *_: None
         bridge = network.Network(id='33333333-3333-4333-8333-333333333333', bridge='nova0', label='net',
                                  subnets=[], mtu=1500)
         for kind, device in (('bridge', 'tap-nova'), ('tap', 'tap-nova1')):
             vif = network.VIF(id='22222222-2222-4222-8222-222222222222', address='52:54:00:00:00:01',
                               type=kind, devname=device, vnic_type='normal', active=True, network=bridge)
-            # As its manager has it by then.
+            # Nova's manager has this in its cache by then.
             self.instance.info_cache.network_info = network.NetworkInfo([vif])
             try:
                 self.driver.attach_interface(self.context, self.instance, self.image(), vif)
@@ -183,11 +184,11 @@ class Compute:
 
     @staticmethod
     def providers(directory):
-        """What Nova's own loader makes of provider files."""
+        """The result of Nova's own loader for provider files."""
         return provider_config.get_provider_configs(directory)
 
 
 if __name__ == '__main__':
     serve(Compute)
-    # Newer releases have threads that go on.
+    # Newer releases have threads that do not end.
     os._exit(0)

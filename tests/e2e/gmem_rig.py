@@ -46,17 +46,17 @@ VHOST_USER = os.path.join(BUILD, 'src/vhostuser/vhost-user-gmem.so')
 GUEST = os.path.join(BUILD, 'tests/guest/gmem-guest.rom')
 CLIENT = os.path.join(HERE, 'gmem_client.py')
 GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
-# Whether lines are counted.
+# Whether lines are being counted (tests/coverage).
 COUNTED = os.path.exists(os.path.join(BUILD, 'coverage-counts'))
-HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # a page's KiB, what of it
+HUGE_POOL = '/sys/kernel/mm/hugepages/hugepages-%dkB/%s'  # the page's size in KiB, which number
 
-# What libvirt's virerror.h calls VIR_ERR_…: python3-libvirt may be absent where only a skip is due.
+# VIR_ERR_… of libvirt's virerror.h: python3-libvirt may be missing where tests only have to be skipped.
 ERR_CONFIG_UNSUPPORTED = 67
 ERR_XML_ERROR = 27
 ERR_XML_DETAIL = 35
 ERR_XML_INVALID_SCHEMA = 92
 
-# Nothing here measures time; this only says when to give up, on the slowest machine; an emulated one
+# Nothing here measures time. This only says when to give up on the slowest machine; an emulated machine
 # is slower still (tests/nested).
 PATIENCE = int(os.environ.get('GMEM_PATIENCE', 120))
 
@@ -73,7 +73,7 @@ security_driver = "none"
 stdio_handler = "file"
 '''
 
-# A client that a busy machine keeps waiting is not given up.
+# libvirtd must not give up on a client that a busy machine keeps waiting.
 LIBVIRTD_CONF = '''\
 auth_unix_ro = "none"
 auth_unix_rw = "none"
@@ -91,7 +91,7 @@ keepalive_interval = -1
 
 
 class Checks(gmem_tap.Checks):
-    """With what is to be said of errors of libvirt's."""
+    """Checks, with one for errors of libvirt's."""
 
     def refused(self, call, code=None, message=None, part=None):
         """call() must raise LibvirtError; returns it."""
@@ -110,7 +110,7 @@ class Checks(gmem_tap.Checks):
 
 
 class Suite(gmem_tap.Suite):
-    """Leaves no sandbox behind."""
+    """A suite that does not leave a sandbox behind."""
 
     checks = Checks
 
@@ -119,7 +119,8 @@ class Suite(gmem_tap.Suite):
 
 
 def wait_for(probe, what, timeout=PATIENCE):
-    """Polls until probe() gives something true, and returns that; Failure naming @what if never."""
+    """Polls until probe() gives something true, and returns that; raises Failure with @what if it never
+    does."""
     end = time.monotonic() + timeout
     while True:
         result = probe()
@@ -144,14 +145,14 @@ def need_root():
 
 
 def libvirt_version():
-    """Of the daemon, as (major, minor)."""
+    """The version of libvirt's daemon, as (major, minor)."""
     said = subprocess.run([LIBVIRTD, '--version'], stdout=subprocess.PIPE, text=True,
                           check=False).stdout
     return tuple(int(part) for part in re.search(r' (\d+)\.(\d+)\.', said).groups())
 
 
 def need_kvm():
-    """Raises Skip where no guest can be run under KVM at all."""
+    """Raises Skip if no guest can be run under KVM at all."""
     if not os.path.exists('/dev/kvm'):
         raise Skip('no /dev/kvm')
     try:
@@ -161,7 +162,7 @@ def need_kvm():
 
 
 def kvm_extension(capability):
-    """KVM_CHECK_EXTENSION on a VM descriptor: asked here by ourselves, not by the code under test."""
+    """KVM_CHECK_EXTENSION on a VM descriptor, asked directly and not by the code under test."""
     need_kvm()
     device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -175,13 +176,13 @@ def kvm_extension(capability):
 
 
 def need_guest_memfd():
-    """Raises Skip where KVM cannot make a guest_memfd that the host may map."""
+    """Raises Skip if KVM cannot make a guest_memfd that the host may map."""
     if kvm_extension(244) & 3 != 3:
         raise Skip('KVM of this host has no guest_memfd with MMAP and INIT_SHARED (Linux 6.18)')
 
 
 def huge_pool(size, what='nr_hugepages'):
-    """A number of the host's pool of huge pages of @size KiB; Skip where it has none."""
+    """A number of the host's pool of huge pages of @size KiB; raises Skip if there is no such pool."""
     try:
         with open(HUGE_POOL % (size, what), encoding='utf-8') as file:
             return int(file.read())
@@ -191,8 +192,8 @@ def huge_pool(size, what='nr_hugepages'):
 
 @contextlib.contextmanager
 def huge_pages(size, count):
-    """@count free huge pages of @size KiB more than there were; as before at the end. Another test run
-    that asks meanwhile waits: each would else put back what the other had."""
+    """Provides @count more free huge pages of @size KiB, and restores the pool at the end. Another test
+    run that asks for them meanwhile waits; otherwise each would restore what the other had set."""
     if not count:
         yield
         return
@@ -222,7 +223,8 @@ def huge_pages(size, count):
 
 
 def library():
-    """What goes into LD_PRELOAD. Its absence is an error: ld.so would run stock libvirt instead."""
+    """What goes into LD_PRELOAD. It is an error if the file does not exist, because ld.so would then run
+    stock libvirt."""
     for path in (LIBRARY, SHIM):
         if not os.path.exists(path):
             raise Failure('%s is not built' % path)
@@ -312,7 +314,8 @@ def _setns(descriptor, kind=0):
 
 
 class Sandbox:
-    """Namespaces with libvirt's paths to themselves. outer('/run/x') is where others see /run/x."""
+    """Namespaces with libvirt's paths of their own. outer('/run/x') is the path of its /run/x outside
+    it."""
 
     MOUNTS = {
         'run': '/run',
@@ -346,7 +349,7 @@ class Sandbox:
 
     @staticmethod
     def environment(preload=(), **more):
-        """A clean environment, @preload in LD_PRELOAD."""
+        """A clean environment, with @preload in LD_PRELOAD."""
         result = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/run/home', 'LC_ALL': 'C.UTF-8'}
         if preload:
             result['LD_PRELOAD'] = ':'.join(preload)
@@ -360,7 +363,7 @@ class Sandbox:
         return path
 
     def read(self, path):
-        """The text of a file in the sandbox, '' where there is none (yet)."""
+        """The text of a file in the sandbox, '' if it does not exist (yet)."""
         return _read(self.outer(path)).decode('utf-8', 'replace')
 
     def write(self, path, text, mode=0o644):
@@ -375,7 +378,7 @@ class Sandbox:
         def enter():
             _setns(self._namespaces[0])
             _setns(self._namespaces[1])
-        # The process namespace of children belongs to the calling thread alone.
+        # The process namespace for children only applies to the calling thread.
         _setns(self._namespaces[2], _CLONE_NEWPID)
         try:
             process = subprocess.Popen(argv, preexec_fn=enter, **options)
@@ -385,7 +388,8 @@ class Sandbox:
         return process
 
     def tree(self, shim_mode=0o755):
-        """A copy of the build tree's libraries that any user may read: the library's path.
+        """Makes a copy of the build tree's libraries that any user may read, and returns the library's
+        path.
 
         @shim_mode: None leaves the shim out."""
         top = tempfile.mkdtemp(prefix='tree', dir=self.root)
@@ -410,14 +414,15 @@ class Sandbox:
 
     def guest_image(self, name, disk=False):
         """A copy of the guest payload for one domain, for domain(boot=…): the firmware, which runs at
-        once, or the disk that requires a BIOS. Disks are locked; and either may become another user's."""
+        once, or the disk, which requires a BIOS. It is a copy because disks are locked, and because
+        libvirt may change the owner of either."""
         source = GUEST_DISK if disk else GUEST
         path = '/run/%s%s' % (name, os.path.splitext(source)[1])
         shutil.copyfile(source, self.outer(path))
         return path
 
     def run(self, argv, preload=(), env=None, stdin='', timeout=PATIENCE):
-        """Runs to the end; gives a CompletedProcess with stdout and stderr as text."""
+        """Runs a program to its end; returns a CompletedProcess with stdout and stderr as text."""
         with self.popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                         env=env or self.environment(preload), text=True,
                         errors='surrogateescape') as process:
@@ -429,7 +434,7 @@ class Sandbox:
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def processes(self):
-        """All live processes in the sandbox but its first."""
+        """All live processes in the sandbox except its first one."""
         mine = os.stat('/proc/%d/ns/pid_for_children' % self.first.pid).st_ino
         result = []
         for name in os.listdir('/proc'):
@@ -450,7 +455,7 @@ class Sandbox:
     def emulator(self, name):
         """The QEMU of the domain called @name, or None."""
         for process in self.emulators():
-            # A comma in a name is two of them.
+            # A comma in a name is doubled.
             if any(re.match('guest=%s,(?!,)' % re.escape(name), a) for a in process.argv):
                 return process
         return None
@@ -464,8 +469,8 @@ class Sandbox:
             self._end_by_themselves()
         with contextlib.suppress(OSError):
             self.first.stdin.close()
-        # The kernel makes the first process's end everybody's end, but lets it end only when all of
-        # them have been waited for, which for those that popen() made is up to us.
+        # When the first process ends, the kernel ends all others, but it waits until all of them have
+        # been reaped. Those that popen() made have to be reaped here.
         def gone():
             for child in self._children:
                 child.poll()
@@ -482,7 +487,8 @@ class Sandbox:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _end_by_themselves(self):
-        """Daemons and QEMUs: what is killed leaves no counts (tests/coverage)."""
+        """Lets daemons and QEMUs end by themselves, because a killed process does not leave counts
+        (tests/coverage)."""
         ours = [process for process in self.processes() if process.argv[:1] != [PYTHON]]
         for process in ours:
             process.kill(signal.SIGTERM)
@@ -504,12 +510,12 @@ def _first(root):
         if name != 'run' and not os.path.isdir(path):
             sys.exit('no ' + path)
         mount('--bind', os.path.join(root, name), path)
-    # QEMU leaves the memory of a <shmem> there.
+    # QEMU puts the memory of a <shmem> there.
     mount('-t', 'tmpfs', '-o', 'mode=1777', 'shm', '/dev/shm')
     os.makedirs('/run/home')
     os.makedirs('/run/lock', exist_ok=True)
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=False, stderr=subprocess.DEVNULL)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps children
     os.write(1, b'ready\n')
     while os.read(0, 1):
         pass
@@ -523,7 +529,7 @@ def _first(root):
 
 
 class LibvirtError(Exception):
-    """What libvirt answered. code is None where the client (virsh) does not report it."""
+    """What libvirt answered. code is None if the client (virsh) does not report it."""
 
     def __init__(self, message, code=None, domain=None):
         super().__init__('%s (code %s, domain %s)' % (message, code, domain))
@@ -552,7 +558,7 @@ class PythonClient:
     def __init__(self, sandbox, uri, preload=(), wrapper=(), environment=None):
         self.sandbox = sandbox
         self.log = tempfile.TemporaryFile()
-        # A copy, because @wrapper may make another user of it, who may not see this tree.
+        # A copy, because @wrapper may change the user, who may not be able to read this tree.
         script = '/run/client.py'
         if not os.path.exists(sandbox.outer(script)):
             shutil.copyfile(CLIENT, sandbox.outer(script))
@@ -565,7 +571,7 @@ class PythonClient:
         self._answer()
 
     def _answer(self):
-        # One line for one request: none can wait in a buffer here.
+        # Each request gets one line in reply, so nothing can be left waiting in a buffer here.
         if not select.select([self.process.stdout], [], [], 5 * PATIENCE)[0]:
             self.process.kill()
             raise Failure('libvirt did not answer within %d s' % (5 * PATIENCE))
@@ -583,10 +589,10 @@ class PythonClient:
         return answer['result']
 
     def call(self, domain, method, *arguments):
-        """conn.METHOD(…) or, where @domain is a name, conn.lookupByName(domain).METHOD(…).
+        """conn.METHOD(…) or, if @domain is a name, conn.lookupByName(domain).METHOD(…).
 
-        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME], and so may arguments; those may
-        be {'open': URI}, too, a connection."""
+        @domain may also be [NAME, 'snapshot' or 'checkpoint', ITS NAME], and so may arguments; an
+        argument may also be {'open': URI}, which stands for a connection."""
         self.process.stdin.write(json.dumps([domain, method, arguments]) + '\n')
         self.process.stdin.flush()
         return self._answer()
@@ -667,7 +673,7 @@ class Served:
         return answer['result']
 
     def close(self):
-        """Its status."""
+        """Ends it, and returns its exit status."""
         self.process.stdin.close()
         status = self.process.wait(PATIENCE)
         self.process.stdout.close()
@@ -676,7 +682,7 @@ class Served:
 
 
 class VirshClient:
-    """Real virsh, a process per call."""
+    """The real virsh, with one process for each call."""
 
     kind = 'virsh'
     numbers = itertools.count(1)
@@ -687,7 +693,7 @@ class VirshClient:
         self.preload = preload
 
     def virsh(self, *arguments, env=None):
-        """Output of one virsh command; LibvirtError with all that it said after 'error: '."""
+        """The output of one virsh command; raises LibvirtError with everything that follows 'error: '."""
         result = self.sandbox.run(['/usr/bin/virsh', '-q', '-c', self.uri, *arguments],
                                   self.preload, env)
         if result.returncode:
@@ -738,7 +744,8 @@ class VirshClient:
         return sorted(self.virsh('list', '--all', '--name').split())
 
     def edit(self, name, script):
-        """virsh edit with an editor that runs `sed -i SCRIPT`; LibvirtError if virsh gives up."""
+        """Runs virsh edit with an editor that runs `sed -i SCRIPT`; raises LibvirtError if virsh gives
+        up."""
         path = '/run/home/editor'
         self.sandbox.write(path, '#!/bin/sh\nexec sed -i -e "$GMEM_EDIT" "$1"\n', 0o755)
         env = self.sandbox.environment(self.preload, EDITOR=path, VISUAL=path, GMEM_EDIT=script)
@@ -753,15 +760,15 @@ class VirshClient:
 
 
 class Rig(Sandbox):
-    """A sandbox with qemu.conf; @preload: what stands in LD_PRELOAD, () is stock libvirt, or a
-    function of the rig that gives it. @prepare: a function of the rig, called before libvirt runs.
-    @settings: more lines of qemu.conf."""
+    """A sandbox with qemu.conf. @preload: the entries of LD_PRELOAD, () for stock libvirt, or a function
+    of the rig that returns them. @prepare: a function of the rig, called before libvirt runs. @settings:
+    more lines of qemu.conf."""
 
     config = ''
     log = None
 
     def __exit__(self, kind, error, trace):
-        # What explains a failure, and goes with the sandbox.
+        # What helps to explain a failure, and is removed with the sandbox.
         if kind and self.log and not isinstance(error, Skip):
             for line in self.read(self.log).splitlines()[-30:]:
                 print('# libvirtd: ' + line[:500])
@@ -778,7 +785,7 @@ class Rig(Sandbox):
 
 
 class EmbedRig(Rig):
-    """qemu:///embed: the driver inside a client process. One client at a time."""
+    """qemu:///embed: the driver inside a client process. There can only be one client at a time."""
 
     name = 'embed'
     directory = '/run/e'
@@ -795,10 +802,10 @@ class EmbedRig(Rig):
 
 
 def is_back(rig, virsh, **options):
-    """Whether the daemon that the command talks to answers, and has done with its running domains.
+    """Whether the daemon that the command talks to answers, and has reconnected to its running domains.
 
-    A daemon that comes back lists a domain while a thread still connects to its QEMU, holding the
-    domain's job. Who destroys it then gets the error that it does not run, now and then.
+    After a restart, a daemon lists a domain while a thread is still connecting to its QEMU and holds the
+    domain's job. If the domain is destroyed then, the daemon sometimes reports that it is not running.
     """
     result = rig.run([*virsh, 'list', '--name'], **options)
     for name in result.stdout.split():
@@ -807,7 +814,7 @@ def is_back(rig, virsh, **options):
 
 
 class DaemonRig(Rig):
-    """A libvirtd of its own behind libvirt's usual socket."""
+    """A private libvirtd behind libvirt's usual socket."""
 
     name = 'libvirtd'
     config = '/etc/libvirt/qemu.conf'
@@ -825,11 +832,10 @@ class DaemonRig(Rig):
         self.start_daemon()
 
     def _drivers(self):
-        """A directory of all of libvirt's drivers but the node devices'.
+        """A directory with all of libvirt's drivers except the one for node devices.
 
-        Nothing here asks for those, and when libvirtd ends, their thread of 11.3 now and then sleeps
-        through it (its condition is signalled before it waits): libvirtd gives up after 30 s, as
-        failed."""
+        The tests do not require it. In 11.3, its thread sometimes misses that libvirtd ends, because its
+        condition is signalled before it waits for it, and libvirtd then fails after 30 s."""
         path = '/run/drivers'
         if not os.path.isdir(self.outer(path)):
             os.mkdir(self.outer(path))
@@ -858,7 +864,7 @@ class DaemonRig(Rig):
                 probe.connect(self.outer(self.socket))
             except OSError:
                 return False
-        # The socket is there before the drivers are: an answer is not.
+        # The socket exists before the drivers do; only an answer shows that they are ready.
         return is_back(self, ['/usr/bin/virsh', '-q', '-c', self.uri])
 
     def kill_daemon(self, number=signal.SIGKILL):
@@ -884,7 +890,7 @@ PRIVATE = '<private/>'
 def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kind='kvm', vcpus=1,
            dimm=None, launch=None, arguments=(), environment=(), boot=None, serial=None,
            emulator=QEMU, backing='', body='', devices='', dimm_node=0, slots=False):
-    """Domain XML. Sizes in KiB; @cells: a list of them, the memory is then their sum.
+    """Domain XML. Sizes are in KiB; @cells: a list of cell sizes; the memory is then their sum.
 
     @boot: a disk image with a boot sector, or a firmware (.rom); @serial: file behind the first
     serial port; @dimm: a pluggable module's size; @slots: room for modules that @devices has;
@@ -893,7 +899,7 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
         memory = sum(cells)
         vcpus = max(vcpus, len(cells))
     if dimm and not cells:
-        cells = [memory]  # libvirt wants NUMA where there are modules
+        cells = [memory]  # libvirt requires NUMA if there are modules
         vcpus = max(vcpus, 1)
     quote = xml.sax.saxutils.quoteattr
     lines = ["<domain type=%s%s>" % (
@@ -926,7 +932,8 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
     add('  <devices>')
     add('    <emulator>%s</emulator>' % xml.sax.saxutils.escape(emulator))
     if boot and not firmware:
-        # Not a floppy: SeaBIOS cannot read one under some KVMs that run in a guest themselves.
+        # It is not a floppy, because SeaBIOS cannot read one under some KVMs that run in a guest
+        # themselves.
         target = "dev='sda' bus='sata'" if 'q35' in machine else "dev='hda' bus='ide'"
         add("    <disk type='file' device='disk'><driver name='qemu' type='raw'/>"
             "<source file=%s/><target %s/></disk>" % (quote(boot), target))
@@ -954,7 +961,7 @@ def domain(name, memory=64 * KIB, *, cells=None, private=True, machine='pc', kin
 
 
 def domain_uuid(name):
-    """The uuid that domain() gives to @name: always the same, so that runs can be compared."""
+    """The UUID that domain() gives to @name. It is always the same, so that runs can be compared."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name + '.gmem.test'))
 
 

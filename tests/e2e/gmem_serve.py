@@ -8,7 +8,8 @@ import traceback
 
 
 def serve(make):
-    """Calls methods of what make() gives, as lines of JSON say; make() itself is called for the first."""
+    """Calls methods of the object that make() returns, as lines of JSON say. make() is called when the
+    first line arrives."""
     out = os.fdopen(os.dup(1), 'w', encoding='utf-8')
     os.dup2(2, 1)
     made = None

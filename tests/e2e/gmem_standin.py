@@ -12,7 +12,7 @@ LAUNCHER = os.path.join(BUILD, 'tests/standin/standin-launcher')
 SCRIPT = os.path.join(SOURCE, 'tests/standin/standin.py')
 FAKE_KVM = os.path.join(BUILD, 'tests/standin/fake-kvm.so')
 
-# What the rows of "What QEMU offers" offer.
+# What each row of "What QEMU offers" offers.
 OBJECT = ('sw-protected-vm', 'private')
 BARE_OBJECT = ('sw-protected-vm',)
 PROPERTY = ('guest-memfd',)
@@ -21,7 +21,7 @@ NEITHER = ()
 
 # Capabilities of KVM as in uapi/linux/kvm.h.
 HAS_VM_TYPE = '235=3,233=8,231=1,234=1'
-# A kernel that converts in place: attributes of the VM there are none.
+# A kernel that converts in place: the VM has no attributes.
 IN_PLACE = '235=3,233=0,231=1,234=1,250=8'
 NO_FLAGS = '244=0'
 NO_INIT_SHARED = '244=1'
@@ -39,17 +39,17 @@ class StandIn:
     """A stand-in in a sandbox, at @path there."""
 
     def __init__(self, rig, offers, path='/run/emulator', stays=False):
-        """@stays: its command line stays that of the process that libvirt has started."""
+        """@stays: the process that libvirt has started keeps its command line."""
         self.rig = rig
         self.stays = stays
         self.path = path
         self.record = path + '.started'
         self.tally = path + '.asked'
-        rig.write(self.tally, '', 0o666)  # it is not asked as root
+        rig.write(self.tally, '', 0o666)  # libvirt does not ask it as root
         self.replace(offers)
 
     def replace(self, offers, answer=None):
-        """Another one in its place, as an upgrade does: a new file under the same name.
+        """Puts another one in its place, as an upgrade does: a new file with the same name.
 
         @answer: 'hangs', 'floods', 'lies' or 'dies' when it is asked what it offers."""
         archive = io.BytesIO()
@@ -65,11 +65,11 @@ class StandIn:
         os.rename(path + '.new', path)
 
     def starts(self):
-        """What it was started with, each time: 'argv', 'preload', 'offers'."""
+        """What it was started with, for each start: 'argv', 'preload', 'offers'."""
         return [json.loads(line) for line in self.rig.read(self.record).splitlines()]
 
     def asked(self):
-        """How often it was asked what it offers, by libvirt-gmem: libvirt itself asks otherwise."""
+        """How often libvirt-gmem asked it what it offers; libvirt itself asks in another way."""
         return len(self.rig.read(self.tally))
 
     def forget(self):
@@ -81,7 +81,8 @@ def values(argv, option):
 
 
 def backends(argv):
-    """Properties of the memory backends on a command line, those in key=value notation as text."""
+    """The properties of the memory backends on a command line; those in key=value notation are
+    texts."""
     result = {}
     for value in values(argv, '-object'):
         if value.startswith('{'):
@@ -95,7 +96,7 @@ def backends(argv):
 
 
 def fake_host(kind, kvm):
-    """A rig on which libvirt, and nothing else, sees another KVM."""
+    """A rig in which libvirt, and nothing else, sees another KVM."""
     if kind is DaemonRig:
         return DaemonRig((FAKE_KVM,) + library(), environment={'GMEM_TEST_KVM': kvm})
     rig = kind((FAKE_KVM,) + library())

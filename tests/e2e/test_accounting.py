@@ -20,7 +20,7 @@ from gmem_rig import KIB, MIB, DaemonRig, Skip, Suite, domain, library, need_gue
 suite = Suite()
 
 RAM = 64 * MIB
-WRITTEN = RAM - MIB      # what the guest writes: all but the first MiB
+WRITTEN = RAM - MIB      # what the guest writes: everything except the first MiB
 MEMFD = "<source type='memfd'/><access mode='shared'/>"
 PAUSED = 1          # VIR_DOMAIN_START_PAUSED
 
@@ -39,8 +39,8 @@ def rig_and_client():
 
 @contextlib.contextmanager
 def running(name, group=None):
-    """A domain whose guest has written all of its RAM; its QEMU. @group: a cgroup's directory that QEMU
-    is put into before the guest runs."""
+    """A domain whose guest has written all of its RAM; yields its QEMU. @group: the directory of a cgroup
+    into which QEMU is put before the guest runs."""
     rig, client = rig_and_client()
     serial = '/run/%s.serial' % name
     private = name == 'private'
@@ -60,7 +60,7 @@ def running(name, group=None):
 
 
 def status(pid, field):
-    """Bytes of a field of /proc/PID/status."""
+    """A field of /proc/PID/status, in bytes."""
     with open('/proc/%d/status' % pid, encoding='ascii') as file:
         return KIB * int(re.search(r'^%s:\s*(\d+) kB' % field, file.read(), re.M).group(1))
 
@@ -104,7 +104,7 @@ def _(check):
 
 
 def frames(pid, start, size):
-    """{address: physical page} of the pages of a range that are in memory."""
+    """{address: physical page} for the pages of a range that are in memory."""
     with open('/proc/%d/pagemap' % pid, 'rb') as file:
         file.seek(start // PAGE * 8)
         entries = struct.unpack('=%dQ' % (size // PAGE), file.read(size // PAGE * 8))
@@ -113,8 +113,8 @@ def frames(pid, start, size):
 
 
 def compacted(pid, start):
-    """Has the kernel compact all memory: how many pages of that guest RAM have moved, of how many, and
-    how many of a memfd of our own."""
+    """Has the kernel compact all memory. Returns how many pages of that guest RAM have moved, how many there
+    are, and how many pages of a memfd of our own have moved."""
     with tempfile.TemporaryFile(dir='/dev/shm') as file:
         file.truncate(RAM)
         with mmap.mmap(file.fileno(), RAM) as own:
@@ -172,7 +172,7 @@ def _(check):
 
 
 def background_snapshot(name):
-    """What QEMU says to the migration capability of that name."""
+    """QEMU's answer to the migration capability of that name."""
     command = ('{"execute":"migrate-set-capabilities","arguments":{"capabilities":'
                '[{"capability":"background-snapshot","state":true}]}}')
     rig, _client = rig_and_client()

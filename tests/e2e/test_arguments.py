@@ -30,7 +30,7 @@ NVDIMM = FILE + ['-device', 'nvdimm,id=nv0,memdev=m1']
 RNG = ['-object', 'rng-random,id=q0,filename=/dev/urandom', '-device',
        'virtio-rng-pci,rng=q0,id=r0,max-bytes=1024,period=1000']
 
-# Arguments, other devices: they start, and what is attached then.
+# Arguments that start, other devices of the domain, and what is attached to it then.
 STARTS = {
     'three memories of PCI devices': (
         LOOKING_GLASS + BACKEND + ['-device', 'ivshmem-plain,memdev=o1,id=i1,addr=0x1e',
@@ -47,7 +47,7 @@ STARTS = {
 
 CHANGE = ' could change what the RAM of a domain with private memory is made of'
 ONLY = '; beside private memory there can be that of nvdimm, virtio-pmem and ivshmem-plain only'
-# Arguments; a part of what is said.
+# Arguments, and a part of the message.
 REFUSED = [
     (NVDIMM + ['-set', 'device.nv0.driver=pc-dimm'],
      "QEMU's option '-set device.nv0.driver=pc-dimm'" + CHANGE),
@@ -88,7 +88,7 @@ REFUSED_MACHINE = [
      "domain's RAM"),
 ]
 
-# Of a convertible domain.
+# Arguments of a convertible domain.
 LOCKED = 'a software-protected VM cannot have its memory locked'
 VFIO = 'its DMA requires pinned shared pages'
 REFUSED_CONVERTIBLE = [
@@ -214,7 +214,7 @@ def refusals(kind):
             client.define(bad)
             refused('vm', 'create')
             refused('vm', 'createWithFlags', 0)
-            # QEMU's own words stay libvirt's to report, even if they are as ours.
+            # Errors that QEMU itself reports are left to libvirt, even if they have the same words as ours.
             client.define(with_argument(domain('other', memory=RAM * KIB, private=False), '-device',
                                         'libvirt-gmem: unsupported configuration: QEMU said so'))
             error = check.refused(lambda: client.start('other'), ERR_INTERNAL_ERROR)

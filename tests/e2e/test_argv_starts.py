@@ -43,7 +43,7 @@ suite = Suite()
 
 
 class OtherSide:
-    """The back end of a vhost-user device: answers the questions without which QEMU does not go on."""
+    """The back end of a vhost-user device: answers the questions without which QEMU does not continue."""
 
     REPLY = 4 | 1
     ANSWERS = {
@@ -112,7 +112,7 @@ class Emulator:
             self.environ['LD_PRELOAD'] = gmem_rig.SHIM
 
     def _path(self, name, size=None):
-        """A file of the domain's own, so large; or just the path of one."""
+        """A file of the domain's, of that size, or only its path."""
         path = os.path.join(self.directory, name)
         if size is not None:
             with open(path, 'wb') as file:
@@ -145,7 +145,7 @@ class Emulator:
         return re.sub(r'^(socket,id=charmonitor),fd=\d+', r'\1,path=' + self.monitor, word)
 
     def run(self):
-        """Starts it; a Failure with its words where it ends instead of answering."""
+        """Starts it; raises Failure with what it printed if it ends instead of answering."""
         argv = self.argv
         if self.huge:
             argv = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c',
@@ -156,7 +156,7 @@ class Emulator:
                                         text=True, errors='replace')
 
     def refusal(self):
-        """Starts it, and returns its exit status and what it said; a Failure where it stays."""
+        """Starts it, and returns its exit status and what it printed; raises Failure if it keeps running."""
         self.run()
         try:
             output, _ = self.process.communicate(timeout=gmem_rig.PATIENCE)

@@ -50,7 +50,7 @@ def libraries(path):
 
 
 def installed():
-    """The names of the installed libvirt."""
+    """The names of the installed libvirt's functions."""
     if not DAEMONS:
         raise Skip('no libvirtd or virtqemud here')
     names = {}
@@ -63,15 +63,15 @@ def installed():
 
 
 def interposed():
-    """The names that the library stands in front of, but those of libc and those that open the door
-    (test_door.py)."""
+    """The names of the functions that the library stands in front of, except those of libc and those
+    that open connections (test_door.py)."""
     with open(os.path.join(SOURCE, 'src/driver/libvirt-gmem.syms'), encoding='utf-8') as file:
         text = re.search(r'global:(.*?)local:', re.sub('#.*', '', file.read()), re.S)[1]
     return set(re.findall(r'\b(vir(?!ConnectOpen)\w+);', text))
 
 
 def tests(file):
-    """The names of the tests in @file, of which nothing is run."""
+    """The names of the tests in @file, without running any."""
     path = os.path.join(HERE, file)
     spec = importlib.util.spec_from_file_location(file[:-3], path)
     module = importlib.util.module_from_spec(spec)
@@ -95,7 +95,7 @@ def _(check):
     calls, _ = read()
     missing = sorted(name for name, (since, _) in calls.items() if name not in names and not since)
     check.equal(missing, [], 'names that libvirt does not have')
-    # A number that is too high would hide that it is gone.
+    # A number that is too high would hide that a function is missing.
     versions = {name: re.fullmatch(r'LIBVIRT_(?:QEMU_|LXC_)?(\d+)\.(\d+)\.\d+', version)
                 for name, version in names.items()}
     for name, (since, _) in calls.items():
@@ -145,7 +145,7 @@ def _(check):
 
 @suite.test('what is shown for a rig is shown for the other, too')
 def _(check):
-    # libvirt's own header makes the one of the other in C, and autostart is the daemon's.
+    # libvirt's own header converts one into the other in C, and autostart is the daemon's.
     alone = {'virDomainCreateLinux', 'virDomainSetAutostart'}
     calls, _ = read()
     for name, (_, what) in sorted(calls.items()):
@@ -159,7 +159,7 @@ def _(check):
 
 
 def sources():
-    """The text of what reads a domain's XML."""
+    """The text of the sources that read a domain's XML."""
     text = ''
     for name in ('conf/gmemdomain.c', 'conf/gmemdomainmemory.c', 'conf/gmemlower.c',
                  'driver/gmemdrivermemory.c'):

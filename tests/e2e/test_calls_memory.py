@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Calls that act on the memory of a private domain, and dumpxml with every flag there is."""
+"""Calls that act on the memory of a private domain, and dumpxml with every flag."""
 
 import itertools
 import json
@@ -36,7 +36,7 @@ def ballooned(xml):
 
 
 def pattern(text, address):
-    """Whether @text has the guest's page of that address."""
+    """Whether @text contains the guest's page with that address."""
     start = text.find(b'GMEMPAGE' + address.to_bytes(8, 'little'))
     end = (address ^ (1 << 64) - 1).to_bytes(8, 'little')
     return start >= 0 and text[start + PAGE - 8:start + PAGE] == end
@@ -49,7 +49,7 @@ def calls(kind):
     test = tests_of(suite, pair)
 
     def dumps(host):
-        """dumpxml with every combination of flags, by that."""
+        """The results of dumpxml for every combination of flags."""
         bits = {'SECURE': 1, 'INACTIVE': 2, 'UPDATE_CPU': 4, 'MIGRATABLE': 8}
         result = {}
         for count in range(len(bits) + 1):
@@ -67,7 +67,7 @@ def calls(kind):
         check.equal(len(got), 16, 'number of combinations')
 
     def everything(check, sizes):
-        """All of QEMU's memory is guest_memfd; @sizes of all backends, attached ones too."""
+        """All of QEMU's memory is guest_memfd; @sizes: of all backends, including attached ones."""
         emulator = pair.ours.rig.emulator('vm')
         check.equal(sorted(m.size for m in guest_memfds(emulator.pid)), sorted(sizes),
                     "sizes of QEMU's guest_memfds")
@@ -142,7 +142,7 @@ def calls(kind):
         for each in pair.both():
             each.call('vm', 'attachDevice', DIMM)
         everything(check, [CELLS[0] * KIB, 128 * MIB])
-        # libvirt forgets the alias when it comes back, with or without the library.
+        # libvirt forgets the alias when it is restarted, with or without the library.
         pair.shown(check, 'dumpxml', lambda each: re.sub(
             r"(<controller type='usb' index='0' model='none')>\s*<alias .*/>\s*</controller>",
             r'\1/>', each.python.dumpxml('vm')))
@@ -194,14 +194,14 @@ def calls(kind):
             wanted = check.refused(lambda d=device: pair.stock.call('vm', 'attachDeviceFlags', d, 0))
             check.equal(check.refused(lambda d=device: host.call('vm', 'attachDeviceFlags', d,
                                                                       0)), wanted, device)
-        # What ends too early is libvirt's to refuse, too, in other words.
+        # libvirt also refuses incomplete XML, in other words.
         check.refused(lambda: host.call('vm', 'attachDeviceFlags', '<memory>', 0), ERR_XML_DETAIL)
 
     @test('an NVDIMM beside private RAM')
     def _(check, host):
         host.rig.run(['truncate', '-s', '128M', '/run/nvdimm'])
         host.call('vm', 'attachDeviceFlags', NVDIMM, CONFIG)
-        # The shared access that RAM has must not have the guest's writes reach the file.
+        # RAM requires shared access, but guest writes must not reach the file because of that.
         xml = host.python.dumpxml('vm', '--inactive')
         check.has(xml, "<memory model='nvdimm' access='private'", 'dumpxml --inactive')
         shows_private(check, xml)
@@ -221,7 +221,7 @@ def calls(kind):
             xml = host.python.dumpxml('vm', '--inactive')
             check.has(xml, "<memory model='nvdimm' access='%s'" % access, 'dumpxml --inactive')
             host.call('vm', 'detachDeviceFlags', device, CONFIG)
-        # Where the user has chosen the access of the domain, an NVDIMM goes by that.
+        # If the user has chosen the access for the domain, that applies to an NVDIMM, too.
         host.python.define(domain('chosen', cells=CELLS, slots=True, backing="<access mode='shared'/>"))
         host.call('chosen', 'attachDeviceFlags', NVDIMM, CONFIG)
         check.has(host.python.dumpxml('chosen'), "<memory model='nvdimm'>", 'dumpxml')
@@ -281,7 +281,7 @@ def calls(kind):
         xml = host.python.dumpxml('vm', '--inactive')
         check.lacks(xml, 'dimm', 'dumpxml --inactive')
         shows_private(check, xml)
-        # The guest does not give it back, but is asked.
+        # The guest does not give it back, although it is asked to.
         alias = re.findall(r"<alias name='(dimm\d)'/>", host.python.dumpxml('vm'))[-1]
         host.call('vm', 'detachDeviceAlias', alias, LIVE)
         shows_private(check, host.python.dumpxml('vm'))
@@ -318,7 +318,7 @@ def calls(kind):
             'dump --format': lambda path: host.call('vm', 'coreDumpWithFormat', path, RAW,
                                                     DUMP_MEMORY_ONLY),
         }
-        # Without --memory-only it is a migration to a file, which newer ones of libvirt do not have.
+        # Without --memory-only it is a migration to a file, which newer versions of libvirt do not support.
         wanted = answer(lambda: pair.stock.call('vm', 'coreDump', '/run/dump', DUMP_LIVE))
         if wanted == 0:
             plans['dump --live'] = lambda path: host.call('vm', 'coreDump', path, DUMP_LIVE)
@@ -398,7 +398,7 @@ def calls(kind):
         host.call('sw', 'setMemoryParameters', {'hard_limit': 512 * KIB}, CONFIG)
         check.has(host.python.dumpxml('sw'), "<hard_limit unit='KiB'>%d<" % (512 * KIB), 'dumpxml')
         host.python.define(host.python.dumpxml('sw'))
-        # Off, it has no memory to read, and gets the answers of a domain that is off.
+        # A domain that is shut off has no memory to read; these calls get the errors for such a domain.
         for call in (('save', '/run/x'), ('managedSave', 0), ('coreDump', '/run/x', 0),
                      ('memoryPeek', 0, 16, PHYSICAL), ('startDirtyRateCalc', 1, 0)):
             check.refused(lambda c=call: host.call('sw', *c), ERR_OPERATION_INVALID,

@@ -23,7 +23,7 @@ PAUSED, FORCE_BOOT = 1, 8   # virDomainCreateFlags
 
 
 class Saves:
-    """What the tests of one rig share: the guest's last pass, and what it said when it booted."""
+    """What the tests of one rig share: the guest's last pass, and what it wrote when it booted."""
 
     def __init__(self, kind):
         self.pair = Pair(kind)
@@ -37,7 +37,7 @@ class Saves:
         self.last = 1
 
     def saved(self, check, save):
-        """Does save() at a pass of the guest's that is then known."""
+        """Calls save() at a pass of the guest that is known afterwards."""
         host = self.pair.ours
         self.last = host.guest.wait_pass(self.last)[0]
         save()
@@ -51,14 +51,14 @@ class Saves:
 
 
 def save_to_pipe(host, name):
-    """Saves a domain, and makes a pipe out of which the image comes once."""
+    """Saves a domain, and makes a pipe from which the image can be read once."""
     host.call(name, 'save', IMAGE)
     host.rig.run(['sh', '-c', 'rm -f /run/pipe; mkfifo /run/pipe; (exec >/dev/null 2>&1; '
                   'cat %s >/run/pipe) </dev/null &' % IMAGE])
 
 
 def need_restore_from_pipe(kind):
-    """Raises Skip where stock libvirt opens an image twice (11.3): an error then, or nothing ever."""
+    """Raises Skip if stock libvirt opens an image twice (11.3), which fails, or never ends."""
     states = []
     stock = Host(kind, ())
 
@@ -101,7 +101,7 @@ def saves(kind):
         shows_private(check, xml)
 
     def modes(check, call, dump):
-        """call(XML) for XML of each other mode is refused, and changes nothing."""
+        """call(XML) is refused for XML of each other mode, and does not change anything."""
         host = pair.ours
         xml = dump()
         host.refused_mode(check, 'fully-shared', None, lambda: call(plain(xml)))
@@ -233,7 +233,8 @@ def saves(kind):
         check.equal(host.rig.emulators(), [], 'emulators')
 
     def restarted(change):
-        """libvirt without its managed save image: what it does then does not concern the image."""
+        """Restarts libvirt, with the managed save image hidden during change(): what libvirt does meanwhile
+        does not affect the image."""
         host = pair.ours
         path = host.rig.outer(host.rig.state_directory + '/save/vm.save')
 
@@ -250,7 +251,8 @@ def saves(kind):
         again((path + '.aside', path))
 
     def not_defined(check, then, now, xml):
-        """Nor by the same uuid in another spelling, or where it cannot be determined."""
+        """Defining it is refused, also with the same uuid in another spelling, or if the uuid cannot be
+        determined."""
         host = pair.ours
         message = ("unsupported configuration: domain 'vm' has a managed save image of a guest with "
                    "%s, and cannot be defined with %s until 'virsh managedsave-remove' has removed the "
@@ -261,12 +263,12 @@ def saves(kind):
         check.true(shouted != xml, 'the uuid is written as before')
         declared = re.sub('<uuid>(.*)</uuid>', '<uuid>&u;</uuid>', xml)
         declared = '<!DOCTYPE domain [<!ENTITY u "%s">]>' % re.search('<uuid>(.*)</uuid>', xml)[1] + declared
-        # With the other mode's elements, it is refused before that.
+        # With the other mode's elements, the declaration is refused before this check.
         for text in [xml, shouted] + ([declared] if now is None else []):
             for method, arguments in (('defineXML', [text]), ('defineXMLFlags', [text, 0])):
                 check.refused(lambda m=method, a=arguments: host.call(None, m, *a),
                               ERR_CONFIG_UNSUPPORTED, message)
-        # Malformed, which libxml2 2.15 does not see after a bad xml:id.
+        # Malformed, which libxml2 2.15 does not notice after a bad xml:id.
         check.refused(lambda: host.call(None, 'defineXML', xml.replace(
             '</domain>', "<metadata><x xml:id='1'/></metadata></domain>text")))
         check.equal(host.python.dumpxml('vm'), before, 'dumpxml')
@@ -287,7 +289,7 @@ def saves(kind):
         host.call('two', 'managedSave', 0)
         path = host.rig.outer(host.rig.state_directory + '/save/two.save')
         os.rename(path, path + '.aside')
-        # What exists, and cannot be opened.
+        # A file that exists but cannot be opened.
         os.mknod(path, stat.S_IFSOCK | 0o600)
         for call in (lambda: host.python.define(xml), lambda: host.python.define(plain(xml)),
                      lambda: host.python.start('two')):
@@ -324,7 +326,7 @@ def saves(kind):
         xml = host.python.dumpxml('vm')
         restarted(lambda: host.python.define(plain(xml)))
         other_image(check, 'fully-shared', None, virsh=True)
-        # The way back is open.
+        # Defining the former XML again is allowed.
         host.python.define(xml)
 
     @test('start from a managed save: it is its XML that counts')
@@ -358,7 +360,7 @@ def saves(kind):
         host.virsh('save-image-edit', IMAGE, env=env('s,<title>a<,<title>b<,'))
         xml = host.virsh('save-image-dumpxml', IMAGE, '--security-info')
         private_titled(check, xml, 'b', 'save-image-dumpxml')
-        # virsh forgets the answer, and exits with 0.
+        # virsh ignores the answer, and exits with 0.
         host.virsh('save-image-edit', IMAGE, env=env('/<private/d'))
         check.equal(host.virsh('save-image-dumpxml', IMAGE, '--security-info'), xml, 'the image')
         host.virsh('restore', IMAGE, '--xml', virsh.file(titled(xml, 'c')))
@@ -376,7 +378,7 @@ def saves(kind):
         check.refused(lambda: host.call('vm', 'undefine'), ERR_OPERATION_INVALID)
         host.call('vm', 'undefineFlags', 1)  # VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
         check.equal(host.python.names(), [], 'domains')
-        # A new one starts afresh.
+        # A new domain boots instead of being restored.
         host.run(cells=[44 * KIB])
         check.has(host.guest.text, 'boot found', "the guest's serial port")
         host.evidence(check, host.guest.text, sizes=[44 * MIB])

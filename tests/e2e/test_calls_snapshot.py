@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Snapshots and checkpoints of a private domain: made, shown, redefined, gone back to."""
+"""Snapshots and checkpoints of a private domain: creating, showing, redefining and reverting to them."""
 
 import re
 
@@ -33,8 +33,8 @@ def prepared(rig, disk=DISK):
 
 
 def definition(host, name='vm', disk=DISK, **options):
-    """A disk that internal snapshots can be in, beside the guest's own, which is raw and therefore
-    read-only: those are left out."""
+    """A domain with a disk that supports internal snapshots, beside the guest's own disk, which is raw and
+    therefore read-only: read-only disks are left out of snapshots."""
     disk = ("<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
             "<source file='%s'/><target dev='vdb' bus='virtio'/></disk>" % disk)
     options.setdefault('cells', [SIZE // KIB])
@@ -52,7 +52,7 @@ def masked(text):
 
 
 def shows(check, xml, domains, what):
-    """Each of the domains in a document has <private/>, and nothing of the carrier."""
+    """Each of the domains in a document has <private/>, and does not show the carrier."""
     check.equal(xml.count('<private/>'), domains, 'number of <private/> in ' + what)
     check.lacks(xml, 'x-libvirt-gmem', what)
     check.lacks(xml, 'xmlns:qemu', what)
@@ -60,7 +60,7 @@ def shows(check, xml, domains, what):
 
 def snapshots(kind):
     pair = Pair(kind)
-    boot = []   # what the guest said when it booted
+    boot = []   # what the guest wrote when it booted
 
     test = tests_of(suite, pair)
 
@@ -80,13 +80,13 @@ def snapshots(kind):
         check.equal(dump(host, name, SECURE), xml, 'snapshot-dumpxml')
 
     def shown(check, name, domains, flags=0):
-        """The snapshot is shown as stock libvirt shows it, with so many private domains in it."""
+        """The snapshot is shown as stock libvirt shows it, with that many private domains in it."""
         xml = pair.shown(check, 'snapshot-dumpxml', lambda host: dump(host, name, flags), masked)
         shows(check, xml, domains, 'snapshot-dumpxml')
         return xml
 
     def runs(check, host):
-        """The guest that booted in the first of these tests runs, in guest_memfd."""
+        """The guest that booted in the first of these tests is running, in guest_memfd."""
         check.equal(host.python.state('vm'), 'running', 'state')
         host.evidence(check, boot[0], sizes=[SIZE])
 
@@ -177,7 +177,7 @@ def snapshots(kind):
         xml = dump(host, 'mem', SECURE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
         same(check, host, 'mem', xml)
-        # White space belongs to a name.
+        # White space is part of a name.
         xml = dump(host, 'off', SECURE).replace('<name>off<', '<name> spaced<')
         create(host, xml, REDEFINE)
         host.refused_mode(check, 'fully-shared', None, lambda: create(host, plain(xml), REDEFINE))
@@ -229,7 +229,7 @@ def snapshots(kind):
         other = re.sub('<parent>.*?</parent>', '', other.replace('<name>ext<', '<name>new<'), flags=re.S)
         host.refused_mode(check, 'fully-shared', None, lambda: host.call(
             'other', 'snapshotCreateXML', other, REDEFINE))
-        # What cannot be opened is libvirt's business.
+        # A file that cannot be opened is left to libvirt.
         host.call('other', 'snapshotCreateXML', other.replace(MEMORY, '/run/none'), REDEFINE)
         host.call(['other', 'snapshot', 'new'], 'delete', METADATA_ONLY)
         host.python.undefine('other')
@@ -271,7 +271,7 @@ def snapshots(kind):
             host.refused_mode(check, None, 'fully-shared', lambda f=flags: revert(host, 'mem', f))
         check.equal(host.rig.emulator('vm').pid, emulator, "QEMU's pid")
         host.python.destroy('vm')
-        # It is the snapshot that says what the domain will be.
+        # The snapshot determines what the domain will be.
         revert(host, 'mem')
         runs(check, host)
         shows_private(check, host.python.dumpxml('vm'))
@@ -380,7 +380,7 @@ def snapshots(kind):
 
     @test('checkpoint: made, shown, redefined')
     def _(check, host):
-        # The guest's own disk, where it requires one, is raw.
+        # The guest's own disk, if it requires one, is raw.
         own = "<disk name='vda' checkpoint='no'/>" * ("'vda'" in host.python.dumpxml('vm'))
         xml = "<domaincheckpoint><name>c1</name><disks>%s<disk name='vdb'/></disks>" \
               "</domaincheckpoint>" % own

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """All calls on domains without the elements: the same answers with the library as without.
 
-And the ways to start a private domain that no other test has."""
+It also has the ways to start a private domain that are not in any other test."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CHECKPOINT = ("<domaincheckpoint><name>c</name><disks><disk name='vda'/></disks>
 
 
 def masked(value):
-    """Without what differs between two runs of stock libvirt."""
+    """The text without what differs between two runs of stock libvirt."""
     if not isinstance(value, str):
         return value
     value = re.sub(r'<creationTime>\d+', '<creationTime>T', value)
@@ -86,7 +86,7 @@ def sequence(host):
                         ('to nothing', SNAPSHOT % ('mem', '')), ('as it was', again)):
         do('snapshot, redefined ' + what, 'plain', 'snapshotCreateXML', text_, 1)
     do('revert', 'plain', 'revertToSnapshot', ['plain', 'snapshot', 'mem'], 0)
-    # QEMU does not go back to a snapshot with one attached.
+    # QEMU does not revert to a snapshot after a DIMM was attached.
     do('attach', 'plain', 'attachDevice', DIMM)
     do('save', 'plain', 'save', IMAGE)
     image = do('save-image-dumpxml', None, 'saveImageGetXMLDesc', IMAGE, 1)
@@ -149,7 +149,7 @@ def ordinary(kind):
             host.python.destroy('vm')
             if 'XML' not in way:
                 host.python.undefine('vm')
-        # The QEMU driver has none of these, so it is libvirt that refuses what we do not.
+        # The QEMU driver does not support any of these, so libvirt refuses what we do not refuse.
         host.call(None, 'defineXML', text)
         for call in (('vm', 'createWithFiles', [], 0), (None, 'createXMLWithFiles', text, [], 0)):
             check.refused(lambda c=call: host.call(*c), ERR_NO_SUPPORT)
@@ -213,14 +213,14 @@ for name, of in functions:
         answers['%s with %s' % (name, what)] = [value in (None, 0xffffffff, 0xffffffffffffffff), said]
 json.dump(answers, sys.stdout)
 '''
-# They start something without any further argument; or stock libvirt does not handle NULL: several steps
+# These start something without a further argument; or stock libvirt does not handle NULL: several steps
 # of migration crash, and saving without a file keeps the domain locked (9.0).
 SKIPPED = r'virDomain(Create(WithFiles|WithFlags)?|Migrate.*|SaveParams)'
 
 
 def interposed():
-    """[name, whose] of all functions of libvirt's that the library stands in front of, but those that
-    open a connection."""
+    """[name, library] of all functions of libvirt's that the library stands in front of, except those
+    that open a connection."""
     with open(os.path.join(SOURCE, 'src/driver/libvirt-gmem.syms'), encoding='utf-8') as file:
         names = re.findall(r'\b(vir(?!ConnectOpen)\w+);', file.read())
     connection = r'virConnect|virDomain(DefineXML|CreateXML|Restore|SaveImage|MigratePrepare)'
@@ -233,7 +233,8 @@ def interposed():
 def _(check):
     functions = interposed()
     check.true(len(functions) > 50, 'only %d functions' % len(functions))
-    # Ordinary on both; and private, which is to no call's harm.
+    # The domain is ordinary without and with the library, and then private, which must not break any
+    # call.
     answers = []
     for preload, private in ((), False), (library(), False), (library(), True):
         with EmbedRig(preload) as rig:

@@ -19,7 +19,7 @@ def answer(call):
 
 
 def conversation(client, raw):
-    """What a client is answered about domains that the library would treat."""
+    """A client's results for domains that the library would change."""
     told = []
 
     def tell(call):
@@ -33,7 +33,7 @@ def conversation(client, raw):
         tell(client.names)
         for options in ((), ('--inactive',), ('--migratable',)):
             tell(lambda name=name, options=options: client.dumpxml(name, *options))
-        # How much of QEMU's words libvirt quotes is a matter of luck.
+        # How much of QEMU's output libvirt quotes is a matter of luck.
         started = str(answer(lambda name=name: client.start(name)))
         told.append(('start', started.startswith('refused'), rig_log(client, name)))
         tell(lambda name=name: client.destroy(name))
@@ -63,7 +63,7 @@ def unchanged(kind, with_library):
         raw = raw_domain()
         told = []
         for preload in ((), library()):
-            # A daemon each: ids and generated names go up.
+            # Each has its own daemon, because ids and generated names count up.
             with DaemonRig(library() if with_library else ()) as rig:
                 client = rig.virsh(preload) if kind == 'virsh' else rig.python(preload)
                 told.append(conversation(client, raw))
@@ -106,7 +106,7 @@ def _(check):
               'libvirt.virEventRegisterDefaultImpl()\n'
               'libvirt.registerErrorHandler(lambda *_: None, None)\n'
               'xml = sys.stdin.read()\n'
-              # In this order: an embedded driver takes all URIs of qemu to itself from then on.
+              # The order matters: an embedded driver takes over all URIs of qemu from then on.
               'system = libvirt.open("qemu:///system")\n'
               'embed = libvirt.open("qemu:///embed?root=/run/e")\n'
               'test = libvirt.open("test:///default")\n'

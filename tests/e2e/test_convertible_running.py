@@ -48,7 +48,7 @@ CRASH, COREDUMP_DESTROY, COREDUMP_RESTART = 2, 4, 5
 NO_HOTPLUG = ('Operation not supported: memory cannot be attached to a running domain with ' + ELEMENT +
               '; add it to the domain while it is shut off')
 
-# method of the domain, its arguments; what is said. An argument that is XML is the domain's own.
+# A method of the domain, its arguments, and the error. An argument that is XML is the domain's own.
 XML = object()
 REFUSED = [
     ('save', ['/run/x'], unreadable('saving')),
@@ -150,7 +150,7 @@ def running(kind):
     @test('the log names what reaches shared pages only')
     def _(check):
         rig, client = rig_and_client()
-        # Nobody listens there: QEMU gets as far as that, and the log has been written by then.
+        # Nobody listens there: QEMU gets that far, and the log has been written by then.
         check.refused(lambda: client.create(convertible(
             'shared', backing="<access mode='shared'/>", devices=VIRTIOFS)))
         log = rig.read(rig.domain_log % 'shared')
@@ -273,7 +273,8 @@ def running(kind):
         client.call('vm', 'suspend')
         check.equal(client.state('vm'), 'paused', 'state')
         client.call('vm', 'resume')
-        # The memory that it has anyway is none of our business; this domain has no balloon.
+        # Setting the memory that it already has is not our business; libvirt refuses it, because this domain has
+        # no balloon.
         error = check.refused(lambda: client.call('vm', 'setMemoryFlags', RAM, LIVE),
                               ERR_OPERATION_INVALID)
         check.lacks(error.message, ELEMENT, 'the error of setmem to all memory')

@@ -16,7 +16,7 @@ from gmem_rig import (QEMU, DaemonRig, Skip, Suite, domain, need_guest_memfd, ne
 suite = Suite()
 
 MAGIC = b'GMEMPAGE'
-PAGES = 16384 - 256     # all of 64 MiB but the first MiB, which the guest has for itself
+PAGES = 16384 - 256     # all of 64 MiB except the first MiB, which the guest uses itself
 CORES = '/run/cores'
 WRAPPER = '#!/bin/sh\ncd %s && exec %s "$@"\n' % (CORES, QEMU)
 
@@ -39,8 +39,8 @@ def shared_rig():
 
 
 def pages_in_core(rig, name, dump_core):
-    """Runs the guest until it has written all of its RAM, has QEMU dump core, and counts the guest's
-    pages in that."""
+    """Runs the guest until it has written all of its RAM, makes QEMU dump core, and counts the guest's
+    pages in the dump."""
     serial = '/run/%s.serial' % name
     xml = domain(name, boot=rig.guest_image('guest'), serial=serial,
                  emulator='/run/qemu-for-cores')
@@ -56,7 +56,7 @@ def pages_in_core(rig, name, dump_core):
     found = 0
     for core in cores:
         with open(core, 'rb') as f:
-            # The pattern stands at the start of pages, and segments are aligned to pages.
+            # The pattern is at the start of pages, and segments are aligned to pages.
             while page := f.read(4096):
                 found += page.startswith(MAGIC)
         os.unlink(core)

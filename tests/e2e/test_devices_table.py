@@ -34,7 +34,8 @@ NO_HOTPLUG = 'memory cannot be attached to a running domain with ' + SW
 NAMESPACE = 'must not be in a namespace'
 DOCTYPE = 'document type declaration'
 
-# Of a domain with <private/>, and with sw-protected: None is as in stock, else what the refusal says.
+# For a domain with <private/>, and with sw-protected: None if the result is stock libvirt's, otherwise the
+# refusal.
 DOCUMENTS = [
     ('dimm', PLAIN, None, None),
     ('dimm behind a comment', '<!-- x --><?x y?>' + PLAIN, None, None),
@@ -81,13 +82,14 @@ DOCUMENTS = [
     ('NVMe disk', "<disk type='nvme' device='disk'><driver name='qemu' type='raw'/><source "
      "type='pci' managed='yes' namespace='1'><address domain='0x0000' bus='0xfe' slot='0x00' "
      "function='0x0'/></source><target dev='vdb' bus='virtio'/></disk>", None, "<disk type='nvme'>"),
-    # Since some version libvirt wants shared memory for it, which a convertible domain's XML has not.
+    # Since some version, libvirt requires shared memory for it, which the XML of a convertible domain does
+    # not have.
     ('interface vhostuser', "<interface type='vhostuser'><mac address='52:54:00:00:00:02'/><source "
      "type='unix' path='/run/none.sock' mode='client'/><model type='virtio'/></interface>", None,
      "requires shared memory" if VERSION >= (10, 0) else None),
     ('watchdog that dumps', "<watchdog model='i6300esb' action='dump'/>", None,
      "<watchdog action='dump'/>"),
-    # Likewise for a memfd.
+    # The same holds for a memfd.
     ('video with blobs', "<video><model type='virtio' blob='on'/></video>", "blob='on'",
      'requires a memfd' if VERSION >= (10, 0) else None),
     ('video with blobs, in a namespace', "<video><model type='virtio' %sx:blob='on'/></video>" % X,
@@ -99,8 +101,7 @@ DOCUMENTS = [
 ]
 
 
-# What ends libvirtd, ours or stock, is a fault of these versions: a virtiofs without an alias, live, and
-# any video.
+# These crash these versions of libvirtd, ours and stock: a live virtiofs without an alias, and any video.
 FATAL = {'virtiofs': (LIVE,) if VERSION < (10, 0) else (),
          'video': (LIVE, CONFIG) if VERSION >= (12, 0) else ()}
 
@@ -149,13 +150,13 @@ def shown(client, name):
 
 
 def masked(documents):
-    """Without numbers that two daemons give by chance."""
+    """The text without numbers that differ between two daemons by chance."""
     return [re.sub(r" id='\d+'|<label>.*</label>|<imagelabel>.*</imagelabel>", '', each)
             for each in documents]
 
 
 def made_of(check, what):
-    """What the RAM of the private domain is made of, from outside: of guest_memfd only."""
+    """What the RAM of the private domain consists of, seen from outside: only guest_memfd."""
     live, inactive = shown(It.ours, 'vm-private')
     dimms = live.count("<memory model='dimm'")
     pid = It.rig.emulator('vm-private').pid
@@ -173,24 +174,24 @@ def made_of(check, what):
 
 
 def is_memory(text):
-    """Whether libvirt-gmem reads the document, and as one of a memory device. It takes an attribute
-    twice, and no prefix that is not declared."""
+    """Whether libvirt-gmem reads the document as one of a memory device. It accepts duplicate attributes, but
+    not an undeclared prefix."""
     return '<!DOCTYPE' not in text and (
         '<memory ' in text or ('<x:memory ' in text and 'xmlns:x' in text))
 
 
 def judge(check, name, what, refusal, stock, call, flags):
-    """One document, one call, one of the two modes: refused, or what stock does of it."""
+    """One document, one call, one of the two modes: it is refused, or the result is stock libvirt's."""
     before = shown(It.ours, name)
     got = answer(It.ours, name, *call, flags)
     detach = call[0] == CALLS['detach']
     if refusal is not None and not detach:
         check.has(got, refusal, 'the answer to ' + what)
-    elif not (detach and refusal is not None):  # never attached here
+    elif not (detach and refusal is not None):  # it was never attached here
         check.equal(got, stock, 'the answer to ' + what)
     if got != 'done':
         check.equal(shown(It.ours, name), before, 'dumpxml after a refused ' + what)
-    elif flags == CONFIG:  # what became of it can be defined again
+    elif flags == CONFIG:  # the resulting XML can be defined again
         It.ours.define(It.ours.dumpxml(name, '--inactive'))
 
 
@@ -200,7 +201,7 @@ def _(check):
     for title, text, private, convertible in DOCUMENTS:
         for verb, method in CALLS.items():
             for impact, flags in IMPACTS.items():
-                # A guest without a driver gives nothing back: as many answers as there are clocks.
+                # A guest without a driver does not give anything back, so the answer depends on time.
                 if flags == LIVE and verb == 'detach':
                     continue
                 what = '%s of %s (%s)' % (verb, title, impact)

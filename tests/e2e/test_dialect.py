@@ -25,12 +25,12 @@ ALPHABET = [bytes([byte]) for byte in b'{}[]:,\'"\\=.-_0e1aunk /%\t']
 READINGS = {'device': rb"'(.*)' is not a valid device model name\n",
             'object': rb"Parameter 'qom-type' does not accept value '(.*)'\n",
             'blockdev': rb"Parameter 'driver' does not accept value '(.*)'\n"}
-# Structure of keys, which is left to QEMU.
+# The structure of keys, which is left to QEMU.
 STRUCTURE = re.compile(rb"Parameter 'e.*' missing|Parameters '.*' used inconsistently")
 
 
 def by_qemu(case):
-    """What QEMU reads, and its message."""
+    """What QEMU reads, and its error message."""
     option, text = case[:2]
     option = option.encode()
     done = subprocess.run(QEMU + [b'-' + option, text], stdin=subprocess.DEVNULL, timeout=60,
@@ -47,7 +47,7 @@ def decoded(answer):
 
 
 def table():
-    """Option, text, and what the table says."""
+    """Option, text, and the result in the table."""
     listed = subprocess.run([PROPS, '--list'], stdout=subprocess.PIPE, check=True, text=True).stdout
     for line in listed.splitlines():
         option, text, answer = line.split(' ')
@@ -55,7 +55,7 @@ def table():
 
 
 def altered():
-    """The same for texts of the table in which up to three bytes are others."""
+    """The same for texts of the table in which up to three bytes are changed."""
     chance = random.Random(SEED)
     texts = [(option, text) for option, text, _ in table()]
     for option in READINGS:

@@ -32,7 +32,7 @@ def read(*path):
         return f.read()
 
 
-# ---- what the pages have ----
+# ---- the contents of the pages ----
 
 def indented(lines, start):
     """The block that is indented below line @start - 1, without its indentation."""
@@ -80,7 +80,7 @@ def commands(block):
 
 
 def pattern(lines):
-    """What matches the output that a page shows; blank lines do not count."""
+    """A pattern for the output that a page shows; blank lines do not count."""
     parts = []
     for line in lines:
         if line.strip() == '…':
@@ -92,7 +92,7 @@ def pattern(lines):
     return '^' + ''.join(parts) + '$'
 
 
-# ---- running them ----
+# ---- running the commands ----
 
 class Page:
     """One page's daemon."""
@@ -115,13 +115,13 @@ class Page:
                     LIBVIRT_DEFAULT_URI='qemu:///system')
 
     def restart_without(self):
-        """The daemon, as it is when libvirt-gmem has been removed."""
+        """Restarts the daemon as it is after libvirt-gmem has been removed."""
         self.rig.stop_daemon()
         self.rig.preload = ()
         self.rig.start_daemon()
 
     def run(self, command):
-        """(exit status, all output). What looks at processes runs where their numbers are right."""
+        """(exit status, all output). Commands that look at processes run where process IDs are right."""
         script = '%s 2>&1' % command
         if command.startswith('virt-gmem status'):
             done = subprocess.run(['sh', '-c', script], cwd=self.rig.outer(WHERE), text=True, check=False,
@@ -132,7 +132,7 @@ class Page:
 
 
 def look(t, command, offered):
-    """The form of a command that is not run."""
+    """Checks the form of a command that is not run."""
     words = shlex.split(command)
     program = words[0]
     if program == 'virsh':
@@ -153,7 +153,7 @@ def look(t, command, offered):
 
 
 def needs(command):
-    """Skips where the machine cannot do it."""
+    """Skips the test if the machine cannot run the command."""
     if command.startswith('virsh start') or 'host --mode' in command:
         rig.need_guest_memfd()
     program = command.split()[0]
@@ -225,7 +225,7 @@ def messages(t):
             for name in (n for n in names if n.endswith('.c')):
                 ours += re.sub(r'"\s*\n\s*"', '', read(os.path.relpath(os.path.join(directory, name),
                                                                        rig.SOURCE)))
-    # QEMU's own, shown on the page; libvirt's, for which see e2e-lifecycle; virtiofsd's, e2e-virtiofs.
+    # QEMU's own message, which the page shows; libvirt's (see e2e-lifecycle); virtiofsd's (see e2e-virtiofs).
     others = ('-x-libvirt-gmem: invalid option', 'Unable to validate doc against', 'MmapRegion(SeekEnd(')
     for heading in headings:
         t.true(heading in others or heading in ours or heading.replace('<private/>', '%s') in ours,

@@ -15,7 +15,7 @@ suite = Suite()
 CAP_VM_TYPES = 235
 CAP_GUEST_MEMFD_FLAGS = 244
 
-# Emulator, architecture, machine, virt type; '' is not asked for.
+# Emulator, architecture, machine, virt type; '' is not passed.
 QUESTIONS = [
     ('', '', '', ''),
     ('', 'x86_64', 'pc', 'kvm'),
@@ -28,7 +28,7 @@ QUESTIONS = [
 ]
 NOT_OURS = QUESTIONS[4:]
 
-# An emulator that libvirt can ask, and nobody else: libvirt has it write a pid file.
+# An emulator that only libvirt can ask: libvirt makes it write a pid file.
 DEAF = '''\
 #!/bin/sh
 case "$*" in
@@ -40,7 +40,7 @@ exit 3
 
 
 def modes():
-    """What KVM and QEMU of this host can do, asked without the code under test."""
+    """What KVM and QEMU on this host support, determined without the code under test."""
     result = []
     if kvm_extension(CAP_VM_TYPES) >> 1 & 1:
         result.append('convertible')
@@ -78,7 +78,7 @@ def check_raised(check, stock, raised, wanted):
                   if line[0] in '+-']
     added = [line[2:] for line in difference if line[0] == '+']
     removed = [line[2:] for line in difference if line[0] == '-']
-    # Which of two equal lines is the new one, difflib cannot know.
+    # If two lines are equal, difflib cannot know which one is new.
     check.equal(sorted(added), sorted(expected), 'the new lines')
     check.true(not removed or ('convertible' in wanted and
                                removed == ["    <launchSecurity supported='no'/>"]),
@@ -112,7 +112,7 @@ def _(check):
         for question, answer in zip(QUESTIONS, stock):
             raised = ask(rig.virsh(), question)
             check_raised(check, answer, raised, [] if question in NOT_OURS else modes())
-            # virsh prints a line end after what it got.
+            # virsh adds a newline to the answer.
             check.equal(client.call(None, 'getDomainCapabilities', *[v or None for v in question])
                         .rstrip('\n'), raised.rstrip('\n'), 'what python gets')
 

@@ -36,7 +36,7 @@ def source(name):
 
 
 def table():
-    """{function: what it requires} of gmemreal.h, those of libc left out."""
+    """{function: what it requires} from gmemreal.h, without the functions of libc."""
     text = source('gmemreal.h').replace('\\\n', '')
     return dict(re.findall(r'\bX\((vir\w+),\s*([^)]+?)\)', text))
 
@@ -80,7 +80,7 @@ def _(check):
     for path in users:
         names = re.findall(r' (virConnectOpen(?!EnsureACL)\w*|virGetConnect)@', tool('nm', '-D', path))
         check.true(set(names) <= set(table()), '%s imports %s' % (path, names))
-    # libvirt.so's own calls: by a name that is bound when it is loaded, to ours.
+    # libvirt.so's own calls go through a name that is bound when it is loaded, and so reach our function.
     loaded = re.search(r'libvirt\.so\.0 => (\S+)', tool('ldd', users[0]))[1]
     check.matches(tool('readelf', '-rW', loaded), r'R_X86_64_JUMP_SLOT .* virConnectOpen@', loaded)
 
@@ -90,7 +90,7 @@ def _(check):
 
 
 def furnish(rig, client):
-    """Defines what gmem_door.py requires. @client: of python3-libvirt, and may write."""
+    """Defines what gmem_door.py requires. @client: python3-libvirt with write access."""
     disk = rig.guest_image('vm', disk=True)
     text = domain('vm', private=False, kind='qemu', boot=disk)
     client.define(text)
@@ -109,7 +109,7 @@ class DoorClient:
             rig.write('/run/door.py', file.read())
         for number, text in enumerate(shapes):
             rig.write('%s/%03d' % (SHAPES, number), text)
-        # A file system that notes when a link was followed.
+        # A file system that records when a link was followed.
         rig.run(['sh', '-c', 'mkdir -p /run/links && mount -t tmpfs -o mode=755,relatime tmpfs '
                  '/run/links && ln -s /run/door.py ' + LINK])
         self.process = rig.popen([*argv, PYTHON, '-I', '/run/door.py', opens, uri, LINK, SHAPES],
@@ -174,7 +174,7 @@ def document(extra='', backing='<private/>', root='', before='', name='a'):
 
 
 def shapes():
-    """What is small in libvirt's hands and was large in ours, or might be."""
+    """Documents that are small for libvirt and were large for us, or might be."""
     def many(number, format_):
         return ''.join(format_ % i for i in range(number))
 
@@ -222,18 +222,18 @@ def shapes():
 
 
 def processor(pid):
-    """Seconds of processor time that the process has had, to the nanosecond."""
+    """The processor time that the process has used, in seconds with the precision of nanoseconds."""
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def peak(pid):
-    """Bytes of memory that it had at once, at most."""
+    """The peak of its memory, in bytes."""
     with open('/proc/%d/status' % pid, encoding='ascii') as file:
         return int(re.search(r'^VmHWM:\s*(\d+) kB', file.read(), re.M)[1]) * KIB
 
 
 def measure(rig, client, function, texts):
-    """Answers, and the daemon's processor time, to all shapes."""
+    """The answers to all shapes, and the processor time that the daemon took for them."""
     begin = processor(rig.daemon.pid)
     answers = [client.call(function, number=number, timeout=20) for number in range(len(texts))]
     return answers, processor(rig.daemon.pid) - begin
@@ -241,7 +241,7 @@ def measure(rig, client, function, texts):
 
 @contextlib.contextmanager
 def read_only(preload, texts):
-    """A daemon, and a client of its read-only socket who is nobody."""
+    """A daemon, and a client of its read-only socket that runs as nobody."""
     with DaemonRig(preload) as rig:
         client = rig.python()
         furnish(rig, client)
@@ -250,7 +250,7 @@ def read_only(preload, texts):
 
 
 def touched(rig):
-    """Whether anybody followed the link since the last call."""
+    """Whether anybody has followed the link since the last call."""
     path = '/proc/%d/root%s' % (rig.first.pid, LINK)
     before = os.lstat(path).st_atime
     os.utime(path, (1, 2), follow_symlinks=False)
@@ -267,11 +267,11 @@ def _(check):
         rig.run(['cat', LINK])
         check.true(touched(rig), 'that the link was followed is not seen here')
         logged = len(rig.read(rig.log))
-        # Everybody's first calls are dearer.
+        # The first calls of each are more expensive.
         for each in (stock, other), (rig, client):
             measure(*each, 'virDomainDefineXML', texts)
         for function in gmem_door.CALLS:
-            for _ in range(3):  # the clock runs on while something else has the processor's caches
+            for _ in range(3):  # time is also charged while another process has evicted the caches
                 wanted, usual = measure(stock, other, function, texts)
                 got, cost = measure(rig, client, function, texts)
                 if cost <= 2 * usual + 0.1:
@@ -290,7 +290,7 @@ def _(check):
 
 
 # ---------------------------------------------------------------------------------------------
-# Who opened it, and by what name
+# Which driver opened a connection, and by which name
 
 REUSE = '''
 import ctypes, sys
@@ -335,7 +335,7 @@ def _(check):
         check.true(int(result.stdout.split()[1]) > 0, 'no address was used again')
 
 
-# What the daemon opens as its own QEMU driver; a client's libvirt sends what comes after "name=".
+# The URIs that the daemon opens with its own QEMU driver; a client's libvirt sends what comes after "name=".
 SPELLED = ['qemu:///system#%ff', 'qemu:///system#%00a', 'qemu:///system?a=%ff', 'qemu:/system',
            'qemu://@/system', 'qemu://u@/system',
            'qemu+unix:///system?socket=/run/libvirt/libvirt-sock&x=%ff',
@@ -343,7 +343,7 @@ SPELLED = ['qemu:///system#%ff', 'qemu:///system#%00a', 'qemu:///system?a=%ff', 
 
 
 def spelled(check, rig, uris, preload=()):
-    """That domains and guests are what they are by each of @uris."""
+    """Domains and guests are the same through each of @uris."""
     backing = "<source type='memfd'/><access mode='shared'/>"
     image = rig.guest_image('guest')
     for uri in uris:

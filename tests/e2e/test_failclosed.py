@@ -29,7 +29,7 @@ def nothing_ran(check, rig):
 
 
 def refused(check, rig, client, part, name='vm'):
-    """start fails; @part is in the error or, where libvirt cut that short, in the domain's log."""
+    """The start fails; @part is in the error or, if libvirt truncated that, in the domain's log."""
     error = check.refused(lambda: client.start(name))
     check.has(error.message + '\n' + rig.read(rig.domain_log % name), part,
               'the error with the log')
@@ -53,7 +53,7 @@ def _(check):
         lowered = client.dumpxml('vm')
         check.has(lowered, "<qemu:arg value='-x-libvirt-gmem'/>", 'dumpxml of stock libvirt')
         refused(check, rig, client, STOCK_REFUSAL)
-        # By the way of another host: what stock libvirt shows is defined there.
+        # As on another host: the XML that stock libvirt shows is defined there.
         with EmbedRig() as other:
             there = other.python()
             there.define(lowered)
@@ -61,7 +61,7 @@ def _(check):
             refused(check, other, there, STOCK_REFUSAL)
             check.refused(lambda: there.create(lowered))
             nothing_ran(check, other)
-        # Back with the library all is as it was.
+        # With the library again, everything is as it was.
         client.close()
         rig.preload = library()
         shows_private(check, rig.python().dumpxml('vm'))
@@ -113,7 +113,7 @@ def _(check):
         check.refused(lambda: client.start('managed'))
         check.has(rig.read(rig.domain_log % 'managed'), STOCK_REFUSAL, 'the log')
         nothing_ran(check, rig)
-        # Neither is lost by the attempt.
+        # The failed attempt does not lose anything.
         client.close()
         rig.stop_daemon()
         rig.preload = library()
@@ -311,7 +311,7 @@ def _(check):
         error = refused(check, rig, client, 'KVM_CREATE_GUEST_MEMFD')
         check.has(error.message + rig.read(rig.domain_log % 'vm'), 'Operation not permitted',
                   'the error with the log')
-        # The wrapper lets an ordinary domain run: nothing else stood in the way.
+        # The wrapper can run an ordinary domain, so nothing else prevented the start.
         client.define(domain('plain', private=False, emulator='/run/emulator'))
         client.start('plain')
         no_evidence(check, rig.emulator('plain'))
@@ -322,7 +322,7 @@ def _(check):
 
 
 def lowered(rig, xml):
-    """What the library hands to stock libvirt for @xml."""
+    """What the library passes to stock libvirt for @xml."""
     rig.preload = library()
     client = rig.python()
     client.define(xml)

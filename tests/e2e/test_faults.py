@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Faults around a private domain, after which nothing untrue is left behind: a daemon that is killed at any
+"""Faults around a private domain, after which no wrong state is left behind: a daemon that is killed at any
 step, a cache that cannot be written, a KVM that refuses, a QEMU that hangs or dies.
 
-GMEM_FAULT_STEPS=all (`make faults`) kills the daemon at each of its steps, not at two of each call, and in
+GMEM_FAULT_STEPS=all (`make faults`) kills the daemon at each of its steps instead of two of each call, and in
 restores, too."""
 
 import contextlib
@@ -38,11 +38,12 @@ def ordinary():
 
 
 def truth(check, rig, client):
-    """Whatever there is of the domain is private, on disk and in every QEMU; returns whether it is known."""
+    """Whatever exists of the domain is private, on disk and in every QEMU; returns whether the domain is
+    known."""
     stored = rig.read(STORED)
     check.true(not stored or 'x-libvirt-gmem' in stored, 'an ordinary domain is stored:\n' + stored)
     for emulator in rig.emulators():
-        # One that has not called exec yet is libvirtd still.
+        # A process that has not called exec yet is still libvirtd.
         if emulator.exe == QEMU:
             check.has(emulator.maps, 'qemu-gmem.so', "QEMU's maps")
     known = 'vm' in client.names()
@@ -54,12 +55,12 @@ def truth(check, rig, client):
 def ended(rig, client):
     """The domain is shut off."""
     for emulator in rig.emulators():
-        # What stock libvirt leaves, too, where it is killed before it has noted its QEMU.
+        # Stock libvirt also leaves this if it is killed before it has recorded its QEMU.
         if client.state('vm') != 'running':
             emulator.kill()
 
     def gone():
-        # One that was about to end has ended; or the daemon is still busy with what it found.
+        # Either a QEMU that was about to end has ended, or the daemon is still busy with what it found.
         with contextlib.suppress(LibvirtError):
             client.destroy('vm')
         return not rig.emulators() and client.state('vm') == 'shut off'
@@ -67,7 +68,7 @@ def ended(rig, client):
 
 
 def usable(check, rig, client):
-    """Everything can be done with the domain, as if nothing had been."""
+    """Everything can be done with the domain, as if nothing had happened."""
     ended(rig, client)
     client.start('vm')
     check.has(rig.emulator('vm').maps, 'qemu-gmem.so', "QEMU's maps")
@@ -94,7 +95,7 @@ RESTORES = 'restore', 'start from a managed save'
 
 
 def steps_of(rig, client, call):
-    """How many steps the daemon takes for it."""
+    """The number of steps that the daemon takes for it."""
     rig.write(LEFT, '%-20d' % MANY)
     CALLS[call][1](client, private)
     return MANY - int(rig.read(LEFT))
@@ -109,8 +110,9 @@ def prepare(rig, client, call, make=private):
 
 
 def forgotten(check, rig):
-    """A domain whose status on disk has no process yet: the next daemon shows it as starting, and its start
-    never ends. So does stock's, which the test below holds. Without the status all is well."""
+    """Removes the status of a domain that has no process in it yet: the next daemon shows such a domain as
+    starting, and its start never ends. Stock libvirt does the same, as the test below shows. Without the status,
+    everything works."""
     def connected():
         with contextlib.suppress(LibvirtError, Died):
             return rig.python()
@@ -125,8 +127,8 @@ def forgotten(check, rig):
 
 
 def killed_at(check, rig, client, call, step, make=private):
-    """Prepares, calls, is killed. The client of the daemon that comes next, and whether that had to be
-    helped."""
+    """Prepares, makes the call, and has the daemon killed. Returns the client of the next daemon, and whether
+    that daemon required help."""
     prepare(rig, client, call, make)
     rig.write(LEFT, '%-20d' % step)
     with contextlib.suppress(LibvirtError):
@@ -145,9 +147,9 @@ def killed_at(check, rig, client, call, step, make=private):
 
 
 def kept(check, rig, client, call):
-    """What a guest was saved as is there until the guest runs, and can be restored; a client of yet another
-    daemon: of one that notices late that a QEMU has ended, whose image nobody reads to it any more, libvirt
-    can take the next start's QEMU for that one."""
+    """The saved image exists until the guest runs, and can be restored. Returns a client of another new daemon:
+    if a daemon notices late that a QEMU has ended, for which nobody reads the image any more, libvirt can
+    mistake the QEMU of the next start for that one."""
     ran = client.state('vm') != 'shut off'
     ended(rig, client)
     rig.kill_daemon()
@@ -169,7 +171,7 @@ def killed(call):
         need_guest_memfd()
         with DaemonRig((KILL_AT,) + library(), environment={'GMEM_TEST_KILL': LEFT}) as rig:
             client = rig.python()
-            for _ in range(2):  # what is done once for a daemon, or an emulator, is not a step of the call
+            for _ in range(2):  # steps that happen once for each daemon or emulator are not steps of the call
                 prepare(rig, client, call)
                 steps = steps_of(rig, client, call)
                 if 'vm' not in client.names():
@@ -187,7 +189,7 @@ def killed(call):
                 usable(check, rig, client)
 
 
-# A managed save is what save is. Restores take a minute each.
+# A managed save is the same as a save. Restores take a minute each.
 for each in CALLS:
     if each != 'managedSave' and (EVERY or each not in RESTORES):
         killed(each)
@@ -280,7 +282,7 @@ def no_kvm(what, faults, part):
             check.equal(rig.emulators(), [], 'emulators')
             check.equal(client.state('vm'), 'shut off', 'state')
             check.true(truth(check, rig, client), 'the domain is gone')
-            # An ordinary domain is libvirt's business alone.
+            # An ordinary domain only concerns libvirt.
             client.define(domain('plain', private=False))
             client.start('plain')
             client.destroy('plain')
@@ -293,7 +295,7 @@ for each in (('is not there', '1000=2', 'No such file or directory'),
 
 
 # ---------------------------------------------------------------------------------------------
-# QEMU, once it is to run a domain; what it does when it is asked is e2e-offers'
+# QEMU when it runs a domain; e2e-offers tests what it does when it is asked what it offers
 
 QEMUS = {
     'dies at once': 'kill -9 $$',
@@ -324,7 +326,8 @@ for each in QEMUS.items():
     qemu(*each)
 
 
-# Such a QEMU has libvirt connect to its monitor, and then: say(what) there, and hear() a line.
+# Makes libvirt connect to the monitor of such a QEMU. After that, say(what) writes to it, and hear() reads a
+# line.
 MONITOR = """#!%s
 import os, re, socket, sys, time
 if 'guest=' not in ' '.join(sys.argv):
@@ -374,7 +377,7 @@ HANGS = {
 
 
 def hangs(check, rig, client, script):
-    """It starts, and hangs; another domain starts meanwhile."""
+    """The domain starts, and hangs; another domain starts meanwhile."""
     rig.write('/run/emulator', script, 0o755)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(rig.outer('/run/hangs'))
@@ -423,7 +426,7 @@ def _(check):
         usable(check, rig, client)
 
 
-# What starts QEMU without all that was asked for, and says nothing of it.
+# A wrapper that starts QEMU without everything that was asked for, and does not report it.
 UNASKED = """#!%s
 import os, sys
 words = sys.argv[1:]
@@ -474,7 +477,7 @@ def _(check):
         rig.write('/run/emulator', SCRIPT % ('echo 0 >%s/cgroup.procs' % group), 0o755)
         client = rig.python()
         client.define(private(emulator='/run/emulator', backing="<allocation mode='immediate'/>"))
-        # Killed while it allocates, or later: either way it does not run on.
+        # It is killed while it allocates, or later: in either case it does not continue to run.
         with contextlib.suppress(LibvirtError):
             client.start('vm')
         wait_for(lambda: client.state('vm') == 'shut off', 'QEMU to be killed')

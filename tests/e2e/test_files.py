@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files that a start must not depend on being able to read, and files that nobody may wait for.
+"""Files that a start must not have to read, and files that nobody may wait for.
 
 Convertible mode is tested with a stand-in and an imitated KVM (../standin): the arguments that arrive are
-examined, and not RAM."""
+examined, RAM is not."""
 
 import os
 import shutil
@@ -89,7 +89,7 @@ def _(check):
         client.destroy('vm')
 
 
-# What becomes of the file of a private domain, while no daemon runs.
+# What happens to the file of a private domain while no daemon is running.
 DAMAGES = {
     'a version that nobody knows': ('&quot;version&quot;:1', '&quot;version&quot;:7'),
     'another mode': ('fully-shared', 'fully-open'),
@@ -130,7 +130,7 @@ def snapshot(text):
 
 
 def in_time(call):
-    """call() in a thread of its own; Failure where it waits."""
+    """Makes call() in a thread of its own; raises Failure if it waits."""
     result = []
 
     def run():
@@ -168,7 +168,7 @@ def _(check):
 
 
 def kernel_log(path):
-    """Makes @path a file that is regular to stat(), and where whoever reads next waits."""
+    """Makes @path a file that stat() reports as regular, but where the next reader waits."""
     fd = os.open('/proc/kmsg', os.O_RDONLY | os.O_NONBLOCK)
     try:
         while os.read(fd, 8192):
@@ -199,7 +199,7 @@ def _(check):
                                        "file" % PIPE)
                 else:
                     check.equal(in_time(call)['name'], 's', 'the snapshot')
-                    client.call(['vm', 'snapshot', 's'], 'delete', 2)  # its metadata only
+                    client.call(['vm', 'snapshot', 's'], 'delete', 2)  # only its metadata is deleted
                 os.unlink(rig.outer(PIPE))
             client.undefine('vm')
             client.close()

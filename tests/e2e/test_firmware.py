@@ -18,7 +18,7 @@ suite = Suite()
 PLAIN = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 NO_SECURE_BOOT = "<firmware><feature enabled='no' name='secure-boot'/></firmware>"
 SMM = '/usr/share/OVMF/OVMF_CODE_4M.ms.fd'
-# The same file by names that no descriptor has.
+# The same file under names that are not in any descriptor.
 NAMES = ('/usr/share/OVMF/OVMF_CODE_4M.snakeoil.fd', '/usr/share//qemu/../OVMF/OVMF_CODE_4M.ms.fd')
 REFUSED = ("unsupported configuration: the firmware '%s' requires SMM, which is not available with "
            "<launchSecurity type='sw-protected'/>; use firmware without Secure Boot, or <os "
@@ -48,8 +48,8 @@ def images(text):
 
 
 def chosen(client, machine='q35'):
-    """What libvirt chooses for an ordinary domain without Secure Boot. In Debian unstable that is AMD's
-    image for SEV on q35, whose descriptor is the first one there without SMM."""
+    """The firmware that libvirt chooses for an ordinary domain without Secure Boot. In Debian unstable this
+    is AMD's image for SEV on q35, whose descriptor is the first one without SMM."""
     xml = domain('vm', 64 * KIB, private=False, machine=machine)
     return images(client.native(xml.replace('<os>', "<os firmware='efi'>" + NO_SECURE_BOOT)))
 

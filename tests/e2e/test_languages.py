@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Errors and the tool in each language of po/LINGUAS, and that no translation lags behind."""
+"""Errors and the tool in each language of po/LINGUAS; and no translation is out of date."""
 
 import gettext
 import os
@@ -19,7 +19,7 @@ TEMPLATE = os.path.join(PO, 'libvirt-gmem.pot')
 with open(os.path.join(PO, 'LINGUAS'), encoding='utf-8') as linguas:
     LANGUAGES = [line for line in linguas.read().split('\n') if line and line[0] != '#']
 
-# What is looked for in each language, and what stands in it.
+# What is looked for in each language, and the text that is expected.
 VERB = "'%1$s' is not a verb of virt-gmem"
 SUMMARY = "say what this host can do, and what is missing"
 REFUSED = ("%1$s cannot be used with <access mode='private'/>: guest_memfd can only be mapped "
@@ -27,7 +27,7 @@ REFUSED = ("%1$s cannot be used with <access mode='private'/>: guest_memfd can o
 
 
 def compared(check, translation, template, *options):
-    """By msgcmp: every message of the template is in the other file, and translated."""
+    """Uses msgcmp: every message of the template must be in the other file, and translated."""
     done = subprocess.run(['msgcmp', *options, translation, template], cwd=SOURCE, text=True,
                           stderr=subprocess.PIPE, check=False)
     check.equal((done.returncode, done.stderr), (0, ''), 'what msgcmp finds')
@@ -61,7 +61,8 @@ def localedir():
 
 
 def installed(rig):
-    """In the rig, the translations are where they will be, and there is a locale for them."""
+    """In the rig, the translations are where they will be installed, and there is a locale for
+    them."""
     script = '''
         place=%s
         test -d "$place" || { mount -t tmpfs tmpfs /usr/local/share; mkdir -p "$place"; }

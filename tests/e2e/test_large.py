@@ -12,7 +12,7 @@ suite = Suite()
 
 SERIAL = '/run/serial'
 DISK = '/run/disk.qcow2'
-# libvirt's VIR_NET_MESSAGE_STRING_MAX; and what is left for the rest of a domain, formatted.
+# libvirt's VIR_NET_MESSAGE_STRING_MAX, and what remains of it for the rest of a domain when formatted.
 TEXT_MAX = 4 * 1024 * 1024
 REST = 16 * 1024
 
@@ -23,7 +23,7 @@ def repeated(piece, size=TEXT_MAX - REST):
     return piece * (size // len(piece))
 
 
-# As libvirt formats it, so that what it shows is no longer.
+# This is as libvirt formats it, so what libvirt shows is not longer.
 LARGE = {
     'text': '<description>%s</description>' % repeated('private memory '),
     'elements': "<metadata>\n    <m:m xmlns:m='urn:m'>%s\n    </m:m>\n  </metadata>"
@@ -54,7 +54,7 @@ def deep(levels):
 
 
 def deepest(rig, client):
-    """The most levels of metadata with which a domain can be defined."""
+    """The largest number of metadata levels with which a domain can be defined."""
     for levels in range(260, 240, -1):
         try:
             client.define(definition(rig, levels))
@@ -87,7 +87,7 @@ def _(check):
         check.equal(len(re.findall('<n/?>', shown)), 2 * levels, 'levels of metadata of both domains')
         check.lacks(shown, 'x-libvirt-gmem', 'the snapshot')
         check.equal(shown.count('<private/>'), 2, 'number of <private/> in the snapshot')
-        # Back to it, in place, goes the private guest only.
+        # Only the private guest is reverted to it in place.
         client.call('vm', 'revertToSnapshot', ['vm', 'snapshot', 's'], 0)
         guest.wait_pass(last)
         client.destroy('vm')

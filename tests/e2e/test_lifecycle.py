@@ -44,14 +44,14 @@ class Life:
         return domain(name, boot=self.rig.guest_image(name), **options)
 
     def reopen(self):
-        """The embedded driver dies with its process; a daemon's client is of no account."""
+        """The embedded driver ends with its process; the client of a daemon does not matter."""
         self.python.close()
         self.python = self.rig.python()
         if self.kind is EmbedRig:
             self.client = self.python
 
     def virsh(self, action):
-        """action(virsh): of embedded drivers there can be but one at a time."""
+        """Calls action(virsh): there can only be one embedded driver at a time."""
         if self.kind is DaemonRig:
             return action(self.client)
         self.python.close()
@@ -64,17 +64,17 @@ class Life:
         evidence(check, self.rig.emulator(name), sizes or SIZES, self.guest.text)
 
     def log_of(self, name):
-        """What the library says in the domain's log."""
+        """What the library writes to the domain's log."""
         return re.findall(r'(?m)^libvirt-gmem: (.*)$', self.rig.read(self.rig.domain_log % name))
 
     def own_log(self):
-        """What the library says in libvirtd's log, or on stderr of a client that embeds the driver."""
+        """What the library writes to libvirtd's log, or to stderr of a client that embeds the driver."""
         text = self.rig.read(self.rig.log) if self.kind is DaemonRig else \
             os.pread(self.python.log.fileno(), 1 << 20, 0).decode('utf-8', 'replace')
         return re.findall(r'(?m)^libvirt-gmem: (.*)$', text)
 
     def stock_dumps(self, xml, name):
-        """What stock libvirt makes of the same domain without <private/>, by options of dumpxml."""
+        """What stock libvirt shows of the same domain without <private/>, by options of dumpxml."""
         with EmbedRig() as stock:
             client = stock.python()
             client.define(without_private(xml))
@@ -191,16 +191,16 @@ def life(kind):
     @test('the command line that runs is the one that domxml-to-native showed')
     def _(check):
         need_guest_memfd()
-        # That of a domain that is not running has -1 for an id.
+        # The command line of a domain that is not running contains the id -1.
         _, argv = split_native(it.client.native(it.client.dumpxml('vm', '--inactive')))
         running = it.rig.emulator('vm').argv
         number = it.python.call('vm', 'ID')
         wanted = [re.sub('domain--1-', 'domain-%d-' % number, word) for word in argv]
-        # What is passed as a descriptor is named in libvirt's native form, which opens nothing.
+        # In libvirt's native form, which does not open anything, what is passed as a descriptor has a name.
         vague = {'-chardev', '-mon', '-add-fd'}
         strip = lambda words: [w for i, w in enumerate(words)  # noqa: E731
                                if w not in vague and words[i - 1] not in vague]
-        if '-x-libvirt-gmem' not in running:  # the shim may take it out of what /proc shows
+        if '-x-libvirt-gmem' not in running:  # the shim may remove it from what /proc shows
             at = wanted.index('-x-libvirt-gmem')
             del wanted[at:at + 2]
         check.equal(strip(running), strip(wanted), 'argv')
@@ -288,7 +288,7 @@ def life(kind):
         def _(check):
             need_guest_memfd()
             emulator = it.rig.emulator('vm')
-            # libvirt forgets this alias when it comes back, with or without the library.
+            # libvirt forgets this alias when it is restarted, with or without the library.
             lost = re.sub(r"(<controller type='usb' index='0' model='none')>\s*<alias .*/>\s*"
                           '</controller>', r'\1/>', it.client.dumpxml('vm'))
             it.rig.kill_daemon()
@@ -308,14 +308,14 @@ def life(kind):
         def _(check):
             need_guest_memfd()
             emulator = it.rig.emulator('vm')
-            # libvirt forgets this alias when it comes back, with or without the library.
+            # libvirt forgets this alias when it is restarted, with or without the library.
             lost = re.sub(r"(<controller type='usb' index='0' model='none')>\s*<alias .*/>\s*"
                           '</controller>', r'\1/>', it.client.dumpxml('vm'))
             it.python.process.kill()
             it.reopen()
             check.equal(it.client.state('vm'), 'running', 'state')
-            # Waits for a job, and so until libvirt is done with coming back: a destroy during that says
-            # that the domain does not run, which it then does not (stock libvirt does the same).
+            # This waits for a job, and so until libvirt has finished reconnecting. A destroy during that time
+            # reports that the domain is not running, which is true by then (stock libvirt does the same).
             it.python.call('vm', 'memoryStats')
             check.equal(it.rig.emulator('vm').pid, emulator.pid, "QEMU's pid")
             check.equal(it.client.dumpxml('vm'), lost, 'dumpxml')
@@ -337,7 +337,7 @@ def life(kind):
         if kind is DaemonRig:
             it.python.close()
             check.equal(it.rig.stop_daemon(), 0, "libvirtd's status")
-            # libvirtd remembers that it autostarted already, until the machine boots.
+            # libvirtd remembers that it has autostarted already, until the machine boots.
             it.rig.run(['rm', '-f', '/run/libvirt/qemu/autostarted'])
             it.rig.write(SERIAL, '')
             it.rig.start_daemon(patient=False)
@@ -404,7 +404,7 @@ def life(kind):
         reason = ('unsupported configuration: KVM of Linux %s has no KVM_X86_SW_PROTECTED_VM '
                   '(KVM_CAP_VM_TYPES = %#x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM'
                   % (os.uname().release, types))
-        # Said at define already, to whom it may concern.
+        # This was reported at define already, to users whom it concerns.
         check.has(it.own_log(), "warning: domain 'sw' is defined but could not start now: " +
                   reason.partition(': ')[2], 'the log')
         check.refused(lambda: it.python.start('sw'), ERR_CONFIG_UNSUPPORTED, reason)
@@ -414,7 +414,7 @@ def life(kind):
         check.equal(it.rig.emulators(), [], 'emulators')
         check.equal(it.client.state('sw'), 'shut off', 'state')
         check.equal(it.client.names(), ['sw'], 'domains')
-        # Nothing was even tried: libvirt opens the log of a domain before it executes QEMU.
+        # The start was not even tried: libvirt opens the log of a domain before it executes QEMU.
         check.equal(it.rig.read(it.rig.domain_log % 'sw'), '', "the domain's log")
         it.client.undefine('sw')
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the libraries export and import, and into which processes they come."""
+"""What the libraries export and import, and into which processes they are loaded."""
 
 import os
 import re
@@ -13,8 +13,8 @@ suite = Suite()
 
 FOREIGN = '/usr/lib/x86_64-linux-gnu/libz.so.1'
 
-# Leaves what it sees of itself in /run/seen: LD_PRELOAD, argv, its memory map. The map is opened by the
-# shell; $$ would be of no use, the probe having a process namespace of its own.
+# Records what it sees of itself in /run/seen: LD_PRELOAD, argv, its memory map. The shell opens the
+# map, because $$ would be wrong in the probe, which has a process namespace of its own.
 RECORDER = '''\
 #!/bin/sh
 { echo "preload=$LD_PRELOAD"; echo "argv=$0 $*"; cat </proc/self/maps; } >$(mktemp -p /run/seen)
@@ -68,7 +68,7 @@ def _(check):
     for path in (LIBRARY, SHIM):
         check.lacks(tool('readelf', '-VW', path), 'LIBVIRT_PRIVATE', path)
         check.lacks(tool('nm', '-D', path), 'LIBVIRT_PRIVATE', path)
-    # That would be seen here, were it there.
+    # If there were such an import, readelf would show it, as it does for libvirt's driver.
     for driver in ('/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so',):
         if os.path.exists(driver):
             check.has(tool('readelf', '-VW', driver), 'LIBVIRT_PRIVATE', driver)
@@ -76,7 +76,7 @@ def _(check):
 
 @suite.test('what is imported from libvirt is in its oldest public API')
 def _(check):
-    # Every version of an import of libvirt's must be a public one: LIBVIRT_x.y.z.
+    # Every version of an import from libvirt must be a public one: LIBVIRT_x.y.z.
     versions = re.findall(r'\bvir\w+@+(\w+[\d.]*)', tool('nm', '-D', '--undefined-only', LIBRARY))
     check.true(versions, 'no versions of imports')
     for version in versions:
@@ -144,7 +144,7 @@ def processes_of(kind, foreign):
             probes = seen(rig)
             hooks = [p for p in probes if 'hooks' in p[1]]
             probes = [p for p in probes if 'emulator' in p[1]]
-            # Our own finds out whether the shim gets into the emulator.
+            # Our own probe finds out whether the shim gets into the emulator.
             own = [p for p in probes if 'none,accel=tcg:kvm' in p[1]]
             for found, argv, maps in own:
                 check.equal(found, ':'.join(filter(None, [inherited, SHIM])), 'LD_PRELOAD of ' + argv)
@@ -177,7 +177,7 @@ def processes_of(kind, foreign):
             if foreign:
                 check.has(private.maps, 'libz.so', "the private domain's QEMU")
 
-            # Others that libvirt starts while a domain ends.
+            # Other programs that libvirt starts while a domain ends.
             client.destroy('vm')
             client.destroy('plain')
             if kind is DaemonRig:
@@ -203,7 +203,7 @@ def _(check):
                   'the native text')
         client.start('vm')
         emulator = rig.emulator('vm')
-        # The shim has taken its own entry out of QEMU's environment.
+        # The shim has removed its own entry from QEMU's environment.
         check.equal(emulator.environ.get('LD_PRELOAD'), FOREIGN, 'LD_PRELOAD')
         check.has(emulator.maps, 'libz.so', 'maps')
         check.has(emulator.maps, SHIM, 'maps')

@@ -65,7 +65,7 @@ class Hosts:
 
     @classmethod
     def moves(cls, check, *options):
-        """The domain goes to the other host, and is what it was."""
+        """The domain moves to the other host, and is unchanged."""
         cls.need()
         evidence(check, cls.here.emulator('vm'), SIZES, cls.boot)
         cls.last = cls.guest().wait_pass(cls.last)[0]
@@ -85,7 +85,8 @@ class Hosts:
 
     @classmethod
     def stays(cls, check, number):
-        """Nothing has happened to the domain, which QEMU @number runs, and there is none elsewhere."""
+        """Nothing has happened to the domain, which QEMU @number runs, and it is not on the other
+        host."""
         check.equal(cls.here.emulator('vm').pid, number, "QEMU's pid")
         check.equal(cls.virsh('domstate', 'vm').strip(), 'running', 'state')
         wait_for(lambda: not cls.there.emulators(), 'the end of QEMU on the destination')
@@ -168,7 +169,7 @@ def with_xml(*options):
         for made, mode in ((plain(dump), None), (convertible(dump), 'convertible')):
             Hosts.refused(check, (*options, '--xml', Hosts.file(made)),
                           message=other_mode('fully-shared', mode))
-        # What the definition will be is another matter, as it is for virsh define.
+        # The persistent definition may have another mode, as with virsh define.
         Hosts.moves(check, *options, '--persistent', '--persistent-xml', Hosts.file(plain(dump)))
         check.lacks(Hosts.virsh('dumpxml', 'vm', '--inactive'), '<private', 'dumpxml --inactive')
         Hosts.virsh('define', Hosts.file(dump))
@@ -322,7 +323,7 @@ def _(check):
     Hosts.there.write(SERIAL, '')
     client = here.python()
     number = here.emulator('vm').pid
-    # Some eight seconds' worth.
+    # At this bandwidth, it takes some eight seconds.
     with here.popen(['/usr/bin/virsh', 'migrate', 'vm', Hosts.there.remote, '--unsafe', '--live',
                      '--p2p', '--postcopy', '--bandwidth', '10'], stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT, env=here.environment(), text=True) as migration:
@@ -333,7 +334,7 @@ def _(check):
         output = migration.communicate()[0].strip()
     client.close()
     if migration.returncode and 'TMPFS or HUGETLBFS' in output:
-        # Newer ones of QEMU look at the file system before they enable it.
+        # Newer versions of QEMU check the file system before they enable it.
         Hosts.stays(check, number)
         return
     check.equal((migration.returncode, output), (0, ''), "virsh's status and output")
@@ -374,7 +375,7 @@ def _(check):
         check.lacks(there.virsh().virsh('list', '--name'), 'vm', 'domains there')
     finally:
         there.restart(library())
-    # And it goes there again when it has the library.
+    # With the library, it can migrate there again.
     Hosts.moves(check, '--live', '--p2p')
 
 
@@ -391,7 +392,7 @@ def _(check):
 
 
 class Embedded:
-    """A domain in an embedded driver, and how it gets to the host that has none."""
+    """A domain in an embedded driver, and how it gets to the host that does not have the library."""
 
     def __init__(self, name):
         self.rig = EmbedRig(library())

@@ -20,7 +20,7 @@ UUID = '44444444-4444-4444-8444-444444444444'
 NAME = 'instance-00000001'
 PORT = '<nova:port uuid="22222222-2222-4222-8222-222222222222"'
 BALLOON = ('autodeflate', 'freePageReporting')
-# From here on Nova writes these into a domain's metadata, and asks for them in its balloon.
+# From this version on, Nova writes these into a domain's metadata, and requests them for its balloon.
 WRITES_SPECS = WRITES_BALLOON = 34
 # Conditions of a rule, and where they find what they look for.
 SPECS = {'gmem:memory': 'private', 'trait:CUSTOM_GMEM_FULLY_SHARED': 'required'}
@@ -40,7 +40,7 @@ def ordinary(xml):
 
 
 class Nova:
-    """A compute host: its libvirtd, which alone has the library, and Nova's driver."""
+    """A compute host: its libvirtd, which is the only one with the library, and Nova's driver."""
 
     shared = None
 
@@ -67,7 +67,7 @@ class Nova:
         return self.ask(verb, *arguments)
 
     def runs(self, check, memory, shown='<private/>'):
-        """The instance runs, on guest_memfd where @shown is in its XML."""
+        """The instance is running, on guest_memfd if @shown is in its XML."""
         check.equal(self.client.state(NAME), 'running', 'state')
         sizes = [m.size for m in guest_memfds(self.host.emulator(NAME).pid)]
         check.equal(sizes, [memory * MIB] if shown else [], "sizes of QEMU's guest_memfds")

@@ -30,7 +30,7 @@ suite = Suite()
 CONFIG_UNSUPPORTED = 67
 PAUSED = 1
 PAGE = gmem_evidence.PAGE
-HUGE_MOUNT = '/run/huge%d'      # in the sandbox; the number is the page's KiB
+HUGE_MOUNT = '/run/huge%d'      # in the sandbox; the number is the page's size in KiB
 HUGE_SIZES = (2048, 1048576)
 GOLDEN = os.path.join(SOURCE, 'tests/qemuxml2argvdata')
 
@@ -53,7 +53,7 @@ def tune(memory='', *memnodes):
 
 @contextlib.contextmanager
 def running(client, rig, xml, name='vm', flags=0):
-    """The domain, defined and started; gone at the end."""
+    """The domain, defined and started, and removed at the end."""
     client.define(xml)
     try:
         client.call(name, 'createWithFlags', flags)
@@ -65,7 +65,8 @@ def running(client, rig, xml, name='vm', flags=0):
 
 
 def start_guest(check, xml_options, sizes, look=None):
-    """Starts a private domain that runs the payload; all evidence; @look at the emulator."""
+    """Starts a private domain that runs the payload and checks all evidence; @look is called with the
+    emulator."""
     rig, client = rig_and_client()
     rig.write('/run/serial', '')
     xml = domain('vm', boot=rig.guest_image('vm'), serial='/run/serial', **xml_options)
@@ -79,13 +80,13 @@ def start_guest(check, xml_options, sizes, look=None):
 
 
 def process_policy(pid):
-    """The policy of a mapping that nobody bound: QEMU's own binary's."""
+    """The policy of a mapping that has not been bound: that of QEMU's own binary."""
     with open('/proc/%d/numa_maps' % pid, encoding='utf-8') as file:
         return next(line.split()[1] for line in file if 'file=%s ' % QEMU in line)
 
 
-# Where there is no cgroup to do it (as in these tests) libvirt gives QEMU the policy of the domain,
-# and guest_memfd's pages go by that; but restrictive is by cgroup alone.
+# If there is no cgroup for this (as in these tests), libvirt gives QEMU the policy of the domain, and
+# guest_memfd's pages follow it; but restrictive only works by cgroup.
 @suite.test('numatune: strict, preferred, interleave and restrictive for the whole domain')
 def _(check):
     words = {'strict': 'bind:0', 'preferred': 'prefer:0', 'interleave': 'interleave:0',
@@ -143,7 +144,7 @@ def _(check):
 
 
 def numa_policy_kept():
-    """What virt-gmem says of this host's KVM."""
+    """What virt-gmem reports about this host's KVM."""
     build = os.environ.get('GMEM_BUILD') or os.path.join(SOURCE, 'build')
     result = subprocess.run([os.path.join(build, 'tools/virt-gmem'), 'host', '--json'],
                             stdout=subprocess.PIPE, check=False)
@@ -197,8 +198,8 @@ def status_kib(pid, key):
 @suite.test('locked memory: guest_memfd can be locked, and is all there')
 def _(check):
     need_guest_memfd()
-    # libvirt sets the limit of locked memory to <hard_limit>. Where the test may not raise it, as in
-    # many containers, QEMU requires none: it keeps CAP_IPC_LOCK.
+    # libvirt sets the limit of locked memory to <hard_limit>. If the test may not raise the limit, as in many
+    # containers, QEMU does not require it, because it keeps CAP_IPC_LOCK.
     _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
     kib = 4 * KIB * KIB if hard == resource.RLIM_INFINITY else hard // 1024
     limit = "<memtune><hard_limit unit='KiB'>%d</hard_limit></memtune>" % kib
@@ -239,7 +240,7 @@ def page(size, nodeset=None):
 
 
 def huge_kib(pid):
-    """KiB of huge pages that the kernel counts for the process, mapped or not yet so."""
+    """The huge pages that the kernel counts for the process, mapped or not yet mapped, in KiB."""
     return status_kib(pid, 'HugetlbPages')
 
 
@@ -284,7 +285,7 @@ def _(check):
                   '<hugepages>%s</hugepages>' % page(1048576)):
         xml = domain('vm', cells=[32 * KIB, 34 * KIB], backing=pages)
         check.refused(lambda xml=xml: client.define(xml), CONFIG_UNSUPPORTED, message)
-    # What is called so here is not a huge page.
+    # A page of this size is called a huge page here, but is not one.
     start_guest(check, {'cells': [19 * KIB, 25 * KIB],
                         'backing': '<hugepages>%s</hugepages>' % page(4)}, [19, 25])
 
@@ -322,7 +323,7 @@ def _(check):
 
 
 def golden_backends():
-    """{name: its RAM backends} of convertible golden command lines that are on huge pages."""
+    """{name: its RAM backends} of golden command lines in convertible mode that use huge pages."""
     result = {}
     for path in sorted(glob.glob(os.path.join(GOLDEN, 'shim-convertible-*.args'))):
         if path.endswith('.stock.args'):
@@ -338,7 +339,7 @@ def golden_backends():
 
 
 def huge_taken(backend, directory):
-    """KiB of huge pages that a QEMU with that backend as its RAM holds before the guest runs."""
+    """The huge pages in KiB that a QEMU with that backend as its RAM holds before the guest runs."""
     backend = dict(backend)
     if 'mem-path' in backend:
         backend['mem-path'] = directory
@@ -397,7 +398,7 @@ def _(check):
         StandIn(rig, OBJECT)
         client = client_of(rig)
         shapes = [
-            # what, KiB of its RAM on huge pages, the rest of <memoryBacking>
+            # name, KiB of its RAM on huge pages, the rest of <memoryBacking>
             ('a cell', 34 * KIB, '<hugepages>%s</hugepages>' % page(2048, '1')),
             ('all cells', 66 * KIB, '<hugepages>%s</hugepages>' % page(2048)),
             ('memfd', 66 * KIB, "<hugepages>%s</hugepages><source type='memfd'/>" % page(2048)),

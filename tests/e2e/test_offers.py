@@ -50,7 +50,7 @@ def ours(*standin, kind=DaemonRig, **options):
 
 
 def only_start(check, standin):
-    """The arguments of the one domain that was started since the last look."""
+    """The arguments of the one domain that was started since the last call."""
     starts = standin.starts()
     check.equal(len(starts), 1, 'number of starts')
     standin.forget()
@@ -70,7 +70,7 @@ def has_property(check, start, name, sizes=None):
 
 
 def has_object(check, argv, bare):
-    """The first row: the object, the machine that refers to it, "private" where there is such."""
+    """The first row: the object, the machine that refers to it, and "private" for each backend that has it."""
     objects = [json.loads(value) for value in values(argv, '-object') if value.startswith('{')]
     check.equal([each for each in objects if each['qom-type'] == LAUNCH['qom-type']], [LAUNCH],
                 'launch objects')
@@ -101,7 +101,7 @@ def no_shim_mapped(check, rig, name='vm'):
 
 
 def words_of(emulator, *arguments):
-    """What an emulator says of arguments that it refuses."""
+    """What an emulator prints about arguments that it refuses."""
     done = subprocess.run([emulator, '-S', '-nodefaults', '-display', 'none', '-machine', 'none',
                            *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, check=False, timeout=60)
@@ -151,7 +151,7 @@ def property_row(kind, offers):
             check.matches(rig.read(rig.domain_log % 'vm'),
                           r'libvirt-gmem: QEMU is asked for guest RAM of %d bytes in 2 memory '
                           r'backends as guest_memfd, mode fully-shared, by %s\n' % (sum(SIZES), offers[0]), 'the log')
-            # The stand-in took the property away: nothing else makes this domain's RAM guest_memfd.
+            # The stand-in has removed the property, so nothing else makes this domain's RAM guest_memfd.
             no_evidence(check, rig.emulator('vm'))
             client.destroy('vm')
 
@@ -331,9 +331,9 @@ def replaced_under_running(before, after):
             last, _ = guest.wait_pass()
             booted = guest.text
             standin.forget()
-            standin.stays = bool(after)  # the shim's status is that of the process
+            standin.stays = bool(after)  # the shim's status belongs to the process
             standin.replace(after)
-            # A daemon that comes up again reconnects to a QEMU whose file is gone.
+            # A daemon that is restarted reconnects to a QEMU whose file no longer exists.
             client.close()
             rig.stop_daemon()
             rig.start_daemon()
@@ -371,7 +371,7 @@ def _(check):
         has_property(check, only_start(check, standin), 'guest-memfd')
         client.destroy('vm')
         check.equal(cache_files(rig), [], 'cache files of a script')
-        # The script does not change with the QEMU that it starts. What is known of it holds for seconds.
+        # The script does not change with the QEMU that it starts. What is known about it is valid for seconds.
         for offers in (NEITHER, X_PROPERTY):
             standin.replace(offers)
             time.sleep(SCRIPT_SECONDS + 1)
@@ -392,7 +392,7 @@ def _(check):
         client.start('vm')
         client.destroy('vm')
         standin.replace(NEITHER)
-        # Either it is noticed, or QEMU refuses a property that it does not have.
+        # Either the change is noticed, or QEMU refuses a property that it does not have.
         try:
             client.start('vm')
         except Exception as error:  # pylint: disable=broad-except
@@ -430,7 +430,7 @@ def _(check):
             check.lacks(client.dumpxml('vm'), 'dimm', 'dumpxml')
             check.lacks(client.dumpxml('vm', '--inactive'), 'dimm', 'dumpxml')
             client.destroy('vm')
-        # To the configuration it may go, and comes with the next start.
+        # It can be added to the configuration, and is there at the next start.
         client.call('vm', 'attachDeviceFlags', DIMM, 2)
         standin.forget()
         client.start('vm')
@@ -471,7 +471,7 @@ def _(check):
             client.destroy('vm')
 
 
-# -- what emulators are asked, and what is kept of it --------------------------------------------
+# -- what emulators are asked, and which answers are kept ---------------------------------------
 
 ERR_INTERNAL_ERROR = 1
 ERR_OPERATION_TIMEOUT = 68
@@ -488,7 +488,7 @@ def cache_files(rig):
 
 
 def cache_file(check, rig):
-    """The one file there is: its path inside; good as it is."""
+    """The path of the only cache file, inside the sandbox; it is valid as it is."""
     names = cache_files(rig)
     check.equal(len(names), 1, 'number of cache files')
     path = os.path.join(CACHE[rig.name], names[0])
@@ -576,7 +576,7 @@ for each in (
 
 
 def restart(rig, client, change=lambda: None):
-    """Another daemon: nothing in memory."""
+    """Starts another daemon, which has nothing in memory."""
     client.close()
     rig.stop_daemon()
     change()
@@ -634,7 +634,7 @@ def _(check):
         run_once(check, rig, client, standin)
         path = cache_file(check, rig)
         client = restart(rig, client, lambda: rig.write(path, lie(rig.read(path))))
-        # That the lie of root is believed is what gives the next test its sense.
+        # The next test only makes sense because a false answer that belongs to root is believed.
         error = check.refused(lambda: client.start('vm'))
         check.has(error.message + rig.read(rig.domain_log % 'vm'),
                   "Parameter 'x-guest-memfd' is unexpected", 'the error with the log')
@@ -642,7 +642,7 @@ def _(check):
 
 
 def damage(what, change, lies=True):
-    """@change: of the path outside; @lies: what the file says is wrong, too."""
+    """@change: is called with the path outside; @lies: what the file says is also wrong."""
     @suite.test('a cache file %s is ignored and replaced' % what)
     def _(check):
         need_guest_memfd()
@@ -688,7 +688,7 @@ def rewrite(function):
 def replace_by_link(path):
     os.rename(path, path + '.target')
     os.symlink(path + '.target', path)
-    # It shall be the only file when it is replaced.
+    # It must be the only file when it is replaced.
     os.rename(path + '.target', os.path.join(os.path.dirname(os.path.dirname(path)), 'target'))
     os.unlink(path)
     os.symlink('../target', path)
@@ -744,7 +744,7 @@ def _(check):
             mount = rig.run(['mount', '--bind', one.outer(CACHE['libvirtd']), CACHE['libvirtd']])
             if mount.returncode:
                 raise Skip('no mounts can be made here: ' + mount.stderr.strip())
-            # The key has the inode and the times: it has to be the same file for both.
+            # The key contains the inode and the times, so both have to see the same file.
             StandIn(one, PROPERTY)
             rig.write('/run/emulator', '')
             mount = rig.run(['mount', '--bind', one.outer('/run/emulator'), '/run/emulator'])
@@ -782,7 +782,7 @@ def _(check):
         check.equal(standin.asked(), asked + 1, 'how often it was asked')
         check.equal(cache_files(rig), [], 'cache files')
         client.destroy('vm')
-        # With what is on disk nobody has to be asked.
+        # With the file on disk, nobody has to be asked.
         run_once(check, rig, client, standin)
         cache_file(check, rig)
         asked = standin.asked()

@@ -19,7 +19,7 @@ def _(check):
         check.equal(sandbox.run(['cat', '/run/x']).stdout, 'inside', 'file in /run')
         check.true(not os.path.exists('/run/x'), '/run of the machine must not change')
         check.equal(sandbox.run(['ls', '/etc/libvirt']).stdout, '', '/etc/libvirt')
-        # One that its parent has left, and one that is ours.
+        # One process whose parent has ended, and one that is our own child.
         sandbox.run(['sh', '-c', 'setsid sleep 1000 >/dev/null 2>&1 &'])
         sandbox.popen(['sleep', '1000'])
         found = wait_for(lambda: len(sandbox.processes()) == 2 and sandbox.processes(), 'both')

@@ -73,11 +73,11 @@ def _(check):
             client.define(xml)
             bare.define(xml)
             check.equal(client.dumpxml(name), bare.dumpxml(name), name)
-        # What a domain has is shown as if its author had written it, and never given twice.
+        # The elements of a domain are shown as if its author had written them, and never twice.
         client.define(client.dumpxml('one'))
         check.equal(client.dumpxml('one').count(SHARED), 1, 'elements')
         check.equal(host.said("gives domain 'one'"), 1, 'log')
-        # A rule says what a domain has at least.
+        # A rule says what a domain has as a minimum.
         client.define(flavored('strong', launch='sw-protected'))
         check.has(client.dumpxml('strong'), SW, 'dumpxml')
         client.define(ordinary('vault-1', '<title>secret</title>', backing=SHARED))
@@ -94,7 +94,7 @@ def _(check):
         check.equal([m.size for m in guest_memfds(host.emulator('brief').pid)], [32 * MIB], 'guest_memfds')
         check.has(client.dumpxml('brief'), SHARED, 'dumpxml')
         client.destroy('brief')
-        # Defined without a rule, and run: the rule that comes is for the next start.
+        # The domain was defined and started without a rule, so the new rule applies at the next start.
         client.define(flavored('vm', 'm1.small', boot=boot))
         client.start('vm')
         client.define(flavored('vm', boot=boot))
@@ -102,7 +102,7 @@ def _(check):
         check.lacks(client.dumpxml('vm'), SHARED, 'dumpxml')
         check.has(client.dumpxml('vm', '--inactive'), SHARED, 'dumpxml --inactive')
         client.destroy('vm')
-        # As Nova does when an interface is attached, and then with no flavor in it.
+        # Nova does this when an interface is attached, and the XML then has no flavor.
         client.call('vm', 'setMetadata', METADATA_ELEMENT, '<instance><owner/></instance>', 'nova', NOVA,
                     AFFECT_CONFIG)
         check.lacks(client.dumpxml('vm'), 'gmem.small', 'dumpxml')
@@ -123,7 +123,7 @@ def _(check):
         client.start('vm')
         client.call('vm', 'managedSave', MANAGED_SAVE_PAUSED)
         host.rules(RULES)
-        # Nova's resume defines again, and starts.
+        # Nova's resume defines the domain again, and starts it.
         client.define(client.dumpxml('vm'))
         line = ("warning: rule 'flavors' of '%s' does not give domain 'vm' <private/>: it has a managed save "
                 'image of a guest with ordinary memory' % CONF)
@@ -135,7 +135,7 @@ def _(check):
         check.has(client.dumpxml('vm'), SHARED, 'dumpxml without an image')
         client.start('vm')
         client.call('vm', 'managedSave', MANAGED_SAVE_PAUSED)
-        # A rule of another mode gives what the image has, also to XML that was written again.
+        # A rule of another mode gives the mode of the image, also to XML that was written again.
         host.rules(RULES.replace('fully-shared', 'convertible'))
         client.define(xml)
         check.has(client.dumpxml('vm'), SHARED, 'dumpxml')
@@ -160,13 +160,13 @@ def _(check):
             for call in (client.define, client.create):
                 for xml in (flavored('vm'), ordinary('kept'), ordinary('x', backing=SHARED)):
                     check.refused(lambda: call(xml), ERR_CONFIG_UNSUPPORTED, part=part)
-            # There is nothing that a rule could add.
+            # A rule could not add anything here.
             client.define(ordinary('sw', launch='sw-protected'))
         check.equal(client.names(), ['kept', 'sw'], 'domains')
         host.rules(RULES)
         client.define(flavored('vm'))
         check.has(client.dumpxml('vm'), SHARED, 'dumpxml')
-        # A document type declaration could make any name of any other.
+        # A document type declaration could make any name stand for another.
         check.refused(lambda: client.define('<!DOCTYPE domain [<!ENTITY n "vault-1">]>'
                                             + ordinary('y').replace('>y<', '>&n;<')), ERR_XML_ERROR)
         host.rules('# none\n')
@@ -221,7 +221,7 @@ def _(check):
         shown = ('dumpxml', 'sw'), ('dumpxml', 'sw', '--inactive'), ('snapshot-dumpxml', 'snapped', 's')
         before = {words: seen((), *words) for words in shown}
         plain_before = seen((), 'dumpxml', 'plain')
-        # Not the default; and what is no decision is the default, for whoever may only read.
+        # This is not the default; for a client with read-only access, an invalid value counts as the default.
         for text in ('', '[read-only]\ndomain-xml=elements\n', '[read-only]\ndomain-xml=all\n'):
             host.rules(text)
             for words in shown:
@@ -234,7 +234,8 @@ def _(check):
             check.lacks(stored, '<launchSecurity', 'what is stored')
             check.equal(seen((), *words), before[words], '%s of a client that may write' % (words,))
         check.equal(seen(['-r'], 'dumpxml', 'plain'), plain_before, 'another domain')
-        # It is what libvirt has: defined again, by this library and by libvirt without it, it is the same.
+        # libvirt itself has it: if it is defined again, by this library or by libvirt without it, the result is
+        # the same.
         stored = seen(['-r'], 'dumpxml', 'sw')
         client.define(stored)
         check.equal(seen((), 'dumpxml', 'sw'), before['dumpxml', 'sw'], 'dumpxml')
@@ -253,7 +254,7 @@ def _(check):
         client.define(ordinary('other'))
         client.define(ordinary('other'))
         client.close()
-        # The daemon that comes back knows them by their files.
+        # After a restart, the daemon recognizes them by their files.
         host.stop_daemon()
         host.start_daemon()
         client = host.python()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Long random sequences of steps: whatever a user does with a domain, dumpxml shows <private/> exactly while the
+"""Long random sequences of steps: whatever a user does with a domain, dumpxml shows <private/> if and only if the
 guest's RAM is guest_memfd, and dumpxml --inactive shows what the user wrote last.
 
 The same steps, without <private/>, are taken on a stock host: the library changes neither the answers nor the
@@ -31,7 +31,7 @@ PRIVATE, ORDINARY = 'private', 'ordinary'
 
 
 def xml_of(name, mode, title):
-    """As its user writes it."""
+    """A domain as its user writes it."""
     xml = domain(name, cells=[MEMORY], slots=True, private=mode == PRIVATE,
                  backing=SHARED if mode == ORDINARY else '', devices=DISK % name)
     return xml.replace('</uuid>', '</uuid>\n<title>%s</title>' % title).replace(
@@ -39,7 +39,7 @@ def xml_of(name, mode, title):
 
 
 class Walker:
-    """Takes steps on one host; remembers what was defined there."""
+    """Takes steps on one host, and remembers what was defined there."""
 
     def __init__(self, rig):
         self.rig = rig
@@ -65,7 +65,7 @@ class Walker:
 
 
 def steps(name, mode, number):
-    """Every step by its name: a function of a walker."""
+    """Every step by name: a function of a walker."""
     file = '/run/%s.saved' % name
     snapshot = [name, 'snapshot', 's']
     return {
@@ -101,7 +101,7 @@ def steps(name, mode, number):
     }
 
 
-# What makes no sense in that state: one step in ten is taken all the same.
+# Steps that do not make sense in that state; one step in ten is taken all the same.
 NO_DOMAIN = ('define as private', 'define as ordinary', 'create', 'restore')
 OFF = ('start', 'start', 'start', 'define as private', 'define as ordinary', 'define again', 'revert',
        'restore', 'attach --config', 'detach --config', 'managedsave-remove', 'undefine all', 'snapshot',
@@ -109,7 +109,7 @@ OFF = ('start', 'start', 'start', 'define as private', 'define as ordinary', 'de
 ON_ONLY = ('destroy', 'save', 'managedsave', 'managedsave', 'revert', 'snapshot', 'attach', 'reset',
            'attach --live', 'suspend', 'resume', 'define as private', 'define as ordinary',
            'define again', 'attach --config', 'desc', 'undefine', 'restart the daemon')
-# Steps after which the configuration may not be what was defined last.
+# Steps after which the configuration may differ from what was defined last.
 FORGETS = ('revert', 'revert --force', 'desc', 'create', 'restore', 'undefine', 'undefine all')
 
 
@@ -123,7 +123,7 @@ def likely(walker, name, kinds, known):
 
 
 def answer(walker, step):
-    """What the step gave, without what no two runs have in common; an error is an answer."""
+    """The result of a step, without what differs in every run; an error is a result, too."""
     try:
         step(walker)
         return None
@@ -132,7 +132,7 @@ def answer(walker, step):
 
 
 def documents(walker, name):
-    """What is shown: of what runs, and of what is defined."""
+    """The XML that is shown: of the running domain, and of the definition."""
     shown = {}
     for what, options in (('live', ()), ('inactive', ('--inactive',))):
         with contextlib.suppress(LibvirtError):
@@ -141,7 +141,7 @@ def documents(walker, name):
 
 
 def truth(check, walker, name, trail):
-    """<private/> is shown exactly while the RAM is guest_memfd."""
+    """<private/> is shown if and only if the RAM is guest_memfd."""
     emulator = walker.rig.emulator(name)
     shown = documents(walker, name).get('live', '')
     if emulator is None or ' id=' not in shown[:200]:
@@ -152,13 +152,13 @@ def truth(check, walker, name, trail):
 
 
 def masked(xml):
-    """Without what differs between two runs of one host."""
+    """The text without what differs between two runs of one host."""
     xml = re.sub(r"<domain type='kvm' id='\d+'", "<domain type='kvm'", xml)
     return re.sub(r"\n *<(label|imagelabel)>.*", '', xml)
 
 
 def beside(check, walkers, name, answers, trail):
-    """Two hosts gave the same answers, and show the same."""
+    """Two hosts gave the same results, and show the same XML."""
     check.equal(str(answers[0]), str(answers[1]), 'the answer after %s' % trail)
     ours, stock = (documents(walker, name) for walker in walkers)
     check.equal({what: masked(text) for what, text in ours.items()},
@@ -166,7 +166,7 @@ def beside(check, walkers, name, answers, trail):
 
 
 def walk(check, name, seed, kinds, walkers, count):
-    """The same steps with every walker; what is said of <private/> is looked at with the first."""
+    """Takes the same steps with every walker; <private/> is checked with the first one."""
     choose = random.Random(seed)
     trail, defined = [], None
     for walker in walkers:
@@ -184,7 +184,7 @@ def walk(check, name, seed, kinds, walkers, count):
         shown = documents(walkers[0], name).get('inactive')
         if answers[0] is not None and step != 'attach' and 'revert' not in step:
             check.equal(shown, before, 'dumpxml --inactive after %s' % trail)
-        # What is not persistent yet is shown as it runs.
+        # A domain that is not persistent yet is shown as it runs.
         elif step == 'define again' and '<alias ' not in before:
             check.equal(canonical(shown), canonical(before), 'dumpxml after %s' % trail)
         if answers[0] is None and step.startswith('define as '):

@@ -32,7 +32,7 @@ UNDEFINE_MANAGED_SAVE = 1
 
 
 class Session(Sandbox):
-    """A sandbox with a user, whose clients have no library: only the daemon has."""
+    """A sandbox with a user, whose clients do not have the library: only the daemon has it."""
 
     def __init__(self):
         super().__init__()
@@ -44,7 +44,7 @@ class Session(Sandbox):
         self.start()
 
     def close_kvm(self):
-        """Only root may open it from now on."""
+        """From now on, only root may open it."""
         if self.run(['chmod', '600', '/run/dev/kvm']).returncode:
             raise Failure('chmod')
 
@@ -69,7 +69,7 @@ class Session(Sandbox):
         return self.daemon.wait(PATIENCE)
 
     def restart_as_at_login(self):
-        """libvirt remembers that it autostarted already, until the user has logged out."""
+        """libvirt remembers that it has autostarted already, until the user has logged out."""
         self.stop()
         for top, _, names in os.walk(self.outer(RUNTIME)):
             if 'autostarted' in names:
@@ -83,7 +83,7 @@ class Session(Sandbox):
         return result.stdout
 
     def domain(self, name, **options):
-        """Domain XML whose files are the user's."""
+        """Domain XML whose files belong to the user."""
         options.setdefault('cells', [size // KIB for size in SIZES])
         image = self.guest_image(name)
         path = HOME + '/' + os.path.basename(image)
@@ -237,7 +237,7 @@ def _(check):
     running = client.dumpxml('new')
     client.destroy('new')
     client.undefine('new')
-    # As a running domain is shown it can be defined, too.
+    # A running domain can also be defined from the XML that is shown.
     client.define(running)
     shows_private(check, client.dumpxml('new'))
     client.undefine('new')
@@ -330,7 +330,7 @@ def _(check):
         session.start()
         client = session.client
         shows_private(check, client.dumpxml('vm'))
-        # libvirt itself says so, before anybody asks what the emulator offers.
+        # libvirt itself reports this, before the emulator is asked what it offers.
         for call in (lambda: client.start('vm'), lambda: client.create(session.domain('brief'))):
             check.refused(call, ERR_CONFIG_UNSUPPORTED, "unsupported configuration: Emulator '%s' does "
                           "not support virt type 'kvm'" % QEMU)

@@ -15,13 +15,13 @@ NVDIMM = ("<memory model='nvdimm'><source><path>/run/nvdimm</path></source>"
           "<target><size unit='KiB'>4096</size><node>0</node></target></memory>")
 BOUND = "<numatune><memory mode='strict' nodeset='0'/></numatune>"
 
-# Our option's text as values and elsewhere: only -x-libvirt-gmem as an option is ours.
+# The text of our option as values and elsewhere: only -x-libvirt-gmem as an option is ours.
 ARGUMENTS = ['-L', '-x-libvirt-gmem', '-chardev', 'null,id=x-libvirt-gmem', '-fw_cfg',
              'name=opt/test,string=-x-libvirt-gmem {"version":1}', '-boot', 'menu=off', '--snapshot']
 ENVIRONMENT = [('GMEM_TEST', 'LD_PRELOAD=-x-libvirt-gmem')]
 
-# name, options of domain() (sizes in KiB there), the RAM backends' sizes in MiB: odd ones, and more
-# than QEMU's heap and its threads' stacks have.
+# name, options of domain() (sizes in KiB there), sizes of the RAM backends in MiB. These are odd, and
+# larger than QEMU's heap and the stacks of its threads.
 SHAPES = [
     ('pc, no NUMA', {'memory': 33 * KIB}, [33]),
     ('q35, no NUMA', {'memory': 35 * KIB, 'machine': 'q35'}, [35]),
@@ -48,13 +48,13 @@ SHAPES = [
 
 @functools.lru_cache(maxsize=None)
 def rig_and_client(kind):
-    """Each rig once for all shapes."""
+    """Starts each rig once for all shapes."""
     rig = kind(library())
     return rig, rig.virsh() if kind is DaemonRig else rig.python()
 
 
 def shape(kind, name, options, backends, bios=False):
-    """@bios: with SeaBIOS, which boots the guest from a disk; else the guest is the firmware."""
+    """@bios: with SeaBIOS, which boots the guest from a disk; otherwise the guest is the firmware."""
     @suite.test('%s: %s' % (kind.name, name))
     def _(check):
         need_guest_memfd()
@@ -95,7 +95,7 @@ def shape(kind, name, options, backends, bios=False):
 
 
 for number, each in enumerate(SHAPES):
-    # The embedded driver and libvirtd in turn, and both for what differs most.
+    # The embedded driver and libvirtd take turns; the most different shapes run on both.
     shape((EmbedRig, DaemonRig)[number % 2], *each)
 shape(DaemonRig, *SHAPES[2])
 shape(EmbedRig, *SHAPES[7])

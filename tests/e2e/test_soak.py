@@ -3,8 +3,8 @@
 """Two hundred clients for a long time, and the same with a stock daemon: no growth beyond stock's.
 
 GMEM_SOAK_SECONDS is the duration, by default 60 (`make soak` sets ten minutes). Each daemon does as much as it
-can in that time, so memory may grow more if more was done. But it must not grow by what such a domain needs for
-each call: a copy of its XML is 3 KiB."""
+can in that time, so memory may grow more if more was done. But it must not grow in each call by what such a
+domain takes: a copy of its XML is 3 KiB."""
 
 import json
 import os
@@ -19,12 +19,12 @@ CLIENTS = 200
 HEAP = os.path.join(BUILD, 'tests/standin/heap.so')
 ASK, ANSWER = '/run/heap-ask', '/run/heap-answer'
 SECONDS = int(os.environ.get('GMEM_SOAK_SECONDS', '60'))
-# What was raised is kept, up to a bound (src/conf/gmemraised.h), and each thread has some freed memory.
+# Raised XML is kept up to a limit (src/conf/gmemraised.h), and each thread has some freed memory.
 SLACK = 4 * MIB
 PER_CALL = KIB // 4
 
-# All clients of a daemon: a connection each, in a thread each. Every tenth may only read; two at a time
-# start their domain. Obeys lines of standard input: for how many seconds to go on.
+# All clients of a daemon, each with a connection and a thread of its own. Every tenth may only read; two at a
+# time start their domain. Reads lines from standard input: the number of seconds to go on.
 CLIENT = r'''
 import json, libvirt, random, sys, threading, time
 uri, private, count = sys.argv[1], sys.argv[2] == 'private', int(sys.argv[3])
@@ -109,7 +109,7 @@ for line in sys.stdin:
 
 
 class Heaped(DaemonRig):
-    """A daemon that tells of its heap."""
+    """A daemon that reports the size of its heap."""
 
     def start_daemon(self, patient=True):
         for name in ASK, ANSWER:
@@ -135,7 +135,7 @@ class Crowd:
         self.process.stdin.flush()
 
     def end(self):
-        """How many calls so far, and what was wrong."""
+        """The number of calls so far, and errors."""
         line = self.process.stdout.readline()
         if not line:
             raise Failure('the clients ended with status %s' % self.process.wait())
@@ -144,15 +144,15 @@ class Crowd:
         return calls, errors
 
     def heap(self):
-        """How much of the daemon's heap is in use, which tests/standin/heap.c tells. Its resident memory
-        depends on how many calls happened to be under way at once."""
+        """The number of bytes that are in use in the daemon's heap, as reported by tests/standin/heap.c. Its
+        resident memory depends on how many calls happened to be active at once."""
         with open(self.rig.outer(ASK), 'w', encoding='ascii'):
             pass
         with open(self.rig.outer(ANSWER), encoding='ascii') as answer:
             return int(answer.read())
 
     def measure(self):
-        """Bytes of memory, descriptors and threads of the daemon, once it has come to rest."""
+        """The daemon's memory in bytes, its descriptors and its threads, once it is idle."""
         seen = []
 
         def settled():
@@ -170,7 +170,7 @@ def _(check):
     with Heaped((HEAP,), heap) as stock, Heaped((HEAP,) + library(), heap) as rig:
         crowds = [Crowd(stock, False), Crowd(rig, True)]
         before = after = None
-        # Caches fill first, and every worker thread is there.
+        # Caches are filled first, and every worker thread exists.
         for seconds in SECONDS // 3, SECONDS - SECONDS // 3:
             for crowd in crowds:
                 crowd.begin(seconds)

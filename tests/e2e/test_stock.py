@@ -15,7 +15,8 @@ suite = Suite()
 
 
 class Pairs:
-    """Per kind of rig: a stock one and one with the library, and a client of each."""
+    """For each kind of rig: one with stock libvirt and one with the library, and a client of
+    each."""
     made = {}
 
 
@@ -34,12 +35,12 @@ def answer(call):
 
 
 def masked(text):
-    """Without the numbers of descriptors, which differ between two stock daemons, too."""
+    """The text without the numbers of descriptors, which also differ between two stock daemons."""
     return re.sub(r'(fd"?[=:]"?|set=\d+,fd=)\d+', r'\1N', text)
 
 
 def answers(client, xml):
-    """What a client sees of a domain, errors included."""
+    """What a client sees of a domain, including errors."""
     seen = [('define --validate', answer(lambda: client.define(xml, validate=True))),
             ('define', answer(lambda: client.define(xml))),
             ('domxml-to-native', answer(lambda: client.native(xml)))]
@@ -78,7 +79,8 @@ def read(path):
 
 def corpus(kind):
     for path in Corpus.paths:
-        # Python passes on UTF-8 only; virsh any bytes, but it cannot share an embedded driver.
+        # Python only passes on UTF-8; virsh passes on any bytes, but cannot share an embedded
+        # driver.
         foreign = re.search('[\udc80-\udcff]', read(path))
         if foreign and kind is EmbedRig:
             continue

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Many at once, and many times over: no wrong answer, no crash, no growth."""
+"""Many calls at once, and many times over: no wrong answer, no crash, no growth."""
 
 import threading
 
@@ -10,7 +10,7 @@ from gmem_rig import (KIB, MIB, PYTHON, DaemonRig, EmbedRig, Process, Suite, dom
 
 suite = Suite()
 
-# A multi-threaded client of its own: each thread has domains of its own; one connection for all.
+# A multi-threaded client: each thread has its own domains, and all share one connection.
 THREADS = '''
 import libvirt, sys, threading
 uri, template, rounds, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -115,8 +115,8 @@ def growth(kind, what, cycle, times):
     @suite.test('%s: %d times %s without growth' % (kind.name, times, what))
     def _(check):
         need_guest_memfd()
-        # One heap for all threads: of many, each gives memory back when it likes, more at a time than
-        # the leak that is looked for.
+        # One heap for all threads: each of several heaps would return memory at any time, and more at
+        # once than the leak that is looked for.
         heap = {'MALLOC_ARENA_MAX': '1'}
         options = {'environment': heap} if kind is DaemonRig else {}
         with kind(library(), **options) as rig:
@@ -130,11 +130,11 @@ def growth(kind, what, cycle, times):
                     cycle(check, client, texts[number % 4 == 3])
                 return host.rss, sorted(link.split(':')[0] for link in host.descriptors.values()
                                         if 'inotify' not in link)
-            # Caches fill and every worker thread's heap finds its size.
+            # Caches are filled first, and the heap of every worker thread reaches its size.
             first, before = cycles(times // 2)
             last, after = cycles(times)
             check.equal(after, before, 'open files')
-            # A copy of such a domain's XML is 3 KiB: a leak of one in two cycles is found.
+            # A copy of such a domain's XML is 3 KiB, so a leak of one copy in two cycles is found.
             check.true(last - first < times * 3 * KIB // 2,
                        'resident memory grew from %d to %d bytes' % (first, last))
             check.true(first > MIB, 'no resident memory was found')

@@ -25,11 +25,11 @@ suite = Suite()
 FILES = os.path.join(HERE, 'userdomains')
 IMAGES = '/var/lib/libvirt/images'
 LAUNCH = "<launchSecurity type='sw-protected'/>"
-# The table has the words of libvirt 9.0; by another one's a domain may be refused that has a device which
-# its QEMU was built without, say, as long as stock libvirt refuses it in the same words.
+# The table has the error messages of libvirt 9.0. With another version, a domain with a device that its QEMU
+# was built without, for example, may be refused, if stock libvirt refuses it with the same message.
 SAME = libvirt_version() == (9, 0)
 MODES = {'private': 'fully-shared', 'sw-protected': 'convertible'}
-CELL = 64 * KIB  # KiB of each cell and module, or of all RAM, in what is started
+CELL = 64 * KIB  # KiB of each cell and module, or of all RAM, in domains that are started
 
 UNDEFINE_NVRAM = 4
 
@@ -67,7 +67,7 @@ def form_of(xml, form):
 
 
 def plain_again(xml):
-    """Without the element of either form; sw-protected shows <private/>, too, which it implies."""
+    """The XML without the element of either form; sw-protected also shows <private/>, which it implies."""
     root = ET.fromstring(xml)
     for launch in root.findall('launchSecurity'):
         root.remove(launch)
@@ -75,7 +75,7 @@ def plain_again(xml):
 
 
 def masked(text):
-    """Without what libvirt makes up again at every parsing or differs between two stock daemons."""
+    """The text without what libvirt generates at every parsing or what differs between two stock daemons."""
     text = re.sub(r'52:54:00(:[0-9a-f]{2}){3}', 'MAC', text)
     text = re.sub(r'(of process |domain-)\d+', r'\1N', text)
     text = re.sub(r'base=\d{4}-[\dT:-]+', 'base=NOW', text)
@@ -83,7 +83,7 @@ def masked(text):
 
 
 def answer(call):
-    """What is said, or 'done'."""
+    """The error message, or 'done'."""
     try:
         said = call()
         return masked(said) if isinstance(said, str) else 'done'
@@ -92,7 +92,7 @@ def answer(call):
 
 
 def small(root):
-    """Sizes that any host has; gives those of the RAM backends, in bytes."""
+    """Sets sizes that any host has; returns those of the RAM backends, in bytes."""
     cells = root.findall('cpu/numa/cell')
     modules = root.findall("devices/memory[@model='dimm']/target/size")
     for cell in cells:
@@ -110,11 +110,11 @@ def small(root):
 
 
 def startable(rig, xml):
-    """(@xml, sizes of RAM backends): the domain with what a small host has."""
+    """(@xml, sizes of RAM backends): the domain changed so that a small host can run it."""
     root = ET.fromstring(xml)
     sizes = small(root)
     processor = root.find('cpu')
-    if processor is not None:  # 'host' is more than KVM can do where it runs in a guest itself
+    if processor is not None:  # 'host' is more than KVM supports if it runs in a guest itself
         processor.attrib.clear()
         for child in list(processor):
             if child.tag not in ('topology', 'numa'):
@@ -137,8 +137,8 @@ def startable(rig, xml):
 
 
 def start(check, form, wanted, xml, plain):
-    """A domain that the table wants to start does, and its RAM is guest_memfd; of any other stock
-    libvirt says the same."""
+    """A domain that starts according to the table does, and its RAM is guest_memfd; for any other domain, stock
+    libvirt reports the same error."""
     (stock_rig, stock), (rig, ours) = Rigs.clients()
     if form == 'sw-protected' and not kvm_extension(KVM_CAP_VM_TYPES) >> KVM_X86_SW_PROTECTED_VM & 1:
         check.refused(lambda: ours.create(startable(rig, xml)[0]), part='KVM_X86_SW_PROTECTED_VM')
@@ -173,7 +173,7 @@ def undefine(client, name):
 
 
 def plain_form(check, xml):
-    """As stock libvirt: to the byte."""
+    """The plain form is the same as with stock libvirt, byte for byte."""
     seen = []
     for _, client in Rigs.clients():
         said = [answer(lambda client=client: client.define(xml)),

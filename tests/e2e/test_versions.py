@@ -25,7 +25,7 @@ with open(os.path.join(HERE, 'stored', 'nvdimms-1.xml'), encoding='utf-8') as re
 
 
 def begin(text=STORED):
-    """A daemon that finds @text as the definition that libvirt has stored, and its client."""
+    """A daemon that finds @text as the definition that libvirt has stored, and a client of it."""
     def prepare(rig):
         rig.write(PATH, text)
         for number in (1, 2):
@@ -46,7 +46,7 @@ def in_memory(check, rig):
 
 
 def renumbered(check, rig, old, new):
-    """The saved image's own XML says that it is of another version; nothing else moves."""
+    """Changes the version in the saved image's own XML; nothing else is moved."""
     with open(rig.outer(IMAGE), 'r+b') as file:
         head = file.read(256 * KIB)
         check.true((VERSION % old).encode() in head, 'the image is not of version %d' % old)
@@ -76,7 +76,7 @@ def _(check):
     rig, client = begin()
     with rig:
         device = re.search("<memory model='nvdimm'.*?</memory>", client.dumpxml('vm'), re.S)[0]
-        client.start('vm')  # its own XML keeps the numbers, and its devices
+        client.start('vm')  # the image's own XML keeps the numbers, and its devices
         client.call('vm', 'detachDeviceFlags', device, 2)
         check.equal(accesses(client.dumpxml('vm', '--inactive')), WRITTEN[1:], 'NVDIMMs')
         check.equal(accesses(client.dumpxml('vm')), WRITTEN, 'NVDIMMs of the running guest')

@@ -24,7 +24,7 @@ SETTINGS = '[org/virt-manager/virt-manager]\nxmleditor-enabled=true\n'
 
 
 class Desk:
-    """A daemon with one domain, a display, and virt-manager, which has no library."""
+    """A daemon with one domain, a display, and virt-manager, which does not have the library."""
 
     shared = None
 
@@ -42,7 +42,7 @@ class Desk:
             **{'XDG_%s_HOME' % name.upper(): home + name for name in ('config', 'cache', 'data')})
         self.rig.write(home + 'config/glib-2.0/settings/keyfile', SETTINGS)
         os.mkdir(self.rig.outer(home + 'run'), 0o700)
-        # The display is the sandbox's own by its network: /tmp is everybody's.
+        # The display is only reachable in the sandbox's network, because /tmp is shared with everybody.
         self.popen('Xvfb', ':7', '-screen', '0', '1024x600x24', '-nolock', '-ac', '-nolisten', 'unix',
                    '-nolisten', 'local', '-listen', 'tcp')
         self.popen('dbus-daemon', '--session', '--nofork', '--address=unix:path=%sbus' % home)
@@ -69,8 +69,8 @@ class Desk:
         return self.ask(verb, *arguments)
 
     def until(self, reached, what, *step):
-        """Takes that step, again where the window has refreshed itself meanwhile, until reached() is true;
-        returns that."""
+        """Takes that step, and repeats it if the window has refreshed itself meanwhile, until reached()
+        returns something true; returns that."""
         def again():
             result = reached()
             if not result:
@@ -136,7 +136,8 @@ def _(check):
 @suite.test('the XML tab makes it convertible; a start that is refused is an error that says why')
 def _(check):
     desk = Desk.get()
-    # The page of the memory has left the current one below it, which convertible memory cannot be.
+    # The page for memory has left <currentMemory> below <memory>, which is not possible with convertible
+    # memory.
     xml = re.sub(' *<currentMemory.*\n', '', desk('xml'))
     xml = xml.replace('</domain>', '  <launchSecurity type="sw-protected"/>\n</domain>')
     desk.until(lambda: "<launchSecurity type='sw-protected'/>" in desk.defined(), 'the element', 'write', xml)

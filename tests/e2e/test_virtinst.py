@@ -18,7 +18,7 @@ SW = "<launchSecurity type='sw-protected'/>"
 
 
 class Host:
-    """A daemon, and those programs, which have no library."""
+    """A daemon and the virt-install programs, which do not have the library."""
 
     shared = None
 

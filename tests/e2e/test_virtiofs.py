@@ -43,7 +43,7 @@ def virtiofsd():
 
 
 def is_rust(path):
-    """virtiofsd in Rust has other options than QEMU's own in C, which Debian 12 has."""
+    """virtiofsd in Rust has other options than QEMU's own one in C, which Debian 12 has."""
     return subprocess.run([path, '--help'], stdout=subprocess.PIPE, text=True,
                           stderr=subprocess.STDOUT, check=False).stdout.find('--shared-dir') >= 0
 
@@ -102,7 +102,7 @@ class BackEnd:
         return struct.unpack('=Q', self.receive())[0]
 
     def take(self, memory, size):
-        """Hands guest memory over; what virtiofsd says: 0 is yes."""
+        """Passes guest memory to virtiofsd, and returns its answer: 0 means success."""
         features = self.ask(GET_FEATURES)
         self.send(SET_OWNER)
         if not self.ask(GET_PROTOCOL_FEATURES) & REPLY_ACK:
@@ -114,7 +114,7 @@ class BackEnd:
         return struct.unpack('=Q', self.receive())[0]
 
     def maps(self, memory):
-        """Whether virtiofsd maps that file."""
+        """Whether virtiofsd has mapped that file."""
         inode = str(os.fstat(memory).st_ino)
         return any(line.split()[4] == inode for line in
                    Process(self.process.pid).maps.splitlines())
@@ -155,7 +155,7 @@ def _(check):
         os.close(memory)
 
 
-# Run under the preload: a guest_memfd, then what must be as usual.
+# Runs under the preload: lseek() on a guest_memfd, then on files for which it must work as usual.
 SEEKER = '''
 import os, sys, tempfile
 memory = int(sys.argv[1])
@@ -214,7 +214,7 @@ def with_filesystem(name, private, binary=None):
 
 
 def the_virtiofsd(rig):
-    """The one that libvirt has started: the main one of its processes."""
+    """The virtiofsd that libvirt has started: the main one of its processes."""
     found = [p for p in rig.processes() if os.path.basename(p.exe) == 'virtiofsd']
     return min(found, key=lambda p: p.pid) if found else None
 

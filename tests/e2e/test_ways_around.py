@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Ways around the public calls: a guest must have the mode that its user asked for, or not run."""
+"""Ways around the public calls: a guest must have the mode that its user asked for, or must not run."""
 
 import glob
 import os
@@ -123,7 +123,7 @@ def _(check):
         wait_for(lambda: refusal in rig.read(rig.domain_log % 'vm')[log:], 'the refused autostart')
         check.equal(rig.emulators(), [], 'emulators')
         check.equal(client.call('vm', 'hasManagedSaveImage', 0), 1, 'is there a managed save')
-        # The hook may change what it likes beside.
+        # The hook may change anything else.
         rig.write(REPLACEMENT, stored[name].replace('<memory ', '<title>by the hook</title><memory ', 1))
         client = again(rig, client)
         wait_for(lambda: client.state('vm') == 'running', 'the autostart')
@@ -136,7 +136,7 @@ def _(check):
 
 
 def again(rig, client):
-    """As after a boot: the daemon autostarts."""
+    """Restarts the daemon as after a boot, so that it autostarts."""
     client.close()
     rig.stop_daemon()
     os.unlink(rig.outer('/run/libvirt/qemu/autostarted'))
@@ -161,7 +161,7 @@ def _(check):
         check.equal(sizes(rig, 'vm'), [RAM * KIB], "sizes of QEMU's guest_memfds")
         client.call('vm', 'attachDeviceFlags', re.sub('<source>.*</source>', '', NODEMASK), 1)
         client.call('vm', 'managedSave', 0)
-        # As an older release of the library let it come about.
+        # A state that an older release of the library could create.
         client.call('vm', 'managedSaveDefineXML', re.sub(
             r"(<memory model='dimm'>)", r'\1<source><nodemask>0</nodemask></source>',
             client.call('vm', 'managedSaveGetXMLDesc', 0)), 0)
@@ -193,7 +193,7 @@ def _(check):
     rig.write(DIRECTORY + 'comma.xml', domain('a,b', memory=RAM))
     rig.write(DIRECTORY + 'sw.xml', domain('sw', memory=RAM, private=False, launch='sw-protected'))
     rig.write(DIRECTORY + 'both.xml', domain('both', memory=RAM, backing='<nosharepages/><private/>'))
-    # Malformed, which libxml2 2.15 does not see after a bad xml:id.
+    # Malformed, which libxml2 2.15 does not notice after a bad xml:id.
     rig.write(DIRECTORY + 'behind.xml', domain('behind', memory=RAM, body="<metadata><x xmlns='urn:x' "
                                                "xml:id='1'/></metadata>") + 'text')
     rig.write(DIRECTORY + 'plain.xml', domain('plain', memory=RAM, private=False))
@@ -201,7 +201,7 @@ def _(check):
     os.makedirs(rig.outer(DIRECTORY + 'autostart'), exist_ok=True)
     for name in ('vm', 'comma', 'plain', 'vm,x'):
         os.symlink('%s%s.xml' % (DIRECTORY, name), rig.outer('%sautostart/%s.xml' % (DIRECTORY, name)))
-    # libvirtd remembers that it autostarted already, until the machine boots.
+    # libvirtd remembers that it has autostarted already, until the machine boots.
     os.unlink(rig.outer('/run/libvirt/qemu/autostarted'))
     size = len(rig.read(rig.log))
     rig.start_daemon()
@@ -214,10 +214,10 @@ def _(check):
         check.has(log, "cannot determine what '%s%s.xml', which libvirt reads by itself, asks for (" %
                   (DIRECTORY, path), "the daemon's log")
     check.lacks(log, 'plain.xml', "the daemon's log")
-    # One of them begins with the name of a domain that is refused.
+    # One of their names begins with the name of a domain that is refused.
     for name in ('plain', 'vm,,x'):
         wait_for(lambda name=name: rig.emulator(name), 'the autostart of an ordinary domain')
-    # They are started one after the other, in whatever order.
+    # They are started one after the other, in any order.
     for name in ('vm', 'a,b'):
         wait_for(lambda name=name: DEFINE in
                  rig.read(rig.domain_log % name), 'the refused autostart of ' + name)
@@ -234,7 +234,7 @@ def _(check):
     client.define(user)
     client.start('vm')
     check.equal(sizes(rig, 'vm'), [RAM * KIB], "sizes of QEMU's guest_memfds")
-    # Decided otherwise, by a call, it is ordinary.
+    # After a call has changed its mode, it is ordinary.
     client.define(domain('a,b', memory=RAM, private=False))
     client.start('a,b')
     check.equal(sizes(rig, 'a,,b'), [], "sizes of QEMU's guest_memfds")
@@ -242,9 +242,9 @@ def _(check):
         client.destroy(name)
     for name in client.names():
         client.undefine(name)
-    for path in glob.glob(rig.outer(DIRECTORY + 'behind.xml')):  # where libvirt did not accept it
+    for path in glob.glob(rig.outer(DIRECTORY + 'behind.xml')):  # if libvirt did not accept it
         os.unlink(path)
-    os.unlink(rig.outer(DIRECTORY + 'comma.xml'))  # not by libvirt: it is not called a,b.xml
+    os.unlink(rig.outer(DIRECTORY + 'comma.xml'))  # libvirt does not: it is not called a,b.xml
 
 
 @suite.test('the same after SIGHUP, and beside a managed save image')

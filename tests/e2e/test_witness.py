@@ -16,7 +16,7 @@ SIZE = 40 * KIB
 DIMM = ("<memory model='dimm'><target><size unit='KiB'>%d</size><node>0</node></target></memory>"
         % (128 * KIB))
 LIVE, CONFIG = 1, 2
-# What acts on, or lets go on, a running guest's memory.
+# Calls that act on, or continue, a running guest's memory.
 REMOTE = 'qemu+tcp://127.0.0.2/system'
 MEMORY_CALLS = (
     ('save', '/run/x'), ('saveFlags', '/run/x', None, 0), ('managedSave', 0),
@@ -33,7 +33,7 @@ PROPERTY = REFUSED + (' whose emulator has guest_memfd of its own, which libvirt
                       'attached memory; add the memory to the domain while it is shut off')
 UNKNOWN = ', as it cannot be determined whether its emulator has guest_memfd: '
 
-# Says of itself what a shim says, and holds the file with the number as libvirt's child does.
+# Reports about itself what a shim reports, and holds the file with the number, like libvirt's child.
 IMPOSTOR = '''
 import ctypes, fcntl, os, struct, sys
 os.unlink(sys.argv[1])
@@ -103,7 +103,7 @@ def _(check):
         client = rig.python()
         client.define(private())
         client.start('vm')
-        refused(check, client, ORDINARY)  # the stand-in's QEMU does without
+        refused(check, client, ORDINARY)  # the stand-in's QEMU does not use it
         stand.replace(NEITHER)
         refused(check, client, ORDINARY)
         os.unlink(rig.outer(EMULATOR))
@@ -135,7 +135,7 @@ waiting(NEITHER, OLDER, 'or an older shim: it does not tell')
 
 
 def asks(check, client, part):
-    """What depends on a running guest's memory is not done."""
+    """Calls that depend on a running guest's memory are refused."""
     xml = [client.dumpxml('vm', *flags) for flags in ((), ('--inactive',))]
     part = "refusing what depends on the memory of the running domain 'vm'" + part
     for method, *arguments in MEMORY_CALLS:
@@ -207,13 +207,13 @@ def _(check):
                 os.unlink(rig.outer(path))
         os.rename(rig.outer(path) + '.old', rig.outer(path))
         attached(check, rig, client, 2)
-        # It holds the file, and says what a shim says.
+        # The process holds the file, and reports what a shim reports.
         with rig.popen(['/usr/bin/python3', '-c', IMPOSTOR, '/run/libvirt/qemu/vm.pid'],
                        stdin=-1, stdout=-1, env=rig.environment()) as impostor:
             check.equal(impostor.stdout.readline(), b'ready\n', 'the impostor')
             refused(check, client, part='does not have the UUID of the domain')
             impostor.stdin.close()
-        # It has the command line, too, but got the status from somebody else.
+        # It has the command line, too, but got the status from another process.
         with rig.popen(['/usr/bin/python3', '-c', IMPOSTOR, '/run/libvirt/qemu/vm.pid', '-uuid',
                         client.call('vm', 'UUIDString')], stdin=-1, stdout=-1,
                        env=rig.environment()) as impostor:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fake-emulator.c: an emulator that is an ELF image, as the cache on disk wants it: prints the file
- * NAME.replies, NAME being its own path, and adds a byte to NAME.count. */
+/* fake-emulator.c: an emulator that is an ELF image, as the cache on disk requires: it prints the
+ * file NAME.replies, where NAME is its own path, and adds a byte to NAME.count. */
 
 #include <limits.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Every refusal says why, in UTF-8 that libvirt can send, with a code of libvirt's. */
+/* Every refusal has a reason, in UTF-8 that libvirt can send, with a code of libvirt's. */
 static inline void
 fuzzAssertRefused(const GError *error)
 {
@@ -33,7 +33,7 @@ fuzzAssertRefused(const GError *error)
             fuzzAssertRefused(error);                                                              \
     } while (0)
 
-/* A regular file with @size bytes of @data in it, the caller's to close. */
+/* A regular file with @size bytes of @data in it; the caller closes it. */
 static inline int
 fuzzFile(const uint8_t *data, size_t size)
 {

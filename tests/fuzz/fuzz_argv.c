@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fuzz_argv.c: libFuzzer harness for command lines: whatever libvirt, a user or a hook wrote, it is
- * refused in so many words, or becomes one that says of guest memory what it should.
+ * refused with an error, or becomes a command line that has the right options for guest memory.
  *
- * Input: a byte of what QEMU offers (a bit a flag), then a word a line. */
+ * Input: a byte with what QEMU offers (one bit per flag), then one word per line. */
 
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "gmemargv.h"
 #include "gmemcommand.h"
 
-/* The words of @argv that are not in the pair, which is where it was. */
+/* The words of @argv without the pair, and the position where the pair was. */
 static void
 fuzzAssertRestKept(char *const *argv, char *const *was)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_cache.c: libFuzzer harness for the cache's files: what is in one is what was found out about
- * this emulator as it is, or as if it were not there.
+/* fuzz_cache.c: libFuzzer harness for the files of the cache: a file contains what was found out
+ * about this emulator in its present state, or is ignored.
  *
- * Input: the file, in which %w %k %m %c %s %i stand for what would be right here: the writer, the
- * kernel, and mtime, ctime, size and inode of the emulator, %e. */
+ * Input: the file, in which %w %k %m %c %s %i stand for the correct values: the writer, the kernel,
+ * and mtime, ctime, size and inode of the emulator, %e. */
 
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -20,7 +20,7 @@
 static char *fuzzDirectory, *fuzzEmulator, *fuzzPath;
 static gmemJSON *fuzzRight;
 
-/* Stands in front of the library's: nothing is run. */
+/* Replaces the library's function, so nothing is run. */
 gmemQEMUCaps *
 gmemProbe(const char *emulator,
           const gmemQEMUUser *user G_GNUC_UNUSED,
@@ -64,7 +64,7 @@ fuzzSetUp(void)
     g_assert_true(g_file_get_contents(fuzzPath, &text, NULL, NULL));
     fuzzRight = gmemJSONParse(text, NULL);
     g_assert_nonnull(fuzzRight);
-    /* Nothing in memory: the file is looked at. */
+    /* Nothing is in memory, so the file is read. */
     gmemCapsCacheInit(NULL, NULL);
     gmemCapsCacheInit(fuzzDirectory, "/nonexistent");
 }
@@ -112,7 +112,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_no_error(error);
     g_assert_cmpstr(caps->emulator, ==, fuzzEmulator);
     g_assert_cmpuint(caps->flags >> GMEM_QEMU_CAPS_LAST, ==, 0);
-    /* A file that names other things than there are does not count. */
+    /* A file that names anything else does not count. */
     if (caps->version != FUZZ_VERSION)
         g_assert_nonnull(strstr(text, gmemJSONText(gmemJSONGet(fuzzRight, "mtime"))));
     return 0;

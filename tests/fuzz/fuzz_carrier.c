@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_carrier.c: libFuzzer harness for the pair: what is written of what was read is the same
- * bytes whenever it is done again; and a plan's notes end. */
+/* fuzz_carrier.c: libFuzzer harness for the pair: if what was read is written, read and written
+ * again, the bytes are the same; and the notes of a plan come to an end. */
 
 #include "fuzz.h"
 #include "gmemcarrier.h"

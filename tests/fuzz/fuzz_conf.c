@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_conf.c: libFuzzer harness for configuration files: gmem.conf, and libvirt's
- * qemu.conf, of which the user that runs QEMU is read. */
+/* fuzz_conf.c: libFuzzer harness for configuration files: gmem.conf, and libvirt's qemu.conf, from
+ * which the user that runs QEMU is read. */
 
 #include <stdio.h>
 

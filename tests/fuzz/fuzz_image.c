@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_image.c: libFuzzer harness for save images, which whoever owns the file may have written. */
+/* fuzz_image.c: libFuzzer harness for save images, which may have been written by whoever owns the
+ * file. */
 
 #include "fuzz.h"
 #include "gmemimage.h"

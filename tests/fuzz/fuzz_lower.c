@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* fuzz_lower.c: libFuzzer harness for lowering and raising: no input may crash, leak, or lose the
- * wish that libvirt's parser sees in it; and what was lowered is the same after a round trip. */
+ * request for private memory that libvirt's parser sees in it; and what was lowered is the same
+ * after a round trip. */
 
 #include <libxml/parser.h>
 #include <libxml/xpath.h>
@@ -33,7 +34,7 @@ fuzzEval(const char *text, const char *expression)
     return result;
 }
 
-/* @lowered: what gmemLower() made of a domain with a @plan. */
+/* @lowered: the result of gmemLower() for a domain with a @plan. */
 static void
 fuzzRoundTrip(const char *lowered, const gmemPlan *plan)
 {

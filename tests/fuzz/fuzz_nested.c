@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_nested.c: libFuzzer harness for documents with domains in them: snapshots, checkpoints. What
- * was lowered is lowered for good, and what was raised lowers to the same wish. */
+/* fuzz_nested.c: libFuzzer harness for documents that contain domains: snapshots, checkpoints.
+ * Lowering what was lowered does not change it, and what was raised lowers to the same request. */
 
 #include <string.h>
 

@@ -23,7 +23,7 @@ fuzzAssertWords(const char *text, const char *implied, bool opts)
     char *key, *value;
     int found;
 
-    /* Each word takes a byte of the text at least, so it ends. */
+    /* Each word takes at least one byte of the text, so the loop ends. */
     while ((found = gmemPropsKeyvalNext(&keyval, &key, &value)) == 1) {
         size_t left = strlen(keyval.text);
 
@@ -63,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_autofree char *deep = gmemPropsFind(&props, keys[i], fuzzMatch);
         unsigned long long bytes;
 
-        /* What has a size, or is true, has a value. */
+        /* A property that has a size, or is true, has a value. */
         if (gmemPropsGetSize(&props, keys[i], &bytes) || gmemPropsGetBool(&props, keys[i]) == 1)
             g_assert_nonnull(value);
         if (value != NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_qmp.c: libFuzzer harness for what an emulator answers, and for JSON as such: what was
- * written of what was read is read as the same. */
+/* fuzz_qmp.c: libFuzzer harness for the answers of an emulator, and for JSON in general: what was
+ * read and then written is read as the same. */
 
 #include "fuzz.h"
 #include "gmemcapabilities.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_shimconfig.c: libFuzzer harness for the shim's configuration: refused with a reason, or read
- * as what it is written as. */
+/* fuzz_shimconfig.c: libFuzzer harness for the shim's configuration: it is refused with a reason,
+ * or is the same when it is written and read again. */
 
 #include <stdlib.h>
 #include <string.h>

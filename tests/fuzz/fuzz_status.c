@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_status.c: libFuzzer harness for what the daemon reads of a guest that may have taken QEMU
- * over: the shim's status. */
+/* fuzz_status.c: libFuzzer harness for what the daemon reads from QEMU, which a guest may have
+ * taken over: the shim's status. */
 
 #include <string.h>
 
@@ -15,7 +15,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autofree gmemShimStatus *status = NULL;
     guint64 sequence = 0;
 
-    /* One that is being changed is waited for, a second: the fuzzer is not to wait. */
+    /* A status that is being changed is waited for, for a second, but the fuzzer must not wait. */
     if (size >= offsetof(gmemShimStatus, hypercalls))
         memcpy(&sequence, data + offsetof(gmemShimStatus, sequence), sizeof(sequence));
     if (sequence % 2 == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fuzz_xml.c: libFuzzer harness for the reader of XML: whatever libxml2 accepts, as libvirt asks it
- * to, is taken and is the same, or is refused in so many words; and no text is well formed after
- * gmemXMLMalformed(). */
+/* fuzz_xml.c: libFuzzer harness for the reader of XML: whatever libxml2 accepts, with the options
+ * that libvirt uses, is accepted and is the same, or is refused with an error; and no text is well
+ * formed after gmemXMLMalformed(). */
 
 #include <stdint.h>
 
@@ -24,7 +24,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_assert_null(testUtilParse(malformed));
     if (doc == NULL)
         return 0;
-    /* libxml2 2.15 does not look beyond the root once it has met an error that does not end it. */
+    /* libxml2 2.15 does not look beyond the root after an error that is not fatal. */
     if (doc->intSubset == NULL && xmlGetLastError() != NULL &&
         g_error_matches(error, GMEM_ERROR, VIR_ERR_XML_DETAIL)) {
         xmlFreeDoc(doc);

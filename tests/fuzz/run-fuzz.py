@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs a libFuzzer program on a copy of its corpus: what is in corpus/NAME, and golden files.
+"""Runs a libFuzzer program on a copy of its corpus, which consists of corpus/NAME and golden files.
 
 usage: run-fuzz.py [--seconds N] [--seed N] [--keep DIRECTORY] PROGRAM
 
-Without --seconds: GMEM_FUZZ_SECONDS of the environment, 15 where that is not set. Each run has another
-seed, which libFuzzer prints, as it does what it finds: the input in base64, and the file that has it.
-That file is in --keep, or GMEM_FUZZ_KEEP; without, in the directory of PROGRAM.
+Without --seconds, GMEM_FUZZ_SECONDS from the environment is used, or 15 if it is not set. Each run has
+another seed, which libFuzzer prints. It also prints what it finds: the input in base64, and the file that
+contains it. That file is in --keep or GMEM_FUZZ_KEEP, otherwise in the directory of PROGRAM.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.dirname(HERE)
 
-# What a QEMU offers, as bits of gmemcapabilities.h: those of the rows of test_qemu_xml2argv.c.
+# What a QEMU offers, as bits of gmemcapabilities.h, for the rows of test_qemu_xml2argv.c.
 OFFERS = (0x20, 0x23, 0x21, 0x24, 0x30)
 
 DOMAINS = ('qemuxml2argvdata/*.xml', 'e2e/domains/*.xml', 'e2e/userdomains/*.xml')
@@ -40,7 +40,7 @@ def read(path):
 
 
 def seeds_of(name, path):
-    """The inputs that a golden file gives, in the form that the harness says at its top."""
+    """The inputs that a golden file gives, in the form that the harness describes at its top."""
     data = read(path)
     if name == 'argv':
         words = '\n'.join(shlex.split(data.decode())).encode()
@@ -51,7 +51,7 @@ def seeds_of(name, path):
             if not word.startswith('-') and (word.startswith('{') or '=' in word):
                 yield bytes([number % 16]) + word.encode()
     elif name == 'qmp':
-        # What its `echo` prints.
+        # The output of its `echo`.
         yield '\n'.join(word for word in shlex.split(data.decode(), comments=True)
                         if word.startswith('{')).encode()
     else:

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-guest.S: a guest that fills all its RAM with a pattern and checks it for ever: a boot disk, and
- * a firmware of its own (assembled with ROM defined).
+/* gmem-guest.S: a guest that fills all its RAM with a pattern and checks it for ever. It is built as a
+ * boot disk, and as a firmware (with ROM defined).
  *
- * Disk: the BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors right
- * behind themselves. CHS (0, 0, 2) onwards is one track on a floppy as on a hard disk, so the image
- * boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy. Best is a
- * virtio or IDE disk: SeaBIOS gives a floppy's interrupt 5 seconds, which a busy host may exceed.
+ * Disk: the BIOS loads the first 512 bytes to 0x7c00; they load the next STAGE_SECTORS sectors
+ * directly after themselves. CHS (0, 0, 2) onwards is one track on a floppy as on a hard disk, so the
+ * image boots from either. The rest of the image is empty, up to the size of a 1.44 MB floppy. A
+ * virtio or IDE disk is best: SeaBIOS gives a floppy's interrupt 5 seconds, which a busy host may
+ * exceed.
  *
  * Firmware: what QEMU's -bios takes, 64 KiB that the machine has at 0xf0000 and below 4 GiB. The
- * processor starts in its last 16 bytes; they copy the same stage to the same place. There is no BIOS
- * then: the map of RAM comes from QEMU (fw_cfg's file etc/e820), ACPI's registers and the way of
- * interrupts are set up here. Where KVM emulates a guest's kernel instruction by instruction, a BIOS
- * takes seconds and this takes none.
+ * processor starts in its last 16 bytes; they copy the same stage to the same place. Then there is no
+ * BIOS: the map of RAM comes from QEMU (fw_cfg's file etc/e820), and ACPI's registers and interrupt
+ * routing are set up here. If KVM emulates a guest's kernel instruction by instruction, a BIOS takes
+ * seconds, but this does not.
  *
- * Then: read the E820 map while there is still a BIOS; build page tables (2 MiB pages, one to one, as
- * far as there is RAM, up to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB pages); 64-bit mode;
- * ask the ACPI memory hotplug device for DIMMs, which are not in the map. Every 4 KiB page of RAM from
- * 1 MiB up gets
+ * Both continue as follows: read the E820 map while there is still a BIOS; build page tables (2 MiB
+ * pages, one to one, as far as there is RAM, up to RAM_LIMIT: CPU models such as qemu64 have no 1 GiB
+ * pages); 64-bit mode; ask the ACPI memory hotplug device for DIMMs, which are not in the map. Every 4
+ * KiB page of RAM from 1 MiB up gets
  *
  *     offset    0  "GMEMPAGE"
  *     offset    8  its guest physical address, little-endian
  *     offset 4088  that address with all bits inverted
  *
- * Everything of our own lies below 1 MiB, so no page from there up is left out:
+ * Everything that the guest itself uses is below 1 MiB, so no page above that is left out:
  *
  *     0x05000  E820 map, 24 bytes an entry     0x07000  stack, down from 0x7c00
  *     0x05800  interrupt descriptors           0x07c00  this code, up to 0x09e00

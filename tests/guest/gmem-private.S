@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-private.S: a guest that makes pages of its RAM private and shared again as it is asked to over its
- * serial port: a boot disk, and a firmware of its own (assembled with ROM defined).
+/* gmem-private.S: a guest that makes pages of its RAM private and shared again as commands on its serial
+ * port say. It is built as a boot disk, and as a firmware (with ROM defined).
  *
  * 32-bit code without paging, on two processors. All of it, its stacks and its tables stay in shared
- * pages below 1 MiB: KVM reads what it emulates, and page tables would be part of that, through the
- * shared half.
+ * pages below 1 MiB: KVM reads what it emulates through the shared half, and page tables would be part of
+ * that.
  *
- * Firmware: what QEMU's -bios takes, 64 KiB at 0xf0000 and below 4 GiB; the last 16 bytes get control
- * and copy the stage to STAGE. Disk: the boot sector reads the stage there, from the third sector on.
- * The application processor is sent to the same place; whoever comes first is the boot processor.
+ * Firmware: what QEMU's -bios takes, 64 KiB at 0xf0000 and below 4 GiB; the last 16 bytes get control and
+ * copy the stage to STAGE. Disk: the boot sector reads the stage there, from the third sector on. The
+ * application processor is sent to the same place; the first one to get there is the boot processor.
  *
  *     0x05000  interrupt descriptors      0x07c00  boot sector; below: stacks, the second's at 0x7000
  *     0x06000  the line that is read      0x08000  this code (STAGE)
  *     0x0c000  what fw_cfg gave           0x10000  commands from fw_cfg
  *
- * COM1 (115200 8n1) says, once, and again after each reset (addresses and counts are 8 hexadecimal
- * digits, but for cells and processors):
+ * COM1 (115200 8n1) prints this at the start and after each reset (addresses and counts are 8 hexadecimal
+ * digits, except for cells and processors):
  *
  *     gmem-private: start rom|disk
  *     gmem-private: cpus 2
@@ -24,9 +24,9 @@
  *     gmem-private: cell 0 00000000 01000000           likewise; none where there is no NUMA
  *     gmem-private: ready
  *
- * Then it takes commands, a line each: a letter and hexadecimal arguments (what is left out is 0),
- * first those of the fw_cfg file opt/org.libvirt-gmem/commands, then what the port receives. The
- * answer is the line with " = " and results after it:
+ * Then it accepts commands, one per line: a letter and hexadecimal arguments (missing arguments are 0),
+ * first from the fw_cfg file opt/org.libvirt-gmem/commands, then from the port. The answer is the line,
+ * followed by " = " and results:
  *
  *     p ADDRESS PAGES               KVM_HC_MAP_GPA_RANGE, private = what it returned: 0, or negative;
  *                                   -1000 without a call where KVM does not say that there is one
@@ -42,8 +42,8 @@
  *     r                             reset the machine
  *
  * The pattern fills a page with blocks of 32 bytes: 16 that depend on the seed, the block's own guest
- * address, 12 zeros. The 16 are put together in one register, four by four, from two constants and
- * the seed: they are nowhere but in the pages that were filled. Number i of them is
+ * address, 12 zeros. The 16 are combined in one register, four at a time, from two constants and the
+ * seed, so they only exist in the pages that were filled. Number i of them is
  *
  *     ONE[i] ^ rotate_left(seed, 8 * i) ^ TWO[i]
  */

@@ -2,16 +2,20 @@
 /*
  * gmem-secrets.c: what tests do with /dev/private-memory in a Linux guest.
  *
- *     hold PAGES SEED        private pages full of the seed's pattern; "held"; stays. SIGUSR1:
- * looks at them again open PAGES SEED        the same in ordinary memory fork PAGES SEED        a
- * child does not have them, and its end leaves the parent's alone split PAGES SEED       what is
- * left of a mapping that parts are taken from, and that is moved churn ROUNDS PAGES SEED mappings
- * come and go; a round without memory counts apart refused PAGES SEED FILE    what pins pages, or
- * is another process, does not get at them kexec KERNEL INITRD COMMAND-LINE    starts that kernel
- * at once
+ *     hold PAGES SEED           fills private pages with the seed's pattern, prints "held", stays;
+ *                               SIGUSR1 makes it look at them again
+ *     open PAGES SEED           the same in ordinary memory
+ *     fork PAGES SEED           a child does not have the pages, and its end does not affect the
+ *                               parent's
+ *     split PAGES SEED          what is left of a mapping after parts are removed and it is moved
+ *     churn ROUNDS PAGES SEED   mappings come and go; rounds without memory are counted separately
+ *     refused PAGES SEED FILE   whatever pins pages, or is another process, cannot access them
+ *     kexec KERNEL INITRD COMMAND-LINE
+ *                               starts that kernel at once
  *
- * The pattern is gmem-private.S's. Only general registers: what is saved of others by a switch to
- * another task is in ordinary memory, and would have it as a whole.
+ * The pattern is the one of gmem-private.S. Only general registers are used: when the kernel
+ * switches to another task, it saves other registers in ordinary memory, which would then contain
+ * all of it.
  */
 
 #include <errno.h>
@@ -69,7 +73,7 @@ privatePagesOrDie(unsigned long pages)
     return memory;
 }
 
-/* The word at an index: 4 of the pattern, 4 that tell one place from another. */
+/* The word at an index: 4 bytes of the pattern, and 4 that distinguish places. */
 static uint32_t
 wordOf(uint32_t seed, unsigned long index)
 {
@@ -90,7 +94,7 @@ fill(volatile uint32_t *memory, unsigned long pages, uint32_t seed)
         memory[i] = wordOf(seed, i);
 }
 
-/* How many pages hold it, from the word @first of it on. */
+/* The number of pages that contain it, starting with its word @first. */
 static unsigned long
 kept(const volatile uint32_t *memory, unsigned long pages, uint32_t seed, unsigned long first)
 {
@@ -145,7 +149,7 @@ forked(unsigned long pages, uint32_t seed)
     fill(memory, pages, seed);
     child = fork();
     if (child == 0)
-        _exit((int)(memory[0] & 1)); /* never gets there */
+        _exit((int)(memory[0] & 1)); /* the access does not get there */
     waitpid(child, &status, 0);
     printf("child %d\n", WIFSIGNALED(status) ? WTERMSIG(status) : -1);
     printf("kept %lu\n", kept(memory, pages, seed, 0));
@@ -244,7 +248,7 @@ refused(unsigned long pages, uint32_t seed, const char *path)
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
-    /* What goes through the processor works, and is where the program put it. */
+    /* Calls that copy through the processor work, and the copy is where the program put it. */
     said("write", write(ends[1], memory, 4));
     printf("kept %lu\n", kept((uint32_t *)memory, pages, seed, 0));
     return 0;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-start.S: a firmware for RAM that is private from the start: it runs in its ROM, which is not.
+/* gmem-start.S: a firmware for RAM that is private from the start: it runs in its ROM, which is not
+ * private.
  *
  * KVM reads the instructions that it emulates from shared memory, so a firmware that copies itself to
- * RAM, as they all do, gets no further than to the first of those. This one stays in real mode and in
- * its ROM, 64 KiB below 1 MiB and below 4 GiB, and does nothing that KVM would have to emulate. It
- * writes a pattern (two words, put together from halves that are nowhere else) to RAM at PRIVATE, has
- * the page at SHARED made shared, and writes another pattern there. COM1 gets, once for each reset:
+ * RAM, as all others do, only gets to the first of them. This one stays in real mode and in its ROM, 64
+ * KiB below 1 MiB and below 4 GiB, and does nothing that KVM would have to emulate. It writes a pattern
+ * (two words, combined from halves that do not occur elsewhere) to RAM at PRIVATE, makes the page at
+ * SHARED shared, and writes another pattern there. COM1 gets, once for each reset:
  *
  *     gmem-start: kept yes|no, shared yes|no       and then it halts for ever
  *

@@ -4,9 +4,9 @@
 
 usage: table.py [--write] RESULTS…
 
-RESULTS is what run-tests.py has left, one file per release: build/results.json of this machine's, and
-build/matrix/RELEASE.json of chroots. --write puts the tables into the document, which is otherwise left
-alone: they are printed.
+RESULTS are the files that run-tests.py has written, one per release: build/results.json for this machine, and
+build/matrix/RELEASE.json for chroots. --write puts the tables into the document; otherwise they are only
+printed.
 """
 
 import json
@@ -18,7 +18,8 @@ DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 
 BEGIN = '.. made by tests/matrix/table.py from here\n'
 END = '.. to here\n'
 
-# What a user asks for, and the programs that try it on a real QEMU with the release's libvirt.
+# The modes and features that a user asks for, and the programs that try each on a real QEMU with the
+# release's libvirt.
 AREAS = (
     ('Definition, start, edit, the whole life', ('lifecycle', 'calls', 'shapes', 'arguments', 'argv_starts')),
     ('No start without private memory', ('failclosed', 'files', 'faults')),
@@ -42,18 +43,18 @@ AREAS = (
 
 
 def release_of(results):
-    """`Debian 13` of 13.8, `Debian unstable` of forky/sid."""
+    """`Debian 13` from 13.8, `Debian unstable` from forky/sid."""
     version = re.match(r'\d+', results['debian'])
     return 'Debian ' + (version.group() if version else 'unstable')
 
 
 def short(version):
-    """10.0 of 10.0.13."""
+    """10.0 from 10.0.13."""
     return '.'.join(version.split('.')[:2])
 
 
 def table(rows):
-    """A table of reStructuredText, its first row the header."""
+    """A table in reStructuredText, with its first row as the header."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     rule = ' '.join('=' * width for width in widths)
     lines = [' '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
@@ -61,7 +62,7 @@ def table(rows):
 
 
 def outcome(results, programs):
-    """What became of those programs: all of their tests, some, or none."""
+    """The result of those programs: all of their tests, some, or none."""
     ran = [results['programs'][name] for name in ('e2e-' + program for program in programs)
            if name in results['programs']]
     passed, failed = (sum(program[what] for program in ran) for what in ('passed', 'failed'))
@@ -74,7 +75,7 @@ def outcome(results, programs):
 
 
 def make(runs):
-    """Both tables, for @runs, the oldest release first."""
+    """Both tables for @runs, with the oldest release first."""
     heads = [('Release', 'libvirt', 'QEMU', 'Linux', 'Tests passed', 'Tests skipped')]
     for run in runs:
         counts = run['programs'].values()

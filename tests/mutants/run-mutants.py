@@ -19,7 +19,7 @@ SOURCE = os.path.dirname(os.path.dirname(HERE))
 
 
 def parse(text):
-    """[(file, [test], from, to)] of the table."""
+    """[(file, [test], from, to)] from the table."""
     mutants = []
     for block in text.split('\n\n'):
         lines = [line for line in block.splitlines() if not line.startswith('#')]
@@ -33,7 +33,7 @@ def parse(text):
 
 
 def update(tree):
-    """Makes @tree a copy, and leaves alone what is the same."""
+    """Makes @tree a copy, without touching files that have not changed."""
     names = subprocess.run(['git', '-C', SOURCE, 'ls-files', '-z'], check=True,
                            stdout=subprocess.PIPE, text=True).stdout.split('\0')[:-1]
     for name in names:
@@ -49,7 +49,7 @@ def update(tree):
 
 
 def passes(build, test):
-    """Whether it does; 'not built' is an error."""
+    """Whether the test passes; 'not built' is an error."""
     done = subprocess.run(['meson', 'test', '-C', build, '-t', '6', test], check=False, text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if 'Could not rebuild' in done.stdout:
@@ -58,7 +58,7 @@ def passes(build, test):
 
 
 def judge(tree, build, path, tests, old, new):
-    """(whether that is well, what happened)"""
+    """(whether the result is as it must be, what happened)"""
     name = os.path.join(tree, path)
     with open(name, encoding='utf-8') as file:
         text = file.read()

@@ -72,7 +72,7 @@ def capability(descriptor, number):
 
 
 def create_guest_memfd(vm, size, flags):
-    """The descriptor: fcntl.ioctl() with bytes gives bytes back, not what the call returned."""
+    """Returns the descriptor. fcntl.ioctl() with bytes returns bytes, not what the call returned."""
     argument = ctypes.create_string_buffer(struct.pack('QQ48x', size, flags))
     descriptor = libc.ioctl(vm, ctypes.c_ulong(KVM_CREATE_GUEST_MEMFD), argument)
     if descriptor < 0:
@@ -82,7 +82,7 @@ def create_guest_memfd(vm, size, flags):
 
 
 def address_of(mapping):
-    """Of a writable mmap object's first byte. Who asks has to close the mapping after KVM's slot."""
+    """The address of a writable mmap object's first byte. The mapping must be closed after KVM's slot."""
     return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
@@ -92,7 +92,7 @@ def set_private(vm, address, size, private):
 
 
 def set_slot(vm, mapping, size, memfd=-1, *, slot=0, guest=0, flags=None, offset=0):
-    """A slot at guest address @guest; with @memfd both halves of it. @size 0 removes it."""
+    """A slot at guest address @guest; with @memfd, it has both halves. @size 0 removes it."""
     if flags is None:
         flags = MEM_GUEST_MEMFD if size and memfd >= 0 else 0
     fcntl.ioctl(vm, KVM_SET_USER_MEMORY_REGION2,
@@ -117,16 +117,16 @@ class Vcpu:
         fcntl.ioctl(self.descriptor, KVM_SET_REGS, struct.pack('18Q', *[0] * 16, start, 2))
 
     def run(self):
-        """Until the next exit; gives its number."""
+        """Runs until the next exit, and returns its number."""
         fcntl.ioctl(self.descriptor, KVM_RUN, 0)
         return struct.unpack_from('I', self.shared, 8)[0]
 
     def hypercall(self):
-        """Number and first three arguments of the hypercall that made it exit."""
+        """The number and the first three arguments of the hypercall that made it exit."""
         return struct.unpack_from('4Q', self.shared, 32)
 
     def memory_fault(self):
-        """The exit's number, flags and guest address, where KVM_RUN failed by EFAULT."""
+        """The exit's number, flags and guest address, if KVM_RUN failed with EFAULT."""
         return (struct.unpack_from('I', self.shared, 8)[0], *struct.unpack_from('2Q', self.shared, 32))
 
     def close(self):

@@ -16,10 +16,10 @@ VERSION = os.path.dirname(KERNEL).rpartition('linux-image-')[2]
 BUSYBOX = '/bin/busybox'
 OVMF = os.environ.get('GMEM_OVMF', '/usr/share/OVMF')
 VIRTIO = ('virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci')
-# The kernel hands on what it does not know itself to the first process as its environment.
+# The kernel passes options that it does not know to the first process as its environment.
 COMMAND_LINE = 'console=ttyS0 loglevel=4 panic=-1 mitigations=off tsc=reliable no_timer_check'
 
-# How each script begins: with all of busybox's programs, and a good part of memory in /tmp.
+# The beginning of each script: all of busybox's programs, and a large part of memory in /tmp.
 BEGIN = '''#!/bin/busybox sh
 exec </dev/console >/dev/console 2>&1
 export PATH=/bin
@@ -42,8 +42,8 @@ def content(path):
 
 
 def initramfs(path, script, modules, programs=()):
-    """A cpio archive, the "newc" kind, without the program. @modules: in the order in which they want
-    each other; a kernel may have some of them built in. @programs: files for /bin."""
+    """A cpio archive of the "newc" kind, without the program cpio. @modules: in the order of their dependencies;
+    some may be built into the kernel. @programs: files for /bin."""
     entries = [(name, stat.S_IFDIR | 0o755, b'', 0)
                for name in ('bin', 'dev', 'proc', 'sys', 'tmp', 'modules')]
     for number, name in enumerate(modules):
@@ -65,8 +65,8 @@ def initramfs(path, script, modules, programs=()):
 
 
 def linux(rig, name, cells, firmware='seabios', devices='', environment='', **options):
-    """Domain XML that boots it from /run/initramfs of the rig, with its serial port on a socket: both.
-    @cells: MiB."""
+    """Domain XML that boots it from /run/initramfs of the rig, with its serial port on a socket. Returns the XML
+    and the socket. @cells: MiB."""
     serial = '/run/%s.serial' % name
     root = ET.fromstring(domain(
         name, cells=[size * KIB for size in cells], vcpus=2,

@@ -35,9 +35,9 @@ INIT = 'tests/nested/init'
 QEMU = 'qemu-system-x86_64'
 SHARE = '/run/gmem-nested'  # in the machine; see init
 
-# What the kernel says when it is past helping. With panic=-1 it then restarts, and QEMU ends.
+# What the kernel prints when it cannot continue. With panic=-1 it then restarts, and QEMU ends.
 PANIC = re.compile(r'Kernel panic - not syncing|Unable to mount root fs|Attempted to kill init')
-# Not the end of it, but somebody should know.
+# The machine continues, but somebody should know.
 COMPLAINT = re.compile(r'\b(?:BUG|WARNING|Oops|general protection fault|rcu: INFO|Out of memory):.*'
                        r'|.*oom-kill.*|.*soft lockup.*')
 
@@ -45,9 +45,9 @@ Result = collections.namedtuple('Result', 'status output console booted seconds 
 
 
 class MachineError(Exception):
-    """The machine did not run the command to its end; the text says what became of it.
+    """The machine did not run the command to its end; the text says what happened.
 
-    output: what the command had said by then."""
+    output: what the command had printed by then."""
 
     def __init__(self, text, output):
         super().__init__(text)
@@ -55,7 +55,7 @@ class MachineError(Exception):
 
 
 def tsc_khz(seconds=0.2):
-    """How fast this machine's time stamp counter is, which the emulation hands on as its own."""
+    """The frequency of this machine's time stamp counter, which the emulation passes on as its own."""
     with mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
         code.write(b'\x0f\x31'            # rdtsc
                    b'\x48\xc1\xe2\x20'    # shl $32, %rdx
@@ -63,7 +63,7 @@ def tsc_khz(seconds=0.2):
                    b'\xc3')               # ret
         start = ctypes.c_char.from_buffer(code)
         read = ctypes.CFUNCTYPE(ctypes.c_uint64)(ctypes.addressof(start))
-        # Between two looks at the clock as near to each other as can be had.
+        # Measured between two readings of the clock that are as close to the counter's as possible.
         def look():
             return min((time.monotonic() - before, before, read()) for before in
                        (time.monotonic() for _ in range(20)))[1:]
@@ -75,13 +75,13 @@ def tsc_khz(seconds=0.2):
 
 
 class Machine:
-    """One kind of machine. @memory in MiB, evenly over @nodes NUMA nodes, of which the first has the
+    """One kind of machine. @memory in MiB, distributed evenly over @nodes NUMA nodes, the first of which has the
     processors; @hugepages: of 2 MiB.
 
-    One processor, because of QEMU (7.2): asked to let another one run, it now and then delivers
-    an interrupt again that KVM had injected into its guest, be it in the middle of a handler. And all
-    of QEMU's threads on one processor of ours: SVM's part of it changes a word of pending interrupts
-    that other threads change, too, and one that is lost may have been the timer's.
+    The machine has one processor because of QEMU (7.2): when another one has to run, it sometimes delivers an interrupt
+    again that KVM had injected into its guest, even in the middle of a handler. All of QEMU's threads run on one
+    processor of ours: its emulation of SVM changes a word of pending interrupts that other threads change, too, and a
+    lost one may have been the timer's.
 
     @root: the directory that is the machine's root; @source: where this tree is in there; @shared: a
     directory that the machine can write, at its own path there."""
@@ -101,13 +101,13 @@ class Machine:
     def kernel_arguments(self):
         arguments = [
             'root=gmem-root', 'rootfstype=9p', 'ro',
-            # Loose: what others change in the meantime may be seen late, or never.
+            # Loose caching: what others change in the meantime may be seen late, or never.
             'rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose,access=client',
             'init=' + self.init, 'console=ttyS0', 'panic=-1', 'loglevel=5',
-            # The emulated clock is steady; measuring it against another takes long, and gives anything
-            # where others are busy on this machine: its time went by twice as fast as ours.
+            # The emulated clock is steady. Measuring it against another one takes long, and gives random results if
+            # this machine is busy: its time has been seen to pass twice as fast as ours.
             'tsc=reliable', 'tsc_early_khz=%d' % tsc_khz(), 'no_timer_check', 'lpj=10000000',
-            # On a busy machine a processor of this one may get no time for a while.
+            # On a busy machine, a processor of the emulated one may not run for a while.
             'rcupdate.rcu_cpu_stall_timeout=240',
         ]
         if self.hugepages:
@@ -135,7 +135,7 @@ class Machine:
                      + self.shared.replace(',', ',,'),
                      '-device', 'virtio-9p-pci,fsdev=own,mount_tag=gmem-own']
         if terminal:
-            # Raw, Ctrl-C included: all keys are the machine's.
+            # Raw mode, including Ctrl-C: all keys go to the machine.
             argv += ['-chardev', 'stdio,id=terminal,signal=off', '-device', 'virtio-serial-pci',
                      '-device', 'virtconsole,chardev=terminal']
         if self.nodes > 1:
@@ -146,22 +146,22 @@ class Machine:
         return argv
 
     def run(self, command, *, files=None, minutes=10, follow=None, terminal=False):
-        """Runs @command (text for sh) and gives a Result; MachineError where it came to no end.
+        """Runs @command (text for sh) and returns a Result; raises MachineError if it does not come to its end.
 
-        @files: a directory, made where there is none, to hold what is shared (SHARE in the machine)
-        and stay; without, it is temporary. @follow: called with each new piece of output. @terminal:
-        our standard input and output, a terminal, are the command's, and there is no output."""
+        @files: a directory for what is shared (SHARE in the machine), created if it does not exist, and kept; by
+        default it is temporary. @follow: called with each new piece of output. @terminal: the command uses our standard
+        input and output, which are a terminal, and there is no output."""
         with tempfile.TemporaryDirectory(prefix='gmem-nested-') as temporary:
             share = files or temporary
             os.makedirs(share, exist_ok=True)
             return self._run(command, os.path.abspath(share), minutes, follow, terminal)
 
     def _mount(self):
-        """Text for sh: the directory that is shared is mounted at its path."""
+        """Text for sh that mounts the shared directory at its path."""
         if not self.shared:
             return ''
         path = shlex.quote(self.shared)
-        # "mmap" is "none" for whoever does not map files for writing; dpkg and git do.
+        # "mmap" is "none" for clients that do not map files for writing; dpkg and git do.
         return ('mkdir -p %s && mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap '
                 'gmem-own %s || exit\n' % (path, path))
 

@@ -28,20 +28,20 @@ PAGE = 4096
 EINVAL = -22
 START_PAUSED = 1  # VIR_DOMAIN_START_PAUSED
 
-# The kernel of the rig; older than 6.18 it has no guest_memfd for ordinary VMs, hence none that can be
-# mapped and none that keeps a policy.
+# The kernel of the rig. Kernels before 6.18 have no guest_memfd for ordinary VMs, so none that can be mapped
+# and none that keeps a NUMA policy.
 LINUX = tuple(int(number) for number in os.uname().release.split('.')[:2])
 WHY_OLD = ('guest_memfd of Linux %d.%d is for software-protected VMs only and cannot be mapped' % LINUX
            if LINUX < (6, 18) else None)
 
-# As in the guest's source.
+# The same as in the guest's source.
 _ONE = (0x6c62272e, 0x07bb0142, 0xa17b4f93, 0x5e2dc8f1)
 _TWO = (0x1b873593, 0xcc9e2d51, 0x38b34ae5, 0x97d0e6ab)
 BLOCKS = PAGE // 32
 
 
 def pattern(seed):
-    """The 16 bytes that the guest repeats, with other things in between, in pages of that seed."""
+    """The 16 bytes that the guest repeats, with other bytes in between, in pages with that seed."""
     def rotated(count):
         return (seed << count | seed >> 32 - count) & 0xffffffff
     return struct.pack('<4I', *(one ^ rotated(8 * i) ^ two
@@ -49,12 +49,12 @@ def pattern(seed):
 
 
 def seeds(count):
-    """Others each time, so that nothing of a former run can be found."""
+    """Different seeds each time, so that nothing from an earlier run can be found."""
     return random.SystemRandom().sample(range(1, 1 << 32), count)
 
 
 def middle(cell, pages):
-    """An address of so many pages in the middle of a cell."""
+    """An address of that many pages in the middle of a cell."""
     start, end = cell
     return (start + end - pages * PAGE) // 2 // PAGE * PAGE
 
@@ -66,7 +66,7 @@ def daemon():
 
 
 class Guest:
-    """The payload, at the other end of the socket that its serial port is (outer path)."""
+    """The payload, at the other end of the socket that is its serial port (outer path)."""
 
     def __init__(self, path):
         self.text = ''
@@ -78,7 +78,7 @@ class Guest:
         self.socket.close()
 
     def until(self, wanted, patience):
-        """Reads until @wanted, a pattern, occurs; gives the match and forgets the text up to it."""
+        """Reads until @wanted, a pattern, occurs; returns the match and discards the text up to it."""
         end = time.monotonic() + patience
         while True:
             found = re.search(wanted, self.text)
@@ -99,7 +99,8 @@ class Guest:
             self.text += received.decode('ascii', 'replace').replace('\r', '')
 
     def wait_ready(self):
-        """Until it takes commands: {'start': 'rom' …, 'cpus': '2', 'ram': …, 'cells': [(start, end)]}."""
+        """Waits until it accepts commands: {'start': 'rom' …, 'cpus': '2', 'ram': …, 'cells': [(start,
+        end)]}."""
         lines = self.until(r'(?s)gmem-private: start .*?gmem-private: ready\n', PATIENCE).group(0)
         found = dict(re.findall(r'(?m)^gmem-private: (start|cpus|hypercall|ram) (.*)$', lines))
         found['cells'] = [(int(start, 16), int(end, 16)) for start, end in
@@ -112,7 +113,7 @@ class Guest:
         return line
 
     def ask(self, verb, *arguments, patience=PATIENCE):
-        """A command's results; one as a number, with its sign."""
+        """The results of a command; a single one as a number with its sign."""
         line = self.tell(verb, *arguments)
         words = self.until(r'gmem-private: %s (= [\w ]+|\?)\n' % line, patience).group(1).split()[1:]
         if not words:
@@ -131,7 +132,7 @@ class Guest:
         return self.ask('w', address, pages, seed)
 
     def verify(self, address, pages, seed):
-        """How many pages hold what was written with that seed, each at its own address."""
+        """The number of pages that contain what was written with that seed, each at its own address."""
         return self.ask('v', address, pages, seed)
 
     def zeros(self, address, pages):
@@ -147,11 +148,11 @@ class Seen:
         self.pid = self.emulator.pid
 
     def status(self):
-        """What virt-gmem says of it."""
+        """What virt-gmem status shows of it."""
         return status(self.name)[0]
 
     def in_address_space(self, *wanted):
-        """How often each of those bytes occurs in all that QEMU has mapped."""
+        """How often each of those bytes occurs in everything that QEMU has mapped."""
         counts = [0] * len(wanted)
         for start, end in _mappings(self.pid):
             for piece in _pieces(self.pid, start, end):
@@ -159,7 +160,7 @@ class Seen:
         return counts
 
     def in_pmemsave(self, *wanted):
-        """How often in what QEMU saves as the guest's memory, all of it."""
+        """How often each occurs in what QEMU saves as all of the guest's memory."""
         path = '/run/%s.pmem' % self.name
         command = 'pmemsave 0 0x%x "%s"' % (sum(self.sizes), path)
         if self.client.kind == 'python':
@@ -171,7 +172,7 @@ class Seen:
         return _in_file(self.rig.outer(path), wanted, sum(self.sizes))
 
     def in_core(self, *wanted):
-        """Ends QEMU, by a signal that makes it dump core, with all of its mappings."""
+        """Ends QEMU with a signal that makes it dump core, with all of its mappings."""
         with open('/proc/sys/kernel/core_pattern', encoding='ascii') as file:
             former = file.read()
         for path, text in (('/proc/sys/kernel/core_pattern', '/run/core.%p'),
@@ -195,9 +196,9 @@ class Seen:
 class Running(Seen):
     """A convertible domain with the payload, from before its first instruction.
 
-    @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. @counted: its QEMU is in a cgroup of its own from
-    then on (.charged(), .peak()): what QEMU had allocated before is charged elsewhere, so what is
-    counted is the guest's memory and what it takes to run it."""
+    @boot: 'rom', or 'disk' by the BIOS; @cells: MiB. @counted: from then on, its QEMU is in its own cgroup
+    (.charged(), .peak()). What QEMU had allocated before is charged elsewhere, so only the guest's memory and
+    what it takes to run the guest are counted."""
 
     def __init__(self, rig, client, name='vm', machine='q35', boot='rom', cells=(20, 24), more='',
                  launch='sw-protected', private=False, counted=True, **options):
@@ -252,12 +253,12 @@ class Running(Seen):
         return self._count('memory.current')
 
     def peak(self):
-        """The most that was charged since peak_from_now()'s descriptor was written to."""
+        """The peak of the charge since peak_from_now()'s descriptor was written to."""
         self._peak.seek(0)
         return int(self._peak.read())
 
     def peak_from_now(self):
-        # Linux 6.12: what is written to a descriptor makes that descriptor's peak begin again.
+        # Linux 6.12: writing to a descriptor resets the peak for that descriptor.
         self._peak = open(os.path.join(self.group, 'memory.peak'), 'r+', encoding='ascii')
         self._peak.write('0\n')
         self._peak.flush()
@@ -270,15 +271,15 @@ class Running(Seen):
 
 
 def dump_core(text):
-    """libvirt keeps the guest's memory out of core dumps unless configured otherwise."""
+    """libvirt excludes the guest's memory from core dumps unless configured otherwise."""
     root = ET.fromstring(text)
     root.find('memory').set('dumpCore', 'on')
     return ET.tostring(root, encoding='unicode')
 
 
 def _mappings(pid):
-    """(start, end) of all but those that nobody may access and that have nothing in them: room that
-    malloc has set aside, guards of stacks."""
+    """(start, end) of all mappings except those that nobody may access and that are empty: space that malloc
+    has reserved, and guards of stacks."""
     with open('/proc/%d/smaps' % pid, encoding='utf-8', errors='replace') as file:
         found = re.findall(r'(?m)^(\w+)-(\w+) (\S+) .*?(\S+) *\n(?:\w+: .*\n)*?Rss: *(\d+) kB$', file.read())
     for start, end, perms, name, resident in found:
@@ -287,7 +288,7 @@ def _mappings(pid):
 
 
 def _pieces(pid, start, end, size=4 * MIB, overlap=15):
-    """All of it that can be read, in pieces that overlap, so that nothing is cut in two unseen."""
+    """All readable memory, in pieces that overlap, so that nothing is missed because it is cut in two."""
     unread = 0
     with open('/proc/%d/mem' % pid, 'rb', buffering=0) as file:
         tail, at = b'', start
@@ -302,13 +303,13 @@ def _pieces(pid, start, end, size=4 * MIB, overlap=15):
                 tail, at = piece[-overlap:], at + len(piece)
                 continue
             tail, at, unread = b'', at + PAGE, unread + PAGE
-            # What KVM shares with QEMU, some pages for each vCPU, is not memory to the kernel.
+            # The kernel does not count the pages that KVM shares with QEMU, some for each vCPU, as memory.
             if unread > MIB:
                 raise Failure('%#x - %#x of QEMU cannot be read' % (start, end))
 
 
 def _in_file(path, wanted, least):
-    """Counts in a file of at least @least bytes, and removes that."""
+    """Counts in a file of at least @least bytes, and removes the file."""
     with open(path, 'rb') as file:
         data = file.read()
     os.unlink(path)

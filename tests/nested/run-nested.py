@@ -27,11 +27,11 @@ from gmem_nested import HERE, SOURCE, Machine, MachineError, missing
 
 PYTHON = '/usr/bin/python3'
 
-# A test program in the machine: what to run, {build} and {source} being the trees.
+# A test program in the machine: the command, in which {build} and {source} stand for the trees.
 Program = collections.namedtuple('Program', 'name argv minutes')
 
-# The machines by name: what each is like and what runs on it. None: the programs run here, and make
-# machines of their own.
+# The machines by name: the properties of each, and what runs on it. None: the programs run here, and start their
+# own machines.
 MACHINES = {
     'contract': (
         {'nodes': 2},
@@ -80,23 +80,24 @@ MACHINES = {
         ]),
 }
 
-# For boot and shutdown, on top of what the programs may take.
+# For boot and shutdown, in addition to the time that the programs may take.
 BOOT_MINUTES = 5
-# What is quick elsewhere is not where each instruction is emulated, some of them twice.
+# What is fast elsewhere is slow if each instruction is emulated, some of them twice.
 PATIENCE = 300
 
 BEGIN, END = '### begin ', '### end '
 
 
 def script(where, linux, selftests, programs):
-    """Text for sh: runs all programs, with lines before and after each for split(). @where: as main()
-    has it on the command line; @linux: a kernel for guests; @selftests: the directory of KVM's."""
+    """Text for sh that runs all programs, with lines before and after each for split(). @where: from main()'s
+    command line; @linux: a kernel for guests; @selftests: the directory of KVM's selftests."""
     source, build = where.source, where.build
     lines = ['cd ' + shlex.quote(source),
              'export PYTHONDONTWRITEBYTECODE=1 GMEM_PATIENCE=%d' % PATIENCE,
              'export GMEM_SOURCE=%s GMEM_BUILD=%s' % (shlex.quote(source), shlex.quote(build)),
              'export GMEM_LINUX=%s GMEM_SELFTESTS=%s' % (shlex.quote(linux), shlex.quote(selftests)),
-             # Its first start is by far the slowest, with all its libraries over 9p: not in a test.
+             # QEMU's first start is by far the slowest, with all its libraries over 9p, so it does not happen in a
+             # test.
              'qemu-system-x86_64 -version >/dev/null']
     for program in programs:
         argv = [a.format(build=build, source=source) for a in program.argv]
@@ -113,7 +114,7 @@ class Results:
         self.skipped = []
 
     def count(self, label, lines, status):
-        """Counts a program's TAP. @status: its exit status, None where it came to no end."""
+        """Counts a program's TAP. @status: its exit status, or None if it did not come to its end."""
         plan, seen, bad = None, 0, 0
         for line in lines:
             if match := re.match(r'1\.\.(\d+)', line):
@@ -142,7 +143,7 @@ class Results:
 
 
 def split(output):
-    """{program: (its lines, its exit status or None)} of what a script() printed."""
+    """{program: (its lines, its exit status or None)} from the output of a script()."""
     found, lines = {}, None
     for line in output.splitlines():
         if line.startswith(BEGIN):
@@ -157,7 +158,7 @@ def split(output):
 
 
 def run_here(text, kernel, files, follow):
-    """Runs a script() on this machine: its output."""
+    """Runs a script() on this machine, and returns its output."""
     os.makedirs(files, exist_ok=True)
     said = []
     with open(os.path.join(files, 'output'), 'w', encoding='utf-8') as log, \
@@ -172,12 +173,12 @@ def run_here(text, kernel, files, follow):
 
 
 def test_machine(name, kernel, linux, where, results):
-    """@where: as main() has it on the command line."""
+    """@where: from main()'s command line."""
     options, programs = MACHINES[name]
-    # Their absence is a reason to skip, which the tests give.
+    # If they are missing, the tests skip with that as the reason.
     selftests = get('build-kernel', where, '--selftests', *version_of(kernel)) if name == 'contract' else ''
     text = script(where, linux, selftests, programs)
-    # Of LINUX-HASH/bzImage.
+    # From LINUX-HASH/bzImage.
     name = '%s/%s' % (os.path.basename(os.path.dirname(kernel)).rpartition('-')[0], name)
     files = os.path.join(where.logs, name)
     minutes = BOOT_MINUTES + sum(p.minutes for p in programs)
@@ -213,12 +214,12 @@ def count(name, programs, output, results):
 
 
 def version_of(kernel):
-    """Words for build-kernel that name it: of …/linux-X.Y.Z-HASH/bzImage."""
+    """The words that name the kernel for build-kernel, from …/linux-X.Y.Z-HASH/bzImage."""
     return ['--linux', re.search(r'/linux-(\d+\.\d+)[^/]*/bzImage$', kernel)[1]]
 
 
 def get(script_name, options, *more):
-    """The path that one of the scripts here prints, or '', it having said why."""
+    """The path that one of the scripts here prints, or '' after it has printed the reason."""
     command = [os.path.join(HERE, script_name), *more]
     command += ['--cache', options.cache] if options.cache else []
     command += ['--renew'] if options.renew and '--selftests' not in more else []
@@ -227,7 +228,7 @@ def get(script_name, options, *more):
 
 
 def copy_linux(linux, root):
-    """Copies the kernel with what is beside it below @root; its path in there."""
+    """Copies the kernel and what is beside it below @root; returns its path in there."""
     directory = os.path.dirname(linux)
     inner = os.path.join('/root', os.path.basename(directory))
     shutil.copytree(directory, root + inner, dirs_exist_ok=True)
@@ -257,7 +258,7 @@ def main():
         kernels.append(get('build-kernel', options, *(['--linux', version] if version else [])))
         if not kernels[-1]:
             return 1
-    # Its absence is a reason to skip, which the tests give.
+    # If it is missing, the tests skip with that as the reason.
     linux = get('fetch-linux', options)
     if linux and 'secrets' in (options.machines or MACHINES):
         subprocess.run([os.path.join(HERE, 'build-module'), linux], stdout=subprocess.DEVNULL, check=False)

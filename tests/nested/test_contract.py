@@ -26,7 +26,7 @@ from gmem_private import CGROUPS
 from gmem_rig import MIB, Skip, Suite, kvm_extension, need_kvm
 
 SIZE = 16 * PAGE
-# The guest's code, in real mode, and what it works on.
+# The guest's code, in real mode, and the memory that it works on.
 CODE, OTHER_CODE, ANSWER, PLACE = 0x1000, 0x1800, 0x2000, 0x8000
 HALT = b'\xf4'
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
@@ -64,7 +64,7 @@ def punch(descriptor, offset, size):
 
 
 def refused(call):
-    """The error's number, or 0."""
+    """The number of the error, or 0."""
     try:
         call()
     except OSError as error:
@@ -74,7 +74,7 @@ def refused(call):
 
 @contextlib.contextmanager
 def vm_or_skip(kind):
-    """(/dev/kvm, the VM), with the guest_memfd that such a VM is for."""
+    """(/dev/kvm, the VM), with the guest_memfd that such a VM has."""
     need_kvm()
     if kind == VM_DEFAULT and not kvm_extension(CAP_GUEST_MEMFD_FLAGS) & FLAG_MMAP:
         raise Skip('guest_memfd cannot be mapped here')
@@ -85,7 +85,7 @@ def vm_or_skip(kind):
 
 
 class Guest:
-    """A VM with one slot: two halves, or, @fully_shared, an ordinary one over a mapped guest_memfd."""
+    """A VM with one slot: with two halves or, if @fully_shared, an ordinary slot over a mapped guest_memfd."""
 
     def __init__(self, stack, fully_shared=False, flags=0):
         self.device, self.vm = stack.enter_context(vm_or_skip(VM_DEFAULT if fully_shared
@@ -109,7 +109,7 @@ class Guest:
             set_slot(self.vm, 0, 0)
 
     def run(self, program, start=CODE, number=0):
-        """Runs that to its HLT, or gives the exit that came instead."""
+        """Runs that to its HLT, or returns the exit that came instead."""
         self.memory[start:start + len(program) + 1] = program + HALT
         if number in self.vcpus:
             self.vcpus[number].jump(start)
@@ -175,7 +175,7 @@ def _(t):
         guest = Guest(stack)
         rom = mmap.mmap(-1, PAGE)
         rom[:4] = b'ROM!'
-        # Right after the RAM, where real mode reaches it.
+        # Directly after the RAM, where real mode can reach it.
         set_slot(guest.vm, address_of(rom), PAGE, slot=1, guest=0xf000 + PAGE, flags=MEM_READONLY)
         stack.callback(set_slot, guest.vm, 0, 0, slot=1)
         at = b'\xb8\x00\x10\x8e\xd8'        # movw $0x1000, %ax; movw %ax, %ds
@@ -255,7 +255,7 @@ def _(t):
 
 @contextlib.contextmanager
 def cgroup():
-    """A memory cgroup that this process is in; its directory."""
+    """A memory cgroup that this process is in; yields its directory."""
     group = os.path.join(CGROUPS, 'contract-%d' % os.getpid())
     os.mkdir(group)
 
@@ -281,7 +281,7 @@ def _(t):
         try:
             before = charged()
             fallocate(memfd, FALLOC_FL_KEEP_SIZE, 0, size)
-            # The kernel charges in advance, for some pages.
+            # The kernel charges some pages in advance.
             t.true(size - MIB <= charged() - before <= size + MIB,
                    '%d bytes more, of %d' % (charged() - before, size))
             punch(memfd, 0, size)

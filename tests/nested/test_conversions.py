@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Many conversions: only what is converted changes, and RAM is held only once at any time."""
+"""Many conversions: only what is converted changes, and each page of RAM is in memory only once at
+any time."""
 
 import os
 import sys
@@ -14,14 +15,14 @@ from gmem_rig import MIB, PATIENCE, Suite, need_root
 
 suite = Suite()
 
-# Conversions, hypercalls that is, while RAM is being counted.
+# The number of conversions, which are hypercalls, while RAM is being counted.
 CONVERSIONS = 100000
-# What RAM in use may exceed the domain's size by, for each of its two vCPUs.
+# By how much RAM in use may exceed the domain's size, for each of its two vCPUs.
 SLACK = 2 * MIB
 
 
 class Peaks(threading.Thread):
-    """What is charged, as often as it can be read."""
+    """The charge, read as often as possible."""
 
     def __init__(self, vm):
         super().__init__(daemon=True)
@@ -39,7 +40,7 @@ class Peaks(threading.Thread):
 
 
 def fill(t, vm):
-    """The guest has touched all its RAM but the first MiB, which has its own code."""
+    """The guest has touched all its RAM except the first MiB, which contains its code."""
     for start, end in vm.cells:
         first = max(start, MIB)
         pages = (end - first) // PAGE
@@ -49,7 +50,7 @@ def fill(t, vm):
 @suite.test('a hundred thousand conversions: no more RAM than the domain has, nothing else touched')
 def _(t):
     with daemon() as (rig, client), Running(rig, client) as vm:
-        # The firmware and some pages of QEMU's; the guest's RAM is to come.
+        # The firmware and some pages of QEMU's; the guest's RAM is not allocated yet.
         own = vm.charged()
         fill(t, vm)
         size = sum(vm.sizes)
@@ -61,7 +62,7 @@ def _(t):
         peaks.start()
         began = time.monotonic()
         try:
-            # Single pages and 64 at once, in both cells.
+            # Single pages, and 64 pages at once, in both cells.
             for units, step, cell, share in ((64, 1, 0, 45), (64, 1, 1, 45), (16, 64, 1, 10)):
                 rounds = CONVERSIONS * share // 100 // units + 1
                 at = middle(vm.cells[cell], units * step)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Software-protected VMs for real: stock libvirt, stock QEMU, and a guest that turns pages private."""
+"""Software-protected VMs on a real KVM: stock libvirt, stock QEMU, and a guest that makes pages
+private."""
 
 import os
 import sys
@@ -15,7 +16,7 @@ suite = Suite()
 
 
 def keeps_secrets(t, vm, machine):
-    """What every machine and way to boot must do: the guest's side, then the host's."""
+    """What must work on every machine and with every way to boot: the guest's side, then the host's."""
     guest, pages = vm.guest, 8
     secret, known = seeds(2)
     t.equal((vm.said['cpus'], vm.said['hypercall'].split()[1]), ('2', 'yes'), 'what the guest found')
@@ -42,10 +43,10 @@ def keeps_secrets(t, vm, machine):
         t.equal((backend['private'], backend['shared']),
                 (pages * PAGE, cell[1] - cell[0] - pages * PAGE), 'bytes of ' + backend['id'])
         t.equal(backend['size'], cell[1] - cell[0], 'size of ' + backend['id'])
-        # A kernel without cachestat(2) does not tell.
+        # A kernel without cachestat(2) does not report it.
         t.true(backend['resident-guest-memfd'] in (None, pages * PAGE), 'private pages in memory: %r'
                % backend['resident-guest-memfd'])
-        # Who reads all of guest memory from the host, as pmemsave does, brings pages of the shared half in
+        # Reading all of guest memory from the host, as pmemsave does, allocates pages of the shared half
         # where the guest's are private.
         t.true(pages * PAGE <= backend['resident-ordinary'] <= backend['size'],
                'shared pages in memory: %d' % backend['resident-ordinary'])
@@ -70,7 +71,8 @@ def shape(kind, machine, boot):
     @suite.test('%s, %s, boots from %s: secrets in private pages' % (kind.name, machine, boot))
     def _(t):
         with kind(library()) as rig:
-            # What an embedded driver has started ends with its process; virsh is one for each call.
+            # What an embedded driver has started ends with its process, and virsh is one process for each
+            # call.
             client = rig.virsh() if kind is DaemonRig else rig.python()
             with Running(rig, client, machine=machine, boot=boot) as vm:
                 shows_private(t, vm.client.dumpxml('vm'))
@@ -93,7 +95,7 @@ def _(t):
 
 
 def errors(t, vm):
-    """A range that is no RAM, not all of it, or not whole pages, changes nothing."""
+    """A range that is not RAM, not completely RAM, or does not consist of whole pages, changes nothing."""
     guest, (secret,) = vm.guest, seeds(1)
     end = vm.cells[-1][1]
     t.equal(guest.private(end - PAGE, 1), 0, 'answer for the last page')
@@ -113,7 +115,7 @@ def errors(t, vm):
             'numbers of backends')
     t.true(after['refused'] > before['refused'], 'refused ones are not counted')
     t.equal(guest.verify(end - PAGE, 1, secret), 1, 'the last page')
-    # A range that is private already, in part or wholly, keeps what it has.
+    # A range that is already private, in part or completely, keeps its contents.
     t.equal(guest.private(end - 2 * PAGE, 2), 0, 'answer for a page more')
     t.equal((guest.zeros(end - 2 * PAGE, 2), guest.verify(end - PAGE, 1, secret)), (1, 1),
             'the page more, and the former')
@@ -127,7 +129,7 @@ def errors(t, vm):
 
 
 def resets(t, vm):
-    """However the guest is reset, memory is shared then, and what was private is nowhere."""
+    """However the guest is reset, its memory is shared afterwards, and what was private is gone."""
     guest, pages = vm.guest, 16
     for way in ('by itself', 'by virsh reset'):
         secret, known = seeds(2)
@@ -217,7 +219,8 @@ def _(t):
         t.equal(vm.guest.shared(at, huge), 0, 'answer to the hypercall back')
         t.equal(vm.guest.zeros(at, huge), huge, 'pages of zeros')
         t.equal(free_huge_pages(), free, 'free huge pages in the end')
-        # Last: the kernel makes huge pages wherever this looks at what has none yet.
+        # This comes last, because looking at memory makes the kernel create huge pages where there are
+        # none yet.
         t.equal(vm.in_address_space(pattern(secret)), [0], 'copies of the private pattern in QEMU')
 
 

@@ -13,7 +13,8 @@ from gmem_rig import KIB, MIB, DaemonRig, EmbedRig, Suite, domain, library, need
 
 suite = Suite()
 
-# Sizes in MiB: small, because an emulated processor runs the guest, yet larger than QEMU's heap.
+# Sizes in MiB. They are small because an emulated processor runs the guest, but larger than QEMU's
+# heap.
 SHAPES = [
     (DaemonRig, 'pc', [16]),
     (EmbedRig, 'q35', [20, 28]),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the rig's KVM can do, queried and tried here, and then what virt-gmem says about it."""
+"""What the rig's KVM can do, queried and tried here, and then what virt-gmem reports about it."""
 
 import ctypes
 import fcntl
@@ -41,9 +41,9 @@ def _(check):
                     'KVM_CAP_GUEST_MEMFD of a software-protected VM')
 
 
-# What a guest without firmware runs in real mode: it marks a page, asks for it to be private,
-# writes a secret there, reads that back and leaves in shared memory what the hypercall answered and
-# what it read; continued, it reads once more.
+# What a guest without firmware runs in real mode: it marks a page, asks for it to be made private,
+# writes a secret there, reads it back, and leaves in shared memory what the hypercall returned and
+# what it read; when it is continued, it reads once more.
 CODE, ANSWERS, TARGET = 0x1000, 0x2000, 0x8000
 MARK, SECRET = b'MARK', b'SEEK'
 PROGRAM = b''.join([
@@ -90,7 +90,7 @@ def _(check):
         finally:
             vcpu.close()
             os.close(memfd)
-            set_slot(vm, 0, 0, 0)  # nothing of KVM looks at the mapping any more
+            set_slot(vm, 0, 0, 0)  # nothing in KVM uses the mapping any more
 
 
 @suite.test('guest_memfd keeps a NUMA policy per file')

@@ -25,10 +25,10 @@ from gmem_rig import (BUILD, PATIENCE, PYTHON, SOURCE, Failure, Skip, Suite, kvm
 
 KERNEL = os.environ.get('GMEM_KERNEL', '')
 LAB = os.path.join(SOURCE, 'tools', 'lab.py')
-# Booting a machine, where each instruction is emulated, and then libvirtd, on a busy machine.
+# The time for booting a machine, where each instruction is emulated, and then libvirtd, on a busy machine.
 LONG = 5 * PATIENCE + 600
 
-# What a guest of tests/guest does by itself; the reset is its end.
+# What a guest of tests/guest does by itself; it ends with the reset.
 COMMANDS = 'p 100000 4\nw 100000 4 7\nv 100000 4 7\nr\n'
 DOMAIN = '''
 <domain type='kvm'>
@@ -72,7 +72,7 @@ def run(*arguments, share):
 
 
 def has_type():
-    """VM type 1, by KVM itself."""
+    """VM type 1, according to KVM itself."""
     try:
         return kvm_extension(CAP_VM_TYPES) >> VM_SW_PROTECTED & 1
     except Skip:
@@ -132,7 +132,7 @@ def _(t):
 def _(t):
     if not has_type():
         raise Skip('KVM has no software-protected VMs here')
-    # A guest that writes its secrets to an ordinary page, too.
+    # A guest that also writes its secrets to an ordinary page.
     program = """
 import runpy, sys
 sys.path[:0] = [sys.argv[1] + '/tests/e2e', sys.argv[1] + '/tests/nested']
@@ -190,7 +190,7 @@ class Terminal:
         os.write(self.descriptor, text.encode())
 
     def end(self):
-        """The exit status, once all that is still said has been read."""
+        """The exit status, after all remaining output has been read."""
         with contextlib.suppress(OSError):
             while os.read(self.descriptor, 4096):
                 pass

@@ -23,7 +23,7 @@ MODULES = (*gmem_linux.VIRTIO, 'fuse', 'virtiofs')
 
 suite = Suite()
 
-# Fills a good part of its memory, and sees whether that is there again when it is read.
+# Fills a large part of its memory, and checks it by reading it again.
 INIT = gmem_linux.BEGIN + '''\
 echo "gmem-linux: kernel $(uname -r)"
 echo "gmem-linux: cpus $(nproc)"

@@ -31,8 +31,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def nodes_of(pid, addresses, move=None):
-    """The node of each page of process @pid (0: this one), or a negative errno. @move: a node where
-    they shall go before."""
+    """The node of each page of process @pid (0: this one), or a negative errno. @move: a node to which the pages
+    are moved before."""
     count = len(addresses)
     pages = (ctypes.c_void_p * count)(*addresses)
     nodes = None if move is None else (ctypes.c_int * count)(*[move] * count)
@@ -49,12 +49,12 @@ def placement(check, pid, backend):
     offsets = [i * PAGE for i, byte in enumerate(backend._residency(0, backend.size)) if byte & 1]
     base = backend._map()
     for offset in offsets:
-        ctypes.string_at(base + offset, 1)  # into our own page table, where move_pages looks
+        ctypes.string_at(base + offset, 1)  # creates entries in our own page table, where move_pages looks
     ours = nodes_of(0, [base + offset for offset in offsets])
     strays = [n for n in ours if n < 0]
     check.equal(strays, [], 'pages of %s that the kernel cannot place' % backend.id)
     theirs = nodes_of(pid, [backend.mapping.start + offset for offset in offsets])
-    # QEMU has not touched all of them itself, but what KVM gave the guest went through its mapping.
+    # QEMU has not touched all of them itself, but KVM gave them to the guest through its mapping.
     both = [(a, b) for a, b in zip(ours, theirs) if b >= 0]
     check.true(len(both) * 10 >= len(ours) * 9,
                'only %d of %d pages are in the page table of QEMU' % (len(both), len(ours)))
@@ -70,7 +70,7 @@ def tune(memory='', **cells):
 
 @contextlib.contextmanager
 def running(check, sizes, numatune, **options):
-    """A private domain, @sizes in MiB, whose guest has written all its pages: its backends."""
+    """A private domain, @sizes in MiB, whose guest has written all its pages; yields its backends."""
     if WHY_OLD:
         raise Skip(WHY_OLD)
     with DaemonRig(library()) as rig:
@@ -94,7 +94,7 @@ def running(check, sizes, numatune, **options):
 
 
 def bound(name, sizes, numatune, wanted, **options):
-    """@wanted: for each cell the node where all its pages must be, None where it is free."""
+    """@wanted: for each cell the node where all its pages must be, None if any node is allowed."""
     @suite.test(name)
     def _(check):
         with running(check, sizes, numatune, **options) as (pid, found):
@@ -112,7 +112,7 @@ def _(check):
         check.equal(file.read().strip(), '0-1', 'nodes with memory')
 
 
-# Both ways round: one of them the kernel would have chosen by itself.
+# Both orders, because one of them the kernel would have chosen by itself.
 bound('cells bound straight', [20, 30], tune(_0=('strict', '0'), _1=('strict', '1')), [0, 1])
 bound('cells bound crosswise', [20, 30], tune(_0=('strict', '1'), _1=('strict', '0')), [1, 0])
 bound('one cell bound, q35', [20, 30], tune(_1=('strict', '1')), [None, 1], machine='q35')
@@ -122,7 +122,7 @@ bound('a preferred node', [24], tune("<memory mode='preferred' nodeset='1'/>"), 
 
 @suite.test('interleaved')
 def _(check):
-    # Not by offset: KVM deals out nodes in turn to each thread that makes pages.
+    # This does not depend on the offset: KVM assigns nodes in turn to each thread that allocates pages.
     memory = "<memory mode='interleave' nodeset='0-1'/>"
     with running(check, [24], tune(memory)) as (pid, found):
         placed = placement(check, pid, found[0])
@@ -154,8 +154,8 @@ def _(check):
 
 
 def convertible(name, numatune, wanted):
-    """@wanted: for each cell the node of its private pages. Nobody can map those, but the memory cgroup
-    counts them by node."""
+    """@wanted: for each cell the node of its private pages. These cannot be mapped, but the memory cgroup counts
+    them by node."""
     @suite.test(name)
     def _(check):
         pages = 1024

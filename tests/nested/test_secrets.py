@@ -25,7 +25,7 @@ SIGSEGV = 11
 DISK = '''<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='/run/disk.img'/>
 <target dev='vda' bus='virtio'/></disk>'''
 
-# Each line of the serial port is a command. Little is said on the console besides.
+# Each line from the serial port is a command. Little else is printed on the console.
 INIT = gmem_linux.BEGIN + '''\
 dmesg -n 1
 stty -echo
@@ -51,7 +51,7 @@ class Machine(Seen):
                 raise Skip('no %s here' % path)
         gmem_linux.need_linux()
         modules = (*gmem_linux.VIRTIO, 'virtio_blk')
-        # For kexec: the same without what it starts from.
+        # For kexec: the same without the files that kexec starts.
         again = rig.outer('/run/again')
         gmem_linux.initramfs(again, INIT, modules, [MODULE, *PROGRAMS])
         gmem_linux.initramfs(rig.outer('/run/initramfs'), INIT, modules,
@@ -83,7 +83,7 @@ class Machine(Seen):
         t.equal(self.run(line), (0, ''.join(text + '\n' for text in wanted)), line)
 
     def hold(self, t, verb, pages, seed, within='%s'):
-        """The number of a process that has written to pages of its own, and stays."""
+        """The process ID of a process that has written to pages of its own, and stays."""
         file = '/tmp/%x' % seed
         self.says(t, within % ('gmem-secrets %s %d %d' % (verb, pages, seed)) + ' >>%s 2>&1 &' % file)
         pid = self.run('echo $!')[1].strip()
@@ -92,7 +92,7 @@ class Machine(Seen):
         return pid
 
     def holds(self, t, pid, pages, seed):
-        """It finds in all of its pages what it has written."""
+        """It finds what it has written in all of its pages."""
         file = '/tmp/%x' % seed
         self.says(t, '>%s; kill -USR1 %s; until grep -q kept %s; do sleep 1; done; cat %s'
                   % (file, pid, file, file), 'kept %d' % pages)
@@ -102,12 +102,12 @@ class Machine(Seen):
                  % (' '.join(pids), ' '.join(pids)))
 
     def private(self):
-        """Pages that are, says the host."""
+        """The number of private pages, according to the host."""
         return sum(backend['private'] for backend in self.status()['backends']) // PAGE
 
 
 class Only:
-    """The one domain: from the first test that asks for it."""
+    """The one domain that all tests use, from the first one that asks for it."""
 
     def __init__(self):
         self.stack, self.machine = contextlib.ExitStack(), None
@@ -116,7 +116,7 @@ class Only:
         if not self.machine:
             rig, client = self.stack.enter_context(daemon())
             self.machine = Machine(rig, client, CELLS)
-        # What a test that failed has left.
+        # What a failed test has left behind.
         self.machine.run('killall -q -9 gmem-secrets; while pidof gmem-secrets; do sleep 1; done')
         return self.machine
 
@@ -125,7 +125,7 @@ ONLY = Only()
 
 
 def siphash(words, text):
-    """SipHash-2-4 of @text under the key that private-key makes of words."""
+    """SipHash-2-4 of @text with the key that private-key derives from @words."""
     mask = (1 << 64) - 1
     v = [word ^ constant for word, constant in zip(
         words * 2, (0x736f6d6570736575, 0x646f72616e646f6d, 0x6c7967656e657261, 0x7465646279746573))]
@@ -161,7 +161,7 @@ def key_of(number):
 
 
 def not_found(t, vm, hidden, seen):
-    """@hidden and @seen: bytes to look for; what is seen occurs in some number."""
+    """@hidden and @seen: bytes to look for; those in @seen must occur."""
     for where, look in (('mappings', vm.in_address_space), ('pmemsave', vm.in_pmemsave)):
         found = look(*hidden, seen)
         t.equal(found[:-1], [0] * len(hidden), 'secrets in ' + where)
@@ -267,7 +267,7 @@ def starts_again(t, how):
     vm.booted()
     t.equal(vm.private(), 0, 'private pages after it')
     t.equal(vm.in_address_space(pattern(secret)), [0], 'what is left in QEMU')
-    # All that it had, it has again.
+    # It has all of its memory again.
     known, = seeds(1)
     vm.end(vm.hold(t, 'hold', 700, known))
 

@@ -16,7 +16,7 @@ suite = Suite()
 
 CONF = '/etc/libvirt/gmem.conf'
 SERIAL = '/run/serial'
-# As in tests/guest/gmem-start.S.
+# The same as in tests/guest/gmem-start.S.
 PRIVATE_AT, SHARED_AT = 0x8000, 0x9000
 SECRET, KNOWN = (struct.pack('<II', word, word ^ 0xffffffff) for word in (0x76543210, 0x0f1e2d3c))
 SAID = 'gmem-start: kept yes, shared yes\n'

@@ -31,14 +31,14 @@ CHECK = '/usr/libexec/libvirt-gmem/check-daemon'
 SCHEMA = '/usr/share/libvirt/schemas/gmem-domain.rng'
 LOCAL = '/etc/apparmor.d/local/abstractions/libvirt-qemu'
 TEMPLATE = '/etc/apparmor.d/libvirt/TEMPLATE.qemu'
-# What is completed, for the words behind them; zsh itself then takes what begins as the last word does.
+# What is completed for the words after the program's name; zsh itself then selects what begins like the last word.
 BASH = ('. /usr/share/bash-completion/completions/virt-gmem; COMP_WORDS=("$@"); '
         'COMP_CWORD=$(($# - 1)); _virt_gmem "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"')
 ZSH = ('compadd() { shift; print -r -- $@ }; words=("$@"); CURRENT=$#; '
        'source /usr/share/zsh/vendor-completions/_virt-gmem')
 TOOLS = ('dpkg-buildpackage', 'lintian', 'dh', 'rst2man', 'git', 'zsh')
 
-# Makes an overlay over the root, and that the root: as the first process of its namespaces.
+# Makes an overlay over the root, and makes that the root: it runs as the first process of its namespaces.
 ENTER = '''
 set -e
 mount -t tmpfs -o size=50%% tmpfs /mnt
@@ -75,7 +75,7 @@ def succeed(*argv, **env):
 
 
 def package(version=None):
-    """The path of the package; with another version and other libraries, made of it."""
+    """The path of the package; a package with another version and other libraries is made from it."""
     path = glob.glob(OUT + '/libvirt-gmem_*.deb')[0]
     if not version:
         return path
@@ -103,7 +103,7 @@ def is_back():
 
 
 def start_daemon(**env):
-    """libvirtd, once it answers; in the place of the one before."""
+    """Starts libvirtd, in place of the former one, and waits until it answers."""
     global daemon  # pylint: disable=global-statement
     if daemon:
         daemon.send_signal(signal.SIGTERM)
@@ -126,7 +126,7 @@ def emulator():
 
 
 def runs_on(t, pid, library, stale=True):
-    """The daemon and QEMU @pid are as they were, with the files that they have mapped."""
+    """The daemon and QEMU @pid are unchanged, with the files that they have mapped."""
     t.equal(daemon.poll(), None, "the daemon's end")
     for process, path in ((daemon.pid, LIBRARY), (pid, library)):
         lines = [line for line in maps(process).splitlines() if path in line]
@@ -134,7 +134,7 @@ def runs_on(t, pid, library, stale=True):
         t.equal({line.endswith('(deleted)') for line in lines}, {stale}, path + ' has no name any more')
     t.equal(emulator(), pid, "QEMU's process")
     t.equal(succeed('virsh', 'domstate', 'vm').strip(), 'running', 'state')
-    # QEMU's own main loop, too, and a vCPU.
+    # QEMU's own main loop and a vCPU also answer.
     succeed('virsh', 'qemu-monitor-command', 'vm', '--hmp', 'info registers')
 
 
@@ -178,12 +178,12 @@ def install(t):
 def apparmor(t):
     if not shutil.which('apparmor_parser') or not os.path.exists(TEMPLATE):
         raise rig.Skip("requires apparmor, and libvirt's profiles")
-    # As virt-aa-helper makes a domain's of it.
+    # As virt-aa-helper generates it from a domain's.
     with open(TEMPLATE, encoding='utf-8') as file:
         text = file.read().replace('LIBVIRT_TEMPLATE', 'libvirt-1b4e28ba-2fa1-11d2-883f-0016d3cca427')
     with open('/root/profile', 'w', encoding='utf-8') as file:
         file.write(text)
-    # Neither into a kernel, which may have no AppArmor, nor by a cache.
+    # Neither loads it into a kernel, which may have no AppArmor, nor uses a cache.
     parser = ('apparmor_parser', '--skip-kernel-load', '--skip-cache', '--skip-read-cache')
     succeed(*parser, '/root/profile')
     t.equal(succeed(*parser, '--preprocess', '/root/profile').count('\n  %s/*.so mr,\n' % LIBRARIES), 1,
@@ -196,7 +196,7 @@ def schema(t):
         file.write(DOMAIN)
     succeed('virt-xml-validate', '/root/vm.xml', 'gmem-domain')
     os.unlink(SCHEMA)
-    # As dpkg does when a package brings files there.
+    # dpkg does this when a package brings files there.
     succeed('dpkg-trigger', '--no-await', os.path.dirname(SCHEMA))
     succeed('dpkg', '--configure', '--pending')
     succeed('virt-xml-validate', '/root/vm.xml', 'gmem-domain')
@@ -258,7 +258,7 @@ def upgrade(t):
         t.lacks(said, 'will not start', 'dpkg')
     with open('/etc/libvirt/gmem.conf', encoding='utf-8') as file:
         t.has(file.read(), '\nstart=private\n', 'what the administrator wrote')
-    # The new library serves what the old one started.
+    # The new library handles what the old one has started.
     start_daemon(LD_PRELOAD=LIBRARY)
     t.has(succeed('virsh', 'dumpxml', 'vm'), '<private/>', 'dumpxml')
     t.equal(emulator(), pid, "QEMU's process")
@@ -299,7 +299,7 @@ def ordinary(t):
 
 
 def files():
-    """All files where an installation puts some."""
+    """All files in the directories where an installation puts some."""
     return {os.path.join(directory, name)
             for place in ('/usr/local', '/usr/share/libvirt', '/usr/lib/systemd', '/etc/apparmor.d', '/etc/libvirt')
             for directory, _, names in os.walk(place) for name in names}
@@ -319,7 +319,7 @@ def make(t):
         with open(path, encoding='utf-8') as file:
             t.has(file.read(), text, path)
     succeed('make', '-C', SOURCE, 'uninstall', 'BUILD=/root/build')
-    # The administrator's file stays, as with dpkg -r; and so does a file of no lines for AppArmor.
+    # The administrator's file remains, as with dpkg -r, and so does a file without lines for AppArmor.
     t.equal(sorted(files() - before - {LOCAL}), ['/etc/libvirt/gmem.conf'], 'what an uninstall leaves')
 
 

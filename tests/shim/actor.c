@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* actor.c: passes for QEMU with the shim, and then does what a real QEMU would not do for a test.
+/* actor.c: the shim takes this program for QEMU, and it then does what a real QEMU would not do for
+ * a test.
  *
  * usage: actor -name SCENE   with the shim's option before or after, and the shim preloaded.
  * Prints what it saw, one fact a line; exits 0 unless something could not even be tried. */
@@ -29,10 +30,10 @@
 #define NAME "memory-backend-memfd"
 #define REGION2 _IOW(KVMIO, 0x49, unsigned char[160])
 
-/* What a real QEMU has, and the shim looks for. */
+/* Strings that a real QEMU contains, and that the shim looks for. */
 const char *const actorMarks[] = {NAME, "/dev/kvm", "query-qmp-schema", "memory-backend-ram"};
 
-/* Built with another name for one of these, the program does not import it. */
+/* If it is built with another name for one of these, the program does not import it. */
 #ifdef ioctl
 int
 ioctl(int fd, unsigned long request, ...)
@@ -78,7 +79,7 @@ makeVM(void)
     return vm;
 }
 
-/* As a memory-backend-memfd does, by the 64-bit names or the others. */
+/* Does what a memory-backend-memfd does, with the 64-bit names or the others. */
 static int
 makeBackend(bool names64)
 {
@@ -131,7 +132,7 @@ setSlot(int vm, bool second, unsigned int slot, uint64_t guest, const void *memo
         die("KVM_SET_USER_MEMORY_REGION");
 }
 
-/* A vCPU that finds `hlt` at guest address 0. */
+/* A vCPU that executes `hlt` at guest address 0. */
 static void
 runHalt(int vm, void *memory)
 {
@@ -168,7 +169,7 @@ sayFailure(int result, int error)
     errno = 0;
 }
 
-/* Calls whose outcome the shim must not change, each with an errno that must stay. */
+/* Calls whose result the shim must not change, each with an errno that must stay. */
 static void
 sceneErrno(void)
 {
@@ -204,7 +205,7 @@ sceneErrno(void)
     printf("\n");
 }
 
-/* A backend keeps errno too, by both spellings of the names. */
+/* A backend also preserves errno, with both spellings of the names. */
 static void
 sceneBackend(void)
 {
@@ -220,7 +221,7 @@ sceneBackend(void)
     }
 }
 
-/* A second accelerator's VM must not become the RAM's unnoticed. */
+/* The VM of a second accelerator must not become the RAM's without being noticed. */
 static void
 sceneSecondVM(void)
 {
@@ -249,7 +250,7 @@ sceneRunRegion2(void)
     runHalt(vm, memory);
 }
 
-/* Memory that the shim cannot see being made. */
+/* Memory whose creation the shim cannot see. */
 static void
 sceneRunSyscall(void)
 {
@@ -274,7 +275,7 @@ sceneRunAnonymous(void)
     runHalt(vm, memory);
 }
 
-/* The backend is there, but the guest does not get it. */
+/* The backend exists, but the guest does not get it. */
 static void
 sceneRunUnused(void)
 {
@@ -286,7 +287,7 @@ sceneRunUnused(void)
     runHalt(vm, memory);
 }
 
-/* The guest gets it, but not as the memory that it runs in. */
+/* The guest gets it, but not as the memory in which it runs. */
 static void
 sceneRunElsewhere(void)
 {
@@ -336,7 +337,7 @@ threadOthers(void *unused)
     return NULL;
 }
 
-/* Forked children use descriptors while other threads hold whatever they hold. */
+/* Forked children use descriptors, while other threads may hold any lock. */
 static void
 sceneThreads(void)
 {
@@ -419,7 +420,7 @@ main(int argc, char **argv, char **envp)
             return 0;
         }
     }
-    /* Never called; keeps the strings that the compiler would leave out. */
+    /* Never called; keeps the strings that the compiler would otherwise omit. */
     if (argc > 1000)
         puts(actorMarks[argc % 3]);
     sceneArgv(argc, argv, envp);

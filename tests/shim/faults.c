@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* faults.c: preloaded after the shim, imitates kernels that refuse guest_memfd.
+/* faults.c: is preloaded after the shim, and imitates kernels that refuse guest_memfd.
  *
  * The shim's ioctl goes on to this one. GMEM_TEST_FAULTS is a comma-separated list of
  *

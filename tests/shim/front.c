@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* front.c: preloaded in front of the shim: a tracer that passes calls on as it should, but for the
- * function that GMEM_TEST_FRONT names: that system call it makes by itself. */
+/* front.c: is preloaded in front of the shim: a tracer that passes calls on as it should, except
+ * for the function that GMEM_TEST_FRONT names, for which it makes the system call itself. */
 
 #undef _FILE_OFFSET_BITS
 

@@ -35,7 +35,7 @@ GUEST_DISK = os.path.join(BUILD, 'tests/guest/gmem-guest.img')
 
 MIB = 1024 * 1024
 
-# Nothing here measures time; this only says when to give up, on the slowest machine.
+# Nothing here measures time. This only says when to give up on the slowest machine.
 PATIENCE = 300
 
 
@@ -54,7 +54,7 @@ def environment(preload=(SHIM,), **more):
 
 
 def run(argv, env=None, timeout=PATIENCE):
-    """Runs a program to its end; exit status, stdout, stderr."""
+    """Runs a program to its end; returns exit status, stdout, stderr."""
     done = subprocess.run(argv, env=env or environment(), stdin=subprocess.DEVNULL,
                           capture_output=True, timeout=timeout, errors='replace')
     return done.returncode, done.stdout, done.stderr
@@ -74,7 +74,8 @@ def require_not_in(needle, text):
 
 
 def require_kvm():
-    """KVM with a guest_memfd that can be the whole of a guest's RAM, asked without the project."""
+    """Skips without a KVM with a guest_memfd that can be all of a guest's RAM, determined without
+    the project."""
     import fcntl
     try:
         kvm = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
@@ -91,7 +92,7 @@ def require_kvm():
 
 
 def main(tests):
-    """Runs the functions; TAP."""
+    """Runs the functions, and prints TAP."""
     sys.exit(gmem_tap.run(tests))
 
 
@@ -125,7 +126,7 @@ def descriptors(pid):
 
 
 def published(pid):
-    """What the shim publishes, laid out as src/util/gmemshimstatus.h says: the head of version 2."""
+    """What the shim publishes, in the layout of src/util/gmemshimstatus.h: the head of version 2."""
     for number in os.listdir('/proc/%d/fd' % pid):
         path = '/proc/%d/fd/%s' % (pid, number)
         with contextlib.suppress(FileNotFoundError):
@@ -138,10 +139,12 @@ def published(pid):
 
 
 def require_guest_memfd(pid, sizes):
-    """The process's RAM is guest_memfds of these sizes (MiB), and nothing beside them could be.
+    """The process's RAM consists of guest_memfds of these sizes (MiB), and no other mapping could be
+    RAM.
 
-    Size alone says little of other mappings: since glibc 2.42 the stacks of QEMU's threads, 8 MiB
-    each, form one. What was used does: the guest writes all of its RAM.
+    The size alone says little about other mappings: since glibc 2.42, the stacks of QEMU's threads,
+    8 MiB each, form one mapping. What is resident says more, because the guest writes all of its
+    RAM.
     """
     wanted = sorted(size * MIB for size in sizes)
     maps = mappings(pid)
@@ -196,7 +199,7 @@ class QMP:
 
 
 class Emulator:
-    """A QEMU under the shim: a context that ends it, whatever happens.
+    """A QEMU under the shim, as a context that ends it, whatever happens.
 
     sizes: MiB of each RAM backend; dimms: of each that is plugged in from the start; guest: the
     payload, as firmware or, where it is 'disk', booted by SeaBIOS
@@ -265,7 +268,7 @@ class Emulator:
             return file.read()
 
     def wait_said(self, text):
-        """Waits for the log to have this: a vCPU may be slower than the monitor's answer."""
+        """Waits until this is in the log, because a vCPU may be slower than the monitor's answer."""
         deadline = time.monotonic() + PATIENCE
         while text not in self.said():
             require(self.process.poll() is None, 'QEMU ended:', self.said())
@@ -273,7 +276,7 @@ class Emulator:
             time.sleep(0.02)
 
     def wait_serial(self, pattern, after=0):
-        """Waits for the guest to say something; returns where it ends."""
+        """Waits until the guest has written something; returns the position after it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             text = self.serial_text()
@@ -293,11 +296,11 @@ class Emulator:
             return ''
 
     def guest_memfds(self):
-        """Sizes in bytes of those that are mapped."""
+        """The sizes in bytes of the guest_memfds that are mapped."""
         return [mapping.size for mapping in mappings(self.pid) if '[kvm-gmem]' in mapping.path]
 
     def ends(self):
-        """Waits for QEMU to end by itself; its exit status and what it said."""
+        """Waits until QEMU ends by itself; returns its exit status and what it printed."""
         self.process.wait(PATIENCE)
         return self.process.returncode, self.said()
 

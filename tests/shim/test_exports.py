@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What qemu-gmem.so gives to and wants from the process it is loaded into."""
+"""What qemu-gmem.so exports to the process that it is loaded into, and what it requires from
+that."""
 
 import os
 import re
@@ -26,7 +27,7 @@ def exports():
 
 
 def no_versions():
-    """A definition with a version of its own would not take the place of libc's."""
+    """A definition with a version of its own would not replace libc's."""
     out = tool('readelf', '-VW', SHIM)
     require('Version definition' not in out, out)
 
@@ -38,7 +39,8 @@ def needed():
 
 
 def imports_plain():
-    """No glib, no libvirt; and its own calls go through the table, never to its own functions."""
+    """It does not import from GLib or libvirt, and its own calls go through the table, never to its
+    own functions."""
     names = [name.split('@')[0] for name in nm('--undefined-only', SHIM)]
     foreign = [name for name in names if re.match(r'g_|vir|xml|yajl|json', name)]
     require(not foreign, 'imports', foreign)
@@ -59,7 +61,8 @@ def old_glibc():
 
 
 def covers_qemu():
-    """QEMU calls by these names what the shim stands in front of, and by no other."""
+    """QEMU calls the functions that the shim stands in front of by these names, and by no
+    others."""
     if not os.access(QEMU, os.R_OK):
         raise Skip('no %s' % QEMU)
     names = {name.split('@')[0] for name in nm('--undefined-only', QEMU)}

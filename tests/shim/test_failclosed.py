@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whatever is in the way of guest_memfd: real QEMU says why and starts nothing."""
+"""Whatever prevents guest_memfd, real QEMU reports why, and does not start anything."""
 
 import errno
 import glob
@@ -12,7 +12,7 @@ from gmem_shim_rig import (FAULTS, FRONT, QEMU, SHIM, WRAPPER, Emulator, Skip, c
                            require_in, require_kvm, require_not_in)
 
 def fnv(*words):
-    """As gmemArgvHash() of src/util/gmemargv.h."""
+    """The same as gmemArgvHash() of src/util/gmemargv.h."""
     number = 0xcbf29ce484222325
     for byte in b''.join(word.encode() + b'\0' for word in words):
         number = (number ^ byte) * 0x100000001b3 % (1 << 64)
@@ -27,7 +27,7 @@ CARRIER = '{"version":1,"mode":"fully-shared","added":[]}'
 
 
 def stopped(*words, status=1, **more):
-    """QEMU ends before there is a guest, and says these words."""
+    """QEMU ends before there is a guest, and prints these words."""
     options = more.pop('options', ())
     with Emulator([128], *options, paused=False, guest=True, **more) as qemu:
         code, said = qemu.ends()
@@ -45,7 +45,7 @@ def kernel_refuses(faults, *words):
         said = stopped('faults: loaded', *words, faults=faults)
         require_in('ioctl KVM_CREATE_GUEST_MEMFD of 134217728 bytes failed', said)
         require_in('this is Linux %s' % os.uname().release, said)
-        # QEMU's own word on its ftruncate follows ours.
+        # QEMU's own error for its ftruncate follows ours.
         require_in('failed to resize memfd to 134217728', said)
     return test
 
@@ -59,7 +59,7 @@ def pair_refused(pair, *words):
 
 
 def no_faults():
-    """The preloaded fault injector itself changes nothing."""
+    """The preloaded fault injector itself does not change anything."""
     require_kvm()
     with Emulator([128], faults='') as qemu:
         qmp = qemu.connect()
@@ -76,7 +76,7 @@ def second_backend_fails():
 
 
 def hot_plug_fails():
-    """Only the object-add fails; the domain lives on."""
+    """Only the object-add fails; the domain continues to run."""
     require_kvm()
     with Emulator([128], maxmem=True, faults='create=24,after=1') as qemu:
         qmp = qemu.connect()
@@ -104,13 +104,13 @@ def hugepages():
 
 
 def private_mapping():
-    """share=off would give the guest copies in ordinary memory: guest_memfd refuses to."""
+    """share=off would give the guest copies in ordinary memory, so guest_memfd refuses it."""
     require_kvm()
     stopped('unable to map backing store', backend=',share=off')
 
 
 def ordinary_memory():
-    """RAM that is not a memory-backend-memfd is not found out by counting descriptors alone."""
+    """RAM that is not a memory-backend-memfd is detected, and not only by counting descriptors."""
     require_kvm()
     with Emulator([128], '-object', 'memory-backend-ram,id=plain,size=128M',
                   '-machine', 'memory-backend=plain') as qemu:
@@ -150,7 +150,7 @@ def script(text, interpreter='/bin/bash', mode=0o755):
 
 
 def option_as_value(pair, verified):
-    """-append's value is a kernel command line, whatever it looks like."""
+    """The value of -append is a kernel command line, whatever it looks like."""
     def test():
         require_kvm()
         kernel = script('x' * 65536)
@@ -197,7 +197,8 @@ def preload_none():
 
 
 def in_front(function):
-    """Another preload takes QEMU's calls of one function and makes the system call by itself."""
+    """Another preloaded library takes QEMU's calls of one function, and makes the system call
+    itself."""
     def test():
         said = stopped("qemu-gmem: QEMU's calls do not all arrive at the shim: calls of %s() do not "
                        "arrive at it, but at '%s'" % (function, FRONT), preload=(FRONT, SHIM),
@@ -208,7 +209,7 @@ def in_front(function):
 
 
 def served_with(find):
-    """Others that stand in front, and pass calls on."""
+    """Other libraries that stand in front, and pass calls on."""
     def test():
         require_kvm()
         with Emulator([128], preload=(find(), SHIM),

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The shim in a small program that passes for QEMU: what real ones never do, or do too rarely."""
+"""The shim in a small program that it takes for QEMU: what real ones never do, or do too rarely."""
 
 from gmem_shim_rig import (ACTOR, ACTOR_NO_PLT, FAULTS, SHIM, WRAPPER, config, environment, main, require,
                            require_in, require_kvm, require_not_in, run)
@@ -32,7 +32,7 @@ def no_plt():
 
 
 def not_imported(function):
-    """What an emulator does by system call numbers, the shim does not see."""
+    """The shim does not see what an emulator does by system call numbers."""
     def test():
         status, out, err = run(['%s-no-%s' % (ACTOR, function), '-S', *PAIR, '-name', 'argv'])
         require(status == 1, status, out, err)
@@ -67,7 +67,7 @@ def inert_backend():
 
 
 def untouched_in_wrapper():
-    """One that is compiled, and names memory backends and /dev/kvm itself, is no QEMU."""
+    """A compiled wrapper that itself names memory backends and /dev/kvm is not a QEMU."""
     require_kvm()
     status, out, err = run([WRAPPER, '-device', 'memory-backend-memfd', *PAIR, '-name', 'argv'],
                            environment(GMEM_TEST_EMULATOR='/bin/echo'))
@@ -93,7 +93,7 @@ def errno_untouched():
 
 
 def early():
-    """A library's constructor calls through the shim before the shim's own constructor ran."""
+    """A library's constructor calls through the shim before the shim's own constructor has run."""
     status, out, err = act('errno', preload=(SHIM, FAULTS))
     require(status == 0, status, out, err)
     require_in('faults: loaded\n', err)
@@ -129,7 +129,7 @@ def runs(scene):
 def refused(scene, reason, pair=None):
     def test():
         require_kvm()
-        # Without the shim's interference the same program runs its guest.
+        # If the shim does not interfere, the same program runs its guest.
         status, out, err = act(scene, pair=[])
         require(status == 0, status, out, err)
         require_in('ran: exit reason 5 (hlt)\n', out)

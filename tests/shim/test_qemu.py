@@ -14,12 +14,13 @@ PASSES = r'pass \d+ ok (\d+) pages'
 
 
 def pages(sizes):
-    """Roughly what the guest counts: all but the first MiB and what firmware keeps for itself."""
+    """Roughly the number that the guest counts: all pages except the first MiB and what firmware
+    reserves."""
     return sum(sizes) * 256 - 512
 
 
 def require_passes(qemu, sizes, after=0):
-    """The guest fills all its RAM and finds it again."""
+    """The guest fills all its RAM, and finds the contents again."""
     end = qemu.wait_serial(PASSES, after)
     found = int(re.findall(PASSES, qemu.serial_text()[after:end])[-1])
     require(pages(sizes) <= found <= sum(sizes) * 256, found, 'pages of', sizes, 'MiB')
@@ -27,7 +28,7 @@ def require_passes(qemu, sizes, after=0):
 
 
 def starts(machine, sizes, *options, **more):
-    """All RAM is guest_memfd, found in order at the first KVM_RUN, and after it."""
+    """All RAM is guest_memfd, in the right order at the first KVM_RUN and after it."""
     def test():
         require_kvm()
         with Emulator(sizes, *options, machine=machine, **more) as qemu:
@@ -43,7 +44,7 @@ def starts(machine, sizes, *options, **more):
 
 
 def publishes():
-    """Who asks the process, and not the emulator's file, learns what its memory is."""
+    """Whoever asks the process, and not the emulator's file, learns what its memory is."""
     require_kvm()
     with Emulator([64, 56], paused=True) as qemu:
         qmp = qemu.connect()
@@ -60,7 +61,8 @@ def publishes():
 
 
 def boots(machine, sizes, *options, guest=True, **more):
-    """The same, and a guest fills its RAM. Up to there SeaBIOS takes seconds: few tests have it."""
+    """The same, and a guest fills its RAM. SeaBIOS takes seconds before that, so few tests use
+    it."""
     def test():
         require_kvm()
         with Emulator(sizes, *options, machine=machine, guest=guest, **more) as qemu:
@@ -82,7 +84,7 @@ def status_kib(pid, field):
 
 
 def preallocated():
-    """Every page is there before the guest runs."""
+    """Every page is allocated before the guest runs."""
     require_kvm()
     with Emulator([56, 64], backend=',prealloc=on') as plain:
         plain.connect()
@@ -133,7 +135,7 @@ def hot_plugged(before_run):
 
 
 def plugged_often():
-    """Backends come and go: the numbers of closed descriptors are used again."""
+    """Backends are added and removed, so that the numbers of closed descriptors are used again."""
     require_kvm()
     with Emulator([64], maxmem=True, paused=False) as qemu:
         qmp = qemu.connect()
@@ -143,7 +145,7 @@ def plugged_often():
                 size=plug_size * MIB)
             require_guest_memfd(qemu.pid, [plug_size, 64])
             qmp('object-del', id='mem')
-            # QEMU unmaps a while later (RCU).
+            # QEMU unmaps the memory a little later (RCU).
             deadline = time.monotonic() + PATIENCE
             while len(qemu.guest_memfds()) > 1:
                 require(time.monotonic() < deadline, 'still', qemu.guest_memfds())
@@ -153,7 +155,7 @@ def plugged_often():
 
 
 def reset():
-    """What the guest wrote is still there after a reset, in the same guest_memfd."""
+    """What the guest wrote is still in the same guest_memfd after a reset."""
     require_kvm()
     with Emulator([64], guest=True, paused=False) as qemu:
         qmp = qemu.connect()
@@ -178,7 +180,7 @@ def wait_migrated(qmp):
 
 
 def saved(machine, sizes):
-    """Migration to a file and back: as libvirt's save and restore do it."""
+    """Migration to a file and back, as libvirt's save and restore do it."""
     def test():
         require_kvm()
         with Emulator(sizes, machine=machine, guest=True, paused=False) as qemu:
@@ -203,7 +205,7 @@ def saved(machine, sizes):
                 require_guest_memfd(back.pid, sizes)
                 require_not_in('verified', back.said())
                 qmp('cont')
-                # It goes on where it was: no boot, only passes.
+                # The guest continues where it was: it does not boot, it only makes passes.
                 require_passes(back, sizes)
                 require_not_in('wrote', back.serial_text())
                 back.wait_said('verified')
@@ -227,12 +229,12 @@ def require_child_clean(facts):
 
 
 def snapshot_while_running():
-    """Dirty pages are logged: a guest that writes while it is migrated arrives whole."""
+    """Dirty pages are logged: a guest that writes during migration arrives complete."""
     require_kvm()
     with Emulator([64], guest=True, paused=False) as qemu:
         image = os.path.join(qemu.directory, 'image')
         qmp = qemu.connect()
-        # Still booting or filling its memory when the migration starts.
+        # The guest is still booting or filling its memory when the migration starts.
         qemu.wait_serial('gmem-guest: ')
         qmp('migrate', uri='exec:cat > %s' % image)
         wait_migrated(qmp)
@@ -244,7 +246,7 @@ def snapshot_while_running():
 
 
 def daemonized():
-    """QEMU forks before it makes anything; what the shim knows goes along."""
+    """QEMU forks before it creates anything; what the shim knows is passed on."""
     require_kvm()
     with Emulator([64], '-daemonize', '-pidfile', '/dev/stdout', paused=False) as qemu:
         qmp = qemu.connect()
@@ -255,12 +257,13 @@ def daemonized():
             require_guest_memfd(pid, [64])
             require(qmp('query-status')['running'])
         finally:
-            # Not by QMP: QEMU 11.1 drops a "quit" with the connection that is closed after it.
+            # QMP is not used for this, because QEMU 11.1 drops a "quit" if the connection is closed
+            # after it.
             os.kill(pid, signal.SIGKILL)
 
 
 def smm():
-    """q35 with SMM has a second address space, with the same memory in it."""
+    """q35 with SMM has a second address space, which contains the same memory."""
     require_kvm()
     with Emulator([64], machine='q35,smm=on') as qemu:
         try:
@@ -273,7 +276,7 @@ def smm():
 
 
 def plain_memory_beside():
-    """What is no RAM may be as it was: video memory, ROMs, other memfds."""
+    """What is not RAM may be as before: video memory, ROMs, other memfds."""
     require_kvm()
     with Emulator([64], '-device', 'VGA,vgamem_mb=32') as qemu:
         qmp = qemu.connect()

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* wrapper.c: a compiled emulator wrapper: executes $GMEM_TEST_EMULATOR with its own arguments.
  *
- * It names the memory backend and /dev/kvm, as one that edits QEMU's options would. */
+ * It contains the names of the memory backend and /dev/kvm, like a wrapper that edits QEMU's
+ * options. */
 
 #include <stdio.h>
 #include <stdlib.h>

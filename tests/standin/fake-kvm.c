@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* fake-kvm.c: preloaded into libvirt before libvirt-gmem.so, imitates hosts with another KVM.
+/* fake-kvm.c: is preloaded into libvirt before libvirt-gmem.so, and imitates hosts with another
+ * KVM.
  *
  * GMEM_TEST_KVM is a comma-separated list of N=V: KVM_CHECK_EXTENSION of capability N is answered
  * with V (uapi/linux/kvm.h: 235 KVM_CAP_VM_TYPES, 233 KVM_CAP_MEMORY_ATTRIBUTES, 234
- * KVM_CAP_GUEST_MEMFD, 244 KVM_CAP_GUEST_MEMFD_FLAGS). Where the types of VM are made up, a VM of
- * any type can be made; it is an ordinary one, and so are its guest_memfd and attributes made up:
- * pages are made private in the VM, or, where 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
- * list and not 0, in guest_memfd and there alone. That is what the series "KVM: guest_memfd:
- * in-place conversion" says of the kernels that have it; none was there to be tried. libvirt does
- * not pass the list on to QEMU, in which this therefore changes nothing.
+ * KVM_CAP_GUEST_MEMFD, 244 KVM_CAP_GUEST_MEMFD_FLAGS). If the VM types are imitated, a VM of any
+ * type can be made; it is an ordinary VM, and its guest_memfd and attributes are imitated, too.
+ * Pages are made private in the VM or, if 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
+ * list and not 0, only in guest_memfd. This is how the series "KVM: guest_memfd: in-place
+ * conversion" describes the kernels that have it; no such kernel was available. libvirt does not
+ * pass the list on to QEMU, so this does not change anything there.
  *
- * Two more are not capabilities: 1000=ERRNO, and /dev/kvm cannot be opened; 1001=ERRNO, and no VM
- * can be made. */
+ * Two further numbers are not capabilities: with 1000=ERRNO, /dev/kvm cannot be opened; with
+ * 1001=ERRNO, no VM can be made. */
 
 #undef _FILE_OFFSET_BITS
 
@@ -81,7 +82,7 @@ ioctl(int fd, unsigned long request, ...)
     return real(fd, request, argument);
 }
 
-/* What a 64-bit off_t makes of open(). */
+/* The flag that open() gets with a 64-bit off_t. */
 __attribute__((visibility("default"))) int
 open64(const char *path, int flags, ...)
 {

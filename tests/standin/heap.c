@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* heap.c: preloaded into libvirtd, tells how much of its heap is in use.
+/* heap.c: is preloaded into libvirtd, and reports how much of its heap is in use.
  *
- * What a process has resident says little of what it has lost: malloc keeps what many threads had
- * at once. To each opening of $GMEM_HEAP_ASK for writing, the answer, in bytes, is written to
- * $GMEM_HEAP_ANSWER, by malloc's own account. Both are FIFOs. */
+ * The resident memory of a process says little about leaks, because malloc keeps what many threads
+ * had at once. Each time $GMEM_HEAP_ASK is opened for writing, the number of bytes according to
+ * malloc is written to $GMEM_HEAP_ANSWER. Both are FIFOs. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,8 @@ heapAnswer(void *opaque)
         int answered;
         char byte;
 
-        /* To the end: who asks has closed it, and is not taken for the next. */
+        /* Reads until the client has closed it, so that the same opening is not taken for the next
+         * one. */
         while (asked >= 0 && read(asked, &byte, 1) > 0)
             continue;
         close(asked);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* kill-at.c: preloaded into libvirtd, ends it at one of the steps by which it changes what others
- * see: files made, replaced or removed, processes made. SIGKILL, as the kernel does it where there
- * is no memory.
+/* kill-at.c: is preloaded into libvirtd, and kills it at one of the steps that change what others
+ * see: files are created, replaced or removed, processes are created. It uses SIGKILL, like the
+ * kernel when it is out of memory.
  *
- * GMEM_TEST_KILL names a file with a number in it, of steps that are left; none: nothing happens. A
- * step of a child that has not called exec yet counts as the daemon's. */
+ * GMEM_TEST_KILL names a file with the number of steps that are left; without a number nothing
+ * happens. A step of a child that has not called exec yet counts as the daemon's. */
 
 #undef _FILE_OFFSET_BITS
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* launcher.c: the beginning of a QEMU stand-in, which is an ELF image as QEMU is one: has python3
- * run the archive that is appended to this very file (../e2e/gmem_standin.py makes it). */
+/* launcher.c: the beginning of a QEMU stand-in, which is an ELF image like QEMU: it makes python3
+ * run the archive that is appended to this file (created by ../e2e/gmem_standin.py). */
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* listed.h: numbers by name in the environment, for what is preloaded: NAME=N,NAME=N… */
+/* listed.h: numbers by name in the environment, for preloaded libraries: NAME=N,NAME=N… */
 #pragma once
 
 #include <stdlib.h>
 #include <string.h>
 
-/* The number of @name in the list that @variable has, or -1. */
+/* The number of @name in the list in @variable, or -1. */
 static inline int
 listed(const char *variable, const char *name)
 {

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A QEMU stand-in: NOT a QEMU, but what one with memory backends of its own looks like from outside.
+"""A QEMU stand-in. It is NOT a QEMU, but looks from outside like one that has guest_memfd backends of its own.
 
-No distribution has a QEMU of the first two rows of "What QEMU offers" (docs/design.rst). This wraps
-the one that is installed: it answers query-qmp-schema with that QEMU's own schema plus what it is told
-to offer; it checks the -object arguments that it is started with against that schema, with QEMU's
-words where they break it; it writes down what it got; and then it runs the real QEMU without the
-additions. So it shows which arguments arrive, and that they fit the schema; it cannot show that guest
-RAM is guest_memfd, for here it is not.
+No distribution has a QEMU of the first two rows of "What QEMU offers" (docs/design.rst). This program wraps
+the installed QEMU: it answers query-qmp-schema with that QEMU's own schema plus what it is told to offer; it
+checks the -object arguments that it is started with against that schema, and reports mismatches with QEMU's
+words; it records what it got; and then it runs the real QEMU without the additions. So it shows which
+arguments arrive, and that they fit the schema. It cannot show that guest RAM is guest_memfd, because here it
+is not.
 
-Made from these facts:
+It is based on these facts:
  - sw-protected-vm, an object type without properties, and the bool "private" of all memory backends:
    the "QEMU gmem" RFC v2 tree. Its authors' command line:
      $qemu -object sw-protected-vm,id=sp-vm0 \\
@@ -105,7 +105,7 @@ def ask_schema():
                           stdout=subprocess.PIPE, text=True, env=environment) as process:
         process.stdin.write('{"execute":"qmp_capabilities"}\n{"execute":"query-qmp-schema"}\n')
         process.stdin.flush()
-        # Told to quit at once, QEMU may end in the middle of its answer.
+        # If it is told to quit at once, QEMU may end in the middle of its answer.
         for line in process.stdout:
             reply = json.loads(line)
             if is_schema(reply):
@@ -124,7 +124,7 @@ def misbehave(how):
           flush=True)
     if how == 'dies':
         sys.stderr.write('about to die\n')
-        # A fault: the first process of a PID namespace can send itself no signal.
+        # It causes a fault, because the first process of a PID namespace cannot send itself a signal.
         ctypes.string_at(0)
     while how == 'floods':
         print('{"event": "FLOOD", "data": "%s"}' % ('x' * 4096))
@@ -132,7 +132,7 @@ def misbehave(how):
 
 
 def answer_qmp(arguments):
-    """As the real QEMU answers, but for the schema."""
+    """Answers like the real QEMU, except for the schema."""
     with open(CONFIG['asked'], 'a', encoding='utf-8') as file:
         file.write('x')
     if CONFIG['answer']:
@@ -160,7 +160,7 @@ def split_keyval(text):
 
 
 class Object:
-    """An -object argument: its properties, checked, and what is left of it for the real QEMU."""
+    """An -object argument: its properties, checked, and what remains of it for the real QEMU."""
 
     def __init__(self, schema, text):
         self.schema = schema
@@ -209,7 +209,7 @@ class Object:
         return self.properties.get(name) in (True, 'on', 'yes', 'true', 'y')
 
     def rest(self):
-        """Without the additions; None where nothing is left."""
+        """The argument without the additions; None if nothing is left."""
         if self.kind == LAUNCH:
             return None
         if self.json is not None:
@@ -220,7 +220,7 @@ class Object:
 
 
 def start(arguments):
-    """Becomes the real QEMU, or stays what it is and waits for that."""
+    """Becomes the real QEMU, or remains what it is and waits for that."""
     with open(CONFIG['record'], 'a', encoding='utf-8') as file:
         json.dump({'argv': arguments, 'preload': os.environ.get('LD_PRELOAD'),
                    'offers': sorted(OFFERS)}, file)

@@ -32,7 +32,7 @@ _turn = None
 
 ENV = dict({k: v for k, v in os.environ.items() if k != 'LD_PRELOAD'}, LC_ALL='C')
 
-# A mount namespace in which /dev is a directory without kvm, but with what any program requires.
+# A mount namespace in which /dev is a directory without kvm, but with what every program requires.
 HIDE_KVM = '''
 set -e
 mkdir -p "$1/dev"
@@ -56,8 +56,8 @@ def call(*args, **changes):
 
 
 def in_namespace(script, *command, processes=False):
-    """Runs sh's @script in a mount namespace of its own, then the command; the script has it as "$@".
-    @processes: in a process namespace, too."""
+    """Runs the shell script @script in a mount namespace of its own, then the command, which is "$@"
+    in the script. @processes: in a process namespace, too."""
     more = ['--pid', '--fork', '--kill-child'] if processes else []
     return subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private', *more, '/bin/sh',
                            '-ec', script + '\n"$@"', 'sh', *command], env=ENV, stdout=subprocess.PIPE,
@@ -74,7 +74,7 @@ def without_kvm(directory, *command, **kwargs):
 
 @contextlib.contextmanager
 def directory():
-    """A temporary one that any user may look into."""
+    """A temporary directory that any user may look into."""
     path = tempfile.mkdtemp(prefix='gmem-test-', dir='/tmp')
     os.chmod(path, 0o755)
     try:
@@ -95,7 +95,7 @@ def processes_with(text):
 
 
 class Leftovers:
-    """Notices directories of `virt-gmem run`, and processes in them, that were not there before."""
+    """Notices directories of `virt-gmem run`, and processes in them, that did not exist before."""
 
     def __init__(self):
         self.before = set(glob.glob(ROOTS))
@@ -104,7 +104,7 @@ class Leftovers:
         return sorted(set(glob.glob(ROOTS)) - self.before)
 
     def check(self, t, *pids):
-        """Fails unless all is gone soon; what was killed hard takes a moment."""
+        """Fails unless everything is gone soon; after SIGKILL this takes a moment."""
         end = time.monotonic() + 15
         while time.monotonic() < end and (self.roots() or any(rig.Process(p).alive for p in pids)):
             time.sleep(0.1)
@@ -132,7 +132,7 @@ class Run:
             self.wait()
 
     def started(self):
-        """QEMU's pid, once the domain runs."""
+        """QEMU's process ID, once the domain is running."""
         os.set_blocking(self.process.stdout.fileno(), False)
         end = time.monotonic() + rig.PATIENCE
         while time.monotonic() < end:
@@ -147,7 +147,7 @@ class Run:
         raise rig.Failure('the domain does not run: %s%s' % (self.out, self.wait()[2]))
 
     def worker(self):
-        """The pid of the process in which libvirt runs."""
+        """The process ID of the process in which libvirt runs."""
         children = [pid for pid in processes_with('--root=' + '/run/virt-gmem-')
                     if self.parent(pid) == self.process.pid]
         return children[0] if children else None
@@ -188,8 +188,8 @@ def domain(path, private='<private/>', devices='', extra=''):
 
 
 def need_build():
-    """Raises Failure where there is nothing to test. From here on one of these tests runs at a time:
-    each notices what others have in ROOTS."""
+    """Raises Failure if there is nothing to test. From here on, only one of these tests runs at a
+    time, because each notices what others have in ROOTS."""
     global _turn  # pylint: disable=global-statement
     for path in (TOOL, rig.LIBRARY, rig.SHIM, rig.GUEST):
         if not os.path.exists(path):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_demo.py: the demo shows what it shall, and fails where it must."""
+"""test_demo.py: the demo shows what it is intended to show, and fails if it must."""
 
 import glob
 import os
@@ -31,7 +31,8 @@ def directories():
 
 
 def processes():
-    """What belongs to a demo, its own or another's: its directory is in their words."""
+    """The processes of a demo, started by itself or by another: its directory is in their
+    arguments."""
     found = []
     for path in glob.glob('/proc/[0-9]*/cmdline'):
         try:
@@ -67,7 +68,7 @@ def success(t):
     wrote = re.search(r'the guest says: wrote (\d+) pages; found: (\d+)', done.stdout)
     t.equal(len(found), 2, 'backends with a pattern')
     t.equal(int(wrote[1]), sum(int(n) for n in found), 'pages')
-    # All of 256 MiB but for the first MiB and what the BIOS keeps.
+    # All of 256 MiB except the first MiB and what the BIOS reserves.
     t.true(int(wrote[1]) > 64000, 'the guest wrote too little')
     t.has(lines[-1], 'demo: OK', 'last line')
     t.equal(directories() - before, set(), 'directories left')
@@ -120,7 +121,7 @@ def without_tests(t):
                                  check=True).stdout
         t.has(planned, 'virt-gmem', 'what is built')
         t.lacks(planned, 'tests/unit', 'what is built')
-        # The rest is as in our tree.
+        # The rest is the same as in our tree.
         shutil.rmtree(build + '/tools')
         os.symlink(tools.BUILD + '/tools', build + '/tools')
         done = subprocess.run([rig.PYTHON, tools.DEMO, build], env=tools.ENV, stdout=subprocess.PIPE,
@@ -141,7 +142,8 @@ def not_built(t):
 def signals(t):
     rig.need_guest_memfd()
     before = directories()
-    # Early ones come while stock libvirt asks the emulator what it can do, or a domain is started.
+    # Early signals come while stock libvirt asks the emulator what it supports, or while a domain is
+    # started.
     for line, delay, number in (('== What this host can do', 0.1, signal.SIGTERM),
                                 ('== What this host can do', 0.4, signal.SIGTERM),
                                 ('== What this host can do', 0.7, signal.SIGHUP),

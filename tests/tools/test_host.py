@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_host.py: `virt-gmem host` beside the same questions asked in other ways."""
+"""test_host.py: `virt-gmem host`, compared with the same questions asked in other ways."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def versions(t):
 
 @suite.test('an emulator with guest_memfd of its own needs no shim')
 def own_guest_memfd(t):
-    # Away from the source, which may be in a home directory that QEMU's user may not enter.
+    # It is outside the source, which may be in a home directory that QEMU's user may not enter.
     with tools.directory() as directory:
         fake = shutil.copy(os.path.join(rig.SOURCE, 'tests', 'fake-emulators', 'answers'),
                            directory)
@@ -181,14 +181,14 @@ def as_nobody():
 
 
 def need_tree_for_nobody():
-    """As the build tree is for nobody, so it is for QEMU's user."""
+    """Whether QEMU's user may look into the build tree is tested with nobody."""
     probe = subprocess.run(['/usr/bin/test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False)
     if probe.returncode:
         raise rig.Skip('user nobody may not look into the build tree')
 
 
-# Where QEMU's user has a primary group that is not the one libvirt gives it, as on Debian, and
-# /dev/kvm is that of group $0.
+# On Debian, the primary group of QEMU's user is not the one that libvirt gives it. Here /dev/kvm belongs to group
+# $0.
 KVM_OF_GROUP = '''
     mount -t tmpfs -o mode=755 tmpfs /mnt
     mknod -m 660 /mnt/kvm c $(stat -c '0x%t 0x%T' /dev/kvm)
@@ -243,8 +243,8 @@ def unprivileged(t):
     t.equal(done.stderr, '', 'standard error')
 
 
-# A copy of sleep as a daemon's name says, with and without the library; in a process namespace, as the
-# daemons of other tests are in theirs.
+# A copy of sleep with the name of a daemon, with and without the library; it is in a process namespace, like the
+# daemons of other tests.
 DAEMONS = '''
     mount -t tmpfs -o mode=755,exec tmpfs /mnt
     mount -t proc proc /proc
@@ -277,7 +277,7 @@ def daemons(t):
                   r'inspected; run as root\)$', 'for an ordinary user')
 
 
-# The same with a copy of the library, of which then becomes what $2 does.
+# The same with a copy of the library, which is then changed by $2.
 REPLACED = DAEMONS.replace('for library in $1', 'cp $1 /mnt/libvirt-gmem.so\n'
                            '    for library in /mnt/libvirt-gmem.so') + '''
     until grep -q libvirt-gmem.so /proc/$!/maps; do sleep 0.1; done

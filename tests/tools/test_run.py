@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_run.py: `virt-gmem run`: it runs, it ends in each way there is, and nothing stays."""
+"""test_run.py: `virt-gmem run`: it runs, it ends in every possible way, and leaves nothing behind."""
 
 import contextlib
 import glob
@@ -20,7 +20,8 @@ suite = rig.Suite()
 
 @contextlib.contextmanager
 def running(t, *options, **changes):
-    """A domain under `virt-gmem run` on guest_memfd, and QEMU's pid; nothing may stay of it."""
+    """A domain under `virt-gmem run` on guest_memfd; yields QEMU's process ID. Nothing of it may
+    remain."""
     rig.need_guest_memfd()
     left = tools.Leftovers()
     with tools.directory() as directory, \
@@ -80,7 +81,7 @@ def early_signals(t):
                 time.sleep(delay)
                 run.process.send_signal(signal.SIGTERM)
                 status, out, err = run.wait()
-                # -15: before it had a handler, and had made anything.
+                # -15: it ended before it had a handler, and before it had created anything.
                 t.true(status in (0, 128 + signal.SIGTERM, -signal.SIGTERM),
                        'exit status %d after %.2f s\n%s%s' % (status, delay, out, err))
                 left.check(t)
@@ -352,7 +353,7 @@ def live_dump(t):
                      "<graphics type='vnc'", "<label>+"):
             t.has(out, text, 'dump')
         t.lacks(out, '<interface', 'dump')
-        # What comes out of it goes in again.
+        # What it prints can be used as input again.
         again = directory + '/again.xml'
         with open(again, 'w', encoding='utf-8') as file:
             file.write(out[out.index('<domain'):out.index('</domain>') + len('</domain>')])
@@ -401,7 +402,7 @@ def ordinary_user_without_kvm(t):
                     'exit status and standard error')
 
 
-# /dev/kvm as a node that everybody may open, then the command as nobody.
+# Makes /dev/kvm a node that everybody may open, then runs the command as nobody.
 OPEN_KVM = '''
 set -e
 mount -t tmpfs dev "$1"

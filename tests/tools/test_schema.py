@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_schema.py: `virt-gmem schema`, as virt-xml-validate uses it, beside libvirt's own schema."""
+"""test_schema.py: `virt-gmem schema`, as virt-xml-validate uses it, compared with libvirt's own
+schema."""
 
 import glob
 import os
@@ -15,7 +16,7 @@ suite = rig.Suite()
 
 SCHEMAS = '/usr/share/libvirt/schemas'
 VALIDATE = '/usr/bin/virt-xml-validate'
-# Each file that is named, by each schema: a line with the exit status.
+# Each named file is checked with each schema: one line with the exit status for each.
 SCRIPT = '''
     mkdir -p /mnt/schemas
     mount -t tmpfs tmpfs /mnt
@@ -76,7 +77,7 @@ def elements(t):
     with tools.directory() as directory:
         paths = [write(directory, '%d.xml' % n, DOMAIN % case) for n, case in enumerate(cases)]
         for case, got, wanted in zip(cases, validate(*paths), cases.values()):
-            # xmllint's 3; what else it may be is not an answer.
+            # xmllint's status 3; any other status is not an answer.
             t.equal(got, wanted, 'exit statuses for %r' % (case,))
 
 

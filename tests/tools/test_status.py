@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_status.py: `virt-gmem status`, with QEMUs that are none and with one that is.
+"""test_status.py: `virt-gmem status`, with stand-ins for QEMU and with a real one.
 
-The stand-in (this file with --standin) imitates two things of the QEMU of a convertible domain: its
-command line, in which libvirt gives the name as `-name guest=NAME,debug-threads=on` with commas
-doubled, and the memfd in which the shim publishes its numbers, laid out as src/util/gmemshimstatus.h
-says. It runs no guest. With `snp` it imitates a QEMU that makes guest_memfd itself, as those of SEV-SNP
-do: a VM of KVM's with real guest_memfds, and launch object and backends on its command line. That the real shim's numbers are shown, and true, is tested where a kernel can
-run such a domain: tests/nested/test_convertible.py."""
+The stand-in (this file with --standin) imitates two things of the QEMU of a convertible domain: its command line, in
+which libvirt gives the name as `-name guest=NAME,debug-threads=on` with commas doubled, and the memfd in which the shim
+publishes its numbers, laid out as src/util/gmemshimstatus.h says. It does not run a guest. With `snp` it imitates a
+QEMU that makes guest_memfd itself, as those of SEV-SNP do: a VM of KVM's with real guest_memfds, and launch object and
+backends on its command line. That the real shim's numbers are shown, and true, is tested where a kernel can run such a
+domain: tests/nested/test_convertible.py."""
 
 import contextlib
 import ctypes
@@ -33,7 +33,7 @@ LINK = '/memfd:%s (deleted)' % NAME
 NOBODY = 65534
 LARGEST = (1 << 64) - 1
 HEAD = struct.Struct('8sII6Q')
-HEAD_2 = struct.Struct('II7Q')  # what version 2 has more
+HEAD_2 = struct.Struct('II7Q')  # the additional fields of version 2
 CONVERTIBLE, FULLY_SHARED = 1, 2
 BACKEND = struct.Struct('64s8Q')
 
@@ -50,7 +50,7 @@ def status(backends=(), magic=b'GMEMSTAT', version=1, count=None, sequence=2, hy
 
 
 def host_node():
-    """The host's only node with memory, as status says where pages are; None where there are several."""
+    """The host's only node with memory, as status prints the nodes of pages; None if there are several."""
     with open('/sys/devices/system/node/has_memory', encoding='utf-8') as f:
         text = f.read().strip()
     return text if text.isdigit() else None
@@ -64,7 +64,7 @@ CELLS = [('ram-node0', 3 << 20, 61 << 20, 5, 2), ('ram-node1', 0, 32 << 20, 0, 0
 # ---- the stand-in ----
 
 def standin(mode, data):
-    """Is QEMU until its input ends."""
+    """Imitates QEMU until its input ends."""
     descriptor = None
     if mode == 'fifo':
         descriptor = impostor()
@@ -89,13 +89,13 @@ def standin(mode, data):
 
 
 def holder(pid, number):
-    """Another process's descriptor, twice, and a mapping of it, for which Python has a third."""
+    """Another process has the descriptor twice, and a mapping of it, for which Python has a third descriptor."""
     copies = [evidence.duplicate(int(pid), int(number)) for _ in range(2)]
     return copies, mmap.mmap(copies[0], mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ)
 
 
 def guest_memfds(sizes):
-    """Of an ordinary VM, half of the pages of each made by being read."""
+    """guest_memfds of an ordinary VM; half of the pages of each are allocated by reading them."""
     made = []
     device = os.open('/dev/kvm', os.O_RDWR | os.O_CLOEXEC)
     vm = fcntl.ioctl(device, 0xAE01, 0)
@@ -111,17 +111,17 @@ def guest_memfds(sizes):
 
 
 def impostor():
-    """A FIFO whose link is a memfd's: opening it to read would take for ever."""
+    """A FIFO whose link looks like a memfd's: opening it for reading would block for ever."""
     subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], check=True)
     os.mkfifo('/mnt/memfd:' + NAME)
     descriptor = os.open('/mnt/memfd:' + NAME, os.O_RDWR)
     os.unlink('/mnt/memfd:' + NAME)
-    subprocess.run(['umount', '--lazy', '/mnt'], check=True)  # its path begins with itself then
+    subprocess.run(['umount', '--lazy', '/mnt'], check=True)  # its path then begins with itself
     return descriptor
 
 
 def change(descriptor, data, turn):
-    """As the shim does it: the sum of a backend's numbers is right where sequence is even."""
+    """Does the same as the shim: the sum of a backend's numbers is right if sequence is even."""
     os.pwrite(descriptor, struct.pack('Q', 2 * turn + 1), 16)
     at = HEAD.size + 64
     moved = turn % 64 << 20
@@ -418,7 +418,7 @@ def snp(t):
                  (None, None, 4 * mib, 2 * mib, None, None)], 'backends')
         t.has(found['backends'][0]['policy'], 'bind', 'policy')
         t.equal([(h['process'], h['mapped'], h['descriptors']) for h in found['holders']],
-                [(one.pid, 16 * mib, 6)], 'who has it')  # Python maps a duplicate
+                [(one.pid, 16 * mib, 6)], 'who has it')  # Python maps a duplicate of the descriptor
         t.has(tools.call('status', 'st-snp')[1], '  conversions: unknown\n', 'output')
         with tools.directory() as where:
             picture = os.path.join(where, 'map.svg')
@@ -436,7 +436,7 @@ def read(path):
 
 @contextlib.contextmanager
 def running(where):
-    """A real domain with two cells of the same size, whose guest has written all of it; QEMU's pid."""
+    """A real domain with two cells of the same size, whose guest has written all of it; yields QEMU's process ID."""
     rig.need_guest_memfd()
     path = os.path.join(where, 'domain.xml')
     serial = os.path.join(where, 'serial')

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_verbs.py: the verbs of virt-gmem that require no daemon and run no domain: validate, lower, raise,
-argv, emulator; help, and colours."""
+"""test_verbs.py: the verbs of virt-gmem that neither require a daemon nor run a domain: validate, lower, raise, argv,
+emulator; help, and colours."""
 
 import glob
 import os
@@ -15,7 +15,7 @@ from gmem_tool_rig import rig
 
 suite = rig.Suite()
 
-# Each line that a rule is about ends with the word that has to be in its message.
+# Each line that a rule concerns ends with the word that has to be in its message.
 SHARED = """<domain type='qemu'>                             <!-- kvm -->
   <name>wrong</name>
   <memory unit='MiB'>64</memory>
@@ -69,7 +69,7 @@ CONVERTIBLE = """<?xml version='1.0'?>
 
 
 def marked(text):
-    """{word: line} of what stands in comments at the ends of lines."""
+    """{word: line} from the comments at the ends of lines."""
     return {found[1]: number for number, line in enumerate(text.split('\n'), 1)
             if (found := re.search(r'<!-- (\S+) -->$', line))}
 

@@ -2,7 +2,8 @@
 /* client.c: many threads that use one embedded driver at once: each defines, shows, translates,
  * starts and removes a domain of its own, and shows those of others meanwhile.
  *
- * usage: tsan-client URI ROUNDS DIRECTORY: NUMBER.xml there are domains, of the names vm-NUMBER */
+ * usage: tsan-client URI ROUNDS DIRECTORY, which contains domains with the names vm-NUMBER in
+ * NUMBER.xml */
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -35,7 +36,7 @@ runEvents(void *data)
     return NULL;
 }
 
-/* Whether @text is there and, where @part is given, contains that; it is freed. */
+/* Whether @text exists and, if @part is given, contains it; frees @text. */
 static unsigned int
 expect(char *text, const char *part)
 {
@@ -53,7 +54,7 @@ showOthers(virConnectPtr conn)
     int i;
 
     for (i = 0; i < count; i++) {
-        /* It may be gone by now. */
+        /* It may have been removed by now. */
         free(virDomainGetXMLDesc(domains[i], 0));
         free(virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE | VIR_DOMAIN_XML_SECURE));
         virDomainFree(domains[i]);
@@ -119,7 +120,7 @@ main(int argc, char **argv)
     if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
         return 2;
     g_thread_unref(g_thread_new("events", runEvents, NULL));
-    /* It stays open, and with it the driver. */
+    /* The connection stays open, and with it the driver. */
     conn = virConnectOpen(argv[1]);
     if (conn == NULL)
         g_error("%s: %s", argv[1], virGetLastErrorMessage());
@@ -133,7 +134,7 @@ main(int argc, char **argv)
     }
     virConnectClose(conn);
     g_print("%u calls failed\n", failed);
-    /* Not exit(): libvirt's own threads go on until the end. */
+    /* Not exit(), because libvirt's own threads run until the end. */
     fflush(stdout);
     _exit(failed != 0);
 }

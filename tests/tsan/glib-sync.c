@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* glib-sync.c: tells ThreadSanitizer of GLib's mutexes.
+/* glib-sync.c: tells ThreadSanitizer about GLib's mutexes.
  *
- * Debian's GLib is not instrumented, and its mutexes are futexes of its own: what they order would
- * be reported as races. So these stand in front of GLib's functions in what is linked with them,
- * which is this project's code and no other. */
+ * Debian's GLib is not instrumented, and it implements its mutexes with futexes, so accesses that
+ * they order would be reported as races. These functions therefore stand in front of GLib's in
+ * everything that is linked with them, which is only this project's code. */
 
 #include <dlfcn.h>
 #include <glib.h>

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Threads that use one embedded driver at once, under ThreadSanitizer: GMEM_BUILD is a tree that has it.
+"""Threads that use one embedded driver at once, under ThreadSanitizer: GMEM_BUILD is a tree that is built
+with it.
 
-QEMU does not run under it, so the shim is that of GMEM_PLAIN, a tree without."""
+QEMU does not run under it, so the shim comes from GMEM_PLAIN, a tree that is built without it."""
 
 import os
 import shutil

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_alloc.c: the program's malloc, counted, and made to fail.
+/* test_alloc.c: a malloc for the program that counts, and that can be made to fail.
  *
- * The dynamic linker takes what a program defines before what libc does, for all libraries and for
- * libc's own calls. glibc keeps the names used here for such programs. */
+ * The dynamic linker prefers what a program defines to what libc does, for all libraries and for
+ * libc's own calls. glibc provides the names used here for such programs. */
 
 #include "test_alloc.h"
 
@@ -53,7 +53,7 @@ testAllocFailed(void)
     return testAllocDidFail;
 }
 
-/* Whether this allocation is one that is to fail. */
+/* Whether this allocation is to fail. */
 static bool
 testAllocRefuse(void)
 {
@@ -96,7 +96,7 @@ realloc(void *memory, size_t size)
     if (testAllocRefuse())
         return NULL;
     moved = __libc_realloc(memory, size);
-    /* Where it could not be had the old one is still there. */
+    /* If it could not be allocated, the old one still exists. */
     if (moved != NULL || size == 0)
         testAllocLive -= before;
     return testAllocNote(moved);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_alloc.h: the program's malloc, GLib's, libxml2's and yajl's, counted, and made to fail.
+/* test_alloc.h: counts the allocations of the program, GLib, libxml2 and yajl, and makes them fail.
  *
- * A program that has test_alloc.c in it allocates through it. GLib before 2.76 has an allocator of
+ * A program that contains test_alloc.c allocates through it. GLib before 2.76 has an allocator of
  * its own on top, which G_SLICE=always-malloc in the environment switches off. One thread only. */
 #pragma once
 
@@ -10,18 +10,18 @@
 
 typedef struct {
     size_t count; /* allocations since testAllocStart() */
-    size_t peak;  /* bytes: the most that there was at a time, beyond what there was at the start */
+    size_t peak;  /* the peak in bytes, beyond what was allocated at the start */
 } testAllocCounts;
 
-/* testAllocStart: counts from 0 again. */
+/* testAllocStart: starts counting from 0 again. */
 void testAllocStart(void);
 
-/* testAllocGet: what was counted since. */
+/* testAllocGet: the counts since then. */
 testAllocCounts testAllocGet(void);
 
-/* testAllocFail: allocation number @which from now on (1: the next one) fails, and where @rest all
- * after it, too; 0: none. */
+/* testAllocFail: makes allocation number @which from now on (1: the next one) fail and, if @rest,
+ * all later ones, too; 0: none fails. */
 void testAllocFail(size_t which, bool rest);
 
-/* testAllocFailed: whether it came to that. */
+/* testAllocFailed: whether an allocation was made to fail. */
 bool testAllocFailed(void);

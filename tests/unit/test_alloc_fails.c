@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_alloc_fails.c: memory that cannot be had costs an error or the process, never the wish.
+/* test_alloc_fails.c: if an allocation fails, the result is an error or the end of the process, but
+ * the request for private memory is never lost.
  *
- * Each case is done once as it is, which gives the right answer and the number of allocations:
- * GLib's, libxml2's, yajl's and libc's own. Then it is done once for each of these, in a process of
- * its own, and that allocation fails; for some of them all after them fail, too. The answer must
- * then be the right one or an error, or the process must have ended (GLib's end it). Above all it
- * must not be the XML as it came in, nor be without a plan.
+ * Each case is run once normally, which gives the right answer and the number of allocations:
+ * GLib's, libxml2's, yajl's and libc's own. Then it is run once for each of these, in a process of
+ * its own, and that allocation fails; for some of them, all later ones fail, too. The answer must
+ * then be the right one or an error, or the process must have ended (GLib ends it). Above all, the
+ * answer must not be the unchanged XML, or come without a plan.
  *
  * GLib before 2.76 requires G_SLICE=always-malloc in the environment (see test_alloc.h). */
 
@@ -24,7 +25,7 @@
 #include "gmemnested.h"
 #include "test_alloc.h"
 
-/* Every so many allocations all after one fail, too. */
+/* For one in so many allocations, all later ones fail, too. */
 #define TEST_STEP 16
 
 #define TEST_QEMU "http://libvirt.org/schemas/domain/qemu/1.0"
@@ -62,7 +63,7 @@
                                                                            "qemu:commandline></"   \
                                                                            "domain>"
 
-/* What a case does. */
+/* The function of a case. */
 typedef enum {
     TEST_LOWER,
     TEST_VALIDATE,
@@ -102,15 +103,15 @@ static const testCase testCases[] = {
     {"argv, a property", TEST_ARGV, "P"},
 };
 
-/* What came of a case. */
+/* The result of a case. */
 typedef enum {
     TEST_RIGHT = 0,
     TEST_ERROR,
     TEST_ENDED, /* the process */
     TEST_UNCHANGED,
     TEST_NO_PLAN,
-    TEST_OTHER,   /* answer */
-    TEST_NEITHER, /* answer nor error */
+    TEST_OTHER,   /* another answer */
+    TEST_NEITHER, /* neither an answer nor an error */
     TEST_HANGS,
     TEST_OUTCOME_LAST
 } testOutcome;
@@ -120,7 +121,7 @@ static const char *const testOutcomeNames[] = {
     "without plan", "other answers", "without an error",    "without an end",
 };
 
-/* Where processes tell each other, and the answer that is right. */
+/* How the processes communicate, and the right answer. */
 typedef struct {
     testOutcome outcome;
     size_t allocations;
@@ -221,7 +222,7 @@ testJudge(const testCase *test, const char *made, const GError *error)
                : TEST_OTHER;
 }
 
-/* The process that does @test; allocation number @which fails. */
+/* The process that runs @test; allocation number @which fails. */
 static void G_GNUC_NORETURN
 testChild(const testCase *test, size_t which, bool rest)
 {
@@ -231,14 +232,14 @@ testChild(const testCase *test, size_t which, bool rest)
     GError *error = NULL;
     char *made;
 
-    /* What GLib says when it ends the process is not news here, and only what ends a daemon is to
+    /* What GLib prints when it ends the process is expected here, and only what ends a daemon may
      * end this process. */
     dup2(testNull, STDOUT_FILENO);
     dup2(testNull, STDERR_FILENO);
     g_log_set_always_fatal(G_LOG_FATAL_MASK);
     prctl(PR_SET_DUMPABLE, 0);
     setrlimit(RLIMIT_CPU, &patience);
-    /* Where no memory is left at all, GLib says so again and again, as deep as the stack is. */
+    /* If no memory is left at all, GLib reports that recursively, until the stack is exhausted. */
     setrlimit(RLIMIT_STACK, &stack);
     testAllocStart();
     testAllocFail(which, rest);
@@ -269,7 +270,7 @@ testRun(const testCase *test, size_t which, bool rest)
     return status == 0 ? testResult->outcome : TEST_ENDED;
 }
 
-/* Where all the rest fails, too, GLib ends the process soon: some of these will do. */
+/* If all later ones fail, too, GLib ends the process soon, so some of these are sufficient. */
 static void
 testFailEach(const testCase *test, bool rest)
 {

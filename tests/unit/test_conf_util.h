@@ -25,8 +25,8 @@ testUtilParse(const char *text)
     return doc;
 }
 
-/* For a test that is called twice: by the runner, and then, in a process of its own, to do what
- * shall not print "forged". True in the latter. */
+/* For a test that runs twice: in the runner, and then in a process of its own, which does what must
+ * not print "forged". Returns true in the latter. */
 static inline bool
 testUtilInSilence(void)
 {
@@ -38,8 +38,8 @@ testUtilInSilence(void)
     return false;
 }
 
-/* Of the text parsed last. libxml2 2.15 does not look beyond the root once a prefix was not bound:
- * it takes a text that our reader, and any other libxml2, refuses. */
+/* The error for the text that was parsed last. libxml2 2.15 does not look beyond the root after an
+ * unbound prefix, so it accepts a text that our reader, and any other libxml2, refuses. */
 static inline bool
 testUtilUnbound(void)
 {
@@ -48,7 +48,7 @@ testUtilUnbound(void)
     return last != NULL && last->domain == XML_FROM_NAMESPACE;
 }
 
-/* Returns what XPath's string(@expression) gives, from <domain>; the prefix qemu is bound. */
+/* Returns the result of XPath's string(@expression), from <domain>; the prefix qemu is bound. */
 static inline char *
 testUtilXPath(xmlDoc *doc, const char *expression)
 {
@@ -93,7 +93,7 @@ testUtilCompare(const void *left, const void *right)
     return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* What stock libvirt does not print when there is nothing in it. */
+/* Elements that stock libvirt does not print when they are empty. */
 static inline bool
 testUtilNothing(const xmlNode *node)
 {
@@ -176,7 +176,7 @@ testUtilCanonText(const char *text)
     return canon;
 }
 
-/* The two are the same domain, up to formatting. @origin is what they come from. */
+/* The two are the same domain, except for formatting. @origin is what they were made from. */
 static inline void
 testUtilAssertSame(const char *text, const char *expected, const char *origin)
 {

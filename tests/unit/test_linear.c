@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_linear.c: what documents and command lines cost grows as they do, and no faster.
+/* test_linear.c: the cost of documents and command lines grows no faster than their size.
  *
- * Each shape of test_shapes.c is made in three sizes, each twice the one before, and goes all ways:
- * it is lowered, validated and raised, alone and in a snapshot; command lines are built. What must
- * hold:
+ * Each shape of test_shapes.c is generated in three sizes, each twice the one before, and is
+ * processed in all ways: it is lowered, validated and raised, alone and in a snapshot; command
+ * lines are built. The following must hold:
  *
  *  - the second step costs at most 2.2 times what the first one does, in instructions and in
  *    allocations (what does not depend on the size drops out of the steps);
@@ -11,16 +11,17 @@
  *    text's size;
  *  - what comes out is no larger than what went in and what is inserted for each domain.
  *
- * Where there is a limit to a number, beyond which there is an error, the first does not apply.
+ * If there is a limit to a number, beyond which there is an error, the first rule does not apply.
  *
  * Everything is counted, nothing is timed. Instructions are what valgrind's callgrind counts in
  * testMeasured(), for all ways of a shape together: the program runs itself under it, as "count
  * SIZE SHAPE…". What is done once (binding functions, tables of libraries, memory for malloc) is
- * done before, or the first size would have it, and the first step be too small. memcpy() and
- * memset() must not become "rep movsb" and "rep stosb" from some length on: those count for each
- * byte, the loops in their place for each 128 or so. How many malloc takes, and how many pieces of
- * a shape are in so many bytes, still varies a little: what exceeds the limit is counted again in
- * larger sizes, where that drops out, and what is not linear stands out all the more. */
+ * done before, because otherwise the first size would include it, and the first step would be too
+ * small. memcpy() and memset() must not use "rep movsb" and "rep stosb" from some length on: those
+ * count for each byte, the loops in their place for each 128 or so. How many instructions malloc
+ * takes, and how many pieces of a shape fit into a number of bytes, still varies a little. So
+ * whatever exceeds the limit is counted again in larger sizes, where the variation is negligible,
+ * and what is not linear is more visible. */
 
 #include <glib/gstdio.h>
 #include <signal.h>
@@ -36,35 +37,36 @@
 #include "test_alloc.h"
 #include "test_shapes.h"
 
-/* Bytes: the first of three sizes, each twice the one before; that of the second count. */
+/* The first of three sizes in bytes, each twice the one before; and the first one if it is counted
+ * again. */
 #define TEST_SIZES 3
 #define TEST_SIZE (4 * 1024)
 #define TEST_SIZE_AGAIN (16 * 1024)
 
-/* libvirt's limit (VIR_NET_MESSAGE_STRING_MAX) but for what is around a shape's own bytes. */
+/* libvirt's limit (VIR_NET_MESSAGE_STRING_MAX) minus what surrounds a shape's own bytes. */
 #define TEST_SIZE_MAX (4 * 1024 * 1024 - 8192)
 
-/* More than that is not linear. */
+/* A larger ratio is not linear. */
 #define TEST_GROWTH_MAX 2.2
 
-/* Of glibc: "rep movsb" and "rep stosb" for what is longer than any text here. */
+/* glibc's tunables: "rep movsb" and "rep stosb" only for what is longer than any text here. */
 #define TEST_TUNABLES                                                                              \
     "glibc.cpu.x86_rep_movsb_threshold=0x40000000:glibc.cpu.x86_rep_stosb_threshold=0x40000000"
 
-/* First steps smaller than that are noise. */
+/* First steps that are smaller than this are noise. */
 #define TEST_STEP_INSTRUCTIONS 100000
 #define TEST_STEP_ALLOCATIONS 40
 
-/* Bytes of memory for each byte that goes in: what libxml2 alone takes for the tree of a text full
- * of <a/>, and some copies of the text. And those for whatever goes in. */
+/* Bytes of memory for each byte of input: what libxml2 alone takes for the tree of a text full of
+ * <a/>, and some copies of the text. And bytes that do not depend on the input. */
 #define TEST_MEMORY_MAX 40
 #define TEST_MEMORY_MIN (256 * 1024)
 
-/* What is inserted for each domain, and for each memory device or memory backend. */
+/* Bytes that are inserted for each domain, and for each memory device or memory backend. */
 #define TEST_INSERTED_DOMAIN 1024
 #define TEST_INSERTED_MEMORY 128
 
-/* Seconds of processor time, so that what is not linear comes to an end. */
+/* A limit of processor time in seconds, so that what is not linear comes to an end. */
 #define TEST_PATIENCE 30
 
 typedef enum {
@@ -81,7 +83,7 @@ static const char *const testWayNames[] = {
     "lower", "validate", "raise", "lower in a snapshot", "raise in a snapshot", "argv",
 };
 
-/* One thing to do, and what came of it. */
+/* One thing to do, and its result. */
 typedef struct {
     testWay way;
     char *text;
@@ -92,11 +94,11 @@ typedef struct {
     GError *error;
 } testJob;
 
-/* What is measured of one. */
+/* The measurements of one. */
 typedef struct {
     size_t input;
     size_t output;
-    size_t allowed; /* the most that may come out */
+    size_t allowed; /* the largest size of the output */
     bool made;
     bool refused;
     testAllocCounts counts;
@@ -109,7 +111,7 @@ typedef guint64 testCounts[TEST_SIZES];
 static const gmemQEMUCaps testCaps = {.flags = 1 << GMEM_QEMU_CAPS_MEMFD};
 
 static const char *testProgram;
-static testCounts *testCounted; /* a shape each; NULL: there is no valgrind */
+static testCounts *testCounted; /* one for each shape; NULL: valgrind is not installed */
 
 static void
 testDo(testJob *job)
@@ -152,7 +154,7 @@ testMeasured(testJob *jobs, size_t n)
     testDoAll(jobs, n);
 }
 
-/* Shape number @shape: first those of XML, then those of command lines. */
+/* Shape number @shape: first the shapes of XML, then those of command lines. */
 static const char *
 testShapeName(size_t shape)
 {
@@ -181,7 +183,7 @@ testShapeOutcomeOf(size_t shape, testWay way)
                                                                  : testShapes[shape].lowered;
 }
 
-/* Whether nothing but the size of the text limits what the shape has many of. */
+/* Whether only the size of the text limits the number of what the shape has many of. */
 static bool
 testIsUnlimited(size_t shape)
 {
@@ -273,7 +275,7 @@ testRun(size_t shape, testWay way, size_t size, testResult *result)
 /* -- instructions -------------------------------------------------------------------------------
  */
 
-/* All ways of @shape. @run: testMeasured(), or what is not counted. */
+/* Processes @shape in all ways. @run: testMeasured(), or a function that is not counted. */
 static void
 testCountOne(size_t shape, size_t size, void (*run)(testJob *jobs, size_t n))
 {
@@ -281,7 +283,7 @@ testCountOne(size_t shape, size_t size, void (*run)(testJob *jobs, size_t n))
     testWay way;
     size_t n = 0;
 
-    /* Whoever validates lowers, too. */
+    /* Validating includes lowering. */
     for (way = TEST_WAY_VALIDATE; way < TEST_WAY_LAST; way++) {
         if (testShapeGoes(shape, way))
             testJobInit(&jobs[n++], shape, way, size);
@@ -291,7 +293,7 @@ testCountOne(size_t shape, size_t size, void (*run)(testJob *jobs, size_t n))
         testJobClear(&jobs[--n]);
 }
 
-/* What callgrind is to count, in the order in which testReadCounts() takes it. */
+/* Runs what callgrind is to count, in the order in which testReadCounts() reads it. */
 static int
 testCount(int argc, char **argv)
 {
@@ -308,7 +310,7 @@ testCount(int argc, char **argv)
     return 0;
 }
 
-/* @text: callgrind's file: a line "summary: NUMBER" for each time that testMeasured() ran. */
+/* @text: callgrind's file, with a line "summary: NUMBER" for each run of testMeasured(). */
 static void
 testReadCounts(const char *text, const GArray *shapes)
 {
@@ -327,7 +329,7 @@ testReadCounts(const char *text, const GArray *shapes)
     }
 }
 
-/* That of the program that is counted. */
+/* The environment of the program that is counted. */
 static char **
 testEnvironment(void)
 {
@@ -376,7 +378,7 @@ testCollect(const GArray *shapes, size_t size)
     g_rmdir(directory);
 }
 
-/* How much more the second step is than the first one; 0 where that is as good as none. */
+/* How many times larger the second step is than the first one; 0 if it is negligible. */
 static double
 testGrowth(guint64 first, guint64 second, guint64 third, guint64 noise)
 {
@@ -417,7 +419,7 @@ testCollectAll(void)
 /* -- the tests ----------------------------------------------------------------------------------
  */
 
-/* Says what does not hold. */
+/* Prints what does not hold. */
 static void G_GNUC_PRINTF(3, 4) testComplain(size_t shape, testWay way, const char *format, ...)
 {
     g_autofree char *text = NULL;

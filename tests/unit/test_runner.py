@@ -61,7 +61,7 @@ def unchanged(t):
     with made_up_root() as root:
         before = host_state.read(root)
         t.true(len(before) > len(FILES), 'only %d lines' % len(before))
-        # Its number, and what the kernel counts.
+        # A mount's number, and what the kernel counts.
         write(root, 'proc/self/mountinfo', FILES['proc/self/mountinfo'].replace('23 22', '99 22'))
         write(root, 'proc/sys/kernel/ns_last_pid', '4712\n')
         write(root, 'dev/log', 'a file')
@@ -96,7 +96,7 @@ def changed(t):
         ], 'difference')
 
 
-# In a mount namespace: device nodes of its own, then changes to them and to the mounts.
+# In a mount namespace: it makes its own device nodes, then changes them and the mounts.
 CHANGES = '''
 import os, subprocess, sys
 sys.path.insert(0, sys.argv[1])
@@ -138,8 +138,8 @@ def real(t):
     ], 'difference')
 
 
-# The standard signals, 1 to 31: two above them are the C library's own, which its posix_spawn(), by which
-# make starts programs, leaves ignored, and nobody but the C library can change that.
+# The standard signals, 1 to 31. The C library uses two above them itself; its posix_spawn(), with which make
+# starts programs, leaves them ignored, and only the C library can change that.
 PROJECT = r'''
 project('runner')
 test('signals', find_program('sh'), args: ['-c',
@@ -148,7 +148,7 @@ test('signals', find_program('sh'), args: ['-c',
 test('change', find_program('sh'), args: ['-c', 'eval "$GMEM_TEST_CHANGE"'])
 '''
 
-# The runner, on a machine that is the made-up root.
+# The runner, on a made-up root directory.
 RUNNER = '''
 import runpy, sys
 tests, root, *sys.argv = sys.argv[1:]

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_shapes.c: domain XML and command lines of any size, each large in one way: in what a user
- * can make many of, or long, and in the products of two such things. */
+ * can write many times or make long, and in the products of two such things. */
 
 #include <string.h>
 
@@ -17,7 +17,7 @@
     "{\"path\":\"features/smm/@state\",\"value\":\"off\"}"
 #define TEST_PAIR_TAIL "]}"
 
-/* @piece again and again until there are @size bytes, with the number of its turn (from 1) for each
+/* Repeats @piece until there are @size bytes, with the number of the repetition (from 1) for each
  * '%'. */
 static void
 testRepeat(GString *text, size_t size, const char *piece)
@@ -48,7 +48,7 @@ testAttributes(testParts *parts, size_t size)
     g_string_append(parts->body, "/></metadata>");
 }
 
-/* libvirt refuses it, with what is in front of the fault in it. */
+/* libvirt refuses it, and its error contains what precedes the mistake. */
 static void
 testMalformedAttributes(testParts *parts, size_t size)
 {
@@ -309,7 +309,7 @@ testDomains(testParts *parts, size_t size)
     parts->domains = 1 + size / 700;
 }
 
-/* What a set of cells is read into has room for all of libvirt's. */
+/* The variable that a set of cells is read into has room for all of libvirt's cells. */
 static void
 testDomainsNodes(testParts *parts, size_t size)
 {
@@ -340,7 +340,7 @@ testDomainsUsedHref(testParts *parts, size_t size)
     g_string_append(parts->body, "<metadata><a:x xmlns:a='u'/></metadata>");
 }
 
-/* @piece again and again in @part, between @head and @tail; or what a function does. */
+/* @piece repeated in @part, between @head and @tail; or the result of a function. */
 #define IN(part, head, piece, tail) NULL, offsetof(testParts, part), head, piece, tail
 #define BY(function) function, 0, NULL, NULL, NULL
 #define FINE TEST_SHAPE_FINE, TEST_SHAPE_FINE
@@ -469,7 +469,7 @@ testPartsClear(testParts *parts)
         g_string_free(all[i], TRUE);
 }
 
-/* The mode's own parts, as a user writes them, and as lowering leaves them. */
+/* The mode's own parts, as a user writes them and as lowering leaves them. */
 static const struct {
     const char *backing;
     const char *body;
@@ -563,7 +563,7 @@ testShapeSnapshot(const testShape *shape, size_t size, bool lowered)
 /* -- command lines ------------------------------------------------------------------------------
  */
 
-/* As testRepeat(), a word for each of @pieces (NULL-terminated) each time. */
+/* Like testRepeat(), with one word for each of @pieces (NULL-terminated) in each repetition. */
 static void
 testWords(GPtrArray *argv, size_t size, const char *const *pieces)
 {
@@ -587,7 +587,7 @@ testWords(GPtrArray *argv, size_t size, const char *const *pieces)
 #define TEST_MEMFD                                                                                 \
     "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"b%\",\"share\":true,\"size\":67108864}"
 
-/* One option @name whose value is @head, @piece again and again, @tail. */
+/* One option @name with the value @head, @piece repeated, @tail. */
 static void
 testOption(GPtrArray *argv,
            size_t size,

@@ -5,7 +5,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
-/* What a domain, and a snapshot with it, is made of; the shapes fill in what they are about. */
+/* The parts of a domain, and of a snapshot that contains it; the shapes fill in what they are
+ * about. */
 typedef struct {
     GString *prolog;      /* in front of the root element */
     GString *root;        /* attributes of <domain> */
@@ -21,9 +22,9 @@ typedef struct {
     bool convertible;     /* they have launch security sw-protected, and not <private/> */
 } testParts;
 
-/* What comes out where a shape is lowered or raised. */
+/* The result of lowering or raising a shape. */
 typedef enum {
-    TEST_SHAPE_FINE,    /* the domain with the change that was asked for */
+    TEST_SHAPE_FINE,    /* the domain with the requested change */
     TEST_SHAPE_REFUSED, /* an error */
     TEST_SHAPE_EITHER,  /* one of the two: there is a limit to a number, which bounds the cost, too
                          */
@@ -31,9 +32,9 @@ typedef enum {
 
 typedef struct {
     const char *name;
-    /* Fills in some @size bytes; NULL: @piece again and again, between @head and @tail, is that. */
+    /* Fills in some @size bytes; NULL: @piece is repeated between @head and @tail instead. */
     void (*fill)(testParts *parts, size_t size);
-    size_t part; /* where in testParts */
+    size_t part; /* its place in testParts */
     const char *head;
     const char *piece;
     const char *tail;
@@ -44,8 +45,8 @@ typedef struct {
 extern const testShape testShapes[];
 extern const size_t testShapesCount;
 
-/* The documents of a shape: as a user writes it, and as stock libvirt shows it. Free with g_free().
- */
+/* The documents of a shape: as a user writes it, and as stock libvirt shows it. Free with
+ * g_free(). */
 char *testShapeDomain(const testShape *shape, size_t size, bool lowered);
 char *testShapeSnapshot(const testShape *shape, size_t size, bool lowered);
 

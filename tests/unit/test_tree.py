@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What holds for the source as such: its format, and lists in one file of what is in others.
+"""Checks of the source itself: its format, and lists in one file of what is in others.
 
 usage: test_tree.py SOURCE
 """
@@ -19,13 +19,13 @@ sys.path.insert(0, os.path.join(sys.path[0], 'matrix'))
 import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
 import table  # noqa: E402  pylint: disable=wrong-import-position
 
-# Other versions of clang-format break some lines elsewhere, so only the one of Debian 12 counts.
+# Other versions of clang-format break some lines differently, so only the version of Debian 12 counts.
 VERSION = '14'
 FILES = 100
 
 
 def files(*directories):
-    """All C files there."""
+    """All C files in that directory."""
     return sorted(path for directory in directories for kind in 'ch'
                   for path in glob.glob('%s/**/*.%s' % (directory, kind), recursive=True))
 
@@ -108,7 +108,7 @@ def check_description():
         assert len(line) <= 80 or not line.startswith(' '), line
 
 
-# What of the project a directory's files may include, beside its own; docs/design.rst says why.
+# Which directories of the project a directory's files may include, beside their own; docs/design.rst says why.
 LAYERS = {
     'util': (),
     'conf': ('util',),
@@ -120,7 +120,7 @@ LAYERS = {
 
 
 def rooms():
-    """Each file of src without its ending, and what it includes of the others."""
+    """Each file of src without its suffix, and the other files that it includes."""
     paths = {os.path.basename(path): path for path in files('src')}
     assert len(paths) >= FILES, paths
     included = {}
@@ -151,7 +151,7 @@ def check_circles():
             del included[room]
 
 
-# Names that do not begin with that of their file: they are that of what the file is about.
+# Names that do not begin with the name of their file, but with that of what the file is about.
 PREFIXES = {
     'gmemcapabilities': ('gmemqemucaps',),
     'gmemdomain': ('gmemdomain', 'gmemlaunchsecurity'),
@@ -161,7 +161,7 @@ PREFIXES = {
 
 
 def definitions(text):
-    """The names of the functions that a file defines, without those that stand in front of others."""
+    """The names of the functions that a file defines, except those that stand in front of others."""
     return re.findall(r'^(?!GMEM_INTERPOSED|GMEM_SHIM_EXPORT)\w[\w *]*\n(\w+)\([^;]*?\)\n\{', text, re.MULTILINE)
 
 
@@ -243,7 +243,7 @@ def check_interposed():
     exported = re.findall(r'^        (\w+);', read('src/driver/libvirt-gmem.syms'), re.MULTILINE)
     table = re.findall(r'^    X\((\w+), ', read('src/driver/gmemreal.h'), re.MULTILINE)
     assert len(table) >= 50 and exported == sorted(exported), exported
-    # execv() is made of execve().
+    # execv() is implemented with execve().
     assert set(exported) - set(table) == {'execv'}, set(exported) ^ set(table)
     assert set(table) <= set(exported), set(table) - set(exported)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_xml_agree.h: that a document is to our reader what it is to libxml2. For the unit test and
- * the fuzzer. */
+/* test_xml_agree.h: a document is the same for our reader as for libxml2. For the unit test and the
+ * fuzzer. */
 #pragma once
 
 #include <glib.h>
@@ -9,7 +9,7 @@
 
 #include "gmemxml.h"
 
-/* libxml2's opinion of what is not content. */
+/* libxml2's opinion about what is not content. */
 static inline bool
 testIsEmpty(const xmlNode *node)
 {
@@ -31,9 +31,9 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
     size_t n = 0;
 
     for (attribute = node->properties; attribute != NULL; attribute = attribute->next) {
-        /* libxml2 2.15 reads "xmlns:a:b" as an attribute, and not, as 2.9 and the reader do, for
-         * the declaration of a prefix that no name can have: nobody reads either. "xmlns:" is one
-         * to all of them. */
+        /* libxml2 2.15 reads "xmlns:a:b" as an attribute, while 2.9 and the reader read it as the
+         * declaration of a prefix that no name can have: nobody uses either. All of them read
+         * "xmlns:" as one. */
         if (strncmp((const char *)attribute->name, "xmlns:", 6) == 0 &&
             strchr((const char *)attribute->name + 6, ':') != NULL && attribute->name[6] != ':')
             continue;
@@ -51,9 +51,9 @@ testAssertAttributes(const gmemXMLNode *ours, xmlNode *node)
     g_assert_cmpuint(n, ==, 0);
 }
 
-/* libxml2 2.9 takes "a:b:c" apart at the first colon, as the reader does; to 2.15 it is a name as a
- * whole, in no namespace. Either way a colon is left in the name, and nothing that libvirt or we
- * look for has one. */
+/* libxml2 2.9 splits "a:b:c" at the first colon, like the reader; for 2.15 it is a complete name in
+ * no namespace. In either case a colon is left in the name, and nothing that libvirt or we look for
+ * contains one. */
 static inline void
 testAssertName(const gmemXMLNode *ours, const xmlNode *node)
 {
@@ -67,8 +67,8 @@ testAssertName(const gmemXMLNode *ours, const xmlNode *node)
         return;
     }
     g_assert_cmpstr(own, ==, name);
-    /* libxml2 2.9 leaves a reference to "&" in a namespace as it is; there is none in those that
-     * matter. */
+    /* libxml2 2.9 leaves a reference to "&" in a namespace unchanged; the namespaces that matter do
+     * not contain one. */
     if (node->ns == NULL)
         g_assert_true(gmemXMLIs(ours, name));
     else if (strchr((const char *)node->ns->href, '&') != NULL)
@@ -89,7 +89,7 @@ testAssertAgree(const gmemXMLNode *ours, xmlNode *node)
     testAssertAttributes(ours, node);
     g_assert_cmpstr(content, ==, (char *)theirs);
     xmlFree(theirs);
-    /* Whether a reference to white space is white space does not matter. */
+    /* It does not matter whether a reference to white space is white space. */
     if (strstr(ours->start, "&#1") == NULL)
         g_assert_cmpint(gmemXMLIsEmpty(ours), ==, testIsEmpty(node));
     for (other = node->children; other != NULL; other = other->next) {

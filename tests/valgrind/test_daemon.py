@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirtd under valgrind's memcheck: the life of a private domain, in each mode that the host has.
+"""libvirtd under valgrind's memcheck: the life of a private domain, in each mode that the host supports.
 
-What valgrind reports counts where this library is in the stack; what has libvirt and GLib alone in it does
-not, nor do leaks in children, whose threads are gone. valgrind does not know the clone(2) by which an emulator
-is asked what it offers: that is in the cache, from a daemon without valgrind. What tests of the probe see of
-it they see under AddressSanitizer."""
+A report of valgrind's counts if this library is in the stack. Reports with only libvirt and GLib in the stack
+do not count, nor do leaks in children, whose threads are gone. valgrind does not support the clone(2) with
+which an emulator is asked what it offers, so that answer is already in the cache, from a daemon without
+valgrind. The tests of the probe run under AddressSanitizer instead."""
 
 import glob
 import os
@@ -29,7 +29,7 @@ SNAPSHOT = "<domainsnapshot><memory snapshot='external' file='/run/memory'/></do
 
 
 class MemcheckRig(DaemonRig):
-    """Whose daemon runs under valgrind, but the first."""
+    """A rig whose daemon runs under valgrind, except for the first one."""
 
     wrapper = []
 
@@ -38,7 +38,8 @@ class MemcheckRig(DaemonRig):
 
 
 def live(check, rig, client, mode):
-    """All that is done with a domain of that mode; what the host cannot is refused, which is looked at, too."""
+    """Everything that is done with a domain of that mode; what the host does not support is refused, which is
+    checked, too."""
     xml = domain('vm', cells=[17 * KIB, 19 * KIB], slots=mode == 'fully-shared',
                  launch='sw-protected' if mode == 'convertible' else None)
     client.define(xml)
@@ -67,7 +68,7 @@ def live(check, rig, client, mode):
 
 
 def bad(client):
-    """What is refused has paths of its own."""
+    """Refused domains, which take other paths through the code."""
     for xml in ('<domain', domain('x', backing="<access mode='private'/>"),
                 domain('x', arguments=('-x-libvirt-gmem', 'x')), domain('x', machine='none', kind='qemu')):
         try:
@@ -77,7 +78,7 @@ def bad(client):
 
 
 def reports(text, leaks):
-    """What a log of valgrind's says that has this library in its stack."""
+    """The reports in a log of valgrind's that have this library in the stack."""
     blocks = re.sub(r'(?m)^==\d+== ?', '', text).split('\n\n')
     return [block for block in blocks if re.search(r'(?m)^ +at 0x', block) and OURS.search(block)
             and (leaks or not LEAK.search(block))]

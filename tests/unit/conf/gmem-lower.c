@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* gmem-lower.c: reads domain XML on stdin and prints what stock libvirt is given; a tool of
- * ../../record-argv.py. */
+/* gmem-lower.c: reads domain XML from stdin and prints the XML that stock libvirt is given; a tool
+ * for ../../record-argv.py. */
 
 #include "config.h"
 
@@ -10,7 +10,7 @@
 #include "gmemerror.h"
 #include "gmemlower.h"
 
-/* As much as libvirt accepts in one call, and what is inserted in it. */
+/* As much as libvirt accepts in one call, plus what is inserted into it. */
 #define TEST_SIZE_MAX (5 * 1024 * 1024)
 
 int

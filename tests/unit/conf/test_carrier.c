@@ -71,8 +71,8 @@ testFormatSmall(void)
 #define TEST_OTHERWISE                                                                             \
     "the value of '-x-libvirt-gmem' is damaged: it differs from what libvirt-gmem writes"
 
-/* Every one of these is refused; @message is the whole message, or, ending in "…", its beginning.
- */
+/* Every one of these is refused; @message is the whole message or, if it ends in "…", its
+ * beginning. */
 static const struct {
     const char *text;
     const char *message;
@@ -188,7 +188,7 @@ testLong(void)
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
 }
 
-/* The limit itself is good. */
+/* The limit itself is accepted. */
 static void
 testLongest(void)
 {
@@ -206,7 +206,8 @@ testLongest(void)
     }
 }
 
-/* What a byte less, or another one, makes of a good value is refused, or it is good again. */
+/* If one byte of a good value is missing or different, the value is refused, or it is a good one
+ * again. */
 static void
 testMutations(void)
 {

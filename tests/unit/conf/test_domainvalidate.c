@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_domainvalidate.c: the table in docs/formatdomain.rst of what is refused, cell by cell.
+/* test_domainvalidate.c: the table in docs/formatdomain.rst that lists what is refused, cell by
+ * cell.
  *
- * Rows are those of the table; /rules/documented holds its cells against the verdicts here, and
- * /rules/rules these against the rules, so that a new rule has its row and its cases. Each has a
- * verdict for each mode: "refused" cells need a domain that is refused, with its code and full
- * message; "ok" cells one that is accepted; cells with both verdicts (something is refused, and
- * something near it is not) both. What XML alone does not decide is shown by the test that the row
- * names. /rules/table checks that there are no gaps and no doubles. */
+ * The rows are those of the table. /rules/documented compares its cells with the verdicts here, and
+ * /rules/rules compares these with the rules, so that a new rule requires a row and cases. Each row
+ * has a verdict for each mode: "refused" cells require a domain that is refused, with the code and
+ * full message; "ok" cells one that is accepted; cells with both verdicts (something is refused,
+ * and something similar is not) require both. If XML alone does not decide, the row names the test
+ * that shows it. /rules/table checks that there are no gaps and no duplicates. */
 
 #include "config.h"
 
@@ -73,7 +74,7 @@ typedef enum {
     ELSEWHERE = 4
 } Verdict;
 
-/* Where the verdict is ELSEWHERE: the test that shows it, and a word that has to be in there. */
+/* If the verdict is ELSEWHERE: the test that shows it, and a word that must be in that test. */
 static const struct {
     const char *name;
     Verdict shared;
@@ -119,7 +120,7 @@ static const struct {
     [ROW_OTHER_SECURITY] = {"<launchSecurity> sev, s390-pv", BOTH, ELSEWHERE, NULL,
                             "tests/unit/conf/test_lower.c: \"<launchSecurity type='sev'/>\" "
                             "TEST_SW, REPEATED(\"launchSecurity\")"},
-    /* Fully shared first, then convertible: what is ok there, and what is refused here. */
+    /* Fully shared first, then convertible: what is accepted there, and refused here. */
     [ROW_SETMEM] = {"call: setmem of a running domain", ELSEWHERE, ELSEWHERE,
                     "tests/e2e/test_calls_memory.py: setmem: the balloon of a running domain",
                     "tests/e2e/test_convertible_running.py: setMemoryFlags"},
@@ -146,7 +147,7 @@ static const struct {
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == ROW_LAST);
 
-/* What the host's KVM is said to do with a NUMA policy. */
+/* What the host's KVM is assumed to do with a NUMA policy. */
 typedef enum {
     HOST_UNASKED = 0,
     HOST_NO_POLICY,
@@ -171,11 +172,11 @@ typedef struct {
     const char *rest;
     const char *message; /* after "unsupported configuration: <wish> "; NULL: accepted */
     const char *path;    /* in the lowered XML, where accepted */
-    const char *value;   /* of it */
+    const char *value;   /* of the lowered XML */
     Host host;
 } Case;
 
-/* The same domain in both modes, and the same outcome. */
+/* The same domain in both modes, with the same result. */
 #define EITHER(row, type, os, devices, rest, message)                                              \
     {row, SHARED, type, os, devices, rest, message, NULL, NULL, HOST_UNASKED},                     \
     {                                                                                              \
@@ -409,7 +410,7 @@ static const Case cases[] = {
             "",
             BACKING("<hugepages><page size='1' unit='G'/></hugepages>"),
             NO_HUGEPAGES),
-    /* What is called a huge page here is none. */
+    /* What is called a huge page here is not one. */
     ACCEPTED(
         ROW_HUGEPAGES, SHARED, "", BACKING("<hugepages><page size='4'/></hugepages>"), NULL, NULL),
     ACCEPTED(ROW_HUGEPAGES, CONVERTIBLE, "", BACKING("<hugepages/>"), ALLOCATION, "immediate"),
@@ -472,7 +473,7 @@ static const Case cases[] = {
              ALLOCATION,
              "immediate"),
 
-    /* libvirt rounds up to MiB before a start: there are no other sizes than of whole pages. */
+    /* libvirt rounds up to MiB before a start, so all sizes consist of whole pages. */
     ACCEPTED(
         ROW_PAGE_MULTIPLE, SHARED, "", NUMA(CELL("0", "1025", "") CELL("1", "3", "")), NULL, NULL),
     ACCEPTED(ROW_PAGE_MULTIPLE,
@@ -509,7 +510,7 @@ static const Case cases[] = {
             "",
             BACKING("<hugepages><page size='2' unit='G'/></hugepages>"),
             NO_MULTIPLE("guest RAM", "1048576", "2097152", "2097152")),
-    /* libvirt goes by the first <page>. */
+    /* libvirt uses the first <page>. */
     REFUSAL(ROW_PAGE_MULTIPLE,
             CONVERTIBLE,
             "",
@@ -521,7 +522,7 @@ static const Case cases[] = {
                 DIMM("4098", "<source><pagesize unit='MiB'>4</pagesize></source>"),
             NUMA(CELL("0", "1024", "")),
             NO_MULTIPLE("<memory> device 3", "4098", "4096", "8192")),
-    /* A dimm has the pages of its cell. */
+    /* A DIMM has the pages of its cell. */
     REFUSAL(ROW_PAGE_MULTIPLE,
             CONVERTIBLE,
             DIMM("2048", ""),
@@ -572,7 +573,7 @@ static const Case cases[] = {
              BACKING("<hugepages/><allocation threads='2'/>"),
              "contains(qemu:commandline/qemu:arg[2]/@value, 'allocation')",
              "true"),
-    /* Stock libvirt refuses this beside huge pages; for us it is what is wanted. */
+    /* Stock libvirt refuses this beside huge pages; here it is what is required. */
     ACCEPTED(ROW_ALLOCATION,
              CONVERTIBLE,
              "",
@@ -605,7 +606,7 @@ static const Case cases[] = {
              "numatune/memnode/@nodeset",
              "1"),
 
-/* One domain on a host whose KVM keeps a policy, does not, or cannot be asked. */
+/* One domain on hosts whose KVM keeps a policy, does not keep it, or cannot be asked. */
 #define BOUND(mode, numatune, message, host)                                                       \
     {                                                                                              \
         ROW_NUMA_BINDING, mode, "kvm", HVM, "",                                                    \
@@ -667,7 +668,7 @@ static const Case cases[] = {
         "",
         "cannot be used with <memory model='sgx-epc'>: enclave pages are not guest_memfd; remove "
         "it"),
-    /* A PCI device's memory, like a video card's. */
+    /* The memory of a PCI device, like a video card's. */
     EITHER(ROW_SHMEM, "kvm", HVM, "<shmem name='a'/>", "", NULL),
     EITHER(ROW_SHMEM,
            "kvm",
@@ -675,7 +676,7 @@ static const Case cases[] = {
            "<shmem name='a'><model type='ivshmem-plain'/><size unit='M'>4</size></shmem>",
            "",
            NULL),
-    /* It has no memory backend: what a server gives it is no RAM. */
+    /* It has no memory backend, and what a server gives it is not RAM. */
     EITHER(ROW_SHMEM,
            "kvm",
            HVM,
@@ -780,7 +781,7 @@ static const Case cases[] = {
              "usb"),
 
 #define VIRTIOFS "<filesystem type='mount'><driver type='virtiofs'/></filesystem>"
-    /* libvirt wants shared memory there, and here has it without <access mode='shared'/>. */
+    /* libvirt requires shared memory there, which it has here without <access mode='shared'/>. */
     ACCEPTED(ROW_VHOST_USER, SHARED, VIRTIOFS, "", "memoryBacking/access/@mode", "shared"),
     ACCEPTED(ROW_VHOST_USER,
              SHARED,
@@ -870,7 +871,7 @@ static const Case cases[] = {
             NUMA(CELL("0", "1024", "") CELL("1", "1024", "")) "<memtune><hard_limit>4095"
                                                               "</hard_limit></memtune>",
             NO_LIMIT("4095", "4096", "8192")),
-    /* Where a size cannot be read, there is nothing to compare with, and libvirt refuses. */
+    /* If a size cannot be read, nothing can be compared, and libvirt refuses the domain. */
     ACCEPTED(ROW_HARD_LIMIT,
              CONVERTIBLE,
              "",
@@ -935,7 +936,7 @@ static const Case cases[] = {
              "tdx"),
 };
 
-/* What asks for fully shared memory; a mode of none is <private/> beside other launch security. */
+/* The element that a case uses; a mode of none means <private/> beside other launch security. */
 static const char *
 caseWish(const Case *test)
 {
@@ -1007,7 +1008,7 @@ checkSamePlan(const gmemPlan *plan, const gmemPlan *expected)
     g_assert_cmpuint(plan->hugeRam, ==, expected->hugeRam);
 }
 
-/* As libvirt keeps it, and has changed it since: a start says the same of it. */
+/* The domain as libvirt stores it, with changes since: a start reports the same error. */
 static void
 checkStored(const Case *test, const char *text)
 {
@@ -1061,20 +1062,20 @@ testCase(const void *data)
     g_assert_cmpint(plan->mode, ==, test->mode);
     if (test->path != NULL)
         testUtilAssert(lowered, test->path, test->value);
-    /* What is accepted is shown again as it was written, but for what an element implies. */
+    /* An accepted domain is shown as it was written, except for what an element implies. */
     raised = gmemRaise(lowered, &raisedPlan, &error);
     g_assert_no_error(error);
     if (test->mode != CONVERTIBLE)
         testUtilAssertSame(raised, text, text);
     checkSamePlan(raisedPlan, plan);
     g_clear_pointer(&raisedPlan, gmemPlanFree);
-    /* What was put in breaks no rule. */
+    /* The inserted elements do not break any rule. */
     gmemRaisePlan(lowered, gmemLowerFindRoot, true, &raisedPlan, &error);
     g_assert_no_error(error);
     checkSamePlan(raisedPlan, plan);
 }
 
-/* Each cell has what its verdict wants, and no domain is there twice. */
+/* Each cell has the cases that its verdict requires, and no domain occurs twice. */
 static void
 testTable(void)
 {
@@ -1122,12 +1123,12 @@ assertThere(const char *row, const char *test)
     g_assert_nonnull(strstr(text, parts[1]));
 }
 
-/* Which row a rule is for; and where QEMU's command line can say the same, the case that
- * ../qemu/test_command.c has for the user's own arguments. */
+/* The row that a rule belongs to; and if QEMU's command line can express the same, the case in
+ * ../qemu/test_command.c for the user's own arguments. */
 static const struct {
     gmemDomainRule rule;
     Row row;
-    const char *arguments; /* NULL: libvirt does it, or chooses the emulator by it */
+    const char *arguments; /* NULL: libvirt does it, or uses it to choose the emulator */
 } ruleRows[] = {
     {gmemDomainValidateType, ROW_TYPE, "tcg"},
     {gmemDomainValidateArch, ROW_ARCH, NULL},
@@ -1157,7 +1158,7 @@ static const struct {
     {gmemDomainValidateMemfdUser, ROW_MEMFD_USER, "shared-with-blob"},
 };
 
-/* Not by a rule of the table of rules. */
+/* Not decided by a rule of the table of rules. */
 static bool
 isRefusedOtherwise(Row row)
 {
@@ -1178,7 +1179,7 @@ testArguments(void)
     }
 }
 
-/* Does a domain of the rule's cases have an element there? */
+/* Whether a domain of the rule's cases has an element there. */
 static bool
 isFoundAt(gmemDomainRule rule, const char *path)
 {
@@ -1198,7 +1199,7 @@ isFoundAt(gmemDomainRule rule, const char *path)
     return false;
 }
 
-/* A rule looks where it says that it does. */
+/* A rule looks where it says it does. */
 static void
 testWhere(void)
 {
@@ -1214,7 +1215,7 @@ testWhere(void)
     }
 }
 
-/* A rule has a row, which is refused in just the modes that the rule is for. */
+/* Each rule has a row, which is refused in exactly the modes that the rule is for. */
 static void
 testRules(void)
 {
@@ -1245,7 +1246,7 @@ testRules(void)
     }
 }
 
-/* The next line of the table in @text that describes a row; NULL: there is none. */
+/* The next line of the table in @text that describes a row; NULL if there is none. */
 static char *
 nextDocumented(char **text)
 {
@@ -1266,7 +1267,7 @@ assertDocumented(const char *cell, Verdict verdict, bool convertible)
     g_assert_true(g_str_has_prefix(cell, refused ? "refused" : "accepted"));
 }
 
-/* The table that users read has these rows, in this order, and these verdicts. */
+/* The table that users read has these rows, in this order, with these verdicts. */
 static void
 testDocumented(void)
 {
@@ -1303,7 +1304,7 @@ testDocumented(void)
     g_assert_null(nextDocumented(&rest));
 }
 
-/* The other tests that rows lean on are there. */
+/* The other tests that rows refer to exist. */
 static void
 testElsewhere(void)
 {

@@ -2,11 +2,11 @@
 /* test_domcaps.c: domain capabilities, stock and raised.
  *
  * tests/domaincapsdata/libvirt-*.xml are answers of stock libvirt, recorded with the QEMU of the
- * same Debian release (9.0 with QEMU 7.2, 11.3 with 10.0, 12.8 with 11.1) on a host with KVM, cut
- * short: few CPU models and features are left, and not all devices. One was not recorded:
- * *-sev.xml is its neighbour with what libvirt's documentation says of a host with AMD SEV. Each
- * other file there is what the answer of one row of the table below must become; with
- * GMEM_TEST_REGENERATE_OUTPUT=1 in the environment they are written again. */
+ * same Debian release (9.0 with QEMU 7.2, 11.3 with 10.0, 12.8 with 11.1) on a host with KVM,
+ * shortened: only a few CPU models and features are left, and not all devices. One was not
+ * recorded: *-sev.xml is its neighbour with what libvirt's documentation says about a host with AMD
+ * SEV. Each of the other files there is what the answer for one row of the table below must become;
+ * with GMEM_TEST_REGENERATE_OUTPUT=1 in the environment they are written again. */
 
 #include "config.h"
 
@@ -104,7 +104,7 @@ typedef struct {
     Emulator emulator;
     Virt virt;
     const char *stock;  /* file is libvirt-STOCK.xml */
-    unsigned int modes; /* what host and emulator can do, whatever the virt type */
+    unsigned int modes; /* what host and emulator support, whatever the virt type */
 } Row;
 
 /* clang-format off */
@@ -153,7 +153,7 @@ static const Row rows[] = {
 /* clang-format on */
 G_STATIC_ASSERT(G_N_ELEMENTS(rows) == (size_t)HOST_LAST * QEMU_LAST * VIRT_LAST);
 
-/* Every line that may be new, whatever the stock answer. */
+/* Every line that may be added, whatever the stock answer. */
 static const char *const newLines[] = {
     "    <enum name='private'>",
     "      <value>convertible</value>",
@@ -222,8 +222,8 @@ testGolden(gconstpointer data)
     g_assert_cmpstr(raised, ==, wanted);
 }
 
-/* No cell is missing, no cell and no pair is there twice, and no version of libvirt, mode or file
- * is left out. */
+/* No cell is missing, no cell and no pair occurs twice, and no version of libvirt, mode or file is
+ * left out. */
 static void
 testTable(void)
 {
@@ -267,7 +267,7 @@ testTable(void)
     g_assert_cmpuint(g_hash_table_size(files), ==, 0);
 }
 
-/* The modes in the table are those with which a domain would be let start. */
+/* The modes in the table are those with which a domain would be allowed to start. */
 static void
 testModes(void)
 {
@@ -309,7 +309,7 @@ isNew(const char *text, size_t length)
     return false;
 }
 
-/* Taking the new lines out of @raised gives @stock back: nothing else was touched. */
+/* Removing the new lines from @raised gives @stock again: nothing else was changed. */
 static void
 assertOnlyAdds(const char *stock, const char *raised)
 {
@@ -332,7 +332,7 @@ assertOnlyAdds(const char *stock, const char *raised)
     g_assert_cmpstr(stock, ==, "");
 }
 
-/* The strings that @expression selects, each with a '|' after it; read by libxml2 alone. */
+/* The strings that @expression selects, each followed by '|'; read only by libxml2. */
 static char *
 selectStrings(const char *xml, const char *expression)
 {
@@ -385,7 +385,8 @@ privateValues(unsigned int modes)
     return values[modes];
 }
 
-/* What must hold for any stock answer; @possible: such domains can have the modes at all. */
+/* What must hold for any stock answer; @possible: whether such domains can have the modes at
+ * all. */
 static void
 assertRaised(const char *stock, unsigned int modes, bool possible)
 {
@@ -456,8 +457,8 @@ testOtherMachines(void)
     assertRaised(pc, BOTH, true);
 }
 
-/* @text is a part of a stock answer in which @old is there once, and becomes @new; raised with
- * @modes it must be the same with @raised there. */
+/* @text is a part of a stock answer that contains @old once, which becomes @new; raised with
+ * @modes, it must be the same with @raised there. */
 static void
 assertPart(const char *old, const char *new, const char *raised, unsigned int modes)
 {
@@ -490,7 +491,7 @@ assertPart(const char *old, const char *new, const char *raised, unsigned int mo
     "  <memoryBacking supported='" supported "'>\n"                                                \
     "    <enum name='private'/>\n"                                                                 \
     "  </memoryBacking>\n"
-/* As of a libvirt that knows the enum itself. */
+/* The answer of a libvirt that knows the enum itself. */
 #define BACKING_OF_OTHER(more)                                                                     \
     "  <memoryBacking supported='yes'>\n"                                                          \
     "    <enum name='private'>\n"                                                                  \
@@ -510,11 +511,11 @@ testMemoryBacking(void)
         {BACKING("no"), BACKING_OF_ONE, FULLY_SHARED},
         {BACKING("yes"), BACKING_OF_ONE, FULLY_SHARED},
         {BACKING_OF_NONE("no"), BACKING_OF_ONE, FULLY_SHARED},
-        /* Where there is nothing to offer, nothing that is missing is made. */
+        /* If there is nothing to offer, nothing that is missing is created. */
         {"", "", 0},
         {BACKING("no"), BACKING("no"), 0},
         {BACKING("yes"), BACKING_OF_NONE("yes"), 0},
-        /* Words that are neither yes nor no are not ours to interpret. */
+        /* Values that are neither yes nor no are not ours to interpret. */
         {BACKING("perhaps"), BACKING("perhaps"), FULLY_SHARED},
         {"  <memoryBacking/>\n", "  <memoryBacking/>\n", FULLY_SHARED},
         {BACKING_OF_OTHER(""), BACKING_OF_OTHER("      <value>fully-shared</value>\n"),
@@ -528,7 +529,7 @@ testMemoryBacking(void)
     }
 }
 
-/* As assertPart(), but for convertible, where <memoryBacking> gains a mode, too. */
+/* Like assertPart(), but for convertible, for which <memoryBacking> also gets a mode. */
 static void
 assertSecurity(const char *new, const char *raised)
 {
@@ -601,7 +602,7 @@ testPassedThrough(void)
     assertUnchanged("<domain type='kvm'><memoryBacking supported='yes'/></domain>");
     assertUnchanged("<domainCapabilities/>");
     assertUnchanged("<x:domainCapabilities xmlns:x='urn:x'/>");
-    /* A change where there is no text to change. */
+    /* The change would be in an entity, where there is no text to change. */
     assertUnchanged("<!DOCTYPE domainCapabilities [<!ENTITY e \"<memoryBacking supported='yes'>"
                     "</memoryBacking>\">]><domainCapabilities><domain>kvm</domain>"
                     "<arch>x86_64</arch>&e;</domainCapabilities>");
@@ -612,7 +613,8 @@ testPassedThrough(void)
     }
 }
 
-/* The same answer in another style of XML is another's work, but still gets the right answer. */
+/* The same answer in another style of XML comes from another program, but is raised correctly,
+ * too. */
 static void
 testOtherStyle(void)
 {
@@ -625,7 +627,7 @@ testOtherStyle(void)
     assertSelects(raised, SECTYPES, "sw-protected|");
 }
 
-/* Stock answers differ by libvirt, QEMU and host; a property must not depend on how long one is. */
+/* Stock answers differ by libvirt, QEMU and host; the result must not depend on their length. */
 static void
 testLong(void)
 {

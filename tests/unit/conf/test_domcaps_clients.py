@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Raised domain capabilities as others see them: line by line, virt-manager, Nova.
+"""Raised domain capabilities as others see them: compared line by line, by virt-manager, and by Nova.
 
 None of this comes from the code under test. Each raised answer must be one of the stock answers
 with nothing but a few known lines added, and what virt-manager and Nova make of it must be what
@@ -38,7 +38,7 @@ def read(path):
 
 
 def cut(lines, part, before):
-    """@lines without the one occurrence of @part, which must be directly in front of @before."""
+    """@lines without the only occurrence of @part, which must be directly in front of @before."""
     places = [i for i in range(len(lines)) if lines[i:i + len(part) + 1] == part + [before]]
     assert len(places) == 1, '%r is there %d times' % (part, len(places))
     return lines[:places[0]] + lines[places[0] + len(part):]
@@ -64,7 +64,7 @@ def stripped(text):
 
 
 def plain(thing):
-    """A value that can be compared, of a tree of objects."""
+    """A value that can be compared, made from a tree of objects."""
     if isinstance(thing, (list, tuple)):
         return [plain(one) for one in thing]
     if isinstance(thing, (set, frozenset)):
@@ -154,7 +154,7 @@ def check(client, path, stocks):
 
 
 def collect(paths, stocks):
-    """The tests: names, and what to call; None where there is only a reason to skip."""
+    """The tests: names and functions; None for a function if there is only a reason to skip."""
     tests = []
     for name, make in (('lines', lambda: check_lines), ('virt-manager', VirtManager),
                        ('Nova', Nova)):

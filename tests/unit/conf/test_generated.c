@@ -15,7 +15,7 @@
 #define TEST_DOMAINS 600
 #define TEST_MUTATIONS 20000
 
-/* A domain on its way: as the user writes it, and as post-parse leaves it. */
+/* A domain in different stages: as the user writes it, and as post-parse leaves it. */
 typedef struct {
     gmemMode mode; /* GMEM_MODE_NONE: neither element */
     char *text;
@@ -279,7 +279,8 @@ testProperties(const testDomain *domain)
         testUtilAssert(lowered, "features/smm/@state", "off");
         testUtilAssert(lowered, "features/ioapic/@driver", "qemu");
         testUtilAssert(lowered, "count(devices/memballoon/@*[.='on'])", "0");
-        /* Beside huge pages libvirt must not see anything but immediate, which it does anyway. */
+        /* Beside huge pages, libvirt must not see an allocation mode other than immediate, which is
+         * what it does anyway. */
         testUtilAssert(lowered,
                        "memoryBacking[hugepages][not(allocation/@mode = 'immediate')] and "
                        "not(memoryBacking/hugepages/page/@size = '4')",
@@ -290,7 +291,7 @@ testProperties(const testDomain *domain)
     g_assert_no_error(error);
     g_assert_cmpstr(again, ==, lowered);
 
-    /* What was put in breaks no rule. */
+    /* The inserted elements do not break any rule. */
     gmemRaisePlan(lowered, gmemLowerFindRoot, true, &stored, &error);
     g_assert_no_error(error);
     g_assert_cmpint(stored->mode, ==, plan->mode);
@@ -301,7 +302,7 @@ testProperties(const testDomain *domain)
     g_assert_nonnull(strstr(raised, domain->metadata));
     testUtilAssertSame(raised, domain->expected, domain->text);
 
-    /* And there again. */
+    /* And back again. */
     g_free(again);
     again = gmemLower(raised, true, NULL, &error);
     g_assert_no_error(error);
@@ -355,8 +356,8 @@ testLarge(const char *text, double seconds)
     testUtilAssertSame(raised, text, "a large domain");
 }
 
-/* Linear work takes a fraction of a second even here and under a sanitizer; quadratic work, hours.
- */
+/* Linear work takes a fraction of a second even here and under a sanitizer; quadratic work takes
+ * hours. */
 #define TEST_LARGE_SECONDS 60.0
 
 static void
@@ -486,8 +487,8 @@ testMutate(GRand *rand, const char *text)
     return g_string_free(mutant, FALSE);
 }
 
-/* Whatever was done to the text: where libvirt's parser sees the wish, the wish arrives, or the
- * domain is refused. */
+/* Whatever was done to the text: if libvirt's parser sees the request, it is kept, or the domain is
+ * refused. */
 static bool
 testMutant(const char *mutant)
 {

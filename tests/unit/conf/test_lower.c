@@ -19,7 +19,7 @@
     "{\"path\":\"features/ioapic/@driver\",\"value\":\"qemu\"},"                                   \
     "{\"path\":\"features/smm/@state\",\"value\":\"off\"}]}"
 
-/* A domain as short as one can be, with @type and @os for what most refusals are about. */
+/* A domain that is as short as possible, with @type and @os for what most refusals concern. */
 static char *
 testDomain(const char *type, const char *os, const char *devices, const char *rest)
 {
@@ -59,7 +59,7 @@ testLowers(const char *text, gmemMode mode)
     g_free(testLower(text, mode));
 }
 
-/* Lowers @text, checks what must always hold, and returns what it was raised to. */
+/* Lowers @text, checks what must always hold, and returns the raised XML. */
 static char *
 testRound(const char *text, gmemMode mode)
 {
@@ -113,7 +113,7 @@ testUntouched(const char *text)
     g_assert_cmpstr(raised, ==, text);
 }
 
-/* libvirt's parser, which refuses it, is asked for the words. */
+/* libvirt's parser refuses it, and its error is the expected one. */
 static void
 testMalformed(const char *text)
 {
@@ -161,7 +161,7 @@ testSpacedName(void)
     g_assert_cmpstr(plan->name, ==, " a\n");
 }
 
-/* What the user wrote is not regarded as what lowering put in. */
+/* What the user wrote is not mistaken for what lowering inserted. */
 static void
 testFullySharedPartly(void)
 {
@@ -186,7 +186,7 @@ testFullySharedPartly(void)
     testUtilAssert(emptyRaised, "count(memoryBacking/*)", "1");
 }
 
-/* Guest writes must not begin to reach an NVDIMM's file because the RAM is shared now. */
+/* Guest writes must not start to reach an NVDIMM's file because the RAM is now shared. */
 static void
 testNVDIMM(void)
 {
@@ -214,11 +214,11 @@ testNVDIMM(void)
     testUtilAssert(lowered, "starts-with(qemu:commandline/qemu:arg[2]/@value, '{\"version\":2,')",
                    "true");
     testRoundAssert(text, text, GMEM_MODE_FULLY_SHARED);
-    /* who asks for shared access of the domain gets it for NVDIMMs, too, as from stock libvirt */
+    /* if the user asks for shared access of the domain, NVDIMMs get it, too, as in stock libvirt */
     testUtilAssert(loweredChosen, "devices/memory[2]/@access", "");
 }
 
-/* As many as libvirt has slots for; two of one file, of which the user wrote one. */
+/* As many as libvirt has slots for, two of them with one file, one of which the user wrote. */
 static void
 testManyNVDIMMs(void)
 {
@@ -298,7 +298,7 @@ testConvertiblePartly(void)
     }
 }
 
-/* Raising undoes a change only where it is still there. */
+/* Raising only undoes a change that is still there. */
 static void
 testChangedSince(void)
 {
@@ -321,7 +321,7 @@ testChangedSince(void)
     raised2 = gmemRaise(gone, NULL, NULL);
     testUtilAssert(raised2, "count(devices/memballoon/@autodeflate)", "0");
     testUtilAssert(raised2, "count(features)", "0");
-    /* Neither is what the elements would give. */
+    /* Neither text is what the elements would have produced. */
     testRefused(changed, false, VIR_ERR_CONFIG_UNSUPPORTED,
                 "unsupported configuration: <launchSecurity type='sw-protected'/> cannot be used "
                 "with SMM, which <smm> switches on: a software-protected VM has no SMM; use <smm "
@@ -331,7 +331,7 @@ testChangedSince(void)
                 "option and use <private/> or <launchSecurity type='sw-protected'/>");
 }
 
-/* RAM of these is guest_memfd already: the wish is kept, and asks for nothing. */
+/* Their RAM is guest_memfd already: the request is kept, and does not change anything. */
 static void
 testHardware(void)
 {
@@ -453,7 +453,7 @@ testConcerns(void)
     g_assert_true(gmemRaiseMayHavePair("<qemu:arg value='-x-libvirt-gmem'/>"));
 }
 
-/* @rest, @before: the domain's <qemu:commandline>s, and how its root starts. */
+/* @root: attributes of the domain's root element; @rest: its <qemu:commandline>s. */
 static const struct {
     const char *root;
     const char *rest;
@@ -541,7 +541,7 @@ testCommandline(void)
     }
 }
 
-/* Also with the setting that libvirt leaves its thread with. */
+/* This also holds with the setting that libvirt leaves in its thread. */
 static void
 testRaisedAs(const char *lowered, const char *wanted)
 {
@@ -554,7 +554,7 @@ testRaisedAs(const char *lowered, const char *wanted)
     g_assert_cmpstr(raised, ==, wanted);
 }
 
-/* libvirt's own formatting, as stock libvirt 9.0 prints such a domain, and what it must become. */
+/* libvirt's own formatting, as stock libvirt 9.0 prints such a domain, and the required result. */
 static void
 testFormatting(void)
 {
@@ -653,7 +653,7 @@ testFormattingBacking(void)
                           "</domain>\n");
 }
 
-/* To libvirt several <memoryBacking> are one, and several <features>. */
+/* libvirt treats several <memoryBacking> as one, and several <features>, too. */
 static void
 testRepeated(void)
 {
@@ -693,7 +693,7 @@ testRepeated(void)
     testUtilAssert(raised, "count(memoryBacking/hugepages)", "1");
 }
 
-/* What they forbid, they forbid wherever it stands. */
+/* What the elements forbid is forbidden in each <memoryBacking>. */
 static void
 testRepeatedForbidden(void)
 {
@@ -716,7 +716,7 @@ testRepeatedForbidden(void)
     }
 }
 
-/* The root's declaration stays where something else requires it. */
+/* The root's declaration remains if something else requires it. */
 static void
 testNamespaceUsed(void)
 {
@@ -838,8 +838,8 @@ testReadyMade(void)
     "<memory model='nvdimm'" access "><source><path>" path "</path></source></memory>"
 #define OF_OURS " access='private'"
 
-/* libvirt takes a device out of a domain, and the pair still tells of it. Pairs of version 1 tell
- * of devices by their numbers, and are taken, too. */
+/* libvirt removes a device from a domain, but the pair still lists it. Pairs of version 1 identify
+ * devices by their numbers, and are accepted, too. */
 static void
 testReadyGone(void)
 {
@@ -853,7 +853,7 @@ testReadyGone(void)
         {"2", "", NVDIMM_AT(KEY_A), ""},
         {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_B)},
         {"2", NVDIMM("/a", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_A)},
-        /* The user's own choice, whatever was in front of it. */
+        /* The user's own choice, whatever stood before it. */
         {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A), ""},
         {"1", NVDIMM("/a", OF_OURS) NVDIMM("/b", OF_OURS), NVDIMM_AT("1") NVDIMM_AT("2"),
          NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B)},
@@ -863,7 +863,7 @@ testReadyGone(void)
         {"1", "<memory model='dimm'/>" NVDIMM("/a", OF_OURS), NVDIMM_AT("2") NVDIMM_AT("4"),
          NVDIMM_AT(KEY_A)},
         {"2", "<memory model='dimm'/>", NVDIMM_AT(KEY_A), ""},
-        /* An NVDIMM that the pair should tell of, and does not. */
+        /* An NVDIMM that is missing from the pair. */
         {"1", NVDIMM("/a", ""), "", NULL},
         {"2", NVDIMM("/a", ""), NVDIMM_AT(KEY_B), NULL},
         /* Not in the order in which they are written; twice; of the wrong version. */
@@ -904,7 +904,7 @@ testReadyGone(void)
     }
 }
 
-/* What has come to the number of an NVDIMM is not taken for one. */
+/* Another device that now has the number of an NVDIMM is not taken for one. */
 static void
 testRaiseOtherDevice(void)
 {
@@ -975,7 +975,7 @@ testMisplaced(void)
     }
 }
 
-/* libxml2's words change from version to version; they follow in a line of their own. */
+/* libxml2's words change between versions; they follow on a line of their own. */
 static void
 testInvalid(const char *text)
 {
@@ -1109,7 +1109,7 @@ testWellFormedElements(void)
 #define PINNED ": its DMA requires pinned shared pages; use an emulated or virtio device"
 #define SMALL_PAGES ": guest_memfd has pages of 4 KiB only; remove "
 
-/* The rules that XML alone decides. A message goes on after the element that it is about. */
+/* The rules that only depend on XML. A message continues after the element that it is about. */
 static const struct {
     const char *type; /* NULL: kvm */
     const char *os;   /* NULL: <type>hvm</type> */
@@ -1117,7 +1117,7 @@ static const struct {
     const char *rest;
     const char *shared;      /* the message for <private/>; NULL: accepted */
     const char *convertible; /* for sw-protected, with <private/> and without */
-    bool same;               /* for sw-protected what is for <private/> */
+    bool same;               /* for sw-protected the same as for <private/> */
     bool alone;              /* has another launch security already */
 } testRules[] = {
     {.type = "qemu",
@@ -1235,7 +1235,7 @@ static const struct {
      .alone = true},
 };
 
-/* Adds <private/> to the domain's <memoryBacking>, which may have to be made. */
+/* Adds <private/> to the domain's <memoryBacking>, creating that if necessary. */
 static char *
 testAddPrivate(const char *rest)
 {
@@ -1246,7 +1246,7 @@ testAddPrivate(const char *rest)
     return g_strjoinv("<private/></memoryBacking>", parts);
 }
 
-/* With @rest, which has elements of that @mode, in a domain that is otherwise rule @i's. */
+/* Checks rule @i with the elements of @mode, which @rest contains. */
 static void
 testRule(size_t i, const char *rest, gmemMode mode)
 {
@@ -1289,7 +1289,7 @@ testValidate(void)
     }
 }
 
-/* What of guest RAM is in huge pages: of cells, or of a domain without. */
+/* Which part of guest RAM is in huge pages: for cells, and for a domain without cells. */
 static void
 testHugeRam(void)
 {
@@ -1373,8 +1373,8 @@ testNodesets(void)
     }
 }
 
-/* Where a document type declaration may give one of the elements, or the option, or take it away,
- * it is refused. */
+/* If a document type declaration could add or remove one of the elements, or the option, the
+ * document is refused. */
 static void
 testDeclared(void)
 {
@@ -1415,8 +1415,8 @@ testDeclared(void)
     }
 }
 
-/* Whether a declared encoding counts depends on libxml2's version. Where that does not matter to
- * tags, the text keeps its bytes; elsewhere, whatever can be seen of the elements either way is
+/* Whether a declared encoding counts depends on libxml2's version. If it does not matter for tags,
+ * the text keeps its bytes; otherwise, whatever can be seen of the elements either way is
  * refused. */
 static void
 testEncodings(void)
@@ -1449,8 +1449,8 @@ testEncodings(void)
         } else {
             g_autofree char *lowered = gmemLower(fine[i], false, NULL, NULL);
 
-            /* Newer libxml2 refuses what says that it is UTF-16 and is not, and so libvirt does,
-             * with the pair in it as without. */
+            /* Newer versions of libxml2 refuse a text that claims to be UTF-16 but is not, and so
+             * does libvirt, with the pair in it and without. */
             g_assert_nonnull(strstr(fine[i], "utf-16"));
             g_assert_nonnull(lowered);
             g_assert_null(testUtilParse(lowered));
@@ -1475,7 +1475,8 @@ testFirmwareText(const char *firmware, const char *os)
                            firmware, os);
 }
 
-/* libvirt 9.0 is kept from firmware that requires SMM, unless the user has said something. */
+/* libvirt 9.0 is prevented from choosing firmware that requires SMM, unless the user has specified
+ * it. */
 static void
 testFirmware(void)
 {
@@ -1506,13 +1507,13 @@ testFirmware(void)
         g_assert_null(strstr(raised, feature));
         g_assert_cmpint(strstr(raised, "enrolled-keys") != NULL, ==,
                         strstr(text, "enrolled-keys") != NULL);
-        /* What the user wrote about it stays. */
+        /* What the user wrote about it remains. */
         g_assert_cmpint(strstr(raised, "secure-boot") != NULL, ==,
                         strstr(text, "secure-boot") != NULL);
     }
 }
 
-/* RAM that the host maps does without. */
+/* RAM that the host maps does not require it. */
 static void
 testFirmwareFullyShared(void)
 {
@@ -1524,7 +1525,7 @@ testFirmwareFullyShared(void)
     g_assert_null(strstr(lowered, "secure-boot"));
 }
 
-/* libvirt compares the root's name, not its namespace: this is a domain to it. */
+/* libvirt compares the root's name, not its namespace, so this is a domain for it. */
 static void
 testPrefixedRoot(void)
 {
@@ -1566,7 +1567,7 @@ testRaiseDamaged(void)
     }
 }
 
-/* libxml2, which has the schema, prints what it thinks of an xml:id. */
+/* libxml2, which has the schema, reports its own error for an xml:id. */
 static void
 testSilent(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_nested.c: domains inside of snapshots and checkpoints. */
+/* test_nested.c: domains inside snapshots and checkpoints. */
 
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #define OPTION "-x-libvirt-gmem"
 #define VALUE "/qemu:commandline/qemu:arg[2]/@value"
 
-/* As libvirt formats it, in a document at @indent. */
+/* As libvirt formats it, in a document with the indentation @indent. */
 static char *
 testDomain(const char *name, const char *indent, const char *backing)
 {
@@ -116,7 +116,7 @@ testContainers(void)
 
             g_assert_cmpstr(inactive, ==, value);
         }
-        /* lowering what is lowered changes no byte */
+        /* lowering what is lowered does not change a byte */
         g_assert_cmpstr(again, ==, lowered);
         raised = testRaise(lowered, NULL);
         testUtilAssert(raised, "count(//memoryBacking/private)", i == 0 ? "2" : "1");
@@ -124,7 +124,7 @@ testContainers(void)
     }
 }
 
-/* libvirt compares the root's name only, whatever namespace that is in. */
+/* libvirt only compares the root's name, whatever its namespace. */
 static void
 testContainersInNamespace(void)
 {
@@ -172,7 +172,7 @@ testIndentation(void)
     g_assert_cmpint(plan->mode, ==, GMEM_MODE_FULLY_SHARED);
 }
 
-/* All but the domains keeps its bytes. */
+/* Everything except the domains keeps its bytes. */
 static void
 testRest(void)
 {
@@ -227,7 +227,7 @@ testSame(void)
     }
 }
 
-/* Declared around the domain, needed in it. */
+/* Declared around the domain, but required in it. */
 static void
 testNamespaces(void)
 {
@@ -261,7 +261,7 @@ testNamespaces(void)
     }
 }
 
-/* A prefix that means another thing inside is not declared again. */
+/* A prefix that means something else inside is not declared again. */
 static void
 testNamespaceOfItsOwn(void)
 {
@@ -274,7 +274,7 @@ testNamespaceOfItsOwn(void)
     testUtilAssert(lowered, "domain/qemu:commandline/qemu:arg[1]/@value", OPTION);
 }
 
-/* A pair that a client wrote is looked at wherever its namespace is declared. */
+/* A pair that a client wrote is examined wherever its namespace is declared. */
 static void
 testForged(void)
 {
@@ -300,7 +300,7 @@ testForged(void)
     }
 }
 
-/* Deeper than libxml2 goes: a domain with metadata that libvirt accepts, inside of a snapshot. */
+/* Deeper than libxml2 goes: a domain with metadata that libvirt accepts, inside a snapshot. */
 static void
 testDeep(void)
 {
@@ -351,7 +351,7 @@ testDeclared(void)
     }
 }
 
-/* Each domain is its own; the plan is the first one's. */
+/* Each domain has its own request; the plan is the first one's. */
 static void
 testOneOfTwo(void)
 {

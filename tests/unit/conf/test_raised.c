@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_raised.c: what is raised again is what it was raised to, whatever else has been raised
- * before; and what is kept for that has a limit. */
+/* test_raised.c: raising again gives the same result as the first time, whatever else has been
+ * raised before, and the memory that is kept for this is limited. */
 
 #include <string.h>
 
@@ -12,7 +12,7 @@
 #define THREADS 4
 #define ROUNDS 300
 
-/* What stock libvirt would show of a domain called @name, as far as that matters here. */
+/* What stock libvirt would show of a domain called @name, as far as it matters here. */
 static char *
 testStored(const char *name)
 {
@@ -31,7 +31,7 @@ testStored(const char *name)
     return stored;
 }
 
-/* Both ways, errors included, and both twice. */
+/* In both ways, including errors, and each of them twice. */
 static void
 testAgree(const char *stored)
 {
@@ -62,7 +62,7 @@ testOthers(void)
     testAgree(stored);
     g_assert_cmpuint(gmemRaisedSize(), >, 0);
     testAgree(snapshot);
-    /* Of the same length, and nearly the same; and shorter ones. */
+    /* Of the same length and almost equal, and shorter ones. */
     for (i = 0; i < length; i++) {
         char was = stored[i];
 
@@ -75,7 +75,7 @@ testOthers(void)
     testAgree(stored);
 }
 
-/* What the first call gives is found out, what the second one gives is known. */
+/* The first call determines the result, and the second one finds it stored. */
 static void
 testKnown(void)
 {

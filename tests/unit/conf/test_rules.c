@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_rules.c: which domains meet a rule of gmem.conf, and what it makes of them. */
+/* test_rules.c: which domains match a rule of gmem.conf, and what the rule makes of them. */
 
 #include <libvirt/virterror.h>
 #include <string.h>
@@ -104,7 +104,7 @@ typedef struct {
     const char *name;
     const char *mode;
     const char *xml;
-    const char *made; /* NULL: refused with: */
+    const char *made; /* NULL: the domain is refused with: */
     const char *message;
 } Edit;
 
@@ -158,7 +158,7 @@ testEdit(gconstpointer data)
     g_assert_cmpint(error->code, ==, VIR_ERR_CONFIG_UNSUPPORTED);
 }
 
-/* The first rule that is met counts; what the domain asks for is reported beside it. */
+/* The first matching rule applies; what the domain itself asks for is reported, too. */
 static void
 testAsk(void)
 {
@@ -193,7 +193,7 @@ testWeaker(void)
     g_assert_false(gmemRulesIsWeaker(GMEM_MODE_FULLY_SHARED, GMEM_MODE_NONE));
 }
 
-/* "Cannot be determined" is not "no": a title in Latin-1. */
+/* "Cannot be determined" does not mean "no": a title in Latin-1. */
 static void
 testUnknown(void)
 {
@@ -209,7 +209,7 @@ testUnknown(void)
     g_assert_nonnull(strstr(error->message, "the condition title of a rule"));
 }
 
-/* What libvirt stores is not edited: its pair has to be what the elements gave. */
+/* What libvirt has stored is not edited, so its pair must match the elements. */
 static void
 testStored(void)
 {

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_stock.py: lowering and raising against what stock libvirt really makes of the XML.
+"""test_stock.py: lowering and raising, compared with what stock libvirt really makes of the XML.
 
 Each domain is defined twice on stock qemu:///embed, without libvirt-gmem: once lowered, once with
 the elements taken out by hand. The first dump, raised, must be the second dump with the elements
@@ -65,7 +65,7 @@ NUMATUNE = ("<numatune><memory mode='strict' nodeset='0'/><memnode cellid='1' mo
 HOTPLUG = "<maxMemory slots='4' unit='GiB'>4</maxMemory><memory unit='MiB'>512</memory>"
 BALLOON = "<memballoon model='virtio' autodeflate='on' freePageReporting='on'/>"
 
-# What libvirt reads, but its schema does not know.
+# Elements that libvirt reads, but its schema does not contain.
 NO_SCHEMA = ("shared: two command lines", "shared: empty elements")
 
 DOMAINS = [
@@ -117,7 +117,7 @@ DOMAINS = [
 
 
 def expect(dump, xml):
-    """Writes the elements of xml, a domain with them, into dump, a stock dump without them."""
+    """Writes the elements of xml, which has them, into dump, a stock dump without them."""
     lines = dump.split("\n")
     if "  <memoryBacking>" in lines:
         lines.insert(lines.index("  </memoryBacking>"), "    <private/>")
@@ -144,7 +144,7 @@ class Stock:
         self.connection = libvirt.open("qemu:///embed?root=" + root)
 
     def define(self, xml, validate):
-        """Returns what stock libvirt prints for xml."""
+        """What stock libvirt prints for xml."""
         flags = self.libvirt.VIR_DOMAIN_DEFINE_VALIDATE if validate else 0
         defined = self.connection.defineXMLFlags(xml, flags)
         try:
@@ -175,7 +175,7 @@ def check(stock, tool, xml, validate):
     expected = expect(plain_dump, xml)
     if raised != expected:
         raise AssertionError(difference(expected, raised))
-    # What virsh edit does: dump, define again.
+    # virsh edit does the same: dump, define again.
     again = stock.define(run(tool, "validate", raised), True)
     if again != lowered_dump:
         raise AssertionError(difference(lowered_dump, again))
@@ -185,7 +185,7 @@ def check(stock, tool, xml, validate):
 
 def main(tool):
     tests = []
-    # Short: sockets below it have paths of 108 bytes at most.
+    # It is short, because sockets below it can only have paths of 108 bytes.
     root = tempfile.mkdtemp(prefix="gx", dir="/tmp")
 
     @functools.lru_cache(maxsize=None)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_connection.c: what is known of connections, when many threads open some at once. */
+/* test_connection.c: what is known about connections while many threads open some at once. */
 
 #include "gmemconnection.h"
 
@@ -10,7 +10,7 @@
 #define THREADS 4
 #define ROUNDS 25000
 
-/* Addresses that nothing is at: nobody looks. */
+/* Addresses with nothing behind them, because they are not dereferenced. */
 static virConnectPtr
 openAny(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_exec.c: what gmemexec.c does between fork and exec, in children of a process whose other
- * threads hold now this lock, now that: none may wait for it.
+ * threads hold different locks at different times: no child may wait for one.
  *
- * The real code is called, from execve() on. Not real are where the call comes from, the execve
- * behind it, which ends the child, and /dev/kvm. */
+ * The real code is called, starting with execve(). What is imitated is the caller, the execve after
+ * it, which ends the child, and /dev/kvm. */
 
 #include "config.h"
 
@@ -34,15 +34,15 @@
 #include "gmemrefusal.h"
 
 #define FORKS 20250
-/* Of these, with a gmem.conf that cannot be used. */
+/* How many of these have an invalid gmem.conf. */
 #define CONF_FORKS 900
-/* Behind those, children that run an emulator: they cost more. */
+/* How many children after those run an emulator, which takes longer. */
 #define PROBE_FORKS 90
 
-/* How many children there are at once. */
+/* The number of children that exist at once. */
 #define BATCH 90
 
-/* Milliseconds after which a child is not slow but stuck. */
+/* After so many milliseconds, a child is not slow but stuck. */
 #define PATIENCE 30000
 
 #define STARTED 0
@@ -66,7 +66,7 @@ typedef struct {
     const char *argv[16];
     bool noKVM;
     int status;
-    const char *text; /* what the child says */
+    const char *text; /* what the child prints */
 } Case;
 
 static const Case cases[] = {
@@ -128,7 +128,7 @@ __wrap_gmemReal(void)
     return &table;
 }
 
-/* Of no child's concern: it would require all of the driver. */
+/* This does not concern a child, and would require the whole driver. */
 char *
 gmemConnectionGetRoot(virConnectPtr conn G_GNUC_UNUSED)
 {
@@ -159,7 +159,7 @@ __wrap_gmemKVMProbe(void)
     return kvm;
 }
 
-/* An error of the child's is none of GLib's, whose lock this takes. */
+/* A child must not free a GError with GLib's function, which takes a lock. */
 void __real_g_error_free(GError *error);
 __attribute__((visibility("default"))) void __wrap_g_error_free(GError *error);
 void
@@ -170,7 +170,7 @@ __wrap_g_error_free(GError *error)
     __real_g_error_free(error);
 }
 
-/* A host that has both modes. */
+/* A host that supports both modes. */
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int
 __wrap_ioctl(int fd G_GNUC_UNUSED, unsigned long request, ...)
@@ -200,7 +200,8 @@ __wrap_ioctl(int fd G_GNUC_UNUSED, unsigned long request, ...)
 /* ---------------------------------------------------------------------------------------------
  * Locks */
 
-/* Those who hold locks are to hold them at forks, not to keep processors from the children. */
+/* Threads that hold locks must hold them during forks, but must not take processors from the
+ * children. */
 static void
 stepBack(void)
 {
@@ -256,7 +257,7 @@ takeGettext(void *data G_GNUC_UNUSED)
 typedef struct {
     const Case *test;
     char *emulator;
-    int words; /* what is standard error to the child */
+    int words; /* the child's standard error */
     pid_t pid;
 } Child;
 
@@ -303,7 +304,7 @@ finish(Child *child)
                 child->test->status, child->test->text, text);
 }
 
-/* All of them share the page; where they refuse for one reason, that is in it. */
+/* All children share the page; if they refuse for any reason, it is in there. */
 static void
 checkRefusal(const Batch *batch)
 {
@@ -320,8 +321,8 @@ checkRefusal(const Batch *batch)
     g_assert_null(gmemRefusalTake());
 }
 
-/* A thread that has nothing of its own from GLib's allocator, as a worker of libvirt's may be: its
- * children's first request requires a lock. */
+/* A thread that has no memory of its own from GLib's allocator, as may be the case for a worker of
+ * libvirt's: its children's first allocation requires a lock. */
 static void *
 forkAll(void *data)
 {
@@ -407,7 +408,8 @@ writeFile(const char *name, const char *text, mode_t mode)
     return path;
 }
 
-/* An ELF image with a property @property of memory-backend-memfd; the parent has asked it. */
+/* An ELF image with a property @property of memory-backend-memfd; the parent has already asked
+ * it. */
 static void
 makeKnown(const char *name, const char *property)
 {
@@ -455,7 +457,7 @@ prepare(void)
     cache = g_build_filename(root, "cache", NULL);
     gmemCapsCacheInit(cache, NULL);
     makeKnown("disk", "guest-memfd");
-    gmemCapsCacheInit(NULL, NULL); /* forgets what is in memory */
+    gmemCapsCacheInit(NULL, NULL); /* discards what is in memory */
     gmemCapsCacheInit(cache, NULL);
     makeKnown("memory", "size");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_expect.c: what one call of a thread leaves for its child, and not for the next call. */
+/* test_expect.c: what a thread's call leaves for its child, but not for the next call. */
 
 #include "gmemexpect.h"
 

@@ -21,7 +21,7 @@ static const gmemQEMUCaps stockQEMU = {
     .flags = G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD,
 };
 
-/* Whether the command line is one of ours, or cannot be read. */
+/* Whether the command line is ours, or cannot be read. */
 static bool
 testConcerned(const char *native)
 {
@@ -47,10 +47,10 @@ testConcerns(void)
     g_assert_false(testConcerned("LC_ALL=C /bin/qemu -machine q35"));
     g_assert_true(testConcerned("LC_ALL=C /bin/qemu -x-libvirt-gmem '{}'"));
     g_assert_true(testConcerned("A='b c' /bin/qemu '-x-libvirt-gmem' '{}'"));
-    /* the text as a value of something else */
+    /* the text is the value of something else */
     g_assert_false(testConcerned("/bin/qemu -append -x-libvirt-gmem"));
     g_assert_false(testConcerned("A=-x-libvirt-gmem /bin/qemu -append \"a -x-libvirt-gmem\""));
-    /* what cannot be read is not waved through */
+    /* what cannot be read is not accepted */
     g_assert_true(testConcerned("/bin/qemu -append 'x-libvirt-gmem"));
 }
 
@@ -98,7 +98,8 @@ testBuildLines(void)
                     " -x-libvirt-gmem " CONFIG);
 }
 
-/* Behind the program nothing is an assignment; a quote that begins a word need not end it. */
+/* After the program, nothing is an assignment; a quote that begins a word does not have to end
+ * it. */
 static void
 testBuildWords(void)
 {
@@ -115,7 +116,7 @@ testBuildWords(void)
     g_assert_cmpstr(got, ==, expected);
 }
 
-/* A word that is given more than once keeps the spelling of each place. */
+/* A word that occurs more than once keeps the spelling of each place. */
 static void
 testBuildAgain(void)
 {
@@ -175,7 +176,7 @@ testWithoutPreload(void)
     }
 }
 
-/* <qemu:env name='LD_PRELOAD'> puts its value where libvirt had put that of the process. */
+/* <qemu:env name='LD_PRELOAD'> puts its value where libvirt had put the value of the process. */
 static void
 testWithoutPreloadReplaced(void)
 {
@@ -184,7 +185,7 @@ testWithoutPreloadReplaced(void)
 
     gmemNativeDropPreload(native);
     g_assert_cmpstr(native, ==, before);
-    /* the process has another one besides: libvirt would have had something to replace anyway */
+    /* the process has another library, too: libvirt would have had something to replace anyway */
     g_setenv("LD_PRELOAD", "/lib/asan.so:/x/libvirt-gmem.so", TRUE);
     gmemNativeDropPreload(native);
     g_assert_cmpstr(native, ==, before);

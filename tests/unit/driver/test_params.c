@@ -31,7 +31,7 @@ testGet(void)
     list[1].type = VIR_TYPED_PARAM_INT;
     g_strlcpy(list[1].field, "number", sizeof(list[1].field));
     testAddString(&list[2], "last", "3");
-    /* a name that fills its field has no NUL after it */
+    /* a name that fills its field is not followed by a NUL */
     memset(full, 'x', sizeof(full) - 1);
     full[sizeof(full) - 1] = '\0';
     testAddString(&list[3], "", "4");
@@ -94,7 +94,7 @@ testReplaced(void)
     gmemParamsReplace(&params, "more", g_strdup("lowered, too"));
     g_assert_cmpstr(gmemParamsGet(&params, "more"), ==, "lowered, too");
     g_assert_cmpstr(gmemParamsGet(&params, "xml"), ==, "lowered");
-    /* the rest is as it was, the caller's list wholly */
+    /* the rest is unchanged, and so is the caller's list */
     g_assert_cmpstr(params.list[0].value.s, ==, "kept");
     g_assert_true(params.list[0].value.s != list[0].value.s);
     g_assert_cmpint(params.list[2].type, ==, VIR_TYPED_PARAM_ULLONG);

@@ -18,20 +18,21 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import gmem_tap  # noqa: E402  pylint: disable=wrong-import-position
 
 OPTION = '-x-libvirt-gmem'
-# Waking up from suspend-to-memory is a reset to the shim: by whether the machine is a q35.
+# Waking up from suspend-to-memory is a reset for the shim, so it is disabled; True: the machine is a
+# q35.
 NO_SUSPEND = {True: 'ICH9-LPC.disable_s3=1', False: 'PIIX4_PM.disable_s3=1'}
 LAUNCH_OBJECT = {'qom-type': 'sw-protected-vm', 'id': 'lsec0'}
 # All options without a value that libvirt writes for these domains.
 FLAGS = {'-S', '-no-user-config', '-nodefaults', '-no-shutdown'}
 PROPERTIES = {('object', 'convertible'): 'private', ('property', 'fully-shared'): 'guest-memfd',
               ('x-property', 'fully-shared'): 'x-guest-memfd'}
-# Rows that make the VM what it is by an object.
+# Rows in which an object determines the kind of VM.
 LAUNCHES = {'object': 'convertible', 'object-bare': 'convertible'}
 PAIRS = 100
 
 
 def properties_of(value, implied):
-    """The properties of an option's value in either notation; sizes as numbers, booleans as such."""
+    """The properties of an option's value in either notation; sizes as numbers, booleans as bool."""
     if value.startswith('{'):
         return json.loads(value.replace("'", '"') if value.startswith("{'") else value)
     first, *rest = value.split(',')
@@ -45,7 +46,7 @@ def properties_of(value, implied):
 
 
 class Args:
-    """A command line: a list of (option, value), with what it says about memory."""
+    """A command line: a list of (option, value), and what it specifies about memory."""
 
     def __init__(self, path):
         with open(path, encoding='utf-8') as file:
@@ -76,7 +77,7 @@ class Args:
 
     @property
     def ram(self):
-        """Ids of the backends that are RAM, in the order of their use."""
+        """The IDs of the backends that are RAM, in the order in which they are used."""
         ids = [machine['memory-backend'] for machine in self.keys('-machine')
                if 'memory-backend' in machine]
         ids += [cell['memdev'] for cell in self.keys('-numa') if cell[''] == 'node']
@@ -89,7 +90,7 @@ class Args:
                 if device['driver'] in ('nvdimm', 'virtio-pmem-pci', 'ivshmem-plain')]
 
 
-# What is seen on a command line, and the shapes that have it; the others must not.
+# What is visible on a command line, and the shapes that have it; the others must not have it.
 FEATURES = {
     'host nodes': ('host-nodes', 'preferred', 'interleave', 'memnode', 'mixed'),
     'huge pages': ('hugepages', 'huge-cell', 'huge-memfd', 'huge-immediate', 'huge-dimm'),
@@ -176,7 +177,7 @@ def identity(value):
 
 
 def backend_list(stock):
-    """All memory backends as they stand on the command line; QEMU makes them in this order."""
+    """All memory backends in the order of the command line, in which QEMU creates them."""
     names = [identity(v) for n, v in stock.options if n == '-object'
              and properties_of(v, 'qom-type')['qom-type'].startswith('memory-backend')]
     assert sorted(names) == sorted(stock.backends)
@@ -185,7 +186,7 @@ def backend_list(stock):
 
 
 def expected_options(stock, row, mode):
-    """What the other command line's options have to be, worked out from the stock one's."""
+    """The options that the other command line must have, derived from the stock one."""
     added = PROPERTIES.get((row, mode))
     launch = LAUNCHES.get(row) == mode
     wanted = []
@@ -204,7 +205,7 @@ def expected_options(stock, row, mode):
             assert 'kernel_irqchip=split' in value.split(',')
             value += ',confidential-guest-support=lsec0'
         elif name == '-object' and added and identity(value) in stock.ram:
-            # By the text: nothing else may change, not even the order of members.
+            # Compared as text, because nothing else may change, not even the order of members.
             assert added not in properties_of(value, 'qom-type')
             if value.startswith('{'):
                 assert value.endswith('}')
@@ -224,7 +225,7 @@ def check_result(stock, ours, row, mode):
         assert after['size'] == before['size']
         if added:
             assert after.pop(added) is True
-        # Huge pages are not preallocated without the user's wish.
+        # Huge pages are not preallocated unless the user asks for it.
         if mode == 'convertible' and after.get('prealloc') is False:
             before = dict(before, prealloc=False)
         assert after == before
@@ -237,7 +238,7 @@ def check_result(stock, ours, row, mode):
 
 
 def unwanted_prealloc(stock):
-    """Whether the pair says that libvirt preallocates on its own account."""
+    """Whether the pair says that libvirt preallocates on its own initiative."""
     pair = json.loads(stock.values(OPTION)[0])
     return any(change['path'] == 'memoryBacking/allocation/@mode' for change in pair['added'])
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_capabilities.c: flags found in QMP schemas; what is not a schema is not an answer. */
+/* test_capabilities.c: flags found in QMP schemas; and answers that are not schemas are refused. */
 
 #include "config.h"
 
@@ -16,7 +16,7 @@
 #define DONE "{\"return\": {}}\r\n"
 #define EVENT "{\"timestamp\": {\"seconds\": 1}, \"event\": \"SHUTDOWN\", \"data\": {}}\r\n"
 
-/* As QEMU writes them: types are numbered, but for the built-in ones. */
+/* As QEMU writes them: types have numbers, except for the built-in ones. */
 #define MEMBER(name, type) "{\"name\": \"" name "\", \"default\": null, \"type\": \"" type "\"}"
 #define TYPE(name, members)                                                                        \
     ", {\"name\": \"" name "\", \"members\": [" MEMBER("size", "int") members                      \
@@ -171,7 +171,7 @@ testUntagged(void)
     g_assert_cmphex(caps->flags, ==, 0);
 }
 
-/* An index and not a search per lookup, which would take minutes. */
+/* Each lookup uses an index; a search would take minutes. */
 static void
 testLarge(void)
 {
@@ -183,7 +183,7 @@ testLarge(void)
     for (i = 0; i < 40000; i++)
         g_string_append_printf(text, "{\"name\": \"t%zu\", \"meta-type\": \"enum\"},\n",
                                i * 7919 % 40000);
-    /* One line is one reply. */
+    /* One line contains one reply. */
     g_strdelimit(text->str + strlen(GREETING DONE), "\n", ' ');
     g_string_append(text,
                     "{\"name\": \"object-add\", \"arg-type\": \"a\", \"meta-type\": "

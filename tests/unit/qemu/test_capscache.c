@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_capscache.c: what is kept about emulators, what is believed, and what the forked child
- * finds while other threads of its parent hold locks. The emulator is
+/* test_capscache.c: which answers of emulators are kept, which are believed, and what the forked
+ * child finds while other threads of its parent hold locks. The emulator is
  * ../../fake-emulators/fake-emulator.c, which counts how often it is asked.
  *
  * The source is included: a lock that is private to it has to be held at a fork. */
@@ -28,7 +28,7 @@
 #define MEMFD (G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD)
 #define PROPERTY (G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD)
 
-/* Seconds after which a child that waits for a lock is ended. */
+/* A child that waits for a lock is killed after so many seconds. */
 #define CHILD_PATIENCE 60
 
 typedef struct {
@@ -86,7 +86,7 @@ countProbes(const char *emulator)
     return (size_t)st.st_size;
 }
 
-/* Drops what is in memory, so that the next lookup goes to the disk. */
+/* Drops what is in memory, so that the next lookup reads the disk. */
 static void
 forget(const char *cache)
 {
@@ -104,7 +104,7 @@ setUp(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpint(chmod(fixture->root, 0755), ==, 0);
     fixture->emulator = makeEmulator(fixture->root, "qemu");
     fixture->cache = g_build_filename(fixture->root, "var", "cache", "gmem", NULL);
-    /* Not by the code under test. */
+    /* This does not use the code under test. */
     hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, fixture->emulator, -1);
     name = g_strconcat(hash, ".json", NULL);
     fixture->file = g_build_filename(fixture->cache, name, NULL);
@@ -142,7 +142,7 @@ lookup(const Fixture *fixture)
     lookupFlags(fixture->emulator, MEMFD | PROPERTY);
 }
 
-/* Nothing but the file of this name is in the directory: no temporary one was left. */
+/* The directory contains only the file with this name; no temporary file was left behind. */
 static void
 assertOneFile(const Fixture *fixture)
 {
@@ -420,7 +420,7 @@ testDamage(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
 }
 
-/* That the file could not be replaced does not cost the answer. */
+/* The answer is not lost if the file cannot be replaced. */
 static void
 testFileIsDirectory(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -480,7 +480,7 @@ testDirectoryIsFile(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     checkDirectoryRefused(fixture);
 }
 
-/* A good directory that becomes a bad one: what it has is not believed any more. */
+/* A good directory that becomes a bad one: its contents are not believed any more. */
 static void
 testDirectoryTurns(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -502,7 +502,8 @@ testUpgrade(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     setReplies(fixture->emulator, REPLIES("something"));
     lookup(fixture); /* as long as the file stays as it is */
 
-    /* As a package manager does: another file under the name, here of the same size and time. */
+    /* Like a package manager: another file with the same name, and here with the same size and
+     * time. */
     g_assert_cmpint(stat(fixture->emulator, &st), ==, 0);
     other = makeEmulator(fixture->root, "new");
     times[0] = st.st_atim;
@@ -554,7 +555,7 @@ testNoUser(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 0);
 }
 
-/* A script stands for a QEMU that can be upgraded without it. */
+/* A script stands for a QEMU that can be upgraded without changing the script. */
 static void
 testScript(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -567,12 +568,12 @@ testScript(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
     g_assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
     g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 1);
-    /* For parent and child of one start. */
+    /* It is still valid for parent and child of one start. */
     gmemCapsCacheCurrent->entries[0].made = gmemCapsCacheNow();
     g_autoptr(gmemQEMUCaps) child = gmemCapsCacheLookupInChild(script, NULL);
     g_assert_nonnull(child);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
-    /* And no longer. */
+    /* It is not valid any longer than that. */
     setReplies(fixture->emulator, REPLIES("something"));
     gmemCapsCacheCurrent->entries[0].made -= GMEM_CAPS_CACHE_SCRIPT_MS;
     lookupFlags(script, MEMFD);
@@ -612,7 +613,7 @@ testUnusable(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
-/* Looks the emulator up in a process of its own, which has nothing in memory. */
+/* Looks the emulator up in a separate process, which has nothing in memory. */
 static void
 lookupElsewhere(const Fixture *fixture, size_t probes)
 {
@@ -630,8 +631,8 @@ testLookupSubprocess(void)
     lookupFlags(g_getenv("GMEM_TEST_EMULATOR"), MEMFD | PROPERTY);
 }
 
-/* What another build of the library wrote is not believed: that one may have looked for less. The
- * file of this program stands for the library's. */
+/* What another build of the library wrote is not believed, because that build may have looked for
+ * fewer things. The file of this program stands for the library's. */
 static void
 testOtherBuild(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -663,7 +664,7 @@ testEviction(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_null(gmemCapsCacheCurrent->retired);
 }
 
-/* A table that a reader may still use stays until the next swap without one. */
+/* A table that a reader may still be using remains until the next replacement without a reader. */
 static void
 testRetired(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -730,7 +731,7 @@ waitForChild(pid_t pid)
     g_assert_cmpint(status, ==, 0);
 }
 
-/* Two daemons that come up at once, and a few more. */
+/* Two daemons that start at the same time, and a few more. */
 static void
 testProcesses(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {
@@ -760,7 +761,7 @@ testProcesses(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 
 static GMutex testReady;
 
-/* Holds every lock that it can lay hands on, until @testReady is free. */
+/* Holds every lock that it can get, until @testReady is free. */
 static gpointer
 holdLocks(gpointer locked)
 {
@@ -776,8 +777,8 @@ holdLocks(gpointer locked)
     return NULL;
 }
 
-/* What libvirt's child does, QEMU's user included where there is root to drop. Exit status 0:
- * found. */
+/* Does what libvirt's child does, including the change to QEMU's user if it is root. Exit status 0
+ * means that it was found. */
 static void
 lookupInForkedChild(const char *emulator, guint64 flags)
 {
@@ -813,7 +814,7 @@ testChild(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_autofree char *script = g_build_filename(fixture->root, "wrapper", NULL);
     g_autofree char *text = g_strdup_printf("#!/bin/sh\nexec %s \"$@\"\n", fixture->emulator);
 
-    /* A miss everywhere: its own probe, and nothing written. */
+    /* It is not found anywhere: the child asks the emulator itself, and does not write a file. */
     lookupInForkedChild(fixture->emulator, MEMFD | PROPERTY);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 1);
     g_assert_false(g_file_test(fixture->cache, G_FILE_TEST_EXISTS));
@@ -829,7 +830,7 @@ testChild(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     lookupInForkedChild(fixture->emulator, MEMFD | PROPERTY);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
 
-    /* Not from a file that others could write. */
+    /* Not from a file that others could have written. */
     g_assert_cmpint(chmod(fixture->file, 0666), ==, 0);
     lookupInForkedChild(fixture->emulator, MEMFD | PROPERTY);
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 3);
@@ -840,7 +841,7 @@ testChild(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     g_assert_cmpuint(countProbes(fixture->emulator), ==, 4);
 }
 
-/* Forks in the middle of whatever the other threads do. */
+/* Forks while the other threads do whatever they do. */
 static void
 testChildAmongThreads(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
 {

@@ -44,10 +44,10 @@
     "{\"qom-type\":\"memory-backend-file\",\"id\":\"" id                                           \
     "\",\"mem-path\":\"/x\",\"prealloc\":" prealloc ",\"size\":4096}"
 
-/* What most tests have in front of what they are about. */
+/* What most tests have before the arguments that they are about. */
 #define HEAD "qemu", MACHINE, KVM, "-m", "64", "-object", MEMFD("pc.ram", MIB64)
 #define SHARED_HEAD HEAD, OPTION, SHARED
-/* The first of these, where QEMU has guest_memfd of its own. */
+/* The first of these, for a QEMU that has guest_memfd of its own. */
 #define PRIVATE_HEAD(property)                                                                     \
     "qemu", MACHINE, KVM, "-m", "64", "-object",                                                   \
         "{\"qom-type\":\"memory-backend-memfd\",\"id\":\"pc.ram\",\"share\":true,"                 \
@@ -61,7 +61,7 @@
 
 #define WORDS_MAX 40
 
-/* A command line, and what it becomes. */
+/* A command line and the result. */
 typedef struct {
     const char *name;
     guint64 flags;
@@ -81,7 +81,7 @@ typedef struct {
 #define LETTERS_63 "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
 #define NO_S3(chip) chip ".disable_s3=1"
 
-/* The user's own arguments that are none of our business. */
+/* Arguments of the user's that do not matter here. */
 #define HARMLESS                                                                                   \
     "-set", "device.r0.max-bytes=1024", "-set", "drive.d.cache=none", "-set",                      \
         "netdev.n.vhost=off", "-global", "ICH9-LPC.disable_s3=0", "-global",                       \
@@ -134,8 +134,9 @@ static const Case cases[] = {
                   KVM, "-object", RAM("pc.ram", MIB64), SW_PROTECTED, "-sandbox", "on"},
      .object = "sw-protected-vm"},
     {"shim-convertible", CAPS_SHIM, {CONVERTIBLE_HEAD}, .shim = SHIM_CONVERTIBLE_64},
-    {/* more than one backend, in the order of the command line; what the shim requires is said
-      * whether or not libvirt has said it: its property may be another machine's */
+    {/* more than one backend, in the order of the command line; what the shim requires is reported
+      * whether libvirt has specified it or not, because its property may belong to another
+      * machine */
      "shim-convertible-list",
      CAPS_SHIM,
      {"qemu",
@@ -161,7 +162,7 @@ static const Case cases[] = {
      .shim = "version=1,mode=convertible,backends=2,ram=134217728,start=shared,"
              "backend=ram-node1:67108864,other=nv:1073741824,backend=ram-node0:67108864",
      .backends = 2},
-    {/* the same wish, but a QEMU that has only the other mode's property */
+    {/* the same request, but a QEMU that only has the other mode's property */
      "property-does-not-help-convertible",
      CAPS_PROPERTY,
      {CONVERTIBLE_HEAD},
@@ -282,7 +283,7 @@ static const Case cases[] = {
      CAPS_SHIM,
      {CONVERTIBLE_HEAD, "-object", MEMFD("shm", "4096"), "-device", "ivshmem-plain,memdev=shm"},
      .shim = SHIM_CONVERTIBLE_64 ",other=shm:4096"},
-    {/* asked for by libvirt on its own account, together with "private" */
+    {/* requested by libvirt on its own initiative, together with "private" */
      "prealloc-not-asked-for",
      CAPS_OBJECT,
      {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), OPTION, NO_PREALLOC},
@@ -290,7 +291,7 @@ static const Case cases[] = {
                   "q35,memory-backend=pc.ram,kernel_irqchip=split,confidential-guest-support=lsec0",
                   KVM, "-object", HUGE("false,\"size\":67108864,\"private\":true}"), SW_PROTECTED},
      .object = "sw-protected-vm"},
-    {/* what a virtio-pmem has only since lowering wrote it; an NVDIMM always does */
+    {/* a virtio-pmem only has this since lowering wrote it; an NVDIMM always has it */
      "prealloc-not-asked-for-files",
      CAPS_SHIM,
      {"qemu", SPLIT, KVM, "-object", HUGE("true,\"size\":67108864}"), "-object",
@@ -330,7 +331,7 @@ build(const char *const *argv, guint64 flags, GError **error)
     return gmemCommandBuild((char *const *)argv, &caps, error);
 }
 
-/* @argv with the shim's configuration in place of the carrier: the option's last value. */
+/* @argv with the shim's configuration in place of the carrier, as the option's last value. */
 static void
 expectShim(const char *const *argv, const char *shim, const char **expected)
 {
@@ -393,7 +394,7 @@ assertStart(guint64 flags, const char *carrier, const char *expected)
         g_assert_nonnull(strstr(joined, expected));
 }
 
-/* What the administrator can choose concerns the shim's convertible mode and nothing else. */
+/* What the administrator can choose only affects the shim's convertible mode. */
 static void
 testStartPrivate(void)
 {
@@ -728,8 +729,8 @@ static const Refusal refusals[] = {
               OPTION, NONE}},
 };
 
-/* Of a domain with <private/>, beside its own arguments: options that could change what its RAM is.
- */
+/* For a domain with <private/>, beside its own arguments: options that could change what its RAM
+ * is. */
 static const char *const changes[][3] = {
     {"-mem-path", "/x"},
     {"-mem-prealloc"},
@@ -797,7 +798,7 @@ testChange(gconstpointer data)
     g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
 }
 
-/* The carrier is the conf part's to judge; here only that its refusal is passed on. */
+/* The carrier is checked in the conf part; here only its refusal is passed on. */
 static void
 testDamagedCarrier(void)
 {
@@ -832,7 +833,7 @@ testConcerns(void)
     g_assert_false(gmemCommandHasPair((char *const *)empty));
 }
 
-/* A cell's, of a page; @rest: its other properties. */
+/* The backend of a cell, with the size of one page; @rest: its other properties. */
 static char *
 backend(size_t cell, const char *rest)
 {
@@ -881,7 +882,7 @@ testNodesets(void)
     }
 }
 
-/* As many cells as QEMU accepts, and no time to speak of. */
+/* As many cells as QEMU accepts, which takes hardly any time. */
 static void
 testManyCells(void)
 {
@@ -907,7 +908,7 @@ testManyCells(void)
     g_assert_cmpuint(g_strv_length(command->argv), ==, argv->len - 1);
 }
 
-/* As many backends and devices that use them as @n says, after a domain's own. */
+/* @n backends, and devices that use them, after a domain's own. */
 static char **
 manyWords(size_t n)
 {
@@ -926,7 +927,7 @@ manyWords(size_t n)
     return argv;
 }
 
-/* There is a bound, and up to it no time that matters. */
+/* There is a limit, and up to that the time does not matter. */
 static void
 testManyBackends(void)
 {

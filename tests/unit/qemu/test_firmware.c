@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_firmware.c: which firmware images cannot run without SMM, by their descriptors. */
+/* test_firmware.c: which firmware images cannot run without SMM, according to their descriptors. */
 
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -29,7 +29,7 @@ flash(const char *executable, const char *features)
                            executable, features);
 }
 
-/* Directories, of which the first one takes precedence. */
+/* Directories, the first of which takes precedence. */
 typedef struct {
     char *directories[4];
 } Fixture;
@@ -90,7 +90,8 @@ testMemory(Fixture *fixture, const void *data G_GNUC_UNUSED)
     g_assert_true(requires(fixture, FLASH));
 }
 
-/* Debian's OVMF_CODE_4M.snakeoil.fd is a link to what two descriptors have under other names. */
+/* Debian's OVMF_CODE_4M.snakeoil.fd is a link to an image that two descriptors list under other
+ * names. */
 static void
 testOtherNames(Fixture *fixture, const void *data G_GNUC_UNUSED)
 {
@@ -115,7 +116,7 @@ testOtherNames(Fixture *fixture, const void *data G_GNUC_UNUSED)
     g_assert_false(requires(fixture, copy));
 }
 
-/* One descriptor by which the image runs without SMM is enough. */
+/* One descriptor that lets the image run without SMM is sufficient. */
 static void
 testSeveral(Fixture *fixture, const void *data G_GNUC_UNUSED)
 {
@@ -165,7 +166,7 @@ testDamaged(Fixture *fixture, const void *data G_GNUC_UNUSED)
         descriptor(fixture->directories[1], "50.json", texts[i]);
         g_assert_false(requires(fixture, FLASH));
     }
-    /* Neither keeps the good one from being read; no wait for a writer. */
+    /* Neither prevents the good one from being read, and nothing waits for a writer. */
     g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
     descriptor(fixture->directories[1], "40.json", "{");
     descriptor(fixture->directories[1], "50.json", smm);

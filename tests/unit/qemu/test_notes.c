@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_notes.c: what goes to the log, from the XML and from the command line of a domain; and
- * sizes against the huge pages that a command line really gets. */
+/* test_notes.c: what is logged from the XML and the command line of a domain; and sizes compared
+ * with the huge pages that a command line really gets. */
 
 #include "config.h"
 
@@ -179,7 +179,7 @@ testPages(void)
          "of "
          "its huge "
          "pages of 1073741824 bytes"},
-        /* A file of an ordinary file system. */
+        /* A file on an ordinary file system. */
         {"{\"qom-type\":\"memory-backend-file\",\"id\":\"pc.ram\",\"mem-path\":\"/\","
          "\"size\":67108864}",
          0, NULL},
@@ -206,7 +206,7 @@ testPages(void)
     }
 }
 
-/* On a mount of huge pages; none is taken. */
+/* On a mount of huge pages; no page is taken. */
 static void
 testMount(void)
 {

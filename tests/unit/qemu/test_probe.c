@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_probe.c: asking the real QEMU, and emulators that misbehave in every way we could think
- * of (../../fake-emulators). None of them may outlive the question, cost a descriptor or leave a
+/* test_probe.c: asks the real QEMU, and emulators that misbehave in many ways
+ * (../../fake-emulators). None of them may outlive the question, leak a descriptor or leave a
  * zombie. */
 
 #include "config.h"
@@ -24,10 +24,11 @@
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 
-/* For emulators that never answer. Others have GMEM_PROBE_TIMEOUT_MS, which they do not require. */
+/* For emulators that never answer. Others have GMEM_PROBE_TIMEOUT_MS, but do not require all of
+ * it. */
 #define SHORT_MS 400
 
-static char *directory; /* where users without privileges can reach the fakes */
+static char *directory; /* where users without privileges can access the fake emulators */
 
 static char *
 fakePath(const char *name)
@@ -64,7 +65,7 @@ countDescriptors(void)
     return count;
 }
 
-/* Whether a process runs that has our directory in its command line, other than this test. */
+/* Whether a process other than this test is running that has our directory in its command line. */
 static bool
 fakesAreRunning(void)
 {
@@ -88,8 +89,8 @@ fakesAreRunning(void)
     return false;
 }
 
-/* Members of a killed process group die when they next run; those of a PID namespace before its
- * first process can be waited for. */
+/* Members of a killed process group die when they run next; those of a PID namespace have died when
+ * its first process can be waited for. */
 static bool
 fakesStay(void)
 {
@@ -100,7 +101,7 @@ fakesStay(void)
     return fakesAreRunning();
 }
 
-/* A probe, and what must hold after each. */
+/* A probe, and what must hold after each one. */
 static gmemQEMUCaps *
 probe(const char *emulator, const gmemQEMUUser *user, unsigned int timeout, GError **error)
 {
@@ -145,7 +146,7 @@ typedef struct {
     const char *name;
     unsigned int timeout;
     int code;
-    const char *pattern; /* of the message; $ stands for the emulator's path in quotes */
+    const char *pattern; /* a part of the message; $ stands for the emulator's path in quotes */
 } Case;
 
 static const Case cases[] = {
@@ -207,7 +208,7 @@ testAnswers(gconstpointer data)
                     1 << GMEM_QEMU_CAPS_MEMFD | 1 << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD);
 }
 
-/* Runs @function in a child that is nobody, as libvirt's child before it becomes QEMU. */
+/* Runs @function in a child with the user nobody, like libvirt's child before it becomes QEMU. */
 static void
 asNobody(void (*function)(gconstpointer), gconstpointer data)
 {
@@ -309,7 +310,7 @@ testPreload(void)
 {
     g_autofree char *words = NULL;
 
-    /* ld.so says what it cannot load, and goes on. */
+    /* ld.so reports what it cannot load, and continues. */
     g_setenv("LD_PRELOAD",
              "/nowhere/libvirt-gmem.so /nowhere/first.so::qemu-gmem.so:libvirt-gmem.so.0:/x/y/"
              "qemu-gmem.so",
@@ -319,7 +320,7 @@ testPreload(void)
     assertSays(words, "LD_PRELOAD=/nowhere/first.so::libvirt-gmem.so.0");
 }
 
-/* qemu.conf may say that QEMU runs as root; that is uid 0 and nothing more. */
+/* qemu.conf may specify that QEMU runs as root; this means uid 0 and nothing more. */
 static void
 testRoot(void)
 {
@@ -338,7 +339,7 @@ testRoot(void)
     assertSays(stays, "CapPrm=0000000000000000 CapEff=0000000000000000 CapBnd=0000000000000000");
 }
 
-/* With the standard streams closed, new descriptors get their numbers. */
+/* If the standard streams are closed, new descriptors get their numbers. */
 static void
 testClosedStreams(void)
 {
@@ -361,7 +362,7 @@ testClosedStreams(void)
     g_assert_cmpint(status, ==, 0);
 }
 
-/* Where SIGCHLD is ignored there is no exit status; the answers stand by themselves. */
+/* If SIGCHLD is ignored, there is no exit status, but the answers are complete. */
 static void
 testIgnoredChildren(void)
 {
@@ -378,7 +379,7 @@ testIgnoredChildren(void)
 }
 
 typedef struct {
-    const char *text;    /* of qemu.conf; NULL: there is none */
+    const char *text;    /* of qemu.conf; NULL: the file does not exist */
     const char *user;    /* the name of the user found, or its number */
     const char *group;   /* likewise; NULL: the default */
     const char *message; /* refused; $: the path */
@@ -472,7 +473,7 @@ assertConfigUnreadable(const char *path, const char *why)
     g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
 }
 
-/* What keeps nobody waiting, and fills no memory. */
+/* Such a file neither blocks the reader nor fills memory. */
 static void
 testConfigUnreadable(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_qmpschema.c: QMP schemas of real QEMUs, and what is found in them. Made ones, with what no
- * QEMU offers yet, are in test_capabilities.c. */
+/* test_qmpschema.c: QMP schemas of real QEMUs, and what is found in them. Made-up schemas, with
+ * what no QEMU offers yet, are in test_capabilities.c. */
 
 #include "config.h"
 
@@ -34,7 +34,7 @@ testRecordedSchemas(void)
         g_assert_cmpint(gmemQMPSchemaGetSwitch(schema, memfd, "seal"), ==, GMEM_QMP_SCHEMA_BOOL);
         g_assert_cmpint(gmemQMPSchemaGetSwitch(schema, memfd, "size"), ==, GMEM_QMP_SCHEMA_NONE);
         g_assert_cmpint(gmemQMPSchemaGetSwitch(schema, memfd, "none"), ==, GMEM_QMP_SCHEMA_NONE);
-        /* On, off or auto, which came after 7.2. */
+        /* On, off or auto, which was added after 7.2. */
         g_assert_cmpint(gmemQMPSchemaGetSwitch(schema, file, "rom"), ==,
                         testRecorded[i].version < 8000000 ? GMEM_QMP_SCHEMA_NONE
                                                           : GMEM_QMP_SCHEMA_ENUM);

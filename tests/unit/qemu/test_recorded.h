@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_recorded.h: what real QEMUs said when they were asked what they offer; ../../record-qmp.py
- * records it. */
+/* test_recorded.h: the answers of real QEMUs that were asked what they offer; ../../record-qmp.py
+ * records them. */
 #pragma once
 
 #include <glib.h>
@@ -14,7 +14,7 @@ static const struct {
     {"11.1", 11001003},
 };
 
-/* The lines of QMP of the QEMU of that name. */
+/* The lines of QMP that the QEMU with that name printed. */
 static inline char *
 testRecordedReplies(const char *name)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_validate.c: hosts and emulators on which a domain may not start, and those on which it
- * may. What KVM lacks is worded in gmemkvm.c and tested with it. */
+/* test_validate.c: hosts and emulators on which a domain may not start, and those on which it may.
+ * The messages about what KVM lacks are in gmemkvm.c, and are tested with that. */
 
 #include "config.h"
 
@@ -57,7 +57,7 @@ testCapable(void)
     assertHost(&kvm, GMEM_MODE_NONE, true, NULL);
 }
 
-/* Each mode asks for its own things. */
+/* Each mode has its own requirements. */
 static void
 testModes(void)
 {

@@ -25,14 +25,14 @@
 #define FULLY_SHARED (1U << GMEM_MODE_FULLY_SHARED)
 #define BOTH (CONVERTIBLE | FULLY_SHARED)
 
-/* The table, first half: what QEMU has. Where a QEMU that has something for one mode only leaves
- * the other to the shim, and where two of them differ in the name of a property, the basic shapes
- * do. */
+/* The first half of the table: what QEMU offers. The basic shapes are sufficient where a QEMU that
+ * offers something for one mode leaves the other mode to the shim, and where two QEMUs only differ
+ * in the name of a property. */
 static const struct {
     const char *name;
     guint64 flags;
-    unsigned int all;   /* modes of which every shape is here */
-    unsigned int basic; /* modes of which the basic shapes are here */
+    unsigned int all;   /* modes with every shape */
+    unsigned int basic; /* modes with the basic shapes */
 } rows[] = {
     {"object", FLAG(MEMFD) | FLAG(SW_PROTECTED_VM) | FLAG(BACKEND_PRIVATE), CONVERTIBLE,
      FULLY_SHARED},
@@ -42,24 +42,24 @@ static const struct {
     {"shim", FLAG(MEMFD), BOTH, 0},
 };
 
-/* Second half: what the domain's memory is like, and in which modes that is allowed. */
+/* The second half: the domain's memory, and in which modes it is allowed. */
 static const struct {
     const char *name;
     unsigned int modes;
     bool basic;
 } shapes[] = {
-    {"plain", BOTH, true}, /* no NUMA: the one backend of -machine memory-backend */
+    {"plain", BOTH, true}, /* no NUMA: the only backend is the one of -machine memory-backend */
     {"cells", BOTH, true},
     {"host-nodes", BOTH, true},
     {"hugepages", CONVERTIBLE, true}, /* guest_memfd has none */
     {"dimm", BOTH, true},
     {"nvdimm", BOTH, true},
     {"eight-cells", BOTH, false},
-    {"above-4g", BOTH, false}, /* 3.5 GiB: a part of it lies above the hole */
+    {"above-4g", BOTH, false}, /* 3.5 GiB: a part of it is above the hole */
     {"cpuless", BOTH, false},
     {"preferred", BOTH, false},
     {"interleave", BOTH, false},
-    {"restrictive", BOTH, false}, /* is not QEMU's business */
+    {"restrictive", BOTH, false}, /* does not concern QEMU */
     {"memnode", BOTH, false},
     {"memfd", BOTH, false},
     {"file", CONVERTIBLE, false},
@@ -88,7 +88,7 @@ typedef struct {
     size_t shape;
 } Cell;
 
-/* What the table says: the product of both halves. */
+/* The content of the table: the product of both halves. */
 static Cell cells[G_N_ELEMENTS(rows) * GMEM_MODE_LAST * G_N_ELEMENTS(shapes)];
 static size_t ncells;
 
@@ -146,7 +146,7 @@ readArgs(const char *name, const char *suffix)
     return argv;
 }
 
-/* As ../../record-argv.py writes them: one option a line, with its value. */
+/* As ../../record-argv.py writes them: one option per line, with its value. */
 static char *
 formatArgs(char *const *argv)
 {
@@ -195,7 +195,7 @@ testCell(gconstpointer data)
     g_assert_cmpstr(text, ==, expected);
 }
 
-/* That the recording is one of this XML, as lowering is now. */
+/* The recording must belong to this XML, as it is lowered now. */
 static void
 testCarrier(gconstpointer data)
 {
@@ -219,7 +219,7 @@ testCarrier(gconstpointer data)
     g_assert_nonnull(stock[i]);
     g_assert_nonnull(stock[i + 1]);
     argument = g_markup_printf_escaped("<qemu:arg value='%s'/>", stock[i + 1]);
-    /* libvirt's way of writing a quotation mark in an attribute differs from GLib's. */
+    /* libvirt and GLib write a quotation mark in an attribute differently. */
     if (strstr(lowered, argument) == NULL) {
         g_auto(GStrv) parts = g_strsplit(argument, "&quot;", -1);
 
@@ -230,8 +230,8 @@ testCarrier(gconstpointer data)
         g_error("%s.stock.args has another pair than this, record it again:\n%s", name, lowered);
 }
 
-/* No gaps: every row is there in the modes that it is about, every shape in every mode that allows
- * it; and no name twice. */
+/* There are no gaps: every row exists in its modes, every shape in every mode that allows it; and
+ * no name occurs twice. */
 static void
 testTable(void)
 {
@@ -256,7 +256,7 @@ testTable(void)
     g_assert_cmpuint(ncells, >=, 100);
 }
 
-/* Each cell has its three files, and there is no other file but the directory's description. */
+/* Each cell has its three files, and there is no other file except the directory's description. */
 static void
 testFiles(void)
 {
@@ -281,7 +281,7 @@ testFiles(void)
     g_assert_cmpuint(g_hash_table_size(wanted), ==, 0);
 }
 
-/* @text without the domain's name, which would tell any two files apart. */
+/* @text without the domain's name, which would differ between any two files. */
 static char *
 anonymous(const char *text, const char *name)
 {
@@ -317,7 +317,7 @@ testNoDoubles(void)
     }
 }
 
-/* @text with @before taken out or replaced, which has to be there. */
+/* @text with @before removed or replaced; it must occur. */
 static char *
 replaced(const char *text, const char *before, const char *after)
 {
@@ -341,7 +341,7 @@ otherMode(const char *xml, gmemMode mode)
     return replaced(without, "<memoryBacking>", "<memoryBacking><private/>");
 }
 
-/* A shape that is there in one mode only is refused in the other, where it can be first: by
+/* A shape that is allowed in one mode only is refused in the other one as early as possible, by
  * lowering. */
 static void
 testForbidden(void)

@@ -10,7 +10,7 @@
 
 #include "gmemshimreport.h"
 
-/* What stderr gets while this lives. */
+/* What is written to stderr while this exists. */
 typedef struct {
     int saved;
     int file;

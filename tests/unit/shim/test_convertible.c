@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_convertible.c: the shim's convertible mode over a KVM that is only made up.
+/* test_convertible.c: the shim's convertible mode on an imitated KVM.
  *
  * No host of a distribution has KVM_X86_SW_PROTECTED_VM, so here the shim's ioctl() goes to
  * fakeIoctl(), which imitates what Documentation/virt/kvm/api.rst of Linux 7.2 says of the requests
  * that the shim makes: which slots KVM accepts, what attributes are, what is in struct kvm_run. The
- * memory is real: a guest_memfd is a memfd, from which holes can be punched likewise. What the real
- * KVM does with all this is seen in tests/nested. The shim's state is that of a process, so each
- * test has one of its own. */
+ * memory is real: a guest_memfd is a memfd, in which holes can be punched as well. tests/nested
+ * shows what the real KVM does with all this. The shim's state belongs to a process, so each test
+ * has its own process. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +51,7 @@ typedef struct {
     struct gmemKVMMemoryRegion2 region;
 } FakeSlot;
 
-/* What KVM_RUN comes back with. */
+/* What KVM_RUN returns with. */
 typedef struct {
     int error;
     uint32_t reason;
@@ -69,10 +69,10 @@ static struct {
     uint32_t cpuidFeatures;
     FakeExit exits[EXITS_MAX];
     unsigned int nextExit;
-    int64_t results[EXITS_MAX]; /* of hypercalls, as they stand when KVM is entered again */
+    int64_t results[EXITS_MAX]; /* of hypercalls, as they are when KVM is entered again */
     struct kvm_run *run;        /* of the vCPU that runs */
     void (*meanwhile)(void);    /* what has to wait while an attribute is set */
-    sem_t *leave;               /* … or whom this tells to end */
+    sem_t *leave;               /* … or the thread that this ends */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static char *low;  /* the shared halves, and an NVDIMM */
@@ -119,7 +119,7 @@ fakeSetSlot(const struct gmemKVMMemoryRegion2 *region)
         if (fakeOverlap(region->guest_phys_addr, region->memory_size, other->guest_phys_addr,
                         other->memory_size))
             return fakeFail(EEXIST);
-        /* Linux 6.12; 7.2 answers EEXIST here, too. */
+        /* Linux 6.12 does this; 7.2 returns EEXIST here, too. */
         if (gmem && (other->flags & KVM_MEM_GUEST_MEMFD) != 0 &&
             region->guest_memfd == other->guest_memfd &&
             fakeOverlap(region->guest_memfd_offset, region->memory_size, other->guest_memfd_offset,
@@ -221,7 +221,7 @@ fakeIoctl(int fd, unsigned long request, ...)
     va_start(args, request);
     argument = va_arg(args, void *);
     va_end(args);
-    /* Those two come before the lock. */
+    /* These two come before the lock. */
     if (request != KVM_SET_MP_STATE && request != KVM_GET_VCPU_MMAP_SIZE)
         lockedNotePassage();
     if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES && fake.meanwhile != NULL) {
@@ -342,7 +342,7 @@ inOwnProcess(void)
     return false;
 }
 
-/* The file that virt-gmem reads, found as it finds it. */
+/* The file that virt-gmem reads, found in the same way. */
 static void
 readStatus(gmemShimStatus *status, gmemShimStatusBackend backends[2])
 {
@@ -397,14 +397,14 @@ testBackends(void)
     g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
     g_assert_false(verifies("the RAM at guest address 0 has no guest_memfd"));
 
-    /* What is no RAM is an ordinary slot: an NVDIMM, video memory. */
+    /* Memory that is not RAM gets an ordinary slot: an NVDIMM, video memory. */
     g_assert_cmpint(setSlot(2, 4 * MIB, HIGH_SIZE, nvdimm, 0), ==, 0);
     g_assert_false(slotIsBound(2));
     other = mapBackend(LOW_SIZE);
     tellMapped(other, LOW_SIZE);
     g_assert_cmpint(setSlot(3, 6 * MIB, LOW_SIZE, other, 0), ==, 0);
     g_assert_false(slotIsBound(3));
-    /* Nor is it RAM when that is only a part of it. */
+    /* If only a part of it is RAM, it is not RAM either. */
     g_assert_cmpint(setSlot(4, 8 * MIB, LOW_SIZE, low + PAGE, 0), ==, 0);
     g_assert_false(slotIsBound(4));
 }
@@ -439,7 +439,7 @@ testExtensions(void)
     begin("shared");
     g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_KVM, KVM_CAP_GUEST_MEMFD), ==, 0);
     g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_VM, KVM_CAP_MEMORY_ATTRIBUTES), ==, 0);
-    /* As the VM answers, whoever is asked. */
+    /* The answer is the VM's, whoever is asked. */
     g_assert_cmpint(gmemShimConvertibleCheckExtension(FAKE_KVM, KVM_CAP_MULTI_ADDRESS_SPACE), ==,
                     1);
 }
@@ -453,7 +453,8 @@ testSlots(void)
     g_assert_true(slotIsBound(0));
     g_assert_cmpuint(fake.slots[0].region.guest_memfd_offset, ==, 0);
 
-    /* Firmware's shadow: private pages under the ROM are not in the ROM's way, and not lost. */
+    /* The firmware's shadow: private pages under the ROM do not conflict with the ROM, and are not
+     * lost. */
     g_assert_cmpint(gmemShimConvertibleMap(0xc8000, 2 * PAGE, true), ==, 0);
     g_assert_true(fake.attribute[0xc8] && fake.attribute[0xc9] && !fake.attribute[0xca]);
     g_assert_cmpint(setSlot(0, 0, 0, low, 0), ==, 0);
@@ -470,7 +471,7 @@ testSlots(void)
     g_assert_true(slotIsBound(2));
     g_assert_true(fake.attribute[0xc8] && fake.attribute[0xc9] && !fake.attribute[0xca]);
 
-    /* An alias has the shared half; RAM that would have no private one is refused. */
+    /* An alias has the shared half; RAM that would not have a private half is refused. */
     g_assert_cmpint(setSlot(4, 8 * MIB, 0x20000, low + 0xb0000, 0), ==, 0);
     g_assert_false(slotIsBound(4));
     g_assert_false(fake.attribute[(8 * MIB + 0x18000) / PAGE]);
@@ -488,7 +489,7 @@ testSlotChanges(void)
         return;
     beginWithSlots("shared");
     g_assert_cmpint(gmemShimConvertibleMap(HIGH_ADDRESS, PAGE, true), ==, 0);
-    /* The same again; somewhere else; logging. */
+    /* The same slot again; at another address; with logging. */
     g_assert_cmpint(setSlot(1, HIGH_ADDRESS, HIGH_SIZE, high, 0), ==, 0);
     g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, 0), ==, 0);
     g_assert_true(slotIsBound(1));
@@ -497,7 +498,7 @@ testSlotChanges(void)
     g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, KVM_MEM_LOG_DIRTY_PAGES), ==, -1);
     g_assert_cmpint(errno, ==, EOPNOTSUPP);
     g_assert_true(slotIsBound(1));
-    /* Not one that is not there, and an ordinary one as usual. */
+    /* A slot that does not exist is not removed, and an ordinary one is handled as usual. */
     g_assert_cmpint(setSlot(7, 0, 0, low, 0), ==, -1);
     g_assert_cmpint(setSlot(7, 7 * MIB, HIGH_SIZE, nvdimm, KVM_MEM_LOG_DIRTY_PAGES), ==, 0);
     g_assert_cmpuint(fake.slots[7].region.flags, ==, KVM_MEM_LOG_DIRTY_PAGES);
@@ -519,7 +520,7 @@ testConversions(void)
     memset(low, 'S', LOW_SIZE);
     memset(high, 'S', HIGH_SIZE);
 
-    /* Over the border of two backends. What was shared is given back. */
+    /* Across the border between two backends. The memory of the shared half is freed. */
     g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 3 * PAGE, 4 * PAGE, true), ==, 0);
     g_assert_true(isZero(low + LOW_SIZE - 3 * PAGE, 3 * PAGE) && isZero(high, PAGE));
     g_assert_cmpint(low[LOW_SIZE - 3 * PAGE - 1], ==, 'S');
@@ -527,7 +528,7 @@ testConversions(void)
     for (i = 0; i < 8; i++)
         g_assert_cmpint(fake.attribute[LOW_SIZE / PAGE - 5 + i], ==, i >= 2 && i < 6);
 
-    /* What was private is gone, and only that. */
+    /* What was private is gone, and nothing else. */
     memset(page, 'P', PAGE);
     g_assert_cmpint(pwrite(halves->gmem, page, PAGE, LOW_SIZE - 3 * PAGE), ==, PAGE);
     g_assert_cmpint(pwrite(halves->gmem, page, PAGE, LOW_SIZE - 2 * PAGE), ==, PAGE);
@@ -552,13 +553,13 @@ testConversions(void)
     g_assert_cmpuint(backends[1].toPrivate, ==, 1);
     g_assert_cmpuint(backends[1].toShared, ==, 0);
 
-    /* Nothing to do is not a conversion, and KVM is not asked. */
+    /* If nothing changes, it is not a conversion, and KVM is not asked. */
     fake.refuseAttributes = true;
     g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 2 * PAGE, 2 * PAGE, true), ==, 0);
     readStatus(&status, backends);
     g_assert_cmpuint(backends[0].toPrivate, ==, 1);
 
-    /* KVM has no memory for the attribute: nothing has changed. */
+    /* KVM has no memory for the attribute, and nothing has changed. */
     g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, -EFAULT);
     g_assert_cmpint(low[0], ==, 'S');
     readStatus(&status, backends);
@@ -566,7 +567,7 @@ testConversions(void)
     g_assert_cmpuint(backends[0].privateBytes, ==, 2 * PAGE);
 }
 
-/* 64 MiB are the longest that others wait for the lock. */
+/* Others wait for the lock during the conversion of at most 64 MiB. */
 static void
 testConversionChunks(void)
 {
@@ -679,7 +680,7 @@ testHypercalls(void)
     g_assert_cmpint(fake.results[3], ==, -EINVAL);
     g_assert_true(fake.attribute[0x100] && !fake.attribute[0x101] && fake.attribute[0x102]);
 
-    /* A pause that is asked for in the meantime is obeyed when the hypercall is complete. */
+    /* If a pause is requested in the meantime, it takes effect when the hypercall is complete. */
     g_assert_cmpint(runVcpu(vcpu, interrupted, G_N_ELEMENTS(interrupted)), ==, -1);
     g_assert_cmpint(errno, ==, EINTR);
     g_assert_false(fake.attribute[0x100]);
@@ -706,14 +707,14 @@ testFaults(void)
     beginWithSlots("shared");
     vcpu = makeVcpu();
 
-    /* Lost a race: the access is tried again, and nothing is converted. */
+    /* The access lost a race: it is tried again, and nothing is converted. */
     g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
     exits[0] = exits[1] = shared;
     exits[2] = halt;
     g_assert_cmpint(runVcpu(vcpu, exits, 3), ==, 0);
     g_assert_true(fake.attribute[0x100]);
 
-    /* It keeps failing: the access is a wish. */
+    /* It keeps failing, so the access is a request to convert. */
     for (i = 0; i < 17; i++)
         exits[i] = shared;
     exits[17] = halt;
@@ -728,10 +729,10 @@ testFaults(void)
     readStatus(&status, backends);
     g_assert_cmpuint(status.implicit, ==, 2);
 
-    /* The page is what is wanted, and KVM cannot give it: QEMU gets the error. */
+    /* The page should be converted, and KVM cannot do it: QEMU gets the error. */
     g_assert_cmpint(runVcpu(vcpu, exits, 17), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
-    /* No RAM there, for ever; and another failure altogether. */
+    /* There is never any RAM there; and another failure. */
     for (i = 0; i < 101; i++)
         exits[i] = nowhere;
     g_assert_cmpint(runVcpu(vcpu, exits, 101), ==, -1);
@@ -739,7 +740,7 @@ testFaults(void)
     g_assert_cmpint(runVcpu(vcpu, &other, 1), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
 
-    /* Accesses to one page and another: none of them keeps failing. */
+    /* Accesses to different pages in turn: none of them keeps failing. */
     for (i = 0; i < 40; i++)
         exits[i] = (FakeExit){EFAULT, KVM_EXIT_MEMORY_FAULT, {0, 0x100234 + i % 2 * PAGE, 8}};
     exits[40] = halt;
@@ -747,8 +748,8 @@ testFaults(void)
     g_assert_true(fake.attribute[0x100]);
 }
 
-/* QEMU replaces a slot by removing it first: an access meanwhile must neither stop the guest, nor
- * be taken for the wish to convert once the slot is there again. */
+/* QEMU replaces a slot by removing it first. An access meanwhile must neither stop the guest, nor
+ * be taken for a request to convert once the slot exists again. */
 static void
 testFaultsWhileReplaced(void)
 {
@@ -778,7 +779,8 @@ testFaultsWhileReplaced(void)
     g_assert_cmpuint(status.implicit, ==, 0);
 }
 
-/* The private half's pages are made where the shared half is bound to, and at once. */
+/* The pages of the private half are allocated where the shared half is bound to, and
+ * immediately. */
 static void
 testBound(void)
 {
@@ -791,11 +793,11 @@ testBound(void)
         return;
     beginWithSlots("shared");
     halves = gmemShimHalvesByIndex(0);
-    /* As the system call counts: one more than are looked at. */
+    /* The number is counted like the system call's: one more than the bits that are looked at. */
     gmemShimConvertibleBound(low, LOW_SIZE, MPOL_BIND, nodes, 3);
     g_assert_cmphex(halves->nodes[0], ==, 3);
     g_assert_cmpint(halves->policy, ==, MPOL_BIND);
-    /* Not a part of it. */
+    /* This does not apply to a part of it. */
     gmemShimConvertibleBound(low + PAGE, PAGE, MPOL_BIND, first, 2);
     g_assert_cmphex(halves->nodes[0], ==, 3);
 
@@ -812,7 +814,7 @@ testBound(void)
     g_assert_cmpint(file.st_blocks, ==, PAGE / 512);
 }
 
-/* All of it, where all of it is private from the start. */
+/* All of it, if all of it is private from the start. */
 static void
 testBoundPrivate(void)
 {
@@ -831,7 +833,7 @@ testBoundPrivate(void)
     g_assert_cmpint(file.st_blocks, ==, LOW_SIZE / 512);
 }
 
-/* What cannot be given back is said once, and counted. */
+/* Memory that cannot be freed is reported once, and counted. */
 static void
 testHeld(void)
 {
@@ -896,7 +898,7 @@ testReset(void)
     first = makeVcpu();
     second = makeVcpu();
 
-    /* The state that they begin with is not a reset. */
+    /* The initial state of the vCPUs is not a reset. */
     gmemShimVcpuSetState(first, NULL);
     gmemShimVcpuSetState(second, NULL);
     g_assert_cmpuint(resets(), ==, 0);
@@ -921,7 +923,7 @@ testReset(void)
     gmemShimVcpuSetState(first, NULL);
     g_assert_cmpuint(resets(), ==, 0);
     g_assert_true(fake.attribute[0x100]);
-    memset(low + PAGE, 'R', PAGE); /* QEMU puts something there for the next boot */
+    memset(low + PAGE, 'R', PAGE); /* QEMU writes something there for the next boot */
     gmemShimVcpuSetState(second, NULL);
     g_assert_cmpuint(resets(), ==, 1);
     g_assert_false(fake.attribute[0x100]);
@@ -930,7 +932,7 @@ testReset(void)
     g_assert_cmpint(low[0], ==, 'S');
     g_assert_cmpint(low[PAGE], ==, 'R');
 
-    /* Once for all of them, and again when they have run. */
+    /* Once for all vCPUs, and again after they have run. */
     gmemShimVcpuSetState(first, NULL);
     g_assert_cmpuint(resets(), ==, 1);
     g_assert_cmpint(runVcpu(second, &halt, 1), ==, 0);
@@ -1019,7 +1021,7 @@ convertAtRandom(void *data)
     return NULL;
 }
 
-/* KVM, bitmap and published sums agree after any order of conversions. */
+/* KVM, the bitmap and the published sums agree after any sequence of conversions. */
 static void
 testThreads(void)
 {
@@ -1103,7 +1105,7 @@ meanwhileVerify(void)
     g_assert_true(verifies(NULL));
 }
 
-/* Whoever is in the middle of a conversion is alone. */
+/* A conversion excludes everything else. */
 static void
 testLock(void)
 {
@@ -1123,7 +1125,8 @@ testLock(void)
         lockedJoin();
     }
 
-    /* In its second step, too: the lock was dropped before. The first one is done already. */
+    /* This also holds for its second step, before which the lock was released. The first step is
+     * done already. */
     g_assert_cmpint(gmemShimConvertibleMap(0, LOW_SIZE, true), ==, 0);
     g_assert_cmpint(gmemShimConvertibleMap(HIGH_ADDRESS, PAGE, false), ==, 0);
     fake.meanwhile = meanwhileKeepsPages;
@@ -1152,7 +1155,7 @@ meanwhileSetState(void)
     gmemShimVcpuSetState(resetVcpus[1], NULL);
 }
 
-/* No vCPU begins to run, and none is made, in the middle of a reset. */
+/* No vCPU starts to run, and none is created, in the middle of a reset. */
 static void
 testResetLock(void)
 {
@@ -1179,7 +1182,7 @@ testResetLock(void)
 static struct {
     sem_t may;
     sem_t ran;
-    pthread_key_t gone; /* made after the shim's, so this one's turn comes after that one's */
+    pthread_key_t gone; /* created after the shim's, so it runs after that one */
 } leaving;
 
 static void
@@ -1200,7 +1203,7 @@ runAndLeave(void *unused G_GNUC_UNUSED)
     return NULL;
 }
 
-/* Nor does one end. */
+/* Nor does a vCPU end. */
 static void
 testResetLockAtEnd(void)
 {

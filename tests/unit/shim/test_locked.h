@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_locked.h: that a call waits for a lock which another thread holds, without a clock: the
- * holder goes on when the call sleeps, and fails when it has got through. */
+/* test_locked.h: shows without a clock that a call waits for a lock which another thread holds: the
+ * holder continues when the call sleeps, and fails if the call got through. */
 #pragma once
 
 #include <fcntl.h>
@@ -16,11 +16,11 @@
 static struct {
     void (*call)(void);
     pthread_t thread;
-    atomic_int tid; /* of the thread, once it is about to call */
+    atomic_int tid; /* the ID of the thread, once it is about to make the call */
     atomic_bool through;
 } locked;
 
-/* By the thread: from here on, when it sleeps, it is for the lock. */
+/* Called by the thread: from here on, if it sleeps, it waits for the lock. */
 static inline void
 lockedBegin(void)
 {
@@ -36,7 +36,7 @@ lockedRun(void *unused G_GNUC_UNUSED)
     return NULL;
 }
 
-/* Where the call does something that it must not do without the lock. */
+/* Called where the call does something that it must not do without the lock. */
 static inline void
 lockedNotePassage(void)
 {
@@ -63,7 +63,7 @@ lockedSleeps(void)
     return state != NULL && strncmp(state, ") S", 3) == 0;
 }
 
-/* By the holder of the lock: the thread, which has begun or will, has to wait for it. */
+/* Called by the holder of the lock: the thread, which is or will be running, has to wait for it. */
 static void
 lockedExpectSleep(void)
 {
@@ -83,7 +83,7 @@ lockedExpectWait(void (*call)(void))
     lockedExpectSleep();
 }
 
-/* After the holder has released it: the call comes to its end. */
+/* Called after the holder has released the lock: the call is completed. */
 static void
 lockedJoin(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_report.c: what the shim says is one line, whole or cut, and leaves errno alone. */
+/* test_report.c: what the shim prints is one line, complete or truncated, and does not change
+ * errno. */
 
 #include <errno.h>
 #include <glib.h>

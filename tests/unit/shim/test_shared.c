@@ -136,7 +136,7 @@ testSharedBackend(void)
         memory[BACKEND_SIZE - 1] = 'x';
         g_assert_cmpint(munmap(memory, BACKEND_SIZE), ==, 0);
 
-        /* A second ftruncate is the kernel's affair, and it refuses. */
+        /* A second ftruncate is left to the kernel, which refuses it. */
         g_assert_cmpint(gmemShimSharedResize(fd, 2 * BACKEND_SIZE, vm, ftruncate), ==, -1);
         g_assert_cmpint(errno, ==, EINVAL);
         close(fd);
@@ -144,7 +144,7 @@ testSharedBackend(void)
     close(vm);
 }
 
-/* close() is not watched: the number is then another file's. */
+/* close() is not intercepted, so the number then belongs to another file. */
 static void
 testSharedReuse(void)
 {
@@ -175,7 +175,7 @@ testSharedReuse(void)
     g_assert_true(gmemShimSharedSealed(fd));
     close(fd);
 
-    /* Also where the memfd never got a size. */
+    /* This also holds if the memfd never got a size. */
     fd = gmemShimSharedCreate(BACKEND_NAME, 0);
     close(fd);
     other = (int)syscall(SYS_memfd_create, "other", 0);
@@ -219,7 +219,7 @@ testSharedTableFull(void)
     text = captureEnd(&captured);
     g_assert_cmpstr(text, ==, "qemu-gmem: more than 512 memory backends\n");
 
-    /* Files that are gone make room, also where other files have their numbers. */
+    /* Files that are gone make room, even if other files now have their numbers. */
     close(fds[3]);
     fds[3] = gmemShimSharedCreate(BACKEND_NAME, 0);
     g_assert_cmpint(fds[3], >=, 0);
@@ -235,7 +235,7 @@ testSharedTableFull(void)
     close(vm);
 }
 
-/* How many backends the status files of this process list, at most. */
+/* The largest number of backends that the status files of this process list. */
 static uint32_t
 countPublished(void)
 {
@@ -256,7 +256,7 @@ countPublished(void)
     return most;
 }
 
-/* QEMU may make more than are listed, one after the other. The list has an end all the same. */
+/* QEMU may create more than are listed, one after the other, but the list has an end. */
 static void
 testSharedListFull(void)
 {
@@ -307,7 +307,7 @@ testSharedRefusals(void)
     g_assert_nonnull(strstr(odd, "ioctl KVM_CREATE_GUEST_MEMFD of 2097153 bytes failed: Invalid "
                                  "argument: the size is not a multiple of the page size"));
 
-    /* The file is as it was, never an ordinary memfd with a size. */
+    /* The file is unchanged, and never an ordinary memfd with a size. */
     g_assert_cmpint(fstat(fd, &file), ==, 0);
     g_assert_cmpint(file.st_size, ==, 0);
     close(fd);
@@ -381,14 +381,14 @@ testSharedVerify(void)
     setSlot(1, 1ULL << 32, (char *)memory[1] + BACKEND_SIZE - 4096);
     g_assert_true(gmemShimSharedVerify(reason, sizeof(reason)));
 
-    /* Plugged in before the guest ran: not counted. */
+    /* Plugged in before the guest ran, so not counted. */
     fd[2] = makeBackend(vm, 0);
     g_assert_true(gmemShimSharedVerify(reason, sizeof(reason)));
     memory[2] = mapBackend(fd[2]);
 
     setSlot(0, 0, ordinary);
     assertUnverified("the RAM at guest address 0 is not guest_memfd");
-    /* What a CPU in system management mode sees does not count. */
+    /* What a CPU sees in system management mode does not count. */
     setSlot(0x10000, 0, memory[0]);
     assertUnverified("the RAM at guest address 0 is not guest_memfd");
     setSlot(0, 0, memory[2]);
@@ -409,7 +409,7 @@ testSharedVerify(void)
 
 static void (*meanwhile)(void);
 
-/* Called with the lock held, as the memfd is none of ours. */
+/* Called with the lock held, because the memfd is not one of ours. */
 static int
 resizeAndHold(int fd, off_t size)
 {
@@ -451,7 +451,7 @@ meanwhileVerify(void)
     g_assert_false(gmemShimSharedVerify(reason, sizeof(reason)));
 }
 
-/* Whoever looks at the table of backends, or changes it, is alone. */
+/* Only one thread at a time looks at the table of backends, or changes it. */
 static void
 testSharedLock(void)
 {

@@ -19,7 +19,7 @@ testArgv(void)
     static const struct {
         const char *before;
         gmemShimArgvResult result;
-        const char *after; /* or what the reason says */
+        const char *after; /* or the words of the reason */
     } cases[] = {
         {"qemu -S", GMEM_SHIM_ARGV_ABSENT, "qemu -S"},
         {"qemu", GMEM_SHIM_ARGV_ABSENT, "qemu"},
@@ -86,7 +86,7 @@ testArgv(void)
     }
 }
 
-/* execve() allows it. */
+/* execve() allows this. */
 static void
 testArgvEmpty(void)
 {
@@ -95,7 +95,7 @@ testArgvEmpty(void)
     g_assert_false(gmemShimStartHasPair(argv));
 }
 
-/* What an entry of ours is, is shown in util/test_preload.c. */
+/* util/test_preload.c shows which entries are ours. */
 static void
 testPreload(void)
 {

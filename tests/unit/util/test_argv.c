@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_argv.c: gmemargv.c beside QEMU's own idea of its options. */
+/* test_argv.c: gmemargv.c compared with QEMU's own options. */
 
 #include "config.h"
 
@@ -10,7 +10,7 @@
 
 #define QEMU "/usr/bin/qemu-system-x86_64"
 
-/* Where the help's column of descriptions begins. */
+/* The column in which the help's descriptions begin. */
 #define HELP_COLUMN 16
 
 static void
@@ -97,9 +97,9 @@ testAmbiguous(void)
     g_assert_false(gmemArgvIsAmbiguous(&word));
 }
 
-/* A line of the help: "-name arg   what it does", or "-name   what it does". Between the name and
- * the column of descriptions stands the argument or nothing; a name too long for that has two
- * spaces or more after it where a description follows. */
+/* A line of the help: "-name arg   what it does", or "-name   what it does". The argument, if any,
+ * is between the name and the column of descriptions; a name that is too long for that is followed
+ * by two or more spaces if there is a description. */
 static bool
 helpHasValue(const char *line, size_t length)
 {
@@ -135,7 +135,7 @@ testHelp(void)
 
         if (lines[i][0] != '-')
             continue;
-        /* "-M   as -machine", in QEMU 11.1: it says nothing about the argument. */
+        /* "-M   as -machine", in QEMU 11.1: this line says nothing about the argument. */
         if (strstr(lines[i], "  as -") != NULL)
             continue;
         name = g_strndup(lines[i], length);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_file.c: what is read of files that others put where they are, and what is not even opened.
- */
+/* test_file.c: what is read from files that others provide, and what is not even opened. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,7 +80,7 @@ testMissing(void)
     cleanUp(path);
 }
 
-/* @path is none, and nobody opens it. */
+/* @path is not a regular file, and nobody opens it. */
 static void
 assertNotOpened(const char *path)
 {
@@ -116,7 +115,7 @@ testSpecial(void)
     g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
     assertNotOpened(path);
     g_rmdir(path);
-    /* A node of our own: others open /dev/null all the time. Only root can make one. */
+    /* A node of our own, because others open /dev/null all the time. Only root can create one. */
     if (mknod(path, S_IFCHR | 0600, makedev(1, 3)) == 0)
         assertNotOpened(path);
     cleanUp(path);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_hash.c: SHA-256 as the standard has it, and as GLib computes it; SipHash as its authors'
- * test vectors have it. */
+/* test_hash.c: SHA-256 as in the standard, and as GLib computes it; SipHash as in its authors' test
+ * vectors. */
 
 #include "config.h"
 
@@ -12,7 +12,7 @@
 static void
 testKnown(void)
 {
-    /* FIPS 180-4's examples, and nothing. */
+    /* The examples of FIPS 180-4, and the empty text. */
     static const char *const tests[][2] = {
         {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
         {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
@@ -42,7 +42,7 @@ testLengths(void)
     }
 }
 
-/* Of the reference implementation: the key is 00 01 … 0f, the text 00 01 … of that length. */
+/* From the reference implementation: the key is 00 01 … 0f, the text 00 01 … of that length. */
 static void
 testKeyed(void)
 {

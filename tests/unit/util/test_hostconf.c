@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_hostconf.c: what gmem.conf may be, and who may have written it. */
+/* test_hostconf.c: what gmem.conf may contain, and who may have written it. */
 
 #include <errno.h>
 #include <glib.h>
@@ -179,7 +179,7 @@ testReadOnly(void)
     }
 }
 
-/* What was read stays as it was while somebody may use it, and is new where the file is. */
+/* What was read is unchanged while somebody may use it, and is read again if the file is new. */
 static void
 testRefresh(void)
 {
@@ -204,7 +204,7 @@ testRefresh(void)
     g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
     g_assert_cmpint(gmemHostConfGet(&second, &error), ==, 0);
     g_assert_cmpint(second.nrules, ==, 0);
-    /* Readable by nobody, and then not there: the error goes. */
+    /* Readable by nobody, and then removed: the error disappears. */
     g_assert_cmpint(gmemHostConfRefresh(directory, NULL), ==, -1);
     g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
     g_assert_no_error(error);

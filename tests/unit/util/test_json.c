@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_json.c: what is read as JSON and what of it, and the text that is written. QEMU's own
- * dialect is in test_props.c. */
+/* test_json.c: what is accepted as JSON and how it is read, and the text that is written. QEMU's
+ * own dialect is in test_props.c. */
 
 #include "config.h"
 
@@ -14,7 +14,7 @@
 
 #define DEPTH_MAX_TEXT G_STRINGIFY(GMEM_JSON_DEPTH_MAX)
 
-/* Longer than any answer of QEMU's. */
+/* Longer than any answer from QEMU. */
 #define MANY 300000
 
 static unsigned int testLocales;
@@ -50,7 +50,7 @@ testValues(void)
         g_assert_cmpuint(gmemJSONCount(gmemJSONItem(list, i)), ==, 0);
     }
     g_assert_cmpstr(gmemJSONGetString(gmemJSONGet(json, "d"), "a"), ==, "yA\n");
-    /* The last one of a name counts. */
+    /* If a name occurs more than once, the last one counts. */
     g_assert_null(gmemJSONGetString(json, "a"));
     g_assert_true(gmemJSONGetSize(json, "a", &size));
     g_assert_cmpuint(size, ==, 0);
@@ -64,7 +64,7 @@ testValues(void)
     g_assert_true(gmemJSONHasDuplicates(json));
 }
 
-/* What is not there, or of another type, has nothing. */
+/* A member that does not exist, or that has another type, gives nothing. */
 static void
 testNothing(void)
 {
@@ -147,8 +147,8 @@ testDepth(void)
     }
 }
 
-/* An element costs what it costs, however many there are, with an allocator that copies as with any
- * other: this also runs under AddressSanitizer, whose realloc() does. */
+/* The cost of an element does not depend on the number of elements, even with an allocator that
+ * copies: this also runs under AddressSanitizer, whose realloc() does. */
 static void
 testMany(void)
 {
@@ -238,7 +238,7 @@ testWrite(void)
     g_assert_cmpstr(copy, ==, whole);
 }
 
-/* GLib's call for the locale of its numbers; errno is what a thread comes out with that waits. */
+/* GLib's call for the locale of its numbers; a thread that waits there returns with this errno. */
 __attribute__((visibility("default"))) locale_t
 newlocale(int mask, const char *name, locale_t base)
 {
@@ -251,7 +251,7 @@ newlocale(int mask, const char *name, locale_t base)
     return locale;
 }
 
-/* The first number that this process reads, and whether GLib had its locale before. */
+/* The first number that this process reads, and whether GLib had its locale before that. */
 static bool
 testReadFirst(void)
 {

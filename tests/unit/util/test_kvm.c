@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_kvm.c: gmemkvm.c beside the same questions asked with bare system calls, and what it says
- * where there is no KVM or one that lacks something. */
+/* test_kvm.c: gmemkvm.c compared with the same questions asked with bare system calls, and what it
+ * reports if there is no KVM or if KVM lacks something. */
 
 #include "config.h"
 
@@ -23,7 +23,7 @@
 #include "gmemerror.h"
 #include "gmemkvm.h"
 
-/* Written out once more on purpose: the numbers of Documentation/virt/kvm/api.rst. */
+/* Repeated here on purpose: the numbers of Documentation/virt/kvm/api.rst. */
 #define CAP_USER_MEMORY2 231
 #define CAP_MEMORY_ATTRIBUTES 233
 #define CAP_GUEST_MEMFD 234
@@ -33,13 +33,13 @@
 
 #define IN_PLACE "/sys/module/kvm/parameters/gmem_in_place_conversion"
 
-/* What gmemkvm.c is shown of the host, in front of libc's functions of the same names. */
+/* What gmemkvm.c sees of the host: these stand in front of libc's functions with the same names. */
 static struct {
     unsigned int asked;  /* how often it opened /dev/kvm */
-    bool changing;       /* whether that changes what comes next */
+    bool changing;       /* whether that changes the following answers */
     long changed;        /* added to the time of change of any file */
     const char *inPlace; /* what that module parameter is; NULL: as it is */
-    bool convertible;    /* whether it has software-protected VMs, those being ordinary ones */
+    bool convertible;    /* whether it has software-protected VMs, which are ordinary ones here */
     enum {
         FAIL_NOTHING,
         FAIL_SHARED,     /* to make a guest_memfd that can be mapped */
@@ -49,7 +49,7 @@ static struct {
     } failure;
 } shown;
 
-/* What KVM answers to @request; -2: what the real one does. */
+/* KVM's answer to @request; -2: the real KVM's. */
 static int
 answer(unsigned long request, unsigned long argument)
 {
@@ -92,7 +92,7 @@ ioctl(int fd, unsigned long request, ...)
     return (int)syscall(SYS_ioctl, fd, request, argument);
 }
 
-/* open() of libc, as far as it is used here. */
+/* libc's open(), as far as it is used here. */
 int
 open(const char *path, int flags, ...)
 {
@@ -320,7 +320,7 @@ testForbidden(void)
     child = fork();
     g_assert_cmpint(child, >=, 0);
     if (child == 0) {
-        /* Root may open anything: be nobody. */
+        /* Root may open anything, so this runs as nobody. */
         if (getuid() == 0 && (setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0))
             _exit(2);
         g_autoptr(gmemKVM) kvm = gmemKVMProbePath(path);
@@ -337,7 +337,7 @@ testForbidden(void)
 typedef struct {
     const char *name;
     gmemKVM kvm;
-    const char *shared;      /* the message, NULL: can */
+    const char *shared;      /* the message; NULL: it can */
     const char *convertible; /* likewise */
 } Host;
 
@@ -467,7 +467,7 @@ testHost(const void *data)
     assertAnswer(result, convertible, host->convertible);
 }
 
-/* Asks, and says whether KVM was asked for that. */
+/* Asks, and returns whether KVM was asked for that. */
 static bool
 lookUp(void)
 {
@@ -487,7 +487,7 @@ lookUp(void)
     return asked;
 }
 
-/* KVM is asked once, and again when what the answer depends on is another. */
+/* KVM is asked once, and again if what the answer depends on has changed. */
 static void
 testLookup(void)
 {
@@ -509,7 +509,7 @@ testLookup(void)
     g_assert_false(lookUp());
 }
 
-/* An answer of modules that were loaded meanwhile is not one of those that are there again. */
+/* An answer of modules that were loaded meanwhile does not hold for those that are loaded again. */
 static void
 testLookupChanging(void)
 {
@@ -527,7 +527,7 @@ testLookupChanging(void)
     g_assert_false(lookUp());
 }
 
-/* What failed may be different next time, so it is not kept. */
+/* A failure may be different next time, so it is not stored. */
 static void
 testLookupFailed(void)
 {

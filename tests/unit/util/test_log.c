@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_log.c: a line in the log is one line, whoever wrote what is in it. */
+/* test_log.c: a line in the log is one line, whatever its contents. */
 
 #include <errno.h>
 #include <glib.h>
@@ -63,7 +63,7 @@ testText(void)
     }
 }
 
-/* Whatever the character is, where the line is cut, and by how much. */
+/* This holds for every character, wherever the line is cut, and however much is cut. */
 static void
 testLength(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_preload.c: entries of LD_PRELOAD that are ours, and where the libraries lie. */
+/* test_preload.c: which entries of LD_PRELOAD are ours, and where the libraries are. */
 
 #include "config.h"
 
@@ -43,7 +43,7 @@ testWithout(void)
     }
 }
 
-/* In a build tree all are of that tree, whether they are made already or not. */
+/* In a build tree, all are in that tree, whether they have been built or not. */
 static void
 testFind(void)
 {

@@ -12,7 +12,7 @@
 
 #include "gmemprops.h"
 
-/* What stands in the table for a text that is read, but lacks the property. */
+/* The result in the table for a text that can be read, but lacks the property. */
 #define MISSING "(missing)"
 
 typedef struct {
@@ -160,7 +160,7 @@ static const Case cases[] = {
     {"device", "{'driver':'a','x':{'y':1,'y':2}}", NULL},
     {"device", "{'driver':'a','x':[[{'y':1,'z':1,'y':2}]]}", NULL},
     {"device", "{'driver':'a','x':{'y':1},'z':{'y':2}}", "a"},
-    /* the same where another option is parsed elsewhere */
+    /* the same in places where another option is parsed */
     {"object", "{'qom-type':'a','id':'x'}", "a"},
     {"object", "{'qom-type':'a','id':'x','id':'y'}", NULL},
     {"blockdev", "{'driver':'a','node-name':'x'}", "a"},
@@ -383,7 +383,8 @@ testValues(void)
     }
 }
 
-/* A list is longer than the text that it is read of where booleans have no value there. */
+/* A list is longer than the text that it was read from, because booleans may have no value
+ * there. */
 static void
 testListGrows(void)
 {
@@ -468,7 +469,7 @@ testErrors(void)
     }
 }
 
-/* Texts and readings may have any byte but NUL. */
+/* Texts and results may contain any byte except NUL. */
 static void
 printHex(const char *text)
 {

@@ -9,7 +9,7 @@
 
 #define REASON_MAX 512
 
-/* What libvirt-gmem writes of it is what was read. */
+/* What libvirt-gmem writes for it is what was read. */
 static void
 assertFormat(const gmemShimConfig *config, const char *value)
 {
@@ -161,7 +161,7 @@ testConfigBad(void)
     }
 }
 
-/* Whatever the length: the reason ends within its buffer. */
+/* Whatever the length, the reason fits into its buffer. */
 static void
 testConfigLong(void)
 {
@@ -180,7 +180,7 @@ testConfigLong(void)
     }
 }
 
-/* What is just allowed, and the next thing, which is not. */
+/* The last value that is allowed, and the first one that is not. */
 static void
 testConfigLimits(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_xml.c: XML that is changed as text; and read as libxml2 reads it. */
+/* test_xml.c: XML that is changed as text, and XML that is read as libxml2 reads it. */
 
 #include <string.h>
 
@@ -90,7 +90,7 @@ testMalformed(void)
     }
 }
 
-/* libxml2 has something to say of an xml:id in any text. */
+/* libxml2 complains about an xml:id in any text. */
 static void
 testSilent(void)
 {
@@ -100,8 +100,7 @@ testSilent(void)
 }
 
 /* Deeper than libxml2 goes: what libvirt was given one level at a time can come back as one
- * document.
- */
+ * document. */
 static void
 testNesting(void)
 {
@@ -172,10 +171,10 @@ testEscape(void)
     g_assert_cmpstr(escaped, ==, "a&lt;b&gt;&amp;&apos;&quot;é\n");
 }
 
-/* One letter a change, made to the element that a path leads to. */
+/* One letter per change, which is made to the element that a path leads to. */
 static const struct {
     const char *before;
-    const char *changes; /* "x PATH", space apart: see testChange() */
+    const char *changes; /* "x PATH", separated by spaces: see testChange() */
     const char *after;
 } testEdits[] = {
     {"<r><a/><b/></r>", "r a", "<r><b/></r>"},
@@ -361,7 +360,7 @@ testGenerate(GString *text, int depth)
     g_string_append_printf(text, "</%s%s>", name->str, g_rand_boolean(testRand) ? "" : "\t");
 }
 
-/* Puts something in, or in the place of something. */
+/* Inserts something, or replaces something with it. */
 static void
 testMutate(GString *text)
 {
@@ -427,9 +426,9 @@ testStopped(const char *text, const GError *error)
     return (size_t)(end - text);
 }
 
-/* libxml2 2.15 does not look beyond the root once it has met an error that does not end it, as is a
- * prefix that is not bound. Nothing else may be wrong with a @text that it accepts and the
- * reader does not; and libvirt is given one then that no libxml2 takes. */
+/* libxml2 2.15 does not look beyond the root after an error that is not fatal, such as an unbound
+ * prefix. Nothing else may be wrong with a @text that it accepts and the reader does not; and
+ * libvirt is then given a text that no libxml2 accepts. */
 static void
 testAgreeBehind(const char *text, const GError *error, xmlNode *root)
 {
@@ -439,7 +438,7 @@ testAgreeBehind(const char *text, const GError *error, xmlNode *root)
     g_autoptr(gmemXML) xml = gmemXMLParse(front, &again);
 
     g_assert_null(testUtilParse(malformed));
-    if (xml == NULL) { /* in front of what is not UTF-8 */
+    if (xml == NULL) { /* before what is not UTF-8 */
         front[testStopped(front, again)] = '\0';
         xml = gmemXMLParse(front, NULL);
     }
@@ -447,8 +446,8 @@ testAgreeBehind(const char *text, const GError *error, xmlNode *root)
     testAssertAgree(gmemXMLRoot(xml), root);
 }
 
-/* What libxml2 accepts is accepted, and is the same; unless there is a document type declaration.
- */
+/* What libxml2 accepts is accepted, and is the same, unless there is a document type
+ * declaration. */
 static void
 testAgree(void)
 {
