@@ -4,11 +4,11 @@
 
 usage: demo-protected.py BUILD [MAP]
 
-KVM has to have the VM type; lab.py runs this where it has. libvirt is embedded, the guest is that of
-tests/guest which turns pages private as it is asked to. MAP is where the picture of the guest's addresses
-is written to (default: BUILD/lab/demo-protected.svg). Exits 0 only if each of its secrets is found
-neither in what QEMU has mapped, nor in what QEMU saves as the guest's memory, nor in QEMU's core, and if what
-the guest wrote to the page that it shared again is found in all of them.
+KVM has to support the VM type; lab.py runs this on a machine that does. libvirt is embedded; the guest is the
+one in tests/guest that makes pages private when it is asked to. The picture of the guest's addresses is
+written to MAP (default: BUILD/lab/demo-protected.svg). Exits with 0 only if none of the guest's secrets is
+found in what QEMU has mapped, in what QEMU saves as the guest's memory, or in QEMU's core, and if what the
+guest wrote to the page that it shared again is found in all of them.
 """
 
 import json
@@ -20,11 +20,10 @@ import xml.etree.ElementTree as ET
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGES = 64
-# A QEMU in an emulated machine, which a busy one runs, may take longer to say what it offers than
-# libvirt-gmem waits.
+# A QEMU in an emulated machine on a busy host may need longer to say what it offers than libvirt-gmem waits.
 ATTEMPTS = 3
 ERR_OPERATION_TIMEOUT = 68
-# Of the map: what one character is, and squares of the picture (tools/gmemtoolmap.c).
+# For the map: the size of one character, and of a square of the picture (tools/gmemtoolmap.c).
 CHARACTER = 512 * 1024
 COLUMNS, LEFT, STEP = 128, 150, 8
 
@@ -34,12 +33,12 @@ def heading(text):
 
 
 class Wrong(Exception):
-    """What ends the demo; the text says why."""
+    """Ends the demo; the text says why."""
 
 
 def ask_host(tool):
-    """What virt-gmem host says. Again where QEMU did not answer in time: its first start in an emulated
-    machine is by far the slowest."""
+    """The output of virt-gmem host. Asks again if QEMU did not answer in time, because its first start in an
+    emulated machine is by far the slowest."""
     for _ in range(ATTEMPTS):
         done = subprocess.run([tool, 'host', '--json', '--mode', 'convertible'],
                               stdout=subprocess.PIPE, text=True, check=False)
@@ -50,7 +49,7 @@ def ask_host(tool):
 
 
 def show_machine(tool):
-    """What KVM has, and that it suffices."""
+    """Shows what KVM supports, and that it is sufficient."""
     host = ask_host(tool)
     heading('The kernel, and what virt-gmem host says of it')
     types = [name for bit, name in enumerate(('ordinary', 'software-protected', 'SEV', 'SEV-ES',
@@ -75,7 +74,7 @@ def show_domain(text):
 
 
 def convert(vm, private):
-    """What the guest does: the three patterns, and how many pages have them."""
+    """Makes the guest convert pages; returns the three patterns, and how many pages contain them."""
     heading('What the guest did (KVM_HC_MAP_GPA_RANGE), and still reads')
     guest, secrets = vm.guest, private.seeds(3)
     ats = [private.middle(cell, PAGES) for cell in vm.cells]
@@ -97,7 +96,7 @@ def convert(vm, private):
 
 
 def squares(text):
-    """(kind, guest address) of each square of the picture: 'p' private, 's' shared."""
+    """(kind, guest address) for each square of the picture: 'p' private, 's' shared."""
     size = int(float(re.search(r'a square is ([\d.]+)\s*KiB', text)[1])) * 1024
     base = top = None
     for element in ET.fromstring(text).iter():
@@ -109,13 +108,13 @@ def squares(text):
         if element.get('class') == 'a':
             top = y if top is None else top
         else:
-            # What is shared hangs from a square's lower end.
+            # Shared memory is drawn from a square's lower edge upwards.
             yield (element.get('class'),
                    base + ((y - top) // STEP * COLUMNS + (x - LEFT) // STEP) * size)
 
 
 def show_map(tool, vm, path):
-    """Draws the picture, and the same in characters."""
+    """Draws the picture, and the same with characters."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     subprocess.run([tool, 'status', '--map', path, vm.name], stdout=subprocess.DEVNULL, check=True)
     heading('The guest\'s addresses: # private, . shared, _ not there yet; each is %d KiB'
@@ -135,7 +134,7 @@ def show_map(tool, vm, path):
 
 
 def look(vm, patterns, least):
-    """Looks for all three in all three places; True if all is as it has to be."""
+    """Looks for all three patterns in all three places; returns True if the result is as it must be."""
     heading('Looked for by the host')
     print('%-28s %18s %18s %18s' % ('', 'QEMU\'s mappings', 'pmemsave', 'QEMU\'s core'))
     found = [vm.in_address_space(*patterns), vm.in_pmemsave(*patterns), vm.in_core(*patterns)]

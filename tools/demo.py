@@ -4,10 +4,10 @@
 
 usage: demo.py BUILD
 
-No daemon: `virt-gmem run` runs the domain, with the guest of tests/guest on a disk, which fills its
-RAM with a pattern. Exits 0 only if the RAM backends add up to the domain's RAM, each is a
-guest_memfd, every page that the guest wrote is found in them where it belongs, and QEMU has no
-other writable mapping as large as a backend.
+There is no daemon: `virt-gmem run` runs the domain, with the guest of tests/guest on a disk, which
+fills its RAM with a pattern. Exits with 0 only if the RAM backends add up to the domain's RAM, each
+is a guest_memfd, every page that the guest wrote is found in them in its place, and QEMU has no
+other writable mapping that is as large as a backend.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ UNITS = {'b': 1, 'KiB': 1024, 'MiB': MIB, 'GiB': 1024 * MIB}
 PR_SET_PDEATHSIG = 1
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
-# Seconds. The guest needs 10 where KVM is slow; the domain ends by itself should we be killed.
+# Seconds. The guest takes 10 if KVM is slow; the domain ends by itself if the demo is killed.
 PATIENCE = 180
 LIFETIME = 2 * PATIENCE
 
 SHOWN_CHECKS = ('kvm', 'kvm-guest-memfd-mmap', 'kvm-guest-memfd-init-shared', 'numa-policy', 'qemu',
                 'qemu-guest-memfd', 'libvirt', 'mode-fully-shared', 'mode-convertible')
 
-# Run without the library: what stock libvirt makes of the same XML.
+# This runs without the library, and prints what stock libvirt makes of the same XML.
 STOCK = '''
 import libvirt, sys
 libvirt.registerErrorHandler(lambda context, error: None, None)
@@ -62,7 +62,7 @@ stdio_handler = "file"
 
 
 class Failure(Exception):
-    """What ends the demo; the text says why."""
+    """Ends the demo; the text says why."""
 
 
 def clip(line):
@@ -74,7 +74,8 @@ def heading(text):
 
 
 def environment(**changes):
-    """Ours without this project's libraries, which virt-gmem preloads where they belong."""
+    """The environment without this project's libraries, which virt-gmem preloads where they are
+    needed."""
     env = dict(os.environ, LC_ALL='C.UTF-8', **changes)
     preload = re.split('[: ]', env.pop('LD_PRELOAD', ''))
     ours = ('libvirt-gmem.so', 'qemu-gmem.so')
@@ -102,7 +103,7 @@ def check_host(tool):
 
 
 def write_domain(directory, build):
-    """The example, with the guest's disk and a serial port into a file."""
+    """Writes the example, with the guest's disk and a serial port that is connected to a file."""
     image, serial, path = (os.path.join(directory, name)
                            for name in ('guest.img', 'serial', 'domain.xml'))
     shutil.copyfile(os.path.join(build, 'tests', 'guest', 'gmem-guest.img'), image)
@@ -125,7 +126,8 @@ def write_domain(directory, build):
 
 
 def end_emulators(root):
-    """Of a libvirt that was ended while it asked an emulator what it can do: nobody else ends it."""
+    """Ends the emulators of a libvirt that was killed while it asked an emulator what it supports;
+    nobody else does."""
     needle = os.fsencode(root + '/')
     quiet = 0
     while quiet < 2:
@@ -156,14 +158,14 @@ def stock_argv(directory, path):
         end_emulators(root)
     if done.returncode != 0:
         raise Failure('stock libvirt does not translate the domain')
-    # libvirt escapes nothing but quotes around words here.
+    # libvirt's only escaping here is quotes around words.
     words = re.findall(r"'[^']*'|\S+", done.stdout.replace('\\\n', ' '))
     return [word.strip("'") for word in words]
 
 
 @contextlib.contextmanager
 def signals_later():
-    """What would end the demo waits until what is being made can be cleared away."""
+    """Delays signals that would end the demo until what is being created can be removed."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -177,7 +179,7 @@ def prepare_child():
 
 
 def start(tool, path, errors):
-    """Runs the domain; in a session of its own, so that Ctrl-C reaches only the demo."""
+    """Runs the domain in a session of its own, so that Ctrl-C only reaches the demo."""
     return subprocess.Popen([tool, 'run', '--for', str(LIFETIME), path], stdout=subprocess.PIPE,
                             stderr=errors, env=environment(), text=True, start_new_session=True,
                             preexec_fn=prepare_child)
@@ -204,7 +206,7 @@ def stop(run):
 
 
 def wait_for_guest(serial, run):
-    """What the guest has said, once it has written all its RAM and found it so again."""
+    """The output of the guest, after it has written all its RAM and found it unchanged."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         with open(serial, newline='\n') as f:
@@ -241,7 +243,8 @@ def memory_words(argv):
 
 
 def preloaded(pid):
-    """What of ours QEMU has mapped; from LD_PRELOAD the library has taken itself out by now."""
+    """The libraries of ours that QEMU has mapped; the library has already removed itself from
+    LD_PRELOAD."""
     paths = sorted({m.path for m in evidence.mappings(pid) if m.path.endswith('-gmem.so')})
     return ['LD_PRELOAD=' + path for path in paths]
 
@@ -276,7 +279,8 @@ def show_backends(found, ram):
 
 
 def address_of(found, low, backend, offset):
-    """The guest address of a backend's byte: RAM fills the addresses up to @low, then 4 GiB up."""
+    """The guest address of a backend's byte: RAM fills the addresses up to @low, and continues at 4
+    GiB."""
     linear = sum(b.size for b in found[:found.index(backend)]) + offset
     return linear if linear < low else linear - low + evidence.GIB4
 
@@ -351,7 +355,8 @@ def main():
         signal.signal(number, lambda *_: sys.exit('demo: stopped by a signal'))
 
     sys.stdout.reconfigure(line_buffering=True)
-    # Short, for the paths of sockets in it, and open, for the user that QEMU runs as.
+    # The path is short, because sockets are in it, and accessible, because QEMU runs as another
+    # user.
     directory = None
     try:
         with signals_later():

@@ -43,7 +43,7 @@ gmemToolFilesFree(gmemToolFiles *files)
     g_free(files);
 }
 
-/* Never returns. The exit status is an errno, all of which are below 256. */
+/* Never returns. The exit status can be an errno, because every errno is below 256. */
 static void G_GNUC_NORETURN
 openInChild(uid_t uid, gid_t gid, const char *path, int flags)
 {

@@ -35,7 +35,7 @@ quote(const char *word)
                                                                  : g_shell_quote(word);
 }
 
-/* A variable, the emulator, or an option with its value, each as one line. */
+/* Returns a variable, the emulator, or an option with its value, each as one line. */
 static GPtrArray *
 toLines(const char *native, GError **error)
 {

@@ -27,8 +27,8 @@
 #define GMEM_DAEMON_DELETED " (deleted)"
 
 typedef struct {
-    char *name;    /* as "libvirtd (process 12)" */
-    bool mapped;   /* the library is in it */
+    char *name;    /* for example "libvirtd (process 12)" */
+    bool mapped;   /* the process has the library mapped */
     bool stale;    /* its file is not the one on disk any more */
     char *version; /* NULL: cannot be determined */
 } gmemDaemon;
@@ -129,7 +129,7 @@ readMapping(const char *pid, char *line, gmemDaemon *process)
         process->version = findVersion(pid, start, end);
 }
 
-/* The text about @process; *@good is out. Free with g_free(). */
+/* Returns the text about @process and sets *@good. Free with g_free(). */
 static char *
 describe(const gmemDaemon *process, const char *library, bool *good)
 {

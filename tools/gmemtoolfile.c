@@ -18,7 +18,7 @@
 
 typedef struct {
     const char *file;
-    const char *text; /* that nodes stand in */
+    const char *text; /* the text that nodes are in */
     unsigned int count;
 } gmemFindings;
 

@@ -593,8 +593,8 @@ refuse(gmemToolDomain *domain, int why)
                                           domain->pid, g_strerror(why));
 }
 
-/* The status that qemu-gmem.so publishes, if it is in there; @slots: out. False where it is one
- * that was met before, as a child that QEMU has just forked has it, too. */
+/* Reads the status that qemu-gmem.so publishes, if the process has one; @slots: out. Returns false
+ * if the status was seen before, because a child that QEMU has just forked has it, too. */
 static bool
 readStatus(gmemToolDomain *domain, int fd, GHashTable *seen, GArray **slots)
 {
@@ -611,10 +611,9 @@ readStatus(gmemToolDomain *domain, int fd, GHashTable *seen, GArray **slots)
     return true;
 }
 
-/* A process that is a domain with guest_memfd, or one of that name in @names; else NULL. @seen: see
- * readStatus(). @denied: gets 1 more where nobody asked for it by name, and it may not be looked
- * at.
- */
+/* The process if it is a domain with guest_memfd, or one with a name in @names; otherwise NULL.
+ * @seen: see readStatus(). @denied: is incremented if the process may not be inspected and was not
+ * asked for by name. */
 static gmemToolDomain *
 examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *denied)
 {
@@ -635,7 +634,7 @@ examine(int directory, pid_t pid, char **names, GHashTable *seen, unsigned int *
         fresh = readStatus(domain, status, seen, &slots);
         why = 0;
     }
-    /* It has ended. */
+    /* The process has ended. */
     if (!fresh || why == ENOENT || why == ESRCH)
         return NULL;
     if (domain->error != NULL)

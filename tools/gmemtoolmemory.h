@@ -33,12 +33,12 @@ typedef struct {
     GArray *ranges;             /* of gmemToolRange, by guest address; NULL: unknown */
 } gmemToolBackend;
 
-/* Another process that has the memory. */
+/* Another process that has access to the memory. */
 typedef struct {
     pid_t pid;
     char *name;
     guint64 mapped;   /* bytes */
-    bool writable;    /* some of that */
+    bool writable;    /* some of the mapped memory */
     unsigned int fds; /* descriptors */
 } gmemToolHolder;
 

@@ -203,7 +203,7 @@ gmemToolPresent(int directory, guint64 address, guint64 size)
 
         if (pread(fd, entries, (size_t)wanted, at) != wanted)
             break;
-        /* Bit 63: present, bit 62: swapped. */
+        /* Bit 63 means present, bit 62 means swapped. */
         for (i = 0; i < (guint64)wanted / sizeof(entries[0]); i++)
             present += (entries[i] >> 62) != 0 ? 1 : 0;
         left -= (guint64)wanted / sizeof(entries[0]);

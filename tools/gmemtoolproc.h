@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* A file that descriptors of one process refer to. */
+/* A file that one or more descriptors of a process refer to. */
 typedef struct {
-    int fd;               /* the lowest of them */
-    unsigned int count;   /* how many */
+    int fd;               /* the lowest descriptor */
+    unsigned int count;   /* the number of descriptors */
     guint64 inode, mount; /* which file, and the mount that it is on */
-    bool gmem;            /* a guest_memfd; else a memfd, or on hugetlbfs */
+    bool gmem;            /* a guest_memfd; otherwise a memfd or a file on hugetlbfs */
 } gmemToolFile;
 
 typedef struct {

@@ -70,7 +70,7 @@ printBackends(const gmemToolDomain *domain)
     }
 }
 
-/* Conversions that the guest made; there are none if memory is fully shared. */
+/* Conversions that the guest has made; there are none if the memory is fully shared. */
 static void
 printConversions(const gmemToolDomain *domain)
 {

@@ -11,9 +11,9 @@ usage: lab.py [OPTION…] BUILD
     --cache DIR      keep the kernel there (default: build/nested)
     --kernel FILE    a bzImage, in place of the one that build-kernel makes
 
-Where KVM of this host has the VM type, as `virt-gmem host` finds, that is used, in namespaces of its own.
-Otherwise the machine is emulated (tests/nested/gmem_nested.py). Its root is this host's, so all files
-are there at their paths; what is changed of them is lost, but for DIR. libvirt's state is new in both cases.
+If this host's KVM supports the VM type, according to `virt-gmem host`, it is used, in namespaces of its own.
+Otherwise the machine is emulated (tests/nested/gmem_nested.py). Its root is this host's, so all files have
+their usual paths; changes to them are lost, except in DIR. In both cases, libvirt's state is new.
 """
 
 import argparse
@@ -41,12 +41,13 @@ def say(text):
     print('lab: ' + text, file=sys.stderr, flush=True)
 
 
-# Of virt-gmem host: what KVM has to have. What else may be missing, another machine would lack, too.
+# What KVM has to support, from virt-gmem host. Anything else that is missing would also be missing on
+# another machine.
 KVM_CHECKS = ('kvm', 'kvm-vm-types', 'kvm-memory-attributes', 'kvm-user-memory2')
 
 
 def why_not_here(build):
-    """Why KVM of this host cannot run convertible domains, by virt-gmem, or None."""
+    """The reason why this host's KVM cannot run convertible domains, according to virt-gmem, or None."""
     done = subprocess.run([os.path.join(build, 'tools', 'virt-gmem'), 'host', '--json', '--mode',
                            'convertible'], stdout=subprocess.PIPE, text=True, check=False)
     try:
@@ -65,7 +66,7 @@ def here(argv):
 
 
 def find_kernel(options):
-    """The path of a bzImage, built before or now; says what that takes."""
+    """The path of a bzImage, which is built now if necessary; says how long that takes."""
     if options.kernel:
         return options.kernel
     command = [os.path.join(NESTED, 'build-kernel')]
@@ -82,10 +83,10 @@ def follow(text):
 
 
 def emulated(argv, options, terminal):
-    """Runs that in the machine: its exit status."""
+    """Runs the command in the machine, and returns its exit status."""
     machine = nested.Machine(find_kernel(options), source=SOURCE, shared=options.share)
-    # QEMU's first start is by far the slowest, with all its libraries over 9p: whoever asks it what it
-    # offers does not wait so long.
+    # QEMU's first start is by far the slowest, with all its libraries over 9p, and longer than libvirt-gmem
+    # waits when it asks what QEMU offers.
     lines = ['cd ' + shlex.quote(os.getcwd()), nested.QEMU + ' -version >/dev/null']
     if terminal:
         size = os.get_terminal_size(0)
