@@ -104,11 +104,12 @@ gmemToolExplain(int argc, char **argv)
     g_autofree char *path = NULL;
     g_autofree char *rules = NULL;
     g_autofree char *text = NULL;
+    g_autofree char *where =
+        g_strdup_printf(_("the file with the rules (default: %1$s)"), GMEM_HOST_CONF_FILE);
     g_autoptr(GError) error = NULL;
     g_auto(gmemHostConf) conf = {0};
     const GOptionEntry entries[] = {
-        {"rules", 'r', 0, G_OPTION_ARG_FILENAME, &path,
-         N_("the file with the rules (default: /etc/libvirt/gmem.conf)"), N_("FILE")},
+        {"rules", 'r', 0, G_OPTION_ARG_FILENAME, &path, where, N_("FILE")},
         {NULL, 0, 0, 0, NULL, NULL, NULL},
     };
 

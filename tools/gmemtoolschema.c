@@ -20,7 +20,6 @@
 #include "gmemxml.h"
 
 #define GMEM_RNG "http://relaxng.org/ns/structure/1.0"
-#define GMEM_SCHEMA_DIRECTORY "/usr/share/libvirt/schemas"
 
 static bool
 isElement(const gmemXMLNode *node, const char *name)
@@ -115,7 +114,7 @@ gmemToolSchema(int argc, char **argv)
         gmemToolError(_("unexpected argument '%1$s'"), argv[2]);
         return GMEM_TOOL_EXIT_USAGE;
     }
-    path = g_build_filename(argc > 1 ? argv[1] : GMEM_SCHEMA_DIRECTORY, "domaincommon.rng", NULL);
+    path = g_build_filename(argc > 1 ? argv[1] : GMEM_LIBVIRT_SCHEMADIR, "domaincommon.rng", NULL);
     if (g_file_get_contents(path, &common, NULL, &error))
         schema = makeSchema(common, &error);
     if (schema == NULL) {

@@ -6,10 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "config.h"
+
 #include "gmemmode.h"
 
 /* If it does not exist, everything has its default. */
-#define GMEM_HOST_CONF_FILE "/etc/libvirt/gmem.conf"
+#define GMEM_HOST_CONF_FILE GMEM_LIBVIRT_SYSCONFDIR "/gmem.conf"
 
 /* The conditions of a rule. To add one: here, its key in gmemhostconf.c, and where it is looked up
  * in gmemrules.c. */

@@ -248,11 +248,22 @@ def check_interposed():
     assert set(table) <= set(exported), set(table) - set(exported)
 
 
+def check_directories():
+    """directories that an option of meson names are written in no source"""
+    named = re.findall(r"value: '(/[^']*)'", read('meson_options.txt'))
+    paths = files('src', 'tools') + [path for path in glob.glob('data/*') if not path.endswith('meson.build')]
+    assert len(named) >= 6 and len(paths) >= FILES, (named, paths)
+    for path in paths:
+        written = [each for each in named if re.search(re.escape(each) + r'\b', read(path))]
+        assert not written, '%s: %s' % (path, written)
+
+
 def main():
     os.chdir(sys.argv[1])
     tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility,
              check_description, check_layers,
-             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed)
+             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed,
+             check_directories)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
 
