@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """gmem_standin.py: makes QEMU stand-ins (../standin/standin.py says what they are) and other KVMs."""
 
+import errno
 import io
 import json
 import os
@@ -21,8 +22,9 @@ NEITHER = ()
 
 # Capabilities of KVM as in uapi/linux/kvm.h.
 HAS_VM_TYPE = '235=3,233=8,231=1,234=1'
-# A kernel that converts in place: the VM has no attributes.
+# A kernel that converts in place: the VM has no attributes. While somebody holds a page, guest_memfd answers EAGAIN.
 IN_PLACE = '235=3,233=0,231=1,234=1,250=8'
+IN_PLACE_HELD = IN_PLACE + ',1002=%d' % errno.EAGAIN
 NO_FLAGS = '244=0'
 NO_INIT_SHARED = '244=1'
 

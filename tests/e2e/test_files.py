@@ -11,7 +11,7 @@ import threading
 
 from gmem_rig import (BUILD, ERR_CONFIG_UNSUPPORTED, KIB, DaemonRig, Suite, domain, library,
                       need_guest_memfd, need_kvm, need_root, wait_for)
-from gmem_standin import FAKE_KVM, HAS_VM_TYPE, IN_PLACE, OBJECT, StandIn, values
+from gmem_standin import FAKE_KVM, HAS_VM_TYPE, IN_PLACE, IN_PLACE_HELD, OBJECT, StandIn, values
 
 suite = Suite()
 
@@ -146,25 +146,30 @@ def in_time(call):
     return result[0][0]
 
 
-@suite.test('a KVM that converts in place (made up) does not get convertible domains')
-def _(check):
-    need_kvm()
-    reason = ('converts pages in place: it would take the shared pages of a software-protected VM '
-              "from guest_memfd, too; convertible memory requires KVM's module parameter "
-              'gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES')
-    with unprivileged(IN_PLACE) as rig:
-        standin = stand_in(rig)
-        client = rig.python()
-        client.define(convertible(rig))
-        check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=reason)
-        check.equal(standin.starts(), [], 'starts of the emulator')
-        capabilities = client.call(None, 'getDomainCapabilities', '/run/emulator', 'x86_64', None,
-                                   'kvm')
-        check.lacks(capabilities, 'sw-protected', 'domain capabilities')
-        check.lacks(capabilities, 'convertible', 'domain capabilities')
-        host = rig.run([os.path.join(BUILD, 'tools/virt-gmem'), 'host'],
-                       env=rig.environment((FAKE_KVM,), GMEM_TEST_KVM=IN_PLACE))
-        check.has(host.stdout, 'kvm.gmem_in_place_conversion=0', 'virt-gmem host')
+def converts_in_place(what, kvm):
+    @suite.test('a KVM that converts in place (made up%s) does not get convertible domains' % what)
+    def _(check):
+        need_kvm()
+        reason = ('converts pages in place: it would take the shared pages of a software-protected VM '
+                  "from guest_memfd, too; convertible memory requires KVM's module parameter "
+                  'gmem_in_place_conversion=0 and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES')
+        with unprivileged(kvm) as rig:
+            standin = stand_in(rig)
+            client = rig.python()
+            client.define(convertible(rig))
+            check.refused(lambda: client.start('vm'), ERR_CONFIG_UNSUPPORTED, part=reason)
+            check.equal(standin.starts(), [], 'starts of the emulator')
+            capabilities = client.call(None, 'getDomainCapabilities', '/run/emulator', 'x86_64', None,
+                                       'kvm')
+            check.lacks(capabilities, 'sw-protected', 'domain capabilities')
+            check.lacks(capabilities, 'convertible', 'domain capabilities')
+            host = rig.run([os.path.join(BUILD, 'tools/virt-gmem'), 'host'],
+                           env=rig.environment((FAKE_KVM,), GMEM_TEST_KVM=kvm))
+            check.has(host.stdout, 'kvm.gmem_in_place_conversion=0', 'virt-gmem host')
+
+
+converts_in_place('', IN_PLACE)
+converts_in_place(', its page held', IN_PLACE_HELD)
 
 
 def kernel_log(path):

@@ -11,8 +11,9 @@
  * conversion" describes the kernels that have it; no such kernel was available. libvirt does not
  * pass the list on to QEMU, so this does not change anything there.
  *
- * Two further numbers are not capabilities: with 1000=ERRNO, /dev/kvm cannot be opened; with
- * 1001=ERRNO, no VM can be made. */
+ * Three further numbers are not capabilities: with 1000=ERRNO, /dev/kvm cannot be opened; with
+ * 1001=ERRNO, no VM can be made; with 1002=ERRNO, guest_memfd refuses to convert its first page, as
+ * it does with EAGAIN while somebody holds the page. */
 
 #undef _FILE_OFFSET_BITS
 
@@ -32,6 +33,7 @@
 
 #define OPEN_ERRNO 1000
 #define CREATE_ERRNO 1001
+#define CONVERT_ERRNO 1002
 
 static int
 answerOf(unsigned long capability)
@@ -74,9 +76,14 @@ ioctl(int fd, unsigned long request, ...)
     if (request == GMEM_KVM_SET_USER_MEMORY_REGION2)
         return 0;
     if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES || request == GMEM_KVM_SET_MEMORY_ATTRIBUTES2) {
-        if ((request == GMEM_KVM_SET_MEMORY_ATTRIBUTES2) == (answerOf(IN_PLACE) > 0))
+        if ((request == GMEM_KVM_SET_MEMORY_ATTRIBUTES2) != (answerOf(IN_PLACE) > 0)) {
+            errno = ENOTTY;
+            return -1;
+        }
+        if (request == GMEM_KVM_SET_MEMORY_ATTRIBUTES || answerOf(CONVERT_ERRNO) <= 0)
             return 0;
-        errno = ENOTTY;
+        ((struct gmemKVMMemoryAttributes2 *)argument)->error_offset = 0;
+        errno = answerOf(CONVERT_ERRNO);
         return -1;
     }
     return real(fd, request, argument);
