@@ -210,6 +210,25 @@ def check_yajl():
     assert users == ['src/util/gmemjson.c'], users
 
 
+OPENED = 25
+
+
+def check_cloexec():
+    """what a daemon or a QEMU with our libraries executes does not inherit descriptors of ours"""
+    opened = 0
+    for path in files('src', 'tools'):
+        text = re.sub(r'/\*.*?\*/', '', read(path), flags=re.DOTALL)
+        for name, body in re.findall(r'^(\w+)\([^;{}]*?\)\n\{\n(.*?)^\}', text, re.MULTILINE | re.DOTALL):
+            # KVM has no flag for it, so a guest_memfd is made first.
+            calls = re.findall(r'\b(?:open|openat|memfd_create|pipe|pipe2|fopen|socket|dup|accept4?)\([^;]*', body)
+            opened += len(calls)
+            if re.search(r'ioctl\([^;]*CREATE_GUEST_MEMFD', body):
+                calls.append(body)
+            for call in calls:
+                assert re.search(r'_CLOEXEC\b|, "re"', call), '%s: %s(): %s' % (path, name, call)
+    assert opened >= OPENED, opened
+
+
 def check_mirror():
     """every source of the libraries has a test by its name, or by docs/testing.rst"""
     elsewhere = re.findall(r'``gmem(\w+)``', read('docs/testing.rst'))
@@ -262,7 +281,8 @@ def main():
     os.chdir(sys.argv[1])
     tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility,
              check_description, check_layers,
-             check_circles, check_names, check_lengths, check_backends, check_yajl, check_mirror, check_lowerings, check_interposed,
+             check_circles, check_names, check_lengths, check_backends, check_yajl,
+             check_cloexec, check_mirror, check_lowerings, check_interposed,
              check_directories)
     return gmem_tap.run([(test.__doc__, test) for test in tests])
 
