@@ -441,31 +441,33 @@ gmemDriverDefinedUUID(gmemDriverXML *xml, bool *unknown)
 /* Does not parse the document. Names of elements are literal, so if there is only one with this
  * name, without a reference in it and without anything that could end it earlier, libvirt reads the
  * same. */
-char *
-gmemDriverDefinedName(const gmemDriverXML *xml)
+const char *
+gmemDriverDefinedName(const gmemDriverXML *xml, size_t *length)
 {
     const char *name = strstr(xml->text, "<name");
-    g_autofree char *value = NULL;
 
-    if (xml->plan != NULL && xml->plan->name != NULL)
-        return g_strdup(xml->plan->name);
+    if (xml->plan != NULL && xml->plan->name != NULL) {
+        *length = strlen(xml->plan->name);
+        return xml->plan->name;
+    }
     if (name == NULL || name[5] != '>' || strstr(name + 6, "<name") != NULL)
         return NULL;
-    value = g_strndup(name + 6, strcspn(name + 6, "<&\r"));
-    return g_str_has_prefix(name + 6 + strlen(value), "</name") ? g_steal_pointer(&value) : NULL;
+    *length = strcspn(name + 6, "<&\r");
+    return g_str_has_prefix(name + 6 + *length, "</name") ? name + 6 : NULL;
 }
 
 int
 gmemDriverCheckDefinition(virConnectPtr conn, gmemDriverXML *xml)
 {
-    g_autofree char *name = NULL;
     g_autofree char *uuid = NULL;
+    const char *name;
+    size_t length;
     bool unknown;
 
     if (xml->text == NULL || !gmemConnectionIsOurs(conn))
         return 0;
-    name = gmemDriverDefinedName(xml);
-    if (name != NULL && !gmemFilesMayBeSaved(name))
+    name = gmemDriverDefinedName(xml, &length);
+    if (name != NULL && !gmemFilesMayBeSaved(name, length))
         return 0;
     if (virConnectListAllDomains(conn, NULL, VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE) == 0)
         return 0;

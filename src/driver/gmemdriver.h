@@ -139,9 +139,9 @@ typedef enum {
  */
 int gmemDriverRefuseConvertible(virDomainPtr domain, gmemDriverOperation operation);
 
-/* gmemDriverDefinedName: the name of the domain that @xml (its text is not NULL) defines, to be
- * freed with g_free(), or NULL if it cannot be determined at little cost. */
-char *gmemDriverDefinedName(const gmemDriverXML *xml);
+/* gmemDriverDefinedName: the name of the domain that @xml (its text is not NULL) defines: *@length
+ * bytes in memory of @xml, not terminated; or NULL if it cannot be determined at little cost. */
+const char *gmemDriverDefinedName(const gmemDriverXML *xml, size_t *length);
 
 /**
  * gmemDriverCheckDefinition:

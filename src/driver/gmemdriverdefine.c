@@ -110,12 +110,16 @@ gmemDriverDefineFormerMode(virConnectPtr conn, gmemDriverXML *xml)
     gmemMode mode = xml->plan != NULL ? xml->plan->mode : GMEM_MODE_NONE;
     g_autofree char *name = NULL;
     gmemXMLNode *node = NULL;
+    const char *literal;
+    size_t length;
 
     if (xml->text == NULL || mode == GMEM_MODE_CONVERTIBLE || !gmemConnectionIsOurs(conn) ||
         !gmemFilesMayBePrivate(conn))
         return GMEM_MODE_NONE;
-    name = gmemDriverDefinedName(xml);
-    if (name == NULL) {
+    literal = gmemDriverDefinedName(xml, &length);
+    if (literal != NULL) {
+        name = g_strndup(literal, length);
+    } else {
         if (gmemDriverXMLRead(xml, NULL) > 0)
             node = gmemXMLFindFirst(gmemXMLRoot(xml->doc), "name");
         name = node != NULL ? gmemXMLString(node) : NULL;

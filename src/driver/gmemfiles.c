@@ -11,6 +11,8 @@
 #include "gmemfiles.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,13 +83,14 @@ gmemFilesSaves(void)
 }
 
 bool
-gmemFilesMayBeSaved(const char *name)
+gmemFilesMayBeSaved(const char *name, size_t length)
 {
-    g_autofree char *path = NULL;
+    char path[PATH_MAX];
 
-    if (gmemFilesSavesDirectory == NULL || access(gmemFilesSavesDirectory, X_OK) < 0)
+    if (gmemFilesSavesDirectory == NULL || access(gmemFilesSavesDirectory, X_OK) < 0 ||
+        snprintf(path, sizeof(path), "%s/%.*s.save", gmemFilesSavesDirectory, (int)length, name) >=
+            (int)sizeof(path))
         return true;
-    path = g_strconcat(gmemFilesSavesDirectory, "/", name, ".save", NULL);
     return access(path, F_OK) == 0 || errno != ENOENT;
 }
 

@@ -44,9 +44,10 @@ bool gmemFilesMayBePrivate(virConnectPtr conn);
  * a daemon. */
 const char *gmemFilesSaves(void);
 
-/* gmemFilesMayBeSaved: whether the domain named @name may have a managed save image. False only if
- * it certainly does not. The cost does not depend on the number of domains. */
-bool gmemFilesMayBeSaved(const char *name);
+/* gmemFilesMayBeSaved: whether the domain with the @length bytes at @name as its name may have a
+ * managed save image. False only if it certainly does not. The cost does not depend on the number
+ * of domains, and nothing is allocated. */
+bool gmemFilesMayBeSaved(const char *name, size_t length);
 
 /**
  * gmemFilesGetStronger:

@@ -395,6 +395,38 @@ gmemHostConfReadingNew(const char *path)
     return reading;
 }
 
+/* Whether the file at @fd contains @text. */
+static bool
+gmemHostConfContains(int fd, const char *text)
+{
+    char buffer[4096];
+    ssize_t got;
+
+    while ((got = read(fd, buffer, sizeof(buffer))) > 0) {
+        if (strnlen(text, (size_t)got) < (size_t)got || memcmp(text, buffer, (size_t)got) != 0)
+            return false;
+        text += got;
+    }
+    return got == 0 && *text == '\0';
+}
+
+/* Whether what has been read is still there. This is asked at each definition, so it does not
+ * allocate anything. */
+static bool
+gmemHostConfReadingIsCurrent(const gmemHostConfReading *reading, const char *path)
+{
+    int why;
+    GMEM_AUTO_FD fd = gmemFileOpen(path, &why);
+
+    if (reading == NULL)
+        return false;
+    if (fd < 0)
+        return reading->text == NULL && reading->message == NULL &&
+               (why == ENOENT || why == ENOTDIR);
+    return reading->text != NULL && gmemHostConfCheckOwner(path, fd, NULL) == 0 &&
+           gmemHostConfContains(fd, reading->text);
+}
+
 static bool
 gmemHostConfReadingSame(const gmemHostConfReading *current, const gmemHostConfReading *reading)
 {
@@ -402,27 +434,37 @@ gmemHostConfReadingSame(const gmemHostConfReading *current, const gmemHostConfRe
            (reading->text != NULL || g_strcmp0(current->message, reading->message) == 0);
 }
 
-int
-gmemHostConfRefresh(const char *path, GError **error)
+/* Reads the file again. Returns what it contains now. */
+static const gmemHostConfReading *
+gmemHostConfReadAgain(const char *path, gmemHostConfReading *current)
 {
     gmemHostConfReading *reading = gmemHostConfReadingNew(path);
-    gmemHostConfReading *current = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
     g_autoptr(GError) failed = NULL;
 
     if (gmemHostConfReadingSame(current, reading)) {
         g_free(reading->text);
         g_free(reading->message);
         g_free(reading);
-    } else {
-        if (reading->text != NULL &&
-            gmemHostConfParse(path, reading->text, &reading->conf, &failed) < 0)
-            reading->message = g_strdup(failed->message);
-        reading->previous = __atomic_exchange_n(&gmemHostConfCurrent, reading, __ATOMIC_ACQ_REL);
-        current = reading;
+        return current;
     }
-    if (current->message == NULL)
+    if (reading->text != NULL &&
+        gmemHostConfParse(path, reading->text, &reading->conf, &failed) < 0)
+        reading->message = g_strdup(failed->message);
+    reading->previous = __atomic_exchange_n(&gmemHostConfCurrent, reading, __ATOMIC_ACQ_REL);
+    return reading;
+}
+
+int
+gmemHostConfRefresh(const char *path, GError **error)
+{
+    gmemHostConfReading *current = __atomic_load_n(&gmemHostConfCurrent, __ATOMIC_ACQUIRE);
+    const gmemHostConfReading *reading = gmemHostConfReadingIsCurrent(current, path)
+                                             ? current
+                                             : gmemHostConfReadAgain(path, current);
+
+    if (reading->message == NULL)
         return 0;
-    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", current->message);
+    return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", reading->message);
 }
 
 int

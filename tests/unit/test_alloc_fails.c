@@ -8,9 +8,12 @@
  * then be the right one or an error, or the process must have ended (GLib ends it). Above all, the
  * answer must not be the unchanged XML, or come without a plan.
  *
+ * What is asked about an ordinary domain must not allocate anything.
+ *
  * GLib before 2.76 requires G_SLICE=always-malloc in the environment (see test_alloc.h). */
 
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +24,7 @@
 
 #include "gmemcommand.h"
 #include "gmemdomcaps.h"
+#include "gmemhostconf.h"
 #include "gmemlower.h"
 #include "gmemnested.h"
 #include "test_alloc.h"
@@ -312,12 +316,50 @@ testOne(const void *data)
     testFailEach(test, true);
 }
 
+/* A definition and a dump ask this. @path: of gmem.conf */
+static void
+testOrdinary(const char *path)
+{
+    static const char *const text = "<domain type='kvm'>" TEST_HEAD TEST_OS "</domain>";
+
+    g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, 0);
+    testAllocStart();
+    g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, 0);
+    g_assert_false(gmemLowerMayHaveElements(text));
+    g_assert_false(gmemRaiseMayHavePair(text));
+    g_assert_cmpint(testAllocGet().count, ==, 0);
+}
+
+static void
+testOrdinaryWithout(void)
+{
+    testOrdinary("/nonexistent/gmem.conf");
+}
+
+static void
+testOrdinaryWith(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("gmem-XXXXXX.conf", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(write(fd, "# none\n", 7), ==, 7);
+    close(fd);
+    if (geteuid() == 0)
+        testOrdinary(path);
+    else
+        g_test_skip("a configuration file has to be root's");
+    g_unlink(path);
+}
+
 int
 main(int argc, char **argv)
 {
     size_t i;
 
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/alloc_fails/ordinary, no file", testOrdinaryWithout);
+    g_test_add_func("/alloc_fails/ordinary, with a file", testOrdinaryWith);
     testResult =
         mmap(NULL, sizeof(*testResult), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     g_assert_true(testResult != MAP_FAILED);
