@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_raised.c: raising again gives the same result as the first time, whatever else has been
- * raised before, and the memory that is kept for this is limited. */
+ * raised before; the memory that is kept for this is limited, and only used with its lock held. */
 
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "gmemlower.h"
 #include "gmemnested.h"
 #include "gmemraised.h"
+#include "test_locks.h"
 
 #define THREADS 4
 #define ROUNDS 300
@@ -135,6 +136,7 @@ testThreads(void)
         threads[i] = g_thread_new("raise", testThread, NULL);
     for (i = 0; i < THREADS; i++)
         g_thread_join(threads[i]);
+    testLocksWereHeld(2 * THREADS * ROUNDS);
 }
 
 /* libvirt declares the namespace of its arguments in the first tag of a domain. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gmemreal.h"
+#include "test_locks.h"
 
 #define THREADS 4
 #define ROUNDS 25000
@@ -52,72 +53,20 @@ virConnectGetURI(virConnectPtr conn G_GNUC_UNUSED)
     return strdup("test:///default");
 }
 
-/* How many locks this thread holds, as gmemconnection.c, whose calls are diverted to here, took and
- * released them; and how often it touched its table. */
-static _Thread_local int held;
-static _Thread_local int touched;
-
-void __real_g_mutex_lock(GMutex *mutex);
-GMEM_INTERPOSED void __wrap_g_mutex_lock(GMutex *mutex);
-void
-__wrap_g_mutex_lock(GMutex *mutex)
-{
-    __real_g_mutex_lock(mutex);
-    held++;
-}
-
-void __real_g_mutex_unlock(GMutex *mutex);
-GMEM_INTERPOSED void __wrap_g_mutex_unlock(GMutex *mutex);
-void
-__wrap_g_mutex_unlock(GMutex *mutex)
-{
-    held--;
-    __real_g_mutex_unlock(mutex);
-}
-
-gboolean __real_g_hash_table_insert(GHashTable *all, gpointer key, gpointer value);
-GMEM_INTERPOSED gboolean __wrap_g_hash_table_insert(GHashTable *all, gpointer key, gpointer value);
-gboolean
-__wrap_g_hash_table_insert(GHashTable *all, gpointer key, gpointer value)
-{
-    g_assert_cmpint(held, ==, 1);
-    touched++;
-    return __real_g_hash_table_insert(all, key, value);
-}
-
-gboolean __real_g_hash_table_lookup_extended(GHashTable *all,
-                                             gconstpointer wanted,
-                                             gpointer *key,
-                                             gpointer *value);
-GMEM_INTERPOSED gboolean __wrap_g_hash_table_lookup_extended(GHashTable *all,
-                                                             gconstpointer wanted,
-                                                             gpointer *key,
-                                                             gpointer *value);
-gboolean
-__wrap_g_hash_table_lookup_extended(GHashTable *all,
-                                    gconstpointer wanted,
-                                    gpointer *key,
-                                    gpointer *value)
-{
-    g_assert_cmpint(held, ==, 1);
-    touched++;
-    return __real_g_hash_table_lookup_extended(all, wanted, key, value);
-}
-
 /* Opening, asking and changing: what touches the table does so with the lock, and releases it. */
 static void
 testLock(void)
 {
     virConnectPtr conn = virConnectOpenReadOnly(NULL);
 
-    g_assert_cmpint(touched, ==, 1);
-    g_assert_cmpint(held, ==, 0);
+    g_assert_cmpint(testLocksUsed, ==, 1);
+    g_assert_cmpint(testLocksHeld, ==, 0);
     g_assert_true(gmemConnectionIsReadOnly(conn));
-    g_assert_cmpint(touched, ==, 2);
-    g_assert_cmpint(held, ==, 0);
+    g_assert_cmpint(testLocksUsed, ==, 2);
+    g_assert_cmpint(testLocksHeld, ==, 0);
     g_assert_false(gmemConnectionIsOurs(conn));
-    g_assert_cmpint(touched, >, 2);
-    g_assert_cmpint(held, ==, 0);
+    g_assert_cmpint(testLocksUsed, >, 2);
+    g_assert_cmpint(testLocksHeld, ==, 0);
 }
 
 static gint begun;
@@ -154,6 +103,7 @@ testThreads(void)
         threads[i] = g_thread_new("opens", openMany, GSIZE_TO_POINTER(i % 2));
     for (i = 0; i < THREADS; i++)
         g_assert_cmpuint(GPOINTER_TO_UINT(g_thread_join(threads[i])), ==, 0);
+    testLocksWereHeld(3 * THREADS * ROUNDS);
 }
 
 int
