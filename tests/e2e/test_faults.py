@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Faults around a private domain, after which no wrong state is left behind: a daemon that is killed at any
-step, a cache that cannot be written, a KVM that refuses, a QEMU that hangs or dies.
+step, a cache that cannot be written, a full disk, a KVM that refuses, a QEMU that hangs or dies.
 
 GMEM_FAULT_STEPS=all (`make faults`) kills the daemon at each of its steps instead of two of each call, and in
 restores, too."""
@@ -13,7 +13,7 @@ import threading
 
 from gmem_checks import shows_private
 from gmem_kernel import memory_cgroup, no_guest_memfd
-from gmem_rig import (BUILD, KIB, MIB, PATIENCE, PYTHON, QEMU, DaemonRig, Died, LibvirtError, Suite,
+from gmem_rig import (BUILD, KIB, MIB, PATIENCE, PYTHON, QEMU, DaemonRig, Died, Failure, LibvirtError, Suite,
                       domain, library, need_guest_memfd, need_root, wait_for)
 from gmem_standin import FAKE_KVM
 
@@ -24,9 +24,11 @@ LEFT = '/run/steps'
 IMAGE = '/run/saved'
 STORED = '/etc/libvirt/qemu/vm.xml'
 STATUS = '/run/libvirt/qemu/vm.xml'
+SAVES = '/var/lib/libvirt/qemu/save'
 MANY = 1000000
 EVERY = os.environ.get('GMEM_FAULT_STEPS') == 'all'
 ERR_OPERATION_TIMEOUT = 68
+ERR_SYSTEM_ERROR = 38
 
 
 def private(name='vm', **options):
@@ -245,6 +247,61 @@ def cache(what, script):
 
 for each in MOUNTS.items():
     cache(*each)
+
+
+# ---------------------------------------------------------------------------------------------
+# The disk is full
+
+@contextlib.contextmanager
+def full(rig, directory):
+    """A file system without room, at @directory."""
+    def shell(script):
+        done = rig.run(['sh', '-c', script])
+        if done.returncode:
+            raise Failure('%s: %s' % (script, done.stderr))
+    shell('mkdir -p {0} && mount -t tmpfs -o size=64k tmpfs {0} && ! cat /dev/zero >{0}/full 2>/dev/null'
+         .format(directory))
+    try:
+        yield
+    finally:
+        shell('umount ' + directory)
+
+
+@suite.test('the disk is full where domains are stored: nothing is defined')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(library()) as rig:
+        client = rig.python()
+        with full(rig, os.path.dirname(STORED)):
+            check.refused(lambda: client.define(private()), ERR_SYSTEM_ERROR, part='No space left on device')
+            check.equal(client.names(), [], 'domains')
+        client.define(private())
+        usable(check, rig, client)
+
+
+@suite.test('the disk is full where a guest is saved: it runs on, and is private')
+def _(check):
+    need_guest_memfd()
+    with DaemonRig(library()) as rig:
+        client = rig.python()
+        client.define(private())
+        client.start('vm')
+        first = rig.emulator('vm').pid
+        with full(rig, '/run/full'), full(rig, SAVES):
+            for call in (lambda: client.save('vm', '/run/full/image'),
+                         lambda: client.call('vm', 'managedSave', 0),
+                         lambda: client.call('vm', 'coreDump', '/run/full/core', 0)):
+                check.refused(call)
+                check.equal((client.state('vm'), rig.emulator('vm').pid), ('running', first),
+                            'the guest')
+                check.true(truth(check, rig, client), 'the domain is gone')
+            for directory in '/run/full', SAVES:
+                check.equal(rig.run(['ls', '-A', directory]).stdout, 'full\n', 'what is in ' + directory)
+            check.equal(client.call('vm', 'hasManagedSaveImage', 0), 0, 'managed save images')
+        client.save('vm', IMAGE)
+        client.restore(IMAGE)
+        check.true(truth(check, rig, client), 'the domain is gone')
+        usable(check, rig, client)
 
 
 # ---------------------------------------------------------------------------------------------
