@@ -17,12 +17,14 @@
 
 /* Returns whether the emulator can serve that mode. */
 static bool
-printMode(const gmemQEMUCaps *caps, gmemMode mode, bool own, const char *title)
+printMode(const gmemQEMUCaps *caps, gmemMode mode, const char *title)
 {
     const gmemPlan plan = {.mode = mode};
     g_autoptr(GError) error = NULL;
     bool can = gmemQEMUValidateEmulator(&plan, caps, &error) == 0;
-    const char *how = own ? _("by QEMU itself") : _("by qemu-gmem.so in it");
+    const char *how = gmemQEMUCapsGetSupplier(caps, mode) == GMEM_QEMU_SUPPLIER_SHIM
+                          ? _("by qemu-gmem.so in it")
+                          : _("by QEMU itself");
 
     printf("%s: %s%s%s\n", title, gmemToolPaint(stdout, can ? GMEM_TOOL_GREEN : GMEM_TOOL_RED),
            can ? how : error->message, gmemToolPaint(stdout, GMEM_TOOL_PLAIN));
@@ -44,12 +46,8 @@ printCaps(const gmemQEMUCaps *caps)
             printf(" %s", gmemQEMUCapsFlagToString(flag));
     }
     printf("\n");
-    all = printMode(caps, GMEM_MODE_FULLY_SHARED, gmemQEMUCapsHasOwnGuestMemfd(caps),
-                    _("fully shared memory"));
-    all =
-        printMode(caps, GMEM_MODE_CONVERTIBLE,
-                  gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM), _("convertible memory")) &&
-        all;
+    all = printMode(caps, GMEM_MODE_FULLY_SHARED, _("fully shared memory"));
+    all = printMode(caps, GMEM_MODE_CONVERTIBLE, _("convertible memory")) && all;
     return all ? 0 : GMEM_TOOL_EXIT_FAILED;
 }
 

@@ -264,23 +264,29 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
                              version / 1000 % 1000, version % 1000));
 }
 
+static bool
+supplies(const gmemHost *host, gmemMode mode)
+{
+    return gmemQEMUCapsGetSupplier(host->caps, mode) != GMEM_QEMU_SUPPLIER_SHIM;
+}
+
 static void
 checkOffers(gmemHost *host)
 {
     bool memfd = gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_MEMFD);
-    bool launch = gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
 
     addCheck(host, "qemu-memfd", _("QEMU: memory-backend-memfd"),
              passOr(memfd, missing(host, GMEM_MODE_FULLY_SHARED)),
              memfd ? NULL : g_strdup(_("not built in; install a QEMU for Linux hosts")));
     addCheck(host, "qemu-guest-memfd", _("QEMU: guest_memfd for fully shared memory"),
              GMEM_RESULT_PASS,
-             g_strdup(gmemQEMUCapsHasOwnGuestMemfd(host->caps)
+             g_strdup(supplies(host, GMEM_MODE_FULLY_SHARED)
                           ? _("its own")
                           : _("none of its own: qemu-gmem.so has it")));
     addCheck(host, "qemu-sw-protected-vm", _("QEMU: software-protected VMs"), GMEM_RESULT_PASS,
-             g_strdup(launch ? _("its own object sw-protected-vm")
-                             : _("none of its own: qemu-gmem.so makes them")));
+             g_strdup(supplies(host, GMEM_MODE_CONVERTIBLE)
+                          ? _("its own object sw-protected-vm")
+                          : _("none of its own: qemu-gmem.so makes them")));
 }
 
 static void
@@ -387,10 +393,7 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
                             host->files->library);
     if (mode == GMEM_MODE_CONVERTIBLE && host->confFault)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", host->confFault);
-    if (mode == GMEM_MODE_CONVERTIBLE ? gmemQEMUCapsGet(host->caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM)
-                                      : gmemQEMUCapsHasOwnGuestMemfd(host->caps))
-        return 0;
-    return needShim(host, error);
+    return supplies(host, mode) ? 0 : needShim(host, error);
 }
 
 static void

@@ -22,9 +22,12 @@
 
 #include "gmemargv.h"
 #include "gmemautofd.h"
+#include "gmemcapabilities.h"
+#include "gmemcommandline.h"
 #include "gmemi18n.h"
 #include "gmemmode.h"
 #include "gmemprops.h"
+#include "gmemqemunames.h"
 #include "gmemtoolproc.h"
 
 #define GMEM_NODES_WITH_MEMORY "/sys/devices/system/node/has_memory"
@@ -131,21 +134,11 @@ readPolicy(const gmemProps *props)
 static void
 readKind(gmemToolDomain *domain, const char *type, const gmemProps *props)
 {
-    static const struct {
-        const char *type, *mode;
-    } kinds[] = {
-        {"sw-protected-vm", "sw-protected"},
-        {"sev-snp-guest", "sev-snp"},
-        {"tdx-guest", "tdx"},
-    };
-    size_t i;
+    const char *launch = gmemCommandLineLaunchType(type);
 
-    for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
-        if (strcmp(type, kinds[i].type) == 0)
-            domain->mode = kinds[i].mode;
-    }
-    if (domain->mode == NULL && (gmemPropsGetBool(props, "guest-memfd") > 0 ||
-                                 gmemPropsGetBool(props, "x-guest-memfd") > 0))
+    if (launch != NULL)
+        domain->mode = launch;
+    if (domain->mode == NULL && gmemQEMUCapsIsSupplied(props))
         domain->mode = gmemModeToString(GMEM_MODE_FULLY_SHARED);
 }
 
@@ -161,7 +154,7 @@ readObject(gmemToolDomain *domain, const gmemArgvOption *option)
         (type = gmemPropsGet(&props, "qom-type")) == NULL)
         return;
     readKind(domain, type, &props);
-    if (!g_str_has_prefix(type, "memory-backend-"))
+    if (!g_str_has_prefix(type, GMEM_QEMU_MEMORY_BACKEND))
         return;
     backend = backendNew(domain->backends);
     backend->id = gmemPropsGet(&props, "id");

@@ -343,7 +343,7 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         gmemLog("QEMU is asked for guest RAM of %llu bytes in %zu memory backends as guest_memfd, "
                 "mode %s, by %s",
                 command->ramSize, command->nbackends, gmemModeToString(command->mode),
-                command->emulatorObject);
+                command->supplier);
         plan.ram = command->ramSize / 1024;
         plan.hugeRam = huge / 1024;
         plan.sharedOnly = command->sharedOnly;

@@ -27,6 +27,7 @@
 #include "config.h"
 #include "gmemargv.h"
 #include "gmemautofd.h"
+#include "gmemcapabilities.h"
 #include "gmemcarrier.h"
 #include "gmemconnection.h"
 #include "gmemerror.h"
@@ -180,8 +181,7 @@ gmemWitnessHasProperty(char *const argv[])
 
         has = option.name != NULL && strcmp(option.name, "object") == 0 &&
               gmemPropsInit(&props, &option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", NULL) == 0 &&
-              (gmemPropsGetBool(&props, "guest-memfd") > 0 ||
-               gmemPropsGetBool(&props, "x-guest-memfd") > 0);
+              gmemQEMUCapsIsSupplied(&props);
     }
     return has;
 }

@@ -10,15 +10,18 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemjson.h"
+#include "gmemqemunames.h"
 #include "gmemqmpschema.h"
 
 static const char *const gmemQEMUCapsFlagNames[] = {
-    [GMEM_QEMU_CAPS_SW_PROTECTED_VM] = "sw-protected-vm",
+    [GMEM_QEMU_CAPS_SW_PROTECTED_VM] = GMEM_QEMU_SW_PROTECTED_VM,
     [GMEM_QEMU_CAPS_BACKEND_PRIVATE] = "memory-backend.private",
-    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD] = "memory-backend-memfd.guest-memfd",
-    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM] = "memory-backend-memfd.guest-memfd=on",
-    [GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD] = "memory-backend-memfd.x-guest-memfd",
-    [GMEM_QEMU_CAPS_MEMFD] = "memory-backend-memfd",
+    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD] = GMEM_QEMU_MEMORY_BACKEND_MEMFD "." GMEM_QEMU_GUEST_MEMFD,
+    [GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM] =
+        GMEM_QEMU_MEMORY_BACKEND_MEMFD "." GMEM_QEMU_GUEST_MEMFD "=on",
+    [GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD] =
+        GMEM_QEMU_MEMORY_BACKEND_MEMFD "." GMEM_QEMU_X_GUEST_MEMFD,
+    [GMEM_QEMU_CAPS_MEMFD] = GMEM_QEMU_MEMORY_BACKEND_MEMFD,
     [GMEM_QEMU_CAPS_NO_SHIM] = "no-shim",
 };
 static_assert(G_N_ELEMENTS(gmemQEMUCapsFlagNames) == GMEM_QEMU_CAPS_LAST, "every flag has a name");
@@ -26,10 +29,30 @@ static_assert(GMEM_QEMU_CAPS_LAST <= 64, "the flags fit into gmemQEMUCaps.flags"
 
 /* The objects that must have "private" so that all RAM of a domain can get it. */
 static const char *const gmemQEMUCapsBackends[] = {
-    "memory-backend-ram",
-    "memory-backend-file",
-    "memory-backend-memfd",
+    GMEM_QEMU_MEMORY_BACKEND_RAM,
+    GMEM_QEMU_MEMORY_BACKEND_FILE,
+    GMEM_QEMU_MEMORY_BACKEND_MEMFD,
 };
+
+/* If a QEMU offers more than one for a mode, the first is used. */
+static const struct {
+    const char *name;
+    gmemMode mode;
+    gmemQEMUCapsFlag flag;
+} gmemQEMUCapsSuppliers[] = {
+    [GMEM_QEMU_SUPPLIER_SHIM] = {.name = "shim"},
+    [GMEM_QEMU_SUPPLIER_OBJECT] = {.name = GMEM_QEMU_SW_PROTECTED_VM,
+                                   .mode = GMEM_MODE_CONVERTIBLE,
+                                   .flag = GMEM_QEMU_CAPS_SW_PROTECTED_VM},
+    [GMEM_QEMU_SUPPLIER_PROPERTY] = {.name = GMEM_QEMU_GUEST_MEMFD,
+                                     .mode = GMEM_MODE_FULLY_SHARED,
+                                     .flag = GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD},
+    [GMEM_QEMU_SUPPLIER_X_PROPERTY] = {.name = GMEM_QEMU_X_GUEST_MEMFD,
+                                       .mode = GMEM_MODE_FULLY_SHARED,
+                                       .flag = GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD},
+};
+static_assert(G_N_ELEMENTS(gmemQEMUCapsSuppliers) == GMEM_QEMU_SUPPLIER_LAST,
+              "every supplier has a row");
 
 static bool
 gmemQEMUCapsHasBool(const gmemQMPSchema *schema, gmemJSON *object, const char *property)
@@ -40,8 +63,8 @@ gmemQEMUCapsHasBool(const gmemQMPSchema *schema, gmemJSON *object, const char *p
 static guint64
 gmemQEMUCapsGetFlags(const gmemQMPSchema *schema)
 {
-    gmemJSON *memfd = gmemQMPSchemaFindObject(schema, "memory-backend-memfd");
-    gmemQMPSchemaSwitch own = gmemQMPSchemaGetSwitch(schema, memfd, "guest-memfd");
+    gmemJSON *memfd = gmemQMPSchemaFindObject(schema, GMEM_QEMU_MEMORY_BACKEND_MEMFD);
+    gmemQMPSchemaSwitch own = gmemQMPSchemaGetSwitch(schema, memfd, GMEM_QEMU_GUEST_MEMFD);
     guint64 flags = 0;
     size_t backends = 0;
     size_t halved = 0;
@@ -53,12 +76,12 @@ gmemQEMUCapsGetFlags(const gmemQMPSchema *schema)
         if (backend == NULL)
             continue;
         backends++;
-        if (gmemQEMUCapsHasBool(schema, backend, "private"))
+        if (gmemQEMUCapsHasBool(schema, backend, GMEM_QEMU_PRIVATE))
             halved++;
     }
     /* If only some backends in a tree had "private", the RAM of the others would silently be
      * ordinary: what it calls sw-protected-vm cannot be relied on. */
-    if (gmemQMPSchemaFindObject(schema, "sw-protected-vm") != NULL &&
+    if (gmemQMPSchemaFindObject(schema, GMEM_QEMU_SW_PROTECTED_VM) != NULL &&
         (halved == 0 || halved == backends)) {
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_SW_PROTECTED_VM;
         if (halved > 0)
@@ -70,7 +93,7 @@ gmemQEMUCapsGetFlags(const gmemQMPSchema *schema)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD;
     if (own == GMEM_QMP_SCHEMA_ENUM)
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM;
-    if (gmemQEMUCapsHasBool(schema, memfd, "x-guest-memfd"))
+    if (gmemQEMUCapsHasBool(schema, memfd, GMEM_QEMU_X_GUEST_MEMFD))
         flags |= G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD;
     return flags;
 }
@@ -183,11 +206,36 @@ gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag)
     return (caps->flags & (G_GUINT64_CONSTANT(1) << flag)) != 0;
 }
 
-bool
-gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps)
+const char *
+gmemQEMUCapsSupplierToString(gmemQEMUSupplier supplier)
 {
-    return gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD) ||
-           gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD);
+    return gmemQEMUCapsSuppliers[supplier].name;
+}
+
+gmemQEMUSupplier
+gmemQEMUCapsGetSupplier(const gmemQEMUCaps *caps, gmemMode mode)
+{
+    gmemQEMUSupplier i;
+
+    for (i = GMEM_QEMU_SUPPLIER_SHIM + 1; i < GMEM_QEMU_SUPPLIER_LAST; i++) {
+        if (gmemQEMUCapsSuppliers[i].mode == mode &&
+            gmemQEMUCapsGet(caps, gmemQEMUCapsSuppliers[i].flag))
+            return i;
+    }
+    return GMEM_QEMU_SUPPLIER_SHIM;
+}
+
+bool
+gmemQEMUCapsIsSupplied(const gmemProps *props)
+{
+    gmemQEMUSupplier i;
+
+    for (i = GMEM_QEMU_SUPPLIER_SHIM + 1; i < GMEM_QEMU_SUPPLIER_LAST; i++) {
+        if (gmemQEMUCapsSuppliers[i].mode == GMEM_MODE_FULLY_SHARED &&
+            gmemPropsGetBool(props, gmemQEMUCapsSuppliers[i].name) > 0)
+            return true;
+    }
+    return false;
 }
 
 gmemQEMUCaps *

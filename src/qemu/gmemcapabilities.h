@@ -5,6 +5,9 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "gmemmode.h"
+#include "gmemprops.h"
+
 /* To add a flag: here, its name in gmemcapabilities.c, and how to find it in the schema there. */
 typedef enum {
     GMEM_QEMU_CAPS_SW_PROTECTED_VM,   /* object type sw-protected-vm */
@@ -36,9 +39,26 @@ gmemQEMUCaps *gmemQEMUCapsCopy(const gmemQEMUCaps *caps);
 
 bool gmemQEMUCapsGet(const gmemQEMUCaps *caps, gmemQEMUCapsFlag flag);
 
-/* gmemQEMUCapsHasOwnGuestMemfd: whether fully shared memory requires a property, and not the shim.
- */
-bool gmemQEMUCapsHasOwnGuestMemfd(const gmemQEMUCaps *caps);
+/* What supplies guest_memfd in a mode: a row of the table "What QEMU offers" in docs/design.rst
+ * each. To add one: here, its row in gmemcapabilities.c, and gmemCommandEmit(), which uses it. */
+typedef enum {
+    GMEM_QEMU_SUPPLIER_SHIM = 0,
+    GMEM_QEMU_SUPPLIER_OBJECT,     /* object type sw-protected-vm */
+    GMEM_QEMU_SUPPLIER_PROPERTY,   /* "guest-memfd" of memory-backend-memfd */
+    GMEM_QEMU_SUPPLIER_X_PROPERTY, /* "x-guest-memfd" of memory-backend-memfd */
+    GMEM_QEMU_SUPPLIER_LAST
+} gmemQEMUSupplier;
+
+/* "shim", or the name of the object type or property. */
+const char *gmemQEMUCapsSupplierToString(gmemQEMUSupplier supplier);
+
+/* gmemQEMUCapsGetSupplier: what supplies @mode in that QEMU: the shim if it does not offer anything
+ * itself. */
+gmemQEMUSupplier gmemQEMUCapsGetSupplier(const gmemQEMUCaps *caps, gmemMode mode);
+
+/* gmemQEMUCapsIsSupplied: whether a memory backend has the property by which QEMU itself supplies
+ * fully shared memory. */
+bool gmemQEMUCapsIsSupplied(const gmemProps *props);
 
 /**
  * gmemQEMUCapsFromQMP:

@@ -20,6 +20,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"
+#include "gmemqemunames.h"
 
 /* How @backend is bound to host nodes, in a form that can be compared. */
 static char *
@@ -54,7 +55,7 @@ gmemCommandSumUpOne(const gmemBackend *backend, gmemCommand *command, GError **e
     if (gmemPropsGetBool(&backend->props, "hugetlb") > 0 &&
         !gmemPropsGetSize(&backend->props, "hugetlbsize", &ram->hugePage))
         ram->hugePage = GMEM_PLATFORM_HUGE_PAGE;
-    if (strcmp(backend->type, "memory-backend-file") == 0)
+    if (strcmp(backend->type, GMEM_QEMU_MEMORY_BACKEND_FILE) == 0)
         ram->path = gmemPropsGet(&backend->props, "mem-path");
     ram->name = g_strdup(backend->name);
     command->ramSize += ram->size;
@@ -223,29 +224,24 @@ gmemCommandEmitObject(const gmemCommandLine *line,
     bool split = line->irqchip != NULL || line->accelIrqchip != NULL;
 
     if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_BACKEND_PRIVATE) &&
-        gmemCommandEditProperty(line, "private", "true", edits, error) < 0)
+        gmemCommandEditProperty(line, GMEM_QEMU_PRIVATE, "true", edits, error) < 0)
         return -1;
     edits[line->machine] =
         g_strdup_printf("%s%s,confidential-guest-support=%s", line->argv[line->machine],
                         split ? "" : ",kernel_irqchip=split", GMEM_LAUNCH_OBJECT);
-    command->emulatorObject = g_strdup("sw-protected-vm");
     gmemCommandAssemble(command, line, edits, false, "-object",
-                        "{\"qom-type\":\"sw-protected-vm\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
+                        "{\"qom-type\":\"" GMEM_QEMU_SW_PROTECTED_VM
+                        "\",\"id\":\"" GMEM_LAUNCH_OBJECT "\"}");
     return 0;
 }
 
 /* Second row: a QEMU that has the property. */
 static int
-gmemCommandEmitProperty(const gmemCommandLine *line,
-                        const char *property,
-                        const char *on,
-                        char **edits,
-                        gmemCommand *command,
-                        GError **error)
+gmemCommandEmitProperty(
+    const gmemCommandLine *line, const char *on, char **edits, gmemCommand *command, GError **error)
 {
-    if (gmemCommandEditProperty(line, property, on, edits, error) < 0)
+    if (gmemCommandEditProperty(line, command->supplier, on, edits, error) < 0)
         return -1;
-    command->emulatorObject = g_strdup(property);
     gmemCommandAssemble(command, line, edits, false, NULL, NULL);
     return 0;
 }
@@ -287,7 +283,6 @@ gmemCommandEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *comm
     gmemCommandEmitShimConfig(line, command);
     edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;
-    command->emulatorObject = g_strdup("shim");
     gmemCommandAssemble(command, line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
 }
 
@@ -299,27 +294,35 @@ gmemCommandEmit(const gmemCommandLine *line,
                 gmemCommand *command,
                 GError **error)
 {
-    if (command->mode == GMEM_MODE_CONVERTIBLE) {
-        bool object = gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
+    gmemQEMUSupplier supplier = gmemQEMUCapsGetSupplier(caps, command->mode);
+    const char *on = "true";
 
-        if (gmemCommandCheckConvertible(line, !object, error) < 0)
+    command->supplier = gmemQEMUCapsSupplierToString(supplier);
+    if (command->mode == GMEM_MODE_CONVERTIBLE) {
+        if (gmemCommandCheckConvertible(line, supplier == GMEM_QEMU_SUPPLIER_SHIM, error) < 0)
             return -1;
         gmemCommandEditPrealloc(line, carrier, edits);
-        if (object)
-            return gmemCommandEmitObject(line, caps, edits, command, error);
-    } else {
-        if (gmemCommandCheckFullyShared(line, error) < 0)
-            return -1;
-        if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD))
-            return gmemCommandEmitProperty(
-                line, "guest-memfd",
-                gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM) ? "\"on\"" : "true",
-                edits, command, error);
-        if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_X_GUEST_MEMFD))
-            return gmemCommandEmitProperty(line, "x-guest-memfd", "true", edits, command, error);
+    } else if (gmemCommandCheckFullyShared(line, error) < 0) {
+        return -1;
     }
-    gmemCommandEmitShim(line, edits, command);
-    return 0;
+    switch (supplier) {
+    case GMEM_QEMU_SUPPLIER_OBJECT:
+        return gmemCommandEmitObject(line, caps, edits, command, error);
+
+    case GMEM_QEMU_SUPPLIER_PROPERTY:
+        if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD_ENUM))
+            on = "\"on\"";
+        return gmemCommandEmitProperty(line, on, edits, command, error);
+
+    case GMEM_QEMU_SUPPLIER_X_PROPERTY:
+        return gmemCommandEmitProperty(line, on, edits, command, error);
+
+    case GMEM_QEMU_SUPPLIER_SHIM:
+    case GMEM_QEMU_SUPPLIER_LAST:
+    default:
+        gmemCommandEmitShim(line, edits, command);
+        return 0;
+    }
 }
 
 void
@@ -342,7 +345,6 @@ gmemCommandFree(gmemCommand *command)
     }
     g_free(command->argv);
     g_free(command->from);
-    g_free(command->emulatorObject);
     gmemShimConfigClear(&command->shimConfig);
     g_free(command);
 }
@@ -373,7 +375,7 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
     edits = g_new0(char *, line.argc + 1);
     if (command->mode == GMEM_MODE_NONE) {
         rc = gmemCommandCheckHardware(&line, error);
-        command->emulatorObject = g_strdup("none");
+        command->supplier = gmemModeToString(GMEM_MODE_NONE);
         gmemCommandAssemble(command, &line, edits, false, NULL, NULL);
     } else if (gmemCommandCheckBackends(&line, error) < 0 ||
                gmemCommandSumUp(&line, command, error) < 0 ||

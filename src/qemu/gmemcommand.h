@@ -26,8 +26,7 @@ typedef struct {
     size_t argc;
     bool shim; /* QEMU requires qemu-gmem.so as a preload; the pair stayed in argv */
     gmemMode mode;
-    char *emulatorObject; /* which offer was used, for the log: "sw-protected-vm", "guest-memfd",
-                           * "x-guest-memfd", "shim" */
+    const char *supplier;       /* gmemQEMUCapsSupplierToString(), or "none" */
     gmemShimConfig shimConfig;  /* where @shim */
     unsigned long long ramSize; /* bytes: the sum of all RAM backends */
     gmemCommandRam *ram;

@@ -9,6 +9,7 @@
 #include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"
+#include "gmemqemunames.h"
 
 static int
 gmemCommandCheckCompare(const void *a, const void *b)
@@ -84,7 +85,8 @@ gmemCommandCheckUses(const gmemCommandLine *line, GError **error)
                   "that of nvdimm, virtio-pmem and ivshmem-plain only"),
                 backend->name, backend->type, backend->user);
         /* This is also because qemu-gmem.so treats every memory-backend-memfd as RAM. */
-        if (backend->use == GMEM_USE_FILE && strcmp(backend->type, "memory-backend-file") != 0)
+        if (backend->use == GMEM_USE_FILE &&
+            strcmp(backend->type, GMEM_QEMU_MEMORY_BACKEND_FILE) != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %1$s of %2$s is a %3$s; beside private memory it "
                                   "must be a memory-backend-file"),
@@ -214,14 +216,15 @@ gmemCommandCheckFullyShared(const gmemCommandLine *line, GError **error)
         const gmemBackend *backend = &line->backends[i];
 
         /* qemu-gmem.so would count it as RAM, and give it a guest_memfd. */
-        if (backend->use == GMEM_USE_DEVICE && strcmp(backend->type, "memory-backend-memfd") == 0)
+        if (backend->use == GMEM_USE_DEVICE &&
+            strcmp(backend->type, GMEM_QEMU_MEMORY_BACKEND_MEMFD) == 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %1$s of %2$s is a memory-backend-memfd; beside "
                                   "fully shared private memory it must be a memory-backend-file"),
                                 backend->name, backend->user);
         if (backend->use != GMEM_USE_RAM)
             continue;
-        if (strcmp(backend->type, "memory-backend-memfd") != 0)
+        if (strcmp(backend->type, GMEM_QEMU_MEMORY_BACKEND_MEMFD) != 0)
             return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                                 _("memory backend %1$s is a %2$s; for fully shared guest_memfd it "
                                   "must be a memory-backend-memfd"),

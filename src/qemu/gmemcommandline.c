@@ -17,6 +17,7 @@
 #include "gmemfirmware.h"
 #include "gmemi18n.h"
 #include "gmemplatform.h"
+#include "gmemqemunames.h"
 
 /* These set up RAM or the accelerator in ways that the checks would not see. */
 static const char *const gmemCommandLineRefused[] = {
@@ -47,8 +48,27 @@ static const char *const gmemCommandLineMemoryKeys[] = {
 /* The limit in QEMU for group, id and key of -set, and for driver and property of -global. */
 #define GMEM_COMMAND_PART_MAX 63
 
-/* Launch objects whose RAM is guest_memfd anyway, with which <private/> has no effect. */
-static const char *const gmemCommandLineHardwareObjects[] = {"sev-snp-guest", "tdx-guest", NULL};
+/* Launch objects whose RAM is guest_memfd, and the type of <launchSecurity> that has each. */
+static const struct {
+    const char *object;
+    const char *type;
+} gmemCommandLineLaunches[] = {
+    {.object = GMEM_QEMU_SW_PROTECTED_VM, .type = "sw-protected"},
+    {.object = "sev-snp-guest", .type = "sev-snp"},
+    {.object = "tdx-guest", .type = "tdx"},
+};
+
+const char *
+gmemCommandLineLaunchType(const char *object)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(gmemCommandLineLaunches); i++) {
+        if (strcmp(gmemCommandLineLaunches[i].object, object) == 0)
+            return gmemCommandLineLaunches[i].type;
+    }
+    return NULL;
+}
 
 void
 gmemCommandLineClear(gmemCommandLine *line)
@@ -468,9 +488,11 @@ gmemCommandLineReadObject(gmemCommandLine *line, const gmemArgvOption *option, G
     gmemCommandLineReadShared(line, option->name, type);
     if (g_strcmp0(id, GMEM_LAUNCH_OBJECT) == 0)
         line->launchObject = true;
-    if (type != NULL && g_strv_contains(gmemCommandLineHardwareObjects, type))
+    /* RAM of the hardware's VM types is guest_memfd anyway: <private/> has no effect with them. */
+    if (type != NULL && gmemCommandLineLaunchType(type) != NULL &&
+        strcmp(type, GMEM_QEMU_SW_PROTECTED_VM) != 0)
         gmemCommandLineReplace(&line->hardwareObject, g_strdup(id));
-    if (type == NULL || !g_str_has_prefix(type, "memory-backend-"))
+    if (type == NULL || !g_str_has_prefix(type, GMEM_QEMU_MEMORY_BACKEND))
         return 0;
     backend.id = g_steal_pointer(&id);
     backend.type = g_steal_pointer(&type);

@@ -80,5 +80,9 @@ int gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **erro
 void gmemCommandLineClear(gmemCommandLine *line);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemCommandLine, gmemCommandLineClear)
 
+/* gmemCommandLineLaunchType: the type of <launchSecurity> for which libvirt, or we, write a launch
+ * object of that type of QEMU's: "sev-snp"; NULL if @object is not one that has guest_memfd. */
+const char *gmemCommandLineLaunchType(const char *object);
+
 /* gmemCommandLineReplace: replaces a string, which is freed, by another; NULL changes nothing. */
 void gmemCommandLineReplace(char **member, char *value);

@@ -64,14 +64,6 @@ gmemQEMUValidateHost(const gmemPlan *plan, const gmemKVM *kvm, GError **error)
     }
 }
 
-static bool
-gmemQEMUValidateNeedsShim(const gmemPlan *plan, const gmemQEMUCaps *caps)
-{
-    if (plan->mode == GMEM_MODE_CONVERTIBLE)
-        return !gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_SW_PROTECTED_VM);
-    return plan->mode == GMEM_MODE_FULLY_SHARED && !gmemQEMUCapsHasOwnGuestMemfd(caps);
-}
-
 int
 gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError **error)
 {
@@ -81,7 +73,8 @@ gmemQEMUValidateEmulator(const gmemPlan *plan, const gmemQEMUCaps *caps, GError 
                               "(version %2$u.%3$u.%4$u) does not have"),
                             caps->emulator, caps->version / 1000000, caps->version / 1000 % 1000,
                             caps->version % 1000);
-    if (gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) && gmemQEMUValidateNeedsShim(plan, caps))
+    if (plan->mode != GMEM_MODE_NONE && gmemQEMUCapsGet(caps, GMEM_QEMU_CAPS_NO_SHIM) &&
+        gmemQEMUCapsGetSupplier(caps, plan->mode) == GMEM_QEMU_SUPPLIER_SHIM)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("the emulator '%1$s' has no guest_memfd of its own, and qemu-gmem.so, which supplies "

@@ -41,6 +41,7 @@
 
 #include "gmemkvmabi.h"
 #include "gmemautofd.h"
+#include "gmemqemunames.h"
 #include "gmemshimerrno.h"
 #include "gmemshimlock.h"
 #include "gmemshimpublish.h"
@@ -48,7 +49,7 @@
 
 /* The name that a memory-backend-memfd gives to its memfd: the name of its own type, since QEMU
  * 2.12. */
-#define GMEM_SHIM_MEMFD_NAME "memory-backend-memfd"
+#define GMEM_SHIM_MEMFD_NAME GMEM_QEMU_MEMORY_BACKEND_MEMFD
 
 #define GMEM_SHIM_GUEST_MEMFD_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 

@@ -17,6 +17,7 @@
 
 #include "gmemargv.h"
 #include "gmempreloadlist.h"
+#include "gmemqemunames.h"
 
 /* The text and its size for the search, which includes the terminating NUL. A wrapper that edits
  * the emulator's options can contain the first ones, but neither KVM nor a monitor of its own. */
@@ -29,11 +30,11 @@ static const struct {
     size_t size;
     bool memfd; /* only where a memfd is to be replaced */
 } gmemShimStartMarks[] = {
-    GMEM_SHIM_MARK("memory-backend-ram", false),  /* memory backends */
-    GMEM_SHIM_MARK("/dev/kvm", false),            /* the accelerator */
-    GMEM_SHIM_MARK("query-qmp-schema", false),    /* the monitor */
-    GMEM_SHIM_MARK("memory-backend-memfd", true), /* the object whose memory is replaced */
-    GMEM_SHIM_MARK("memfd_create", true),         /* imported: the way it gets that memory */
+    GMEM_SHIM_MARK(GMEM_QEMU_MEMORY_BACKEND_RAM, false),  /* memory backends */
+    GMEM_SHIM_MARK("/dev/kvm", false),                    /* the accelerator */
+    GMEM_SHIM_MARK("query-qmp-schema", false),            /* the monitor */
+    GMEM_SHIM_MARK(GMEM_QEMU_MEMORY_BACKEND_MEMFD, true), /* the object whose memory is replaced */
+    GMEM_SHIM_MARK("memfd_create", true), /* imported: the way it gets that memory */
 };
 
 /* The strings that are looked for, and those that were found. */

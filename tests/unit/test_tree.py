@@ -74,7 +74,7 @@ def check_capabilities():
     assert len(flags) >= 7, flags
     for flag in flags:
         assert re.search(r'\b(FLAG\(|GMEM_QEMU_CAPS_)%s\b' % flag, tests), flag
-        assert re.search(r'\bgmemQEMUCapsGet\(\s*\S+, GMEM_QEMU_CAPS_%s\b' % flag, code), flag
+        assert re.search(r'(\bgmemQEMUCapsGet\(\s*\S+,|\.flag =) GMEM_QEMU_CAPS_%s\b' % flag, code), flag
 
 
 def check_promises():
@@ -115,7 +115,7 @@ LAYERS = {
     'qemu': ('util', 'conf/gmemplan', 'conf/gmemcarrier'),
     'driver': ('util', 'conf', 'qemu'),
     'shim': ('util/gmemargv', 'util/gmemautofd', 'util/gmemkvmabi', 'util/gmemmode', 'util/gmemplatform',
-             'util/gmempreloadlist', 'util/gmemshim'),
+             'util/gmempreloadlist', 'util/gmemqemunames', 'util/gmemshim'),
 }
 
 

@@ -264,6 +264,60 @@ testMalformed(void)
     }
 }
 
+static void
+assertSupplier(guint64 flags, gmemMode mode, gmemQEMUSupplier supplier, const char *name)
+{
+    const gmemQEMUCaps caps = {.flags = flags};
+
+    g_assert_cmpint(gmemQEMUCapsGetSupplier(&caps, mode), ==, supplier);
+    g_assert_cmpstr(gmemQEMUCapsSupplierToString(supplier), ==, name);
+}
+
+/* The table "What QEMU offers" in docs/design.rst. */
+static void
+testSupplier(void)
+{
+    const guint64 all = FLAG(LAST) - 1;
+
+    assertSupplier(FLAG(SW_PROTECTED_VM), GMEM_MODE_CONVERTIBLE, GMEM_QEMU_SUPPLIER_OBJECT,
+                   "sw-protected-vm");
+    assertSupplier(all & ~FLAG(SW_PROTECTED_VM), GMEM_MODE_CONVERTIBLE, GMEM_QEMU_SUPPLIER_SHIM,
+                   "shim");
+    assertSupplier(all, GMEM_MODE_FULLY_SHARED, GMEM_QEMU_SUPPLIER_PROPERTY, "guest-memfd");
+    assertSupplier(FLAG(MEMFD_X_GUEST_MEMFD), GMEM_MODE_FULLY_SHARED, GMEM_QEMU_SUPPLIER_X_PROPERTY,
+                   "x-guest-memfd");
+    assertSupplier(FLAG(MEMFD) | FLAG(SW_PROTECTED_VM), GMEM_MODE_FULLY_SHARED,
+                   GMEM_QEMU_SUPPLIER_SHIM, "shim");
+    assertSupplier(all, GMEM_MODE_NONE, GMEM_QEMU_SUPPLIER_SHIM, "shim");
+}
+
+/* Of a running guest: what QEMU's own property looks like on its command line. */
+static void
+testSupplied(void)
+{
+    static const struct {
+        const char *value;
+        bool supplied;
+    } objects[] = {
+        {"memory-backend-memfd,id=a,guest-memfd=on", true},
+        {"{\"qom-type\":\"memory-backend-memfd\",\"guest-memfd\":\"on\"}", true},
+        {"{\"qom-type\":\"memory-backend-memfd\",\"x-guest-memfd\":true}", true},
+        {"memory-backend-memfd,id=a,guest-memfd=off,x-guest-memfd=off", false},
+        {"memory-backend-memfd,id=a,private=on", false},
+        {"sw-protected-vm,id=a", false},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(objects); i++) {
+        const gmemArgvOption option = {.name = "object", .value = objects[i].value};
+        g_auto(gmemProps) props = {0};
+
+        g_assert_cmpint(gmemPropsInit(&props, &option, GMEM_PROPS_OPTS_OR_JSON, "qom-type", NULL),
+                        ==, 0);
+        g_assert_cmpint(gmemQEMUCapsIsSupplied(&props), ==, objects[i].supplied);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -286,5 +340,7 @@ main(int argc, char **argv)
     g_test_add_func("/capabilities/untagged", testUntagged);
     g_test_add_func("/capabilities/malformed", testMalformed);
     g_test_add_func("/capabilities/large-schema", testLarge);
+    g_test_add_func("/capabilities/supplier", testSupplier);
+    g_test_add_func("/capabilities/supplied", testSupplied);
     return g_test_run();
 }

@@ -373,7 +373,7 @@ testCase(gconstpointer data)
     g_assert_cmpint(command->shim, ==, g_str_equal(object, "shim"));
     g_assert_cmpuint(command->ramSize, ==, test->ram > 0 ? test->ram : backends * (64 << 20));
     g_assert_cmpuint(command->nbackends, ==, backends);
-    g_assert_cmpstr(command->emulatorObject, ==, object);
+    g_assert_cmpstr(command->supplier, ==, object);
 }
 
 static void
