@@ -15,6 +15,7 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemmode.h"
 #include "gmempreload.h"
 #include "gmemxml.h"
 
@@ -134,12 +135,13 @@ withoutElements(const char *xml)
 
     if (document == NULL)
         return g_strdup(xml);
-    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "memoryBacking/private")) != NULL)
+    node = gmemXMLFindFirst(gmemXMLRoot(document), "memoryBacking/" GMEM_MODE_PRIVATE);
+    if (node != NULL)
         gmemXMLEditRemove(edit, node);
-    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), "launchSecurity")) != NULL) {
+    if ((node = gmemXMLFindFirst(gmemXMLRoot(document), GMEM_MODE_LAUNCH)) != NULL) {
         g_autofree char *type = gmemXMLAttribute(node, "type");
 
-        if (g_strcmp0(type, "sw-protected") == 0)
+        if (g_strcmp0(type, GMEM_MODE_LAUNCH_TYPE) == 0)
             gmemXMLEditRemove(edit, node);
     }
     return gmemXMLEditApply(edit);

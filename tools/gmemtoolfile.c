@@ -84,14 +84,14 @@ checkDomain(gmemXMLNode *root, gmemFindings *findings, bool *ours)
     *ours = true;
     if (!gmemXMLIs(root, "domain")) {
         gmemErrorSet(&error, VIR_ERR_XML_ERROR, _("the root element is not <domain>"));
-    } else if ((def = gmemDomainParseXML(root, true, &error)) != NULL) {
+    } else if ((def = gmemDomainParseXML(root, GMEM_DOMAIN_WHOLE, &error)) != NULL) {
         gmemDomainPostParse(def);
         gmemDomainValidateAll(def, report, findings);
         *ours = gmemDomainHasElements(def) || def->carrier != NULL;
     }
     if (error != NULL) {
-        if ((element = gmemXMLFindFirst(root, "memoryBacking/private")) == NULL)
-            element = gmemXMLFindFirst(root, "launchSecurity");
+        if ((element = gmemXMLFindFirst(root, "memoryBacking/" GMEM_MODE_PRIVATE)) == NULL)
+            element = gmemXMLFindFirst(root, GMEM_MODE_LAUNCH);
         report(element != NULL ? element : root, error, findings);
     }
     return def != NULL ? def->mode : GMEM_MODE_NONE;

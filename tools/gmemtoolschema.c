@@ -5,7 +5,8 @@
  * It includes libvirt's domain.rng, in whatever version exists, and changes two things. The
  * contents of <launchSecurity> are a pattern with a name, to which another one is added as RELAX NG
  * provides for. The contents of <memoryBacking> are in the middle of a pattern, which is therefore
- * copied from its file, extended by <private/>, and redefined. */
+ * copied from its file, extended by <private/>, and redefined. What is added is what our own schema
+ * (gmem.rng) has. */
 
 #include "config.h"
 
@@ -17,6 +18,8 @@
 
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemmode.h"
+#include "gmemschema.h"
 #include "gmemxml.h"
 
 #define GMEM_RNG "http://relaxng.org/ns/structure/1.0"
@@ -54,6 +57,22 @@ findMemoryBacking(gmemXMLNode *root)
     return NULL;
 }
 
+/* The contents of a definition of our own schema, as its text has them; free with g_free(). */
+static char *
+ourDefinition(const char *name)
+{
+    g_autoptr(gmemXML) doc = gmemXMLParse(gmemSchemaText(), NULL);
+    gmemXMLNode *node;
+
+    for (node = gmemXMLRoot(doc); node != NULL; node = nextNode(gmemXMLRoot(doc), node)) {
+        g_autofree char *named = gmemXMLAttribute(node, "name");
+
+        if (gmemXMLIsNs(node, GMEM_RNG, "define") && g_strcmp0(named, name) == 0)
+            return g_strndup(node->tagEnd + 1, (gsize)(node->children->end - node->tagEnd - 1));
+    }
+    return NULL;
+}
+
 /* The definition that contains @node. */
 static gmemXMLNode *
 definitionOf(gmemXMLNode *node)
@@ -70,6 +89,8 @@ makeSchema(const char *common, GError **error)
     g_autoptr(gmemXML) doc = gmemXMLParse(common, error);
     gmemXMLNode *backing = doc != NULL ? findMemoryBacking(gmemXMLRoot(doc)) : NULL;
     gmemXMLNode *definition = definitionOf(backing);
+    g_autofree char *element = ourDefinition("memoryBackingPrivate");
+    g_autofree char *launch = ourDefinition("launchSecuritySwProtected");
     g_autofree char *types = NULL;
 
     if (definition == NULL) {
@@ -86,16 +107,14 @@ makeSchema(const char *common, GError **error)
         "<grammar xmlns=\"" GMEM_RNG "\" datatypeLibrary=\"%s\">\n"
         "  <include href=\"domain.rng\">\n"
         "    %.*s\n"
-        "            <optional><element name=\"private\"><empty/></element></optional>%.*s\n"
+        "            <optional>%s</optional>%.*s\n"
         "  </include>\n"
-        "  <define name=\"launchSecurity\" combine=\"choice\">\n"
-        "    <element name=\"launchSecurity\">\n"
-        "      <attribute name=\"type\"><value>sw-protected</value></attribute>\n"
-        "    </element>\n"
+        "  <define name=\"" GMEM_MODE_LAUNCH "\" combine=\"choice\">%s\n"
         "  </define>\n"
         "</grammar>\n",
         types != NULL ? types : "", (int)(backing->tagEnd + 1 - definition->start),
-        definition->start, (int)(definition->end - backing->tagEnd - 1), backing->tagEnd + 1);
+        definition->start, element, (int)(definition->end - backing->tagEnd - 1),
+        backing->tagEnd + 1, launch);
 }
 
 int

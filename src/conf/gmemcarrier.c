@@ -16,8 +16,6 @@
 /* No word of a command line can be longer (Linux: MAX_ARG_STRLEN). */
 #define GMEM_CARRIER_LENGTH_MAX (128 * 1024)
 
-#define GMEM_CARRIER_SW_PROTECTED "sw-protected"
-
 gmemCarrier *
 gmemCarrierNew(void)
 {
@@ -90,9 +88,8 @@ gmemCarrierFormat(const gmemCarrier *carrier)
     gmemJSONGenString(gen, "version");
     gmemJSONGenNumber(gen, (guint64)gmemCarrierVersion(carrier));
     gmemCarrierFormatMember(gen, "mode", gmemModeToString(carrier->mode));
-    gmemCarrierFormatMember(gen, "launchSecurity",
-                            carrier->mode == GMEM_MODE_CONVERTIBLE ? GMEM_CARRIER_SW_PROTECTED
-                                                                   : NULL);
+    gmemCarrierFormatMember(gen, GMEM_MODE_LAUNCH,
+                            carrier->mode == GMEM_MODE_CONVERTIBLE ? GMEM_MODE_LAUNCH_TYPE : NULL);
     gmemJSONGenString(gen, "added");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
     for (i = 0; i < carrier->nchanges; i++) {

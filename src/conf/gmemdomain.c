@@ -15,7 +15,7 @@
 #include "gmemschema.h"
 
 static const char *const gmemLaunchSecurityNames[] = {
-    [GMEM_LAUNCH_SECURITY_SW_PROTECTED] = "sw-protected",
+    [GMEM_LAUNCH_SECURITY_SW_PROTECTED] = GMEM_MODE_LAUNCH_TYPE,
     [GMEM_LAUNCH_SECURITY_SEV] = "sev",
     [GMEM_LAUNCH_SECURITY_SEV_SNP] = "sev-snp",
     [GMEM_LAUNCH_SECURITY_S390_PV] = "s390-pv",
@@ -61,15 +61,15 @@ gmemDomainCheckEmpty(const gmemXMLNode *node, const char *name, size_t attribute
 static int
 gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
 {
-    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, "memoryBacking/private");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, "memoryBacking/" GMEM_MODE_PRIVATE);
 
     if (nodes[0] == NULL)
         return 0;
     if (nodes[1] != NULL)
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("element <%1$s> must not be repeated"),
-                            "private");
+                            GMEM_MODE_PRIVATE);
     if ((validate && gmemSchemaValidate(nodes[0], error) < 0) ||
-        gmemDomainCheckEmpty(nodes[0], "private", 0, error) < 0)
+        gmemDomainCheckEmpty(nodes[0], GMEM_MODE_PRIVATE, 0, error) < 0)
         return -1;
     def->privateNode = nodes[0];
     return 0;
@@ -78,7 +78,7 @@ gmemDomainParsePrivate(gmemDomainDef *def, bool validate, GError **error)
 static int
 gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
 {
-    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, "launchSecurity");
+    g_autofree gmemXMLNode **nodes = gmemXMLFind(def->root, GMEM_MODE_LAUNCH);
     size_t i;
 
     for (i = 0; nodes[i] != NULL; i++) {
@@ -88,9 +88,9 @@ gmemDomainParseLaunchSecurity(gmemDomainDef *def, bool validate, GError **error)
         if (type == GMEM_LAUNCH_SECURITY_SW_PROTECTED) {
             if (nodes[1] != NULL)
                 return gmemErrorSet(error, VIR_ERR_XML_ERROR,
-                                    _("element <%1$s> must not be repeated"), "launchSecurity");
+                                    _("element <%1$s> must not be repeated"), GMEM_MODE_LAUNCH);
             if ((validate && gmemSchemaValidate(nodes[i], error) < 0) ||
-                gmemDomainCheckEmpty(nodes[i], "launchSecurity", 1, error) < 0)
+                gmemDomainCheckEmpty(nodes[i], GMEM_MODE_LAUNCH, 1, error) < 0)
                 return -1;
         }
         if (i > 0)
@@ -494,8 +494,8 @@ gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error)
         return g_steal_pointer(&def);
     if (gmemDomainHasElements(def) && def->carrier != NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%1$s and option '%2$s' are mutually exclusive"),
-                     def->privateNode != NULL ? "<private/>"
-                                              : "<launchSecurity type='sw-protected'/>",
+                     gmemModeElement(def->privateNode != NULL ? GMEM_MODE_FULLY_SHARED
+                                                              : GMEM_MODE_CONVERTIBLE),
                      GMEM_CARRIER_OPTION);
         return NULL;
     }

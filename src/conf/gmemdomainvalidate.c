@@ -527,7 +527,7 @@ gmemDomainValidateAll(const gmemDomainDef *def, gmemDomainValidateReport *report
     size_t i;
 
     if (gmemDomainValidateLaunchSecurity(def, gmemModeElement(def->mode), &first) < 0)
-        report(gmemDomainValidateFind(def, "launchSecurity"), first, opaque);
+        report(gmemDomainValidateFind(def, GMEM_MODE_LAUNCH), first, opaque);
     for (i = 0; i < G_N_ELEMENTS(gmemDomainRules); i++) {
         g_autoptr(GError) error = NULL;
 

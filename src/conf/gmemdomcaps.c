@@ -174,8 +174,8 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     g_autoptr(gmemXMLEdit) edit = NULL;
     const char *usable[GMEM_MODE_LAST] = {NULL};
     const char *types[2] = {NULL};
-    gmemDomCapsBlock memory = {"memoryBacking", "private", usable, 2, NULL, NULL, NULL};
-    gmemDomCapsBlock security = {"launchSecurity", "sectype", types, 4, NULL, NULL, NULL};
+    gmemDomCapsBlock memory = {"memoryBacking", GMEM_MODE_PRIVATE, usable, 2, NULL, NULL, NULL};
+    gmemDomCapsBlock security = {GMEM_MODE_LAUNCH, "sectype", types, 4, NULL, NULL, NULL};
     size_t nusable = 0;
     gmemMode mode;
     gmemXMLNode *root;
@@ -198,8 +198,8 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     memory.behind = gmemXMLFindFirst(root, "cpu");
     gmemDomCapsRaiseBlock(edit, &memory);
     if (modes & (1u << GMEM_MODE_CONVERTIBLE)) {
-        types[0] = "sw-protected";
-        security.node = gmemXMLFindFirst(root, "features/launchSecurity");
+        types[0] = GMEM_MODE_LAUNCH_TYPE;
+        security.node = gmemXMLFindFirst(root, "features/" GMEM_MODE_LAUNCH);
         security.parent = gmemXMLFindFirst(root, "features");
         gmemDomCapsRaiseBlock(edit, &security);
     }

@@ -893,8 +893,8 @@ gmemLowerMayHavePair(const char *xml)
 static bool
 gmemLowerTextMayHaveUnlowered(const char *xml)
 {
-    return strstr(xml, "<private") != NULL || strstr(xml, "<launchSecurity") != NULL ||
-           gmemLowerDeclares(xml);
+    return strstr(xml, "<" GMEM_MODE_PRIVATE) != NULL ||
+           strstr(xml, "<" GMEM_MODE_LAUNCH) != NULL || gmemLowerDeclares(xml);
 }
 
 static bool

@@ -211,13 +211,15 @@ gmemRulesEdit(gmemXML *xml, gmemMode mode)
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(xml);
     gmemXMLNode *root = gmemXMLRoot(xml);
     gmemXMLNode *backing = gmemXMLFindFirst(root, "memoryBacking");
+    const char *element = gmemModeElement(mode);
+    g_autofree char *whole = g_strdup_printf("<memoryBacking>%s</memoryBacking>", element);
 
     if (mode == GMEM_MODE_CONVERTIBLE)
-        gmemXMLEditAppend(edit, root, gmemModeElement(mode));
+        gmemXMLEditAppend(edit, root, element);
     else if (backing != NULL)
-        gmemXMLEditAppend(edit, backing, gmemModeElement(mode));
+        gmemXMLEditAppend(edit, backing, element);
     else
-        gmemXMLEditAppend(edit, root, "<memoryBacking><private/></memoryBacking>");
+        gmemXMLEditAppend(edit, root, whole);
     return gmemXMLEditApply(edit);
 }
 

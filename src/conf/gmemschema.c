@@ -80,6 +80,12 @@ gmemSchemaInit(void)
     xmlSchemaInitTypes();
 }
 
+const char *
+gmemSchemaText(void)
+{
+    return gmemSchemaData;
+}
+
 static xmlRelaxNG *
 gmemSchemaLoad(GString *words)
 {

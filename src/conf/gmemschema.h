@@ -14,3 +14,6 @@
  * Stock libvirt validates the rest of the document, in which it never sees these two elements.
  */
 int gmemSchemaValidate(const gmemXMLNode *element, GError **error);
+
+/* gmemSchemaText: the schema itself, gmem.rng. */
+const char *gmemSchemaText(void);

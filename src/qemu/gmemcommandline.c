@@ -53,7 +53,7 @@ static const struct {
     const char *object;
     const char *type;
 } gmemCommandLineLaunches[] = {
-    {.object = GMEM_QEMU_SW_PROTECTED_VM, .type = "sw-protected"},
+    {.object = GMEM_QEMU_SW_PROTECTED_VM, .type = GMEM_MODE_LAUNCH_TYPE},
     {.object = "sev-snp-guest", .type = "sev-snp"},
     {.object = "tdx-guest", .type = "tdx"},
 };

@@ -8,18 +8,22 @@
 #include <stddef.h>
 #include <string.h>
 
-static const char *const gmemModeNames[] = {
-    [GMEM_MODE_NONE] = "none",
-    [GMEM_MODE_CONVERTIBLE] = "convertible",
-    [GMEM_MODE_FULLY_SHARED] = "fully-shared",
+static const struct {
+    const char *name;
+    const char *element; /* of GMEM_MODE_NONE: what a domain has that does not take effect */
+} gmemModes[] = {
+    [GMEM_MODE_NONE] = {.name = "none", .element = "<" GMEM_MODE_PRIVATE "/>"},
+    [GMEM_MODE_CONVERTIBLE] = {.name = "convertible",
+                               .element =
+                                   "<" GMEM_MODE_LAUNCH " type='" GMEM_MODE_LAUNCH_TYPE "'/>"},
+    [GMEM_MODE_FULLY_SHARED] = {.name = "fully-shared", .element = "<" GMEM_MODE_PRIVATE "/>"},
 };
-static_assert(sizeof(gmemModeNames) / sizeof(gmemModeNames[0]) == GMEM_MODE_LAST,
-              "every mode has a name");
+static_assert(sizeof(gmemModes) / sizeof(gmemModes[0]) == GMEM_MODE_LAST, "every mode has a row");
 
 const char *
 gmemModeToString(gmemMode mode)
 {
-    return gmemModeNames[mode < GMEM_MODE_LAST ? mode : GMEM_MODE_NONE];
+    return gmemModes[mode < GMEM_MODE_LAST ? mode : GMEM_MODE_NONE].name;
 }
 
 gmemMode
@@ -28,7 +32,7 @@ gmemModeFromString(const char *text)
     size_t i;
 
     for (i = 0; i < GMEM_MODE_LAST; i++) {
-        if (strcmp(gmemModeNames[i], text) == 0)
+        if (strcmp(gmemModes[i].name, text) == 0)
             return (gmemMode)i;
     }
     return GMEM_MODE_NONE;
@@ -37,5 +41,5 @@ gmemModeFromString(const char *text)
 const char *
 gmemModeElement(gmemMode mode)
 {
-    return mode == GMEM_MODE_CONVERTIBLE ? "<launchSecurity type='sw-protected'/>" : "<private/>";
+    return gmemModes[mode < GMEM_MODE_LAST ? mode : GMEM_MODE_NONE].element;
 }

@@ -3,6 +3,12 @@
  * it, too. */
 #pragma once
 
+/* The names of the two elements, and the type that is ours. src/conf/schemas/gmem.rng has them,
+ * too; messages quote them as users write them. */
+#define GMEM_MODE_PRIVATE "private" /* in <memoryBacking> */
+#define GMEM_MODE_LAUNCH "launchSecurity"
+#define GMEM_MODE_LAUNCH_TYPE "sw-protected"
+
 /* To add a mode: here, and its row in gmemmode.c. */
 typedef enum {
     GMEM_MODE_NONE = 0, /* also <private/> with launch security whose RAM is guest_memfd anyway */
