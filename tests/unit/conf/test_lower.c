@@ -218,6 +218,25 @@ testNVDIMM(void)
     testUtilAssert(loweredChosen, "devices/memory[2]/@access", "");
 }
 
+/* A memory device can have huge pages in a domain that has none, and libvirt preallocates them. */
+static void
+testHugeDIMM(void)
+{
+    static const char dimm[] =
+        "<memory model='dimm'><source><pagesize>%s</pagesize></source></memory>";
+    static const char *const pages[] = {"2048", "4"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(pages); i++) {
+        g_auto(GStrv) parts = g_strsplit(dimm, "%s", 2);
+        g_autofree char *devices = g_strjoinv(pages[i], parts);
+        g_autofree char *text = testDomain("kvm", "<type>hvm</type>", devices, TEST_SW);
+        g_autofree char *lowered = testLower(text, GMEM_MODE_CONVERTIBLE);
+
+        testUtilAssert(lowered, "memoryBacking/allocation/@mode", i == 0 ? "immediate" : "");
+    }
+}
+
 /* As many as libvirt has slots for, two of them with one file, one of which the user wrote. */
 static void
 testManyNVDIMMs(void)
@@ -852,6 +871,9 @@ testReadyGone(void)
         {"1", "", NVDIMM_AT("1"), ""},
         {"2", "", NVDIMM_AT(KEY_A), ""},
         {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_B)},
+        /* What else libvirt stores of a device does not matter. */
+        {"2", NVDIMM("/a</path>\n<alignsize>2048</alignsize>\n<path>", OF_OURS), NVDIMM_AT(KEY_A),
+         NVDIMM_AT(KEY_A)},
         {"2", NVDIMM("/a", OF_OURS), NVDIMM_AT(KEY_A) NVDIMM_AT(KEY_B), NVDIMM_AT(KEY_A)},
         /* The user's own choice, whatever stood before it. */
         {"2", NVDIMM("/b", OF_OURS), NVDIMM_AT(KEY_A), ""},
@@ -1341,6 +1363,9 @@ testNodesets(void)
          true},
         {"<numatune><memory nodeset='16383'/><memnode nodeset='16383,'/></numatune>", false},
         {"<numatune><memory nodeset='16384'/><memnode nodeset='16384,'/></numatune>", true},
+        {"<numatune><memory nodeset='0-8'/><memnode nodeset='0-15'/></numatune>", true},
+        {"<numatune><memory nodeset='1-16'/><memnode nodeset='1-15'/></numatune>", true},
+        {"<numatune><memory nodeset='0-7'/><memnode nodeset='0-3,4-7'/></numatune>", false},
         {"<numatune><memory nodeset='0, 1 ,3'/><memnode nodeset='3 , 0-1'/></numatune>", false},
         {"<numatune><memory nodeset='0'/><memnode nodeset='0-'/></numatune>", true},
         {"<numatune><memory nodeset='0'/><memnode nodeset='0;'/></numatune>", true},
@@ -1587,6 +1612,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
     g_test_add_func("/conf/lower/nvdimm", testNVDIMM);
     g_test_add_func("/conf/lower/nvdimm/many", testManyNVDIMMs);
+    g_test_add_func("/conf/lower/dimm/huge", testHugeDIMM);
     g_test_add_func("/conf/lower/convertible", testConvertible);
     g_test_add_func("/conf/lower/convertible-partly", testConvertiblePartly);
     g_test_add_func("/conf/lower/changed-since", testChangedSince);

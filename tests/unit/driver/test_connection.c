@@ -67,6 +67,9 @@ testLock(void)
     g_assert_false(gmemConnectionIsOurs(conn));
     g_assert_cmpint(testLocksUsed, >, 2);
     g_assert_cmpint(testLocksHeld, ==, 0);
+    /* What was found out later has been added to it. */
+    g_assert_true(gmemConnectionIsReadOnly(conn));
+    g_assert_false(gmemConnectionMayCall(conn, GMEM_WRITER, 0));
 }
 
 static gint begun;

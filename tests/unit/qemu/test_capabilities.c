@@ -171,6 +171,21 @@ testUntagged(void)
     g_assert_cmphex(caps->flags, ==, 0);
 }
 
+/* Its variants are not those of a property that says which type of object is made. */
+static void
+testOtherTag(void)
+{
+    g_autofree char *good = g_strconcat(GREETING, DONE, SCHEMA(CASES, TYPE("1", "")), DONE, NULL);
+    g_auto(GStrv) parts = g_strsplit(good, "\"tag\": \"qom-type\"", 2);
+    g_autofree char *text = g_strjoinv("\"tag\": \"id\"", parts);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", text, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpint(g_strv_length(parts), ==, 2);
+    g_assert_cmphex(caps->flags, ==, 0);
+}
+
 /* Each lookup uses an index; a search would take minutes. */
 static void
 testLarge(void)
@@ -338,6 +353,7 @@ main(int argc, char **argv)
     }
     g_test_add_func("/capabilities/recorded", testRecordedReply);
     g_test_add_func("/capabilities/untagged", testUntagged);
+    g_test_add_func("/capabilities/other-tag", testOtherTag);
     g_test_add_func("/capabilities/malformed", testMalformed);
     g_test_add_func("/capabilities/large-schema", testLarge);
     g_test_add_func("/capabilities/supplier", testSupplier);

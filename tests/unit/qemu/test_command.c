@@ -520,6 +520,10 @@ static const Refusal refusals[] = {
      "QEMU's option '-machine memory-backend=ram1' would replace the memory backend 'pc.ram' that "
      "is the domain's RAM",
      .argv = {SHARED_HEAD, "-object", MEMFD("ram1", MIB64), "-M", "memory_backend=ram1"}},
+    {"ivshmem-doorbell",
+     "memory backend 'b' (memory-backend-file) is used by ivshmem-doorbell 'i'" NOT_BESIDE,
+     .argv = {SHARED_HEAD, "-object", "memory-backend-file,id=b,size=1G,mem-path=/x", "-device",
+              "ivshmem-doorbell,memdev=b,id=i"}},
     {"ivshmem-of-memfd",
      "memory backend 'shm' of ivshmem-plain 'i' is a memory-backend-memfd; beside fully shared "
      "private memory it must be a memory-backend-file",
@@ -543,6 +547,11 @@ static const Refusal refusals[] = {
      "memory backend 'n' of nvdimm 'n0' is a memory-backend-memfd; beside private memory it must "
      "be a memory-backend-file",
      .argv = {SHARED_HEAD, "-object", MEMFD("n", MIB64), "-device", "nvdimm,memdev=n,id=n0"}},
+    {"nvdimm-on-ram",
+     "memory backend 'n' of nvdimm 'n0' is a memory-backend-ram; beside private memory it must be "
+     "a memory-backend-file",
+     .argv = {SHARED_HEAD, "-object", "memory-backend-ram,id=n,size=64M", "-device",
+              "nvdimm,memdev=n,id=n0"}},
     {"virtio-mem", "memory device 'vm0' is of type virtio-mem-pci, which cannot be private",
      .argv = {SHARED_HEAD, "-device",
               "{\"driver\":\"virtio-mem-pci\",\"memdev\":\"x\",\"id\":\"vm0\"}"}},

@@ -342,27 +342,55 @@ inOwnProcess(void)
     return false;
 }
 
-/* The file that virt-gmem reads, found in the same way. */
-static void
-readStatus(gmemShimStatus *status, gmemShimStatusBackend backends[2])
+/* The file that virt-gmem reads, found in the same way; to be closed. */
+static int
+openStatus(void)
 {
     g_autoptr(GDir) directory = g_dir_open("/proc/self/fd", 0, NULL);
     const char *entry;
+    int fd = -1;
 
-    memset(status, 0, sizeof(*status));
-    while ((entry = g_dir_read_name(directory)) != NULL) {
+    while (fd < 0 && (entry = g_dir_read_name(directory)) != NULL) {
         g_autofree char *path = g_build_filename("/proc/self/fd", entry, NULL);
         g_autofree char *target = g_file_read_link(path, NULL);
-        int fd;
 
-        if (target == NULL || strstr(target, GMEM_SHIM_STATUS_NAME) == NULL)
-            continue;
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        g_assert_cmpint(pread(fd, status, sizeof(*status), 0), ==, sizeof(*status));
-        g_assert_cmpint(pread(fd, backends, 2 * sizeof(*backends), sizeof(*status)), ==,
-                        2 * sizeof(*backends));
-        close(fd);
+        if (target != NULL && strstr(target, GMEM_SHIM_STATUS_NAME) != NULL)
+            fd = open(path, O_RDONLY | O_CLOEXEC);
     }
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
+}
+
+/* Whether the file has a slot of that number and with these addresses. */
+static bool
+slotIsPublished(uint32_t number, uint64_t guest, const char *address)
+{
+    const int fd = openStatus();
+    gmemShimStatusSlot slot;
+    gmemShimStatus status;
+    bool found = false;
+    uint32_t i;
+
+    g_assert_cmpint(pread(fd, &status, sizeof(status), 0), ==, sizeof(status));
+    for (i = 0; i < status.slotRoom && !found; i++) {
+        g_assert_cmpint(pread(fd, &slot, sizeof(slot), (off_t)(status.slotsAt + i * sizeof(slot))),
+                        ==, sizeof(slot));
+        found = slot.size > 0 && slot.number == number && slot.guest == guest &&
+                slot.address == (uintptr_t)address;
+    }
+    close(fd);
+    return found;
+}
+
+static void
+readStatus(gmemShimStatus *status, gmemShimStatusBackend backends[2])
+{
+    const int fd = openStatus();
+
+    g_assert_cmpint(pread(fd, status, sizeof(*status), 0), ==, sizeof(*status));
+    g_assert_cmpint(pread(fd, backends, 2 * sizeof(*backends), sizeof(*status)), ==,
+                    2 * sizeof(*backends));
+    close(fd);
     g_assert_cmpmem(status->magic, 8, GMEM_SHIM_STATUS_MAGIC, 8);
     g_assert_cmpuint(status->version, ==, GMEM_SHIM_STATUS_VERSION);
     g_assert_cmpuint(status->backends, ==, 2);
@@ -480,6 +508,12 @@ testSlots(void)
     g_assert_cmpint(errno, ==, EINVAL);
     g_assert_false(fake.slots[5].used);
     g_assert_false(fake.attribute[(9 * MIB + 0x8000) / PAGE]);
+
+    /* What KVM has is published, and what was refused or removed is not. */
+    g_assert_true(slotIsPublished(2, 0xc0000, low + 0xc0000));
+    g_assert_true(slotIsPublished(4, 8 * MIB, low + 0xb0000));
+    g_assert_false(slotIsPublished(3, 0xd0000, low + 0xd0000));
+    g_assert_false(slotIsPublished(5, 9 * MIB, low + 0xc0000));
 }
 
 static void

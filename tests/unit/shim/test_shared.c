@@ -190,6 +190,8 @@ static void
 testSharedTableFull(void)
 {
     const int vm = openVM();
+    const size_t gone[] = {0, 100, GMEM_SHIM_BACKENDS_MAX - 1};
+    int made[G_N_ELEMENTS(gone)];
     int fds[GMEM_SHIM_BACKENDS_MAX];
     g_autofree char *text = NULL;
     Captured captured;
@@ -223,13 +225,13 @@ testSharedTableFull(void)
     close(fds[3]);
     fds[3] = gmemShimSharedCreate(BACKEND_NAME, 0);
     g_assert_cmpint(fds[3], >=, 0);
-    g_assert_cmpint(dup2(STDERR_FILENO, fds[100]), ==, fds[100]);
-    {
-        const int fd = makeBackend(vm, 0);
-
-        g_assert_true(isGuestMemfd(fd));
-        close(fd);
+    for (i = 0; i < G_N_ELEMENTS(gone); i++) {
+        g_assert_cmpint(dup2(STDERR_FILENO, fds[gone[i]]), ==, fds[gone[i]]);
+        made[i] = makeBackend(vm, 0);
+        g_assert_true(isGuestMemfd(made[i]));
     }
+    for (i = 0; i < G_N_ELEMENTS(gone); i++)
+        close(made[i]);
     for (i = 0; i < GMEM_SHIM_BACKENDS_MAX; i++)
         close(fds[i]);
     close(vm);

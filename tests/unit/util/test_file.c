@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <glib/gstdio.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -81,6 +83,27 @@ testMissing(void)
 }
 
 /* @path is not a regular file, and nobody opens it. */
+/* The file is there, which is what ENOENT would deny. */
+static void
+testNoProc(void)
+{
+    g_autofree char *path = scratch();
+    int why = -2;
+
+    if (!g_test_subprocess()) {
+        g_test_trap_subprocess(NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+        g_test_trap_assert_passed();
+    } else if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+               mount("none", "/proc", "tmpfs", 0, NULL) < 0) {
+        g_test_message("no mount namespace: %s", g_strerror(errno));
+    } else {
+        g_assert_true(g_file_set_contents(path, "x", -1, NULL));
+        g_assert_cmpint(gmemFileOpen(path, &why), ==, -1);
+        g_assert_cmpint(why, ==, EIO);
+    }
+    cleanUp(path);
+}
+
 static void
 assertNotOpened(const char *path)
 {
@@ -127,6 +150,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/file/read", testRead);
     g_test_add_func("/file/missing", testMissing);
+    g_test_add_func("/file/no-proc", testNoProc);
     g_test_add_func("/file/special", testSpecial);
     return g_test_run();
 }

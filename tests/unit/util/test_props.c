@@ -362,6 +362,8 @@ testValues(void)
         g_auto(gmemProps) props = {0};
         g_autofree char *list = NULL;
         g_autofree char *absent = NULL;
+        g_autofree char *share = NULL;
+        g_autofree char *off = NULL;
 
         g_assert_cmpint(gmemPropsInit(&props, i == 0 ? &option : &opts, GMEM_PROPS_OPTS_OR_JSON,
                                       "qom-type", NULL),
@@ -371,6 +373,10 @@ testValues(void)
         g_assert_cmpint(gmemPropsGetBool(&props, "share"), ==, 1);
         g_assert_cmpint(gmemPropsGetBool(&props, "off"), ==, 0);
         g_assert_cmpint(gmemPropsGetBool(&props, "none"), ==, -1);
+        share = gmemPropsGet(&props, "share");
+        off = gmemPropsGet(&props, "off");
+        g_assert_cmpstr(share, ==, "on");
+        g_assert_cmpstr(off, ==, "off");
         list = gmemPropsGetList(&props, i == 0 ? "l" : "host-nodes");
         g_assert_cmpstr(list, ==, i == 0 ? "[0,2]" : "host-nodes=0,host-nodes=2-3,");
         absent = gmemPropsGetList(&props, "none");
