@@ -8,6 +8,7 @@
 #include "gmemdriver.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemimage.h"
 #include "gmemparams.h"
 #include "gmemreal.h"
 
@@ -85,6 +86,8 @@ gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, gmemDriverXML *
                    : gmemDriverCheckSaved(conn, replacement->plan);
     if (gmemDriverIsSpecialFile(file))
         return 0;
+    if (gmemImageIsOrdinary(file))
+        return gmemDriverCheckSaved(conn, NULL);
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
     if (xml == NULL) {
         virResetLastError();

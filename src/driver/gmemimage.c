@@ -97,15 +97,30 @@ gmemImageMode(int fd, gmemMode *mode)
     return text != NULL && (at == NULL || carrier != NULL);
 }
 
-bool
-gmemImageIsPrivate(const char *path)
+/* gmemImageMode() of the file @path; false also if the daemon may not read it. */
+static bool
+gmemImageModeOf(const char *path, gmemMode *mode)
 {
-    gmemMode mode = GMEM_MODE_NONE;
     int why;
     GMEM_AUTO_FD fd = gmemFileOpen(path, &why);
 
-    if (fd < 0)
-        return false;
-    gmemImageMode(fd, &mode);
+    *mode = GMEM_MODE_NONE;
+    return fd >= 0 && gmemImageMode(fd, mode);
+}
+
+bool
+gmemImageIsPrivate(const char *path)
+{
+    gmemMode mode;
+
+    gmemImageModeOf(path, &mode);
     return mode != GMEM_MODE_NONE;
+}
+
+bool
+gmemImageIsOrdinary(const char *path)
+{
+    gmemMode mode;
+
+    return gmemImageModeOf(path, &mode) && mode == GMEM_MODE_NONE;
 }

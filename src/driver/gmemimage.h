@@ -19,3 +19,8 @@ bool gmemImageMode(int fd, gmemMode *mode);
 /* gmemImageIsPrivate: whether the file @path is a save image of a guest with private memory, as far
  * as the daemon may read it. Does not wait for anybody. */
 bool gmemImageIsPrivate(const char *path);
+
+/* gmemImageIsOrdinary: whether the file @path certainly is a save image of a guest with ordinary
+ * memory: where there is no pair in its text, libvirt need not parse it. Does not wait for anybody,
+ * except for a file that gmemDriverIsSpecialFile() is true for. */
+bool gmemImageIsOrdinary(const char *path);
