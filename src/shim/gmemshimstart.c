@@ -43,8 +43,12 @@ typedef struct {
     bool found;
 } gmemShimStartSearch;
 
+/* @executable: PF_X to search the segments with code, 0 to search the others */
 static bool
-gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, size_t size)
+gmemShimStartSegmentsHave(const struct dl_phdr_info *info,
+                          const char *mark,
+                          size_t size,
+                          ElfW(Word) executable)
 {
     size_t i;
 
@@ -53,7 +57,7 @@ gmemShimStartSegmentsHave(const struct dl_phdr_info *info, const char *mark, siz
         const void *start = (const void *)(info->dlpi_addr + segment->p_vaddr);
 
         if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0 ||
-            (segment->p_flags & PF_R) == 0)
+            (segment->p_flags & PF_R) == 0 || (segment->p_flags & PF_X) != executable)
             continue;
         if (memmem(start, segment->p_filesz, mark, size) != NULL)
             return true;
@@ -72,9 +76,13 @@ gmemShimStartVisit(struct dl_phdr_info *info, size_t size, void *data)
     search->found = true;
     for (i = 0; search->found && i < sizeof(gmemShimStartMarks) / sizeof(gmemShimStartMarks[0]);
          i++) {
+        const char *text = gmemShimStartMarks[i].text;
+        const size_t length = gmemShimStartMarks[i].size;
+
+        /* Many megabytes are code, which has no strings where the linker keeps it apart. */
         if (search->memfd || !gmemShimStartMarks[i].memfd)
-            search->found = gmemShimStartSegmentsHave(info, gmemShimStartMarks[i].text,
-                                                      gmemShimStartMarks[i].size);
+            search->found = gmemShimStartSegmentsHave(info, text, length, 0) ||
+                            gmemShimStartSegmentsHave(info, text, length, PF_X);
     }
     return 1;
 }
