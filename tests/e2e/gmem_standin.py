@@ -23,8 +23,8 @@ NEITHER = ()
 # Capabilities of KVM as in uapi/linux/kvm.h.
 HAS_VM_TYPE = '235=3,233=8,231=1,234=1'
 # A kernel that converts in place: the VM has no attributes. While somebody holds a page, guest_memfd answers EAGAIN.
-IN_PLACE = '235=3,233=0,231=1,234=1,250=8'
-IN_PLACE_HELD = IN_PLACE + ',1002=%d' % errno.EAGAIN
+IN_PLACE = '235=3,233=0,231=1,234=1,1002=1'
+IN_PLACE_HELD = IN_PLACE + ',1003=%d' % errno.EAGAIN
 NO_FLAGS = '244=0'
 NO_INIT_SHARED = '244=1'
 

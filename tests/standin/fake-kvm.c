@@ -6,13 +6,12 @@
  * with V (uapi/linux/kvm.h: 235 KVM_CAP_VM_TYPES, 233 KVM_CAP_MEMORY_ATTRIBUTES, 234
  * KVM_CAP_GUEST_MEMFD, 244 KVM_CAP_GUEST_MEMFD_FLAGS). If the VM types are imitated, a VM of any
  * type can be made; it is an ordinary VM, and its guest_memfd and attributes are imitated, too.
- * Pages are made private in the VM or, if 250 (KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES) is in the
- * list and not 0, only in guest_memfd. This is how the series "KVM: guest_memfd: in-place
- * conversion" describes the kernels that have it; no such kernel was available. libvirt does not
- * pass the list on to QEMU, so this does not change anything there.
+ * Pages are made private in the VM or, with 1002=1, only in guest_memfd. This is how the series
+ * "KVM: guest_memfd: in-place conversion" describes the kernels that have it; no such kernel was
+ * available. libvirt does not pass the list on to QEMU, so this does not change anything there.
  *
- * Three further numbers are not capabilities: with 1000=ERRNO, /dev/kvm cannot be opened; with
- * 1001=ERRNO, no VM can be made; with 1002=ERRNO, guest_memfd refuses to convert its first page, as
+ * Further numbers that are not capabilities: with 1000=ERRNO, /dev/kvm cannot be opened; with
+ * 1001=ERRNO, no VM can be made; with 1003=ERRNO, guest_memfd refuses to convert its first page, as
  * it does with EAGAIN while somebody holds the page. */
 
 #undef _FILE_OFFSET_BITS
@@ -28,12 +27,10 @@
 #include "gmemkvmabi.h"
 #include "listed.h"
 
-/* KVM_CAP_GUEST_MEMFD_MEMORY_ATTRIBUTES. */
-#define IN_PLACE 250
-
 #define OPEN_ERRNO 1000
 #define CREATE_ERRNO 1001
-#define CONVERT_ERRNO 1002
+#define IN_PLACE 1002
+#define CONVERT_ERRNO 1003
 
 static int
 answerOf(unsigned long capability)
