@@ -11,7 +11,8 @@
 #                      other options of tools/lab.py
 #   sudo make check-clients   test Nova, virt-install and virt-manager of Debian 12, 13 and unstable, in chroots
 #   make docs          build the documentation as HTML, in build/docs/html
-#   sudo make check-nested    test what requires another kernel, on an emulated machine that has it
+#   sudo make check-nested    test what requires another kernel, on an emulated machine that has it; with
+#                      QUICK=1 only KVM by itself, convertible guests and one Linux
 #   sudo make install    build, and install below PREFIX; `make uninstall` removes it
 #   sudo make deb      build Debian packages in BUILD/deb/RELEASE, in a clean chroot of this machine's
 #                      release, or of those in DEB="bookworm trixie sid"
@@ -160,7 +161,7 @@ clients-here:
 # A kernel is built once, in some minutes, and kept in NESTED_CACHE; --renew in NESTED_ARGS looks for newer
 # sources. If NESTED_ARGS has the name of a machine, only that machine is run. NESTED_LINUX selects the
 # kernels, as in NESTED_LINUX="6.12 7.2 7.3"; the default is unstable's newest. NESTED_MATRIX are releases
-# whose QEMU and libvirt then run convertible guests and Linux guests, too.
+# whose QEMU and libvirt then run convertible guests and Linux guests, too. QUICK=1 runs a part of the tests.
 NESTED_CACHE ?= $(BUILD)/nested
 
 deps-nested:
@@ -169,7 +170,7 @@ deps-nested:
 check-nested: deps-nested
 	@$(MAKE) --no-print-directory all
 	@$(PYTHON) tests/nested/run-nested.py --cache $(NESTED_CACHE) \
-	    $(foreach linux,$(NESTED_LINUX),--linux $(linux)) $(BUILD) $(NESTED_ARGS)
+	    $(foreach linux,$(NESTED_LINUX),--linux $(linux)) $(if $(QUICK),--quick) $(BUILD) $(NESTED_ARGS)
 ifneq ($(strip $(NESTED_MATRIX)),)
 	@tests/matrix/run-matrix --cache $(BUILD)/matrix --nested $(NESTED_CACHE) $(NESTED_MATRIX)
 endif

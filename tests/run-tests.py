@@ -21,6 +21,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import gmem_results
 import host_state
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -166,24 +167,12 @@ def run_tree(tree, results):
         results.failed.append("%s: meson test exited with status %d" % (tree, status))
 
 
-def version_of(package):
-    """The version of a Debian package without epoch and revision: 11.3.0 for 11.3.0-3+deb13u3; None if it
-    is not installed."""
-    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True, check=False)
-    found = re.match(r"(?:\d+:)?([\d.]+)", done.stdout)
-    return found and found.group(1)
-
-
 def write_results(build, results):
-    if not os.path.exists("/etc/debian_version") or not os.path.isdir(build):
+    found = gmem_results.userland()
+    if not found or not os.path.isdir(build):
         return
-    with open("/etc/debian_version", encoding="utf-8") as file:
-        debian = file.read().strip()
     with open(os.path.join(build, "results.json"), "w", encoding="utf-8") as file:
-        json.dump({"debian": debian, "libvirt": version_of("libvirt0"),
-                   "qemu": version_of("qemu-system-x86"), "linux": platform.release(),
-                   "programs": results.programs}, file, indent=1)
+        json.dump({**found, "linux": platform.release(), "programs": results.programs}, file, indent=1)
 
 
 def run_matrix(arguments, results):

@@ -5,17 +5,23 @@
 usage: table.py [--write] RESULTS…
 
 RESULTS are the files that run-tests.py has written, one per release: build/results.json for this machine, and
-build/matrix/RELEASE.json for chroots. --write puts the tables into the document; otherwise they are only
-printed.
+build/matrix/RELEASE.json for chroots; or those that nested/run-nested.py has written, one per kernel:
+build/nested-logs/LINUX/results.json, and build/matrix/RELEASE.nested/LINUX/results.json for chroots. --write puts
+the tables into the document; otherwise they are only printed. The table of kernels is made of all the files in
+nested/results, to which --write adds, or in which it replaces, those named.
 """
 
+import glob
 import json
 import os
 import re
 import sys
 
-DOCUMENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'docs', 'compatibility.rst')
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..')
+DOCUMENT = os.path.join(TOP, 'docs', 'compatibility.rst')
+RECORDED = os.path.join(TOP, 'tests', 'nested', 'results')
 BEGIN = '.. made by tests/matrix/table.py from here\n'
+BEGIN_KERNELS = '.. made by tests/matrix/table.py of tests/nested/results from here\n'
 END = '.. to here\n'
 
 # The modes and features that a user asks for, and the programs that try each on a real QEMU with the
@@ -39,6 +45,15 @@ AREAS = (
     ('A QEMU with guest_memfd backends, by a stand-in', ('offers',)),
     ('OpenStack Nova', ('nova',)),
     ('virt-install, virt-xml and virt-clone', ('virtinst',)),
+)
+
+# Where the tests of run-nested.py belong, by the beginnings of their names.
+MODES = (
+    ('KVM by itself', r'(selftests|contract|kvm|unit-kvm): '),
+    ('Fully shared', r'(domain|numa|linux): (?!convertible)'),
+    ('Convertible', r'(convertible|start|conversions): |(numa|linux): convertible'),
+    ('Linux with secrets', r'secrets: '),
+    ('The lab', r'lab(-there)?: '),
 )
 
 
@@ -87,28 +102,83 @@ def make(runs):
     return table(heads) + '\n' + table(areas)
 
 
-def put(text, tables):
+def mode_outcome(tests, pattern):
+    """The result of the tests that belong to that mode."""
+    ran = [what for name, what in tests.items() if re.match(pattern, name)]
+    passed, failed = ran.count('passed'), ran.count('failed')
+    if failed:
+        return '%d FAILED' % failed
+    if not ran:
+        return 'not run'
+    return 'all %d' % passed if passed == len(ran) else '%d of %d' % (passed, len(ran))
+
+
+def order(run):
+    """Sorts by kernel, and by release."""
+    return [int(number) for number in re.findall(r'\d+', run['linux'])], release_of(run)
+
+
+def make_kernels(runs):
+    """The table of what run-nested.py has left: kernel, libvirt and QEMU by mode."""
+    rows = [('Linux', 'Release', 'libvirt', 'QEMU', *(text for text, _ in MODES))]
+    for run in sorted(runs, key=order):
+        rows.append((run['linux'], release_of(run), short(run['libvirt']), short(run['qemu']),
+                     *(mode_outcome(run['tests'], pattern) for _, pattern in MODES)))
+    return table(rows)
+
+
+def recorded(directory=RECORDED):
+    return [load(path) for path in sorted(glob.glob(os.path.join(directory, '*.json')))]
+
+
+def save(runs, directory=RECORDED):
+    """Adds them to what is recorded, or replaces what is about the same kernel and release."""
+    for run in runs:
+        name = '%s-linux-%s.json' % (release_of(run).lower().replace(' ', '-'), run['linux'])
+        with open(os.path.join(directory, name), 'w', encoding='utf-8') as file:
+            json.dump(run, file, indent=1)
+            file.write('\n')
+
+
+def part(text, begin=BEGIN):
+    """Where the tables after that mark begin and end in @text."""
+    at = text.index(begin) + len(begin)
+    return at, text.index(END, at)
+
+
+def put(text, tables, begin=BEGIN):
     """@text with the tables between its marks."""
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-    return text[:begin] + '\n' + tables + '\n' + text[end:]
+    start, end = part(text, begin)
+    return text[:start] + '\n' + tables + '\n' + text[end:]
+
+
+def load(path):
+    with open(path, encoding='utf-8') as file:
+        return json.load(file)
 
 
 def main():
     files = [argument for argument in sys.argv[1:] if argument != '--write']
     if not files or any(file.startswith('-') for file in files):
         sys.exit(__doc__)
-    runs = []
-    for path in files:
-        with open(path, encoding='utf-8') as file:
-            runs.append(json.load(file))
-    tables = make(sorted(runs, key=release_of))
-    if '--write' not in sys.argv:
-        print(tables, end='')
-        return
+    runs = [load(path) for path in files]
+    releases, kernels = ([run for run in runs if kind in run] for kind in ('programs', 'tests'))
+    write = '--write' in sys.argv
+    if write:
+        save(kernels)
+        kernels = kernels and recorded()
+    made = {BEGIN: releases and make(sorted(releases, key=release_of)),
+            BEGIN_KERNELS: kernels and make_kernels(kernels)}
     with open(DOCUMENT, encoding='utf-8') as file:
         text = file.read()
-    with open(DOCUMENT, 'w', encoding='utf-8') as file:
-        file.write(put(text, tables))
+    for begin, tables in made.items():
+        if tables and write:
+            text = put(text, tables, begin)
+        elif tables:
+            print(tables, end='')
+    if write:
+        with open(DOCUMENT, 'w', encoding='utf-8') as file:
+            file.write(text)
 
 
 if __name__ == '__main__':

@@ -2,19 +2,25 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the tests that require a kernel other than the machine's, each set in a machine of its own.
 
-usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] BUILD [MACHINE…]
+usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] [--quick]
+                     [--guest VMLINUZ] BUILD [MACHINE…]
 
 Builds the kernel (see build-kernel), fetches one for guests (see fetch-linux) and builds the module of
 examples/private-memory for that (see build-module), unless these exist. Boots a machine (see gmem_nested.py)
 for each set of tests, or for those named, and counts what the test programs report as TAP. Output and console of
-each machine stay in BUILD/nested-logs, or in the directory given as --logs. With --root, the machines' root is that
-directory, in which --source is this tree and BUILD is a build of it; the kernel for guests is copied there. The
-last line is `N passed, N failed, N skipped`; exits with 0 only if something passed and nothing failed.
+each machine stay in BUILD/nested-logs, or in the directory given as --logs; so does what came of each test on a
+kernel, as LINUX/results.json for matrix/table.py, in which a run replaces what it ran. --quick runs what takes a
+few minutes: KVM by itself, convertible guests and one Linux; it leaves no results. --guest names another kernel for
+guests, which fetch-linux and build-module have left, for example in a chroot of another release; that leaves no
+results either. With --root, the machines' root is that directory, in which --source is this tree and BUILD is a build
+of it; the kernel for guests is copied there. The last line is `N passed, N failed, N skipped`; exits with 0 only if
+something passed and nothing failed.
 """
 
 import argparse
 import collections
 import itertools
+import json
 import os
 import re
 import shlex
@@ -23,6 +29,9 @@ import signal
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
+# pylint: disable=wrong-import-position
+import gmem_results  # noqa: E402
 from gmem_nested import HERE, SOURCE, Machine, MachineError, missing
 
 PYTHON = '/usr/bin/python3'
@@ -45,6 +54,10 @@ MACHINES = {
             Program('kvm', [PYTHON, '{source}/tests/nested/test_kvm.py'], 5),
             Program('unit-kvm', ['{build}/tests/unit/util/test_kvm', '--tap'], 5),
             Program('domain', [PYTHON, '{source}/tests/nested/test_domain.py'], 20),
+        ]),
+    'lab-there': (
+        {},
+        [
             Program('lab-there', [PYTHON, '{source}/tests/nested/test_lab.py'], 30),
         ]),
     'lab': (
@@ -80,6 +93,10 @@ MACHINES = {
         ]),
 }
 
+# What --quick runs of them, and the tests of Linux that it is limited to.
+QUICK = ('contract', 'convertible', 'linux')
+QUICK_LINUX = 'convertible, q35, seabios'
+
 # For boot and shutdown, in addition to the time that the programs may take.
 BOOT_MINUTES = 5
 # What is fast elsewhere is slow if each instruction is emulated, some of them twice.
@@ -112,8 +129,14 @@ class Results:
         self.passed = 0
         self.failed = []
         self.skipped = []
+        # Of the machine that has just run: {'PROGRAM: TEST': 'passed', 'failed' or 'skipped: REASON'}.
+        self.tests = {}
 
-    def count(self, label, lines, status):
+    def fail(self, machine, program, text):
+        self.failed.append('%s/%s: %s' % (machine, program, text))
+        self.tests['%s: %s' % (program, text)] = 'failed'
+
+    def count(self, machine, program, lines, status):
         """Counts a program's TAP. @status: its exit status, or None if it did not come to its end."""
         plan, seen, bad = None, 0, 0
         for line in lines:
@@ -124,22 +147,25 @@ class Results:
             if not match:
                 continue
             seen += 1
-            name = '%s: %s' % (label, match.group(2))
+            name = '%s: %s' % (program, match.group(2))
             if match.group(1):
                 bad += 1
-                self.failed.append(name)
+                self.fail(machine, program, match.group(2))
             elif match.group(3):
-                self.skipped.append((name, match.group(4) or 'no reason given'))
+                reason = match.group(4) or 'no reason given'
+                self.skipped.append(('%s/%s' % (machine, name), reason))
+                self.tests[name] = 'skipped: ' + reason
             else:
                 self.passed += 1
+                self.tests[name] = 'passed'
         if status is None:
-            self.failed.append('%s: did not come to its end' % label)
+            self.fail(machine, program, 'did not come to its end')
         elif status == 124:
-            self.failed.append('%s: took too long' % label)
-        elif plan is None or seen != plan:
-            self.failed.append('%s: ran %d tests of %s planned' % (label, seen, plan))
+            self.fail(machine, program, 'took too long')
+        elif not seen or seen != plan:
+            self.fail(machine, program, 'ran %d tests of %s planned' % (seen, plan))
         elif status and not bad:
-            self.failed.append('%s: exited with status %d' % (label, status))
+            self.fail(machine, program, 'exited with status %d' % status)
 
 
 def split(output):
@@ -175,14 +201,18 @@ def run_here(text, kernel, files, follow):
 def test_machine(name, kernel, linux, where, results):
     """@where: from main()'s command line."""
     options, programs = MACHINES[name]
+    if where.quick:
+        programs = [p._replace(argv=[*p.argv, QUICK_LINUX]) if p.name == 'linux' else p for p in programs]
     # If they are missing, the tests skip with that as the reason.
     selftests = get('build-kernel', where, '--selftests', *version_of(kernel)) if name == 'contract' else ''
     text = script(where, linux, selftests, programs)
     # From LINUX-HASH/bzImage.
-    name = '%s/%s' % (os.path.basename(os.path.dirname(kernel)).rpartition('-')[0], name)
+    version = os.path.basename(os.path.dirname(kernel)).rpartition('-')[0]
+    name = '%s/%s' % (version, name)
     files = os.path.join(where.logs, name)
     minutes = BOOT_MINUTES + sum(p.minutes for p in programs)
     print('machine %s: %s' % (name, ', '.join(p.name for p in programs)), flush=True)
+    results.tests = {}
 
     def follow(text):
         sys.stdout.write(text)
@@ -190,27 +220,45 @@ def test_machine(name, kernel, linux, where, results):
 
     if options is None:
         output = run_here(text, kernel, files, follow)
-        return count(name, programs, output, results)
-    try:
-        machine = Machine(kernel, root=where.root, source=where.source, **options)
-        result = machine.run(text, files=files, minutes=minutes, follow=follow)
-    except MachineError as error:
-        print('machine %s: %s' % (name, error))
-        results.failed.append('machine %s: %s' % (name, str(error).split(';', maxsplit=1)[0]))
-        output = error.output
     else:
-        print('machine %s: booted in %.1f s, done after %.0f s'
-              % (name, result.booted, result.seconds))
-        for complaint in result.complaints:
-            results.failed.append('machine %s: the kernel said: %s' % (name, complaint))
-        output = result.output
-    return count(name, programs, output, results)
-
-
-def count(name, programs, output, results):
+        try:
+            machine = Machine(kernel, root=where.root, source=where.source, **options)
+            result = machine.run(text, files=files, minutes=minutes, follow=follow)
+        except MachineError as error:
+            print('machine %s: %s' % (name, error))
+            results.fail('machine ' + name, programs[0].name, str(error).split(';', maxsplit=1)[0])
+            output = error.output
+        else:
+            print('machine %s: booted in %.1f s, done after %.0f s'
+                  % (name, result.booted, result.seconds))
+            for complaint in result.complaints:
+                results.fail('machine ' + name, programs[0].name, 'the kernel said: ' + complaint)
+            output = result.output
     found = split(output)
     for program in programs:
-        results.count('%s/%s' % (name, program.name), *found.get(program.name, ([], None)))
+        results.count(name, program.name, *found.get(program.name, ([], None)))
+    if not where.quick and not where.guest:
+        record(version, where, [program.name for program in programs], results.tests)
+
+
+def record(version, where, programs, tests):
+    """Writes what came of the @tests of @programs beside the logs of that kernel, where results of other programs on
+    the same releases stay."""
+    found = gmem_results.userland(where.root)
+    if not found:
+        return
+    # From linux-7.3.4-1~bpo13+1.
+    found['linux'] = version.split('-')[1]
+    path = os.path.join(where.logs, version, 'results.json')
+    kept = {}
+    if os.path.exists(path):
+        with open(path, encoding='utf-8') as file:
+            kept = json.load(file)
+        kept = kept['tests'] if {**kept, 'tests': None} == {**found, 'tests': None} else {}
+    kept = {name: what for name, what in kept.items() if name.partition(':')[0] not in programs}
+    with open(path + '.new', 'w', encoding='utf-8') as file:
+        json.dump({**found, 'tests': {**kept, **tests}}, file, indent=1)
+    os.rename(path + '.new', path)
 
 
 def version_of(kernel):
@@ -243,12 +291,15 @@ def main():
     parser.add_argument('--root', default='/')
     parser.add_argument('--source', default=SOURCE)
     parser.add_argument('--logs')
+    parser.add_argument('--quick', action='store_true')
+    parser.add_argument('--guest')
     parser.add_argument('build')
     parser.add_argument('machines', nargs='*', metavar='MACHINE')
     options = parser.parse_args()
     for name in options.machines:
         if name not in MACHINES:
             parser.error('no such machine: %s (but %s)' % (name, ', '.join(MACHINES)))
+    options.machines = options.machines or (QUICK if options.quick else MACHINES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if reason := missing():
         sys.exit('run-nested.py: ' + reason)
@@ -259,8 +310,8 @@ def main():
         if not kernels[-1]:
             return 1
     # If it is missing, the tests skip with that as the reason.
-    linux = get('fetch-linux', options)
-    if linux and 'secrets' in (options.machines or MACHINES):
+    linux = os.path.abspath(options.guest) if options.guest else get('fetch-linux', options)
+    if linux and not options.guest and 'secrets' in options.machines:
         subprocess.run([os.path.join(HERE, 'build-module'), linux], stdout=subprocess.DEVNULL, check=False)
     if linux and options.root != '/':
         linux = copy_linux(linux, options.root)
@@ -268,7 +319,7 @@ def main():
     options.logs = options.logs or os.path.join(options.build, 'nested-logs')
 
     results = Results()
-    for kernel, name in itertools.product(kernels, options.machines or MACHINES):
+    for kernel, name in itertools.product(kernels, options.machines):
         test_machine(name, kernel, linux, options, results)
     for name, reason in results.skipped:
         print('SKIPPED %s (%s)' % (name, reason))

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""test_runner.py: run-tests.py sees what tests change on their machine, starts them as it should, and leaves
-what matrix/table.py makes tables of.
+"""test_runner.py: run-tests.py sees what tests change on their machine and starts them as it should, and it and
+nested/run-nested.py leave what matrix/table.py makes tables of.
 
 The changes are made to a made-up root, or in a mount namespace of their own.
 """
 
+import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -237,6 +239,70 @@ def tables(t):
     once = table.put(document, made)
     t.equal(once, 'before\n' + table.BEGIN + '\n' + made + '\n' + table.END + 'after\n', 'document')
     t.equal(table.put(once, made), once, 'document, written twice')
+
+
+STATUS = '\n'.join('Package: %s\nStatus: install ok installed\nMaintainer: nobody\nArchitecture: amd64\n'
+                   'Version: %s\nDescription: made up\n' % package
+                   for package in (('libvirt0', '11.3.0-3+deb13u3'), ('qemu-system-x86', '1:10.0.13+ds-0')))
+
+
+def run_nested():
+    """run-nested.py as a module: its name is none that can be imported."""
+    directory = os.path.join(TESTS, 'nested')
+    sys.path.append(directory)
+    spec = importlib.util.spec_from_file_location('run_nested', os.path.join(directory, 'run-nested.py'))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tap(*lines):
+    return ['1..%d' % len(lines), *lines, '# 1.0 s']
+
+
+@suite.test('of what run-nested.py leaves, the table of kernels is made')
+def kernels(t):
+    nested = run_nested()
+    with made_up_root() as root:
+        where = argparse.Namespace(root=root, logs=root + '/logs')
+        write(root, 'etc/debian_version', '13.8\n')
+        write(root, 'var/lib/dpkg/status', STATUS)
+
+        def ran(kernel, **programs):
+            results = nested.Results()
+            for program, (lines, status) in programs.items():
+                results.count('%s/machine' % kernel, program, lines, status)
+            os.makedirs('%s/%s' % (where.logs, kernel), exist_ok=True)
+            nested.record(kernel, where, list(programs), results.tests)
+            return table.load('%s/%s/results.json' % (where.logs, kernel))
+
+        new, old = 'linux-7.3.4-1~bpo13+1', 'linux-6.12.117-1'
+        ran(new, convertible=(tap('not ok 1 - secrets'), 1), secrets=(tap('ok 1 - one', 'ok 2 - two'), 0))
+        # What ran again is replaced, and nothing else is.
+        known = ran(new, convertible=(tap('ok 1 - secrets'), 0), selftests=(['1..2', 'ok 1 - one'], None))
+        t.equal(known, {
+            'debian': '13.8', 'libvirt': '11.3.0', 'qemu': '10.0.13', 'linux': '7.3.4',
+            'tests': {'convertible: secrets': 'passed', 'secrets: one': 'passed', 'secrets: two': 'passed',
+                      'selftests: one': 'passed', 'selftests: did not come to its end': 'failed'}}, 'results')
+        runs = [known, ran(old, linux=(tap('ok 1 - convertible, q35: boots',
+                                           'ok 2 - fully shared, pc: boots # SKIP no mmap()'), 0))]
+        t.equal(table.make_kernels(runs).splitlines(), [
+            '======== ========= ======= ==== ============= ============ =========== ================== =======',
+            'Linux    Release   libvirt QEMU KVM by itself Fully shared Convertible Linux with secrets The lab',
+            '======== ========= ======= ==== ============= ============ =========== ================== =======',
+            '6.12.117 Debian 13 11.3    10.0 not run       0 of 1       all 1       not run            not run',
+            '7.3.4    Debian 13 11.3    10.0 1 FAILED      not run      all 1       all 2              not run',
+            '======== ========= ======= ==== ============= ============ =========== ================== ======='],
+                'table')
+        record = root + '/record'
+        os.mkdir(record)
+        table.save(runs, record)
+        table.save(runs[:1], record)
+        t.equal((sorted(os.listdir(record)), table.recorded(record)),
+                (['debian-13-linux-6.12.117.json', 'debian-13-linux-7.3.4.json'], runs[::-1]), 'record')
+        # On other releases nothing of it is known.
+        write(root, 'etc/debian_version', 'forky/sid\n')
+        t.equal(ran(new, start=(tap('ok 1 - all'), 0))['tests'], {'start: all': 'passed'}, 'on another release')
 
 
 if __name__ == '__main__':

@@ -91,7 +91,8 @@ def check_promises():
 
 def check_compatibility():
     """tables of docs/compatibility.rst are as table.py makes them, of test programs that are there"""
-    made = read('docs/compatibility.rst').split(table.BEGIN)[1].split(table.END)[0].strip('\n') + '\n'
+    text = read('docs/compatibility.rst')
+    made = text[slice(*table.part(text))].strip('\n') + '\n'
     parts = [part.splitlines() for part in made.split('\n\n')]
     heads, areas = [[[line[slice(*cell.span())].strip() for cell in re.finditer('=+', part[0])]
                      for line in part if not line.startswith('=')] for part in parts]
@@ -100,6 +101,18 @@ def check_compatibility():
     for _, programs in table.AREAS:
         for program in programs:
             assert os.path.exists('tests/e2e/test_%s.py' % program), program
+
+
+def check_kernels():
+    """the table of kernels in docs/compatibility.rst is what table.py makes of the recorded results"""
+    runs = table.recorded()
+    assert len(runs) >= 3, 'tests/nested/results has only %d files' % len(runs)
+    text = read('docs/compatibility.rst')
+    made = text[slice(*table.part(text, table.BEGIN_KERNELS))].strip('\n') + '\n'
+    assert made == table.make_kernels(runs), 'remedy: tests/matrix/table.py --write tests/nested/results/*.json'
+    for run in runs:
+        for name in run['tests']:
+            assert sum(bool(re.match(pattern, name)) for _, pattern in table.MODES) == 1, name
 
 
 def check_description():
@@ -280,7 +293,7 @@ def check_directories():
 def main():
     os.chdir(sys.argv[1])
     tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility,
-             check_description, check_layers,
+             check_kernels, check_description, check_layers,
              check_circles, check_names, check_lengths, check_backends, check_yajl,
              check_cloexec, check_mirror, check_lowerings, check_interposed,
              check_directories)
