@@ -71,6 +71,15 @@ def capability(descriptor, number):
     return fcntl.ioctl(descriptor, KVM_CHECK_EXTENSION, number)
 
 
+def has_type(kind):
+    """Whether KVM says that it has that type of VM; False without KVM."""
+    try:
+        with vm_of_type(VM_DEFAULT) as (_device, vm):
+            return bool(capability(vm, CAP_VM_TYPES) >> kind & 1)
+    except OSError:
+        return False
+
+
 def create_guest_memfd(vm, size, flags):
     """Returns the descriptor. fcntl.ioctl() with bytes returns bytes, not what the call returned."""
     argument = ctypes.create_string_buffer(struct.pack('QQ48x', size, flags))

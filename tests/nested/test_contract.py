@@ -17,11 +17,11 @@ import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
 # pylint: disable=wrong-import-position
-from gmem_kvm import (CAP_GUEST_MEMFD_FLAGS, CAP_VM_TYPES, EXIT_HLT, EXIT_MEMORY_FAULT, EXIT_MMIO,
+from gmem_kvm import (CAP_GUEST_MEMFD_FLAGS, EXIT_HLT, EXIT_MEMORY_FAULT, EXIT_MMIO,
                       FLAG_INIT_SHARED, FLAG_MMAP, KVM_GET_DIRTY_LOG, MEM_GUEST_MEMFD,
                       MEM_LOG_DIRTY_PAGES, MEM_READONLY, MPOL_BIND, MPOL_F_ADDR, MPOL_F_NODE, PAGE,
                       SYS_GET_MEMPOLICY, SYS_MBIND, VM_DEFAULT, VM_SW_PROTECTED, Vcpu, address_of,
-                      create_guest_memfd, libc, set_private, set_slot, vm_of_type)
+                      create_guest_memfd, has_type, libc, set_private, set_slot, vm_of_type)
 from gmem_private import CGROUPS
 from gmem_rig import MIB, Skip, Suite, kvm_extension, need_kvm
 
@@ -78,7 +78,7 @@ def vm_or_skip(kind):
     need_kvm()
     if kind == VM_DEFAULT and not kvm_extension(CAP_GUEST_MEMFD_FLAGS) & FLAG_MMAP:
         raise Skip('guest_memfd cannot be mapped here')
-    if kind == VM_SW_PROTECTED and not kvm_extension(CAP_VM_TYPES) >> VM_SW_PROTECTED & 1:
+    if kind == VM_SW_PROTECTED and not has_type(VM_SW_PROTECTED):
         raise Skip('KVM has no software-protected VMs here')
     with vm_of_type(kind) as found:
         yield found

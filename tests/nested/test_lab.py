@@ -19,9 +19,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'e2e'))
 # pylint: disable=wrong-import-position
-from gmem_kvm import CAP_VM_TYPES, VM_SW_PROTECTED
-from gmem_rig import (BUILD, PATIENCE, PYTHON, SOURCE, Failure, Skip, Suite, kvm_extension,
-                      need_root)
+from gmem_kvm import VM_SW_PROTECTED, has_type
+from gmem_rig import BUILD, PATIENCE, PYTHON, SOURCE, Failure, Skip, Suite, need_root
 
 KERNEL = os.environ.get('GMEM_KERNEL', '')
 LAB = os.path.join(SOURCE, 'tools', 'lab.py')
@@ -71,14 +70,6 @@ def run(*arguments, share):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, timeout=LONG)
 
 
-def has_type():
-    """VM type 1, according to KVM itself."""
-    try:
-        return kvm_extension(CAP_VM_TYPES) >> VM_SW_PROTECTED & 1
-    except Skip:
-        return 0
-
-
 @suite.test('a command has its output, its status, the files and a libvirt of its own')
 def _(t):
     with directory() as share, directory() as other:
@@ -90,7 +81,7 @@ def _(t):
         t.equal(done.returncode, 7, 'exit status\n' + done.stderr)
         t.matches(done.stdout, r'\Afrom outside\n\n+KVM: VM type.*: PASS \(0x3\)\n', 'output')
         t.has(done.stdout + done.stderr, 'words\n', 'what goes to standard error')
-        t.has(done.stderr, 'KVM of this host has software-protected VMs, and is used' if has_type()
+        t.has(done.stderr, 'KVM of this host has software-protected VMs, and is used' if has_type(VM_SW_PROTECTED)
               else 'an emulated machine starts', 'which it is')
         with open(share + '/after', encoding='ascii') as file:
             t.equal(file.read(), 'inside\n', 'what was written in the shared directory')
@@ -130,7 +121,7 @@ def _(t):
 
 @suite.test('the demo fails where a secret is seen')
 def _(t):
-    if not has_type():
+    if not has_type(VM_SW_PROTECTED):
         raise Skip('KVM has no software-protected VMs here')
     # A guest that also writes its secrets to an ordinary page.
     program = """
