@@ -314,6 +314,7 @@ static void
 gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
 {
     GError *error = NULL;
+    GError *invalid = NULL; /* gmem.conf */
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autoptr(gmemCommand) command = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
@@ -325,7 +326,8 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
     caps = gmemCapsCacheLookupInChild(path, &error);
     if (caps == NULL)
         gmemExecRefuse(error);
-    command = gmemCommandBuild(argv, caps, &error);
+    gmemHostConfGet(&conf, &invalid);
+    command = gmemCommandBuild(argv, caps, conf.startPrivate, &error);
     if (command == NULL)
         gmemExecRefuse(error);
     gmemExecCheckExpected(argv, command->mode);
@@ -336,9 +338,10 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         plan.firmware = command->firmware;
         if (gmemExecValidateHost(argv, &plan, kvm, &error) < 0 ||
             gmemQEMUValidateEmulator(&plan, caps, &error) < 0 ||
-            gmemQEMUValidatePages(command, &huge, &error) < 0 ||
-            (command->mode == GMEM_MODE_CONVERTIBLE && gmemHostConfGet(&conf, &error) < 0))
+            gmemQEMUValidatePages(command, &huge, &error) < 0)
             gmemExecRefuse(error);
+        if (command->mode == GMEM_MODE_CONVERTIBLE && invalid != NULL)
+            gmemExecRefuse(invalid);
         /* Whether QEMU does what it is asked for, QEMU or the shim in it reports. */
         gmemLog("QEMU is asked for guest RAM of %llu bytes in %zu memory backends as guest_memfd, "
                 "mode %s, by %s",
@@ -353,7 +356,6 @@ gmemExecQEMU(const char *path, char *const argv[], char *const envp[])
         gmemExecDumpCore();
     if (command->shim)
         envp = gmemExecAddShim(envp);
-    gmemCommandSeal(command, conf.startPrivate);
     alarm(0);
     gmemReal()->execve(path, command->argv, envp);
 }

@@ -209,13 +209,12 @@ gmemNativeRead(const char *native, gmemNative **words, GError **error)
 char *
 gmemNativeBuild(const gmemNative *words, const gmemQEMUCaps *caps, const char *shim, GError **error)
 {
-    g_autoptr(gmemCommand) command = gmemCommandBuild(gmemNativeArgv(words), caps, error);
+    g_autoptr(gmemCommand) command = gmemCommandBuild(gmemNativeArgv(words), caps, false, error);
     GString *text;
     size_t i;
 
     if (command == NULL)
         return NULL;
-    gmemCommandSeal(command, false);
     text = g_string_sized_new(words->length + GMEM_NATIVE_ROOM);
     for (i = 0; i < words->nenv; i++) {
         const char *value = words->values[i];

@@ -21,6 +21,7 @@
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 #include "gmemqemunames.h"
+#include "gmemshimconfig.h"
 
 /* How @backend is bound to host nodes, in a form that can be compared. */
 static char *
@@ -247,49 +248,68 @@ gmemCommandEmitProperty(
 }
 
 /* What the shim reads instead of the carrier. Mode convertible also lists the memory backends,
- * which QEMU creates in the order of its command line. */
-static void
-gmemCommandEmitShimConfig(const gmemCommandLine *line, gmemCommand *command)
+ * which QEMU creates in the order of its command line. The options of @command that create memory
+ * are listed so that the shim notices when a wrapper script adds others. */
+static char *
+gmemCommandFormatShimConfig(const gmemCommandLine *line,
+                            bool startPrivate,
+                            const gmemCommand *command)
 {
-    gmemShimConfig *config = &command->shimConfig;
+    gmemShimConfig config = {
+        .mode = command->mode,
+        .backends = (unsigned int)command->nbackends,
+        .ram = command->ramSize,
+        .startPrivate = startPrivate,
+    };
+    gmemArgvOption option;
+    size_t position = 0;
+    char *text;
     size_t i;
 
-    config->mode = command->mode;
-    config->backends = (unsigned int)command->nbackends;
-    config->ram = command->ramSize;
-    if (command->mode != GMEM_MODE_CONVERTIBLE)
-        return;
-    config->list = g_new0(gmemShimConfigBackend, line->nbackends);
-    for (i = 0; i < line->nbackends; i++) {
+    config.list = g_new0(gmemShimConfigBackend, line->nbackends);
+    for (i = 0; config.mode == GMEM_MODE_CONVERTIBLE && i < line->nbackends; i++) {
         const gmemBackend *backend = &line->backends[i];
-        gmemShimConfigBackend *listed = &config->list[config->listed];
+        gmemShimConfigBackend *listed = &config.list[config.listed];
 
         if (!gmemPropsGetSize(&backend->props, "size", &listed->size))
             continue;
         listed->ram = backend->use == GMEM_USE_RAM;
         g_strlcpy(listed->id, backend->id, sizeof(listed->id));
-        config->listed++;
+        config.listed++;
     }
+    config.options = g_new0(uint64_t, command->argc);
+    while (gmemArgvNext(command->argv, &position, &option)) {
+        if (gmemArgvMakesMemory(&option))
+            config.options[config.nOptions++] = gmemArgvHash(&option);
+    }
+    text = gmemShimConfigFormat(&config);
+    gmemShimConfigClear(&config);
+    return text;
 }
 
 /* Third row. */
 static void
-gmemCommandEmitShim(const gmemCommandLine *line, char **edits, gmemCommand *command)
+gmemCommandEmitShim(const gmemCommandLine *line,
+                    bool startPrivate,
+                    char **edits,
+                    gmemCommand *command)
 {
     g_autofree char *suspend = NULL;
+    size_t value = line->pair + 1;
 
     if (command->mode == GMEM_MODE_CONVERTIBLE)
         suspend = g_strdup_printf("%s.disable_s3=1", gmemPlatformSuspendDevice(line->machineType));
-    gmemCommandEmitShimConfig(line, command);
-    edits[line->pair + 1] = gmemShimConfigFormat(&command->shimConfig);
     command->shim = true;
     gmemCommandAssemble(command, line, edits, true, suspend != NULL ? "-global" : NULL, suspend);
+    command->argv[value] = gmemCommandFormatShimConfig(line, startPrivate, command);
+    command->from[value] = GMEM_COMMAND_NEW;
 }
 
 static int
 gmemCommandEmit(const gmemCommandLine *line,
                 const gmemCarrier *carrier,
                 const gmemQEMUCaps *caps,
+                bool startPrivate,
                 char **edits,
                 gmemCommand *command,
                 GError **error)
@@ -320,7 +340,7 @@ gmemCommandEmit(const gmemCommandLine *line,
     case GMEM_QEMU_SUPPLIER_SHIM:
     case GMEM_QEMU_SUPPLIER_LAST:
     default:
-        gmemCommandEmitShim(line, edits, command);
+        gmemCommandEmitShim(line, startPrivate, edits, command);
         return 0;
     }
 }
@@ -345,7 +365,6 @@ gmemCommandFree(gmemCommand *command)
     }
     g_free(command->argv);
     g_free(command->from);
-    gmemShimConfigClear(&command->shimConfig);
     g_free(command);
 }
 
@@ -358,7 +377,7 @@ gmemCommandHasPair(char *const argv[])
 }
 
 gmemCommand *
-gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
+gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, bool startPrivate, GError **error)
 {
     g_auto(gmemCommandLine) line = {0};
     g_autoptr(gmemCarrier) carrier = NULL;
@@ -379,31 +398,9 @@ gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error)
         gmemCommandAssemble(command, &line, edits, false, NULL, NULL);
     } else if (gmemCommandCheckBackends(&line, error) < 0 ||
                gmemCommandSumUp(&line, command, error) < 0 ||
-               gmemCommandEmit(&line, carrier, caps, edits, command, error) < 0) {
+               gmemCommandEmit(&line, carrier, caps, startPrivate, edits, command, error) < 0) {
         rc = -1;
     }
     gmemCommandFreeEdits(edits, line.argc);
     return rc == 0 ? g_steal_pointer(&command) : NULL;
-}
-
-void
-gmemCommandSeal(gmemCommand *command, bool startPrivate)
-{
-    gmemShimConfig *config = &command->shimConfig;
-    gmemArgvOption option;
-    size_t position = 0;
-    char **pair = NULL;
-
-    if (!command->shim)
-        return;
-    config->startPrivate = startPrivate;
-    config->options = g_new0(uint64_t, command->argc);
-    while (gmemArgvNext(command->argv, &position, &option)) {
-        if (gmemArgvMakesMemory(&option))
-            config->options[config->nOptions++] = gmemArgvHash(&option);
-        else if (option.name != NULL && strcmp(option.name, GMEM_SHIM_OPTION) == 0)
-            pair = &command->argv[option.index + 1];
-    }
-    if (pair != NULL)
-        gmemCommandLineReplace(pair, gmemShimConfigFormat(config));
 }

@@ -7,7 +7,7 @@
 
 #include "gmemcapabilities.h"
 #include "gmemplan.h"
-#include "gmemshimconfig.h"
+#include "gmemmode.h"
 
 /* A memory backend that is RAM. */
 typedef struct {
@@ -27,7 +27,6 @@ typedef struct {
     bool shim; /* QEMU requires qemu-gmem.so as a preload; the pair stayed in argv */
     gmemMode mode;
     const char *supplier;       /* gmemQEMUCapsSupplierToString(), or "none" */
-    gmemShimConfig shimConfig;  /* where @shim */
     unsigned long long ramSize; /* bytes: the sum of all RAM backends */
     gmemCommandRam *ram;
     size_t nbackends;    /* how many of them */
@@ -55,6 +54,8 @@ bool gmemCommandHasPair(char *const argv[]);
  * @argv: the command line as stock libvirt wrote it, including the carrier pair; must outlive the
  *        result
  * @caps: what QEMU offers
+ * @startPrivate: in mode convertible, memory is private when the guest starts, if the shim supplies
+ *                it
  * @error: VIR_ERR_XML_ERROR for a damaged pair, VIR_ERR_CONFIG_UNSUPPORTED for what cannot be done;
  *         each conflicting memory backend or option is named
  *
@@ -63,7 +64,8 @@ bool gmemCommandHasPair(char *const argv[]);
  * by each pc-dimm's memdev. Every other word of @argv is passed on byte for byte.
  *
  * If the shim is required, the pair stays in its place, and its value becomes the shim's
- * configuration (gmemshimconfig.h). A pair of mode "none" (<private/> beside launch security that
+ * configuration (gmemshimconfig.h), which also identifies the options that create memory: the
+ * result must not be changed. A pair of mode "none" (<private/> beside launch security that
  * has guest_memfd by itself) is removed, and nothing else changes.
  *
  * libvirt preallocates huge pages by itself. If lowering recorded a change of
@@ -72,9 +74,5 @@ bool gmemCommandHasPair(char *const argv[]);
  *
  * Also called in the child between fork and exec: takes no lock.
  */
-gmemCommand *gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, GError **error);
-
-/* gmemCommandSeal: if the shim is required, its configuration is written again, with the options
- * that create memory, so that the shim notices when a wrapper script adds others. This is the last
- * change of argv. @startPrivate: in mode convertible, memory is private when the guest starts. */
-void gmemCommandSeal(gmemCommand *command, bool startPrivate);
+gmemCommand *
+gmemCommandBuild(char *const argv[], const gmemQEMUCaps *caps, bool startPrivate, GError **error);

@@ -2,13 +2,18 @@
 /* fuzz_argv.c: libFuzzer harness for command lines: whatever libvirt, a user or a hook wrote, it is
  * refused with an error, or becomes a command line that has the right options for guest memory.
  *
- * Input: a byte with what QEMU offers (one bit per flag), then one word per line. */
+ * Input: a byte with what QEMU offers (one bit per flag) and whether memory is private at the
+ * start, then one word per line. */
 
 #include <string.h>
 
 #include "fuzz.h"
 #include "gmemargv.h"
 #include "gmemcommand.h"
+#include "gmemshimconfig.h"
+
+#define FUZZ_START_PRIVATE 0x80U
+G_STATIC_ASSERT((1U << GMEM_QEMU_CAPS_LAST) <= FUZZ_START_PRIVATE);
 
 /* The words of @argv without the pair, and the position where the pair was. */
 static void
@@ -28,7 +33,7 @@ fuzzAssertRestKept(char *const *argv, char *const *was)
 }
 
 static void
-fuzzAssertShim(gmemCommand *command)
+fuzzAssertShim(const gmemCommand *command, bool startPrivate)
 {
     gmemShimConfig config = {0};
     gmemArgvOption pair;
@@ -39,6 +44,7 @@ fuzzAssertShim(gmemCommand *command)
     g_assert_cmpint(config.mode, ==, command->mode);
     g_assert_cmpuint(config.backends, ==, command->nbackends);
     g_assert_cmpuint(config.ram, ==, command->ramSize);
+    g_assert_cmpint(config.startPrivate, ==, startPrivate && config.mode == GMEM_MODE_CONVERTIBLE);
     gmemShimConfigClear(&config);
 }
 
@@ -58,9 +64,8 @@ fuzzAssertBuilt(gmemCommand *command, char *const *was, bool startPrivate)
         return;
     }
     g_assert_cmpuint(command->nbackends, >, 0);
-    gmemCommandSeal(command, startPrivate);
     if (command->shim)
-        fuzzAssertShim(command);
+        fuzzAssertShim(command, startPrivate);
     else
         g_assert_cmpint(gmemArgvFind(command->argv, GMEM_SHIM_OPTION, &pair), ==, 0);
 }
@@ -70,6 +75,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char emulator[] = "/usr/bin/qemu-system-x86_64";
     gmemQEMUCaps caps = {.emulator = emulator, .version = 7002000};
+    bool startPrivate;
     g_autofree char *text = NULL;
     g_auto(GStrv) argv = NULL;
     g_autoptr(GError) error = NULL;
@@ -77,14 +83,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0)
         return 0;
+    startPrivate = (data[0] & FUZZ_START_PRIVATE) != 0;
     caps.flags = data[0] & ((1U << GMEM_QEMU_CAPS_LAST) - 1);
     text = g_strndup((const char *)data + 1, size - 1);
     argv = g_strsplit(text, "\n", -1);
     if (argv[0] == NULL)
         return 0;
-    command = gmemCommandBuild(argv, &caps, &error);
+    command = gmemCommandBuild(argv, &caps, startPrivate, &error);
     FUZZ_ASSERT_EITHER(command, error);
     if (command != NULL)
-        fuzzAssertBuilt(command, argv, (data[0] & 0x80) != 0);
+        fuzzAssertBuilt(command, argv, startPrivate);
     return 0;
 }

@@ -183,7 +183,7 @@ testBuild(char kind, GError **error)
         NULL,
     };
 
-    return gmemCommandBuild((char *const *)(gpointer)words, &caps, error);
+    return gmemCommandBuild((char *const *)(gpointer)words, &caps, false, error);
 }
 
 static char *

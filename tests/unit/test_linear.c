@@ -133,7 +133,7 @@ testDo(testJob *job)
     case TEST_WAY_ARGV:
     case TEST_WAY_LAST:
     default:
-        job->command = gmemCommandBuild(job->argv, &testCaps, &job->error);
+        job->command = gmemCommandBuild(job->argv, &testCaps, false, &job->error);
         break;
     }
 }

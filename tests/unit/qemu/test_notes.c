@@ -118,7 +118,7 @@ build(const char *backend, const char *carrier, const char *option, const char *
     gmemQEMUCaps caps = {.emulator = (char[]){"/q"},
                          .flags = G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_MEMFD};
     g_autoptr(GError) error = NULL;
-    gmemCommand *command = gmemCommandBuild((char *const *)argv, &caps, &error);
+    gmemCommand *command = gmemCommandBuild((char *const *)argv, &caps, false, &error);
 
     g_assert_no_error(error);
     g_assert_cmpuint(command->nbackends, ==, 1);

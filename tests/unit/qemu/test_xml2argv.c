@@ -146,7 +146,8 @@ readArgs(const char *name, const char *suffix)
     return argv;
 }
 
-/* As ../../record-argv.py writes them: one option per line, with its value. */
+/* As ../../record-argv.py writes them: one option per line, with its value. What the shim compares
+ * the command line with is omitted: it says nothing new about it. */
 static char *
 formatArgs(char *const *argv)
 {
@@ -156,12 +157,16 @@ formatArgs(char *const *argv)
     size_t i;
 
     for (i = 0; argv[i] != NULL; i++) {
+        const char *hashes = strstr(argv[i], ",argv=");
+        g_autofree char *word =
+            hashes != NULL ? g_strndup(argv[i], (gsize)(hashes - argv[i])) : g_strdup(argv[i]);
+
         if (i > 0)
-            g_string_append(text, argv[i][0] == '-' ? " \\\n" : " ");
-        if (argv[i][0] != '\0' && strspn(argv[i], plain) == strlen(argv[i])) {
-            g_string_append(text, argv[i]);
+            g_string_append(text, word[0] == '-' ? " \\\n" : " ");
+        if (word[0] != '\0' && strspn(word, plain) == strlen(word)) {
+            g_string_append(text, word);
         } else {
-            g_autofree char *quoted = g_shell_quote(argv[i]);
+            g_autofree char *quoted = g_shell_quote(word);
 
             g_string_append(text, quoted);
         }
@@ -178,7 +183,7 @@ testCell(gconstpointer data)
     g_auto(GStrv) stock = readArgs(name, ".stock.args");
     gmemQEMUCaps caps = {.emulator = stock[0], .flags = rows[cell->row].flags};
     g_autoptr(GError) error = NULL;
-    g_autoptr(gmemCommand) command = gmemCommandBuild(stock, &caps, &error);
+    g_autoptr(gmemCommand) command = gmemCommandBuild(stock, &caps, false, &error);
     g_autofree char *text = NULL;
     g_autofree char *expected = NULL;
 
