@@ -217,9 +217,10 @@ gmemArgvMakesMemory(const gmemArgvOption *option)
 {
     static const char *const always[] = {"set", "readconfig", "mem-path"};
     static const char *const some[] = {"object", "device", "machine", "M", "numa"};
-    /* Words in the values of such options. An escape in JSON could stand for any of them. */
-    static const char *const words[] = {"memory-backend", "memdev",  "dimm", "virtio-mem",
-                                        "pmem",           "ivshmem", "\\u"};
+    /* Words in the values of such options. QEMU also accepts '_' in keys of the machine. An escape
+     * in JSON could stand for any of them. */
+    static const char *const words[] = {"memory-backend", "memory_backend", "memdev",  "dimm",
+                                        "virtio-mem",     "pmem",           "ivshmem", "\\u"};
     bool named = false;
     size_t i;
 

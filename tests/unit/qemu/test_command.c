@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gmemcommand.h"
+#include "gmemcommandline.h"
 #include "gmemerror.h"
 
 #define FLAG(flag) (G_GUINT64_CONSTANT(1) << GMEM_QEMU_CAPS_##flag)
@@ -764,6 +765,43 @@ static const Refusal refusals[] = {
               OPTION, NONE}},
 };
 
+/* By gmemArgvMakesMemory() the shim notices what a wrapper adds, so it has to know every option
+ * with which a command line gets memory. A device that uses memory in a way of its own is refused,
+ * and requires such an option anyway. */
+static void
+assertMakesMemory(const char *const *argv)
+{
+    gmemArgvOption option;
+    size_t position = 0;
+    size_t i;
+
+    while (gmemArgvNext((char *const *)argv, &position, &option)) {
+        const char *alone[] = {"qemu", argv[option.index], option.value, OPTION, "{}", NULL};
+        g_auto(gmemCommandLine) line = {0};
+        bool makes;
+
+        if (option.value == NULL)
+            continue;
+        gmemCommandLineRead(&line, (char *const *)alone, NULL);
+        makes = line.nbackends > 0;
+        for (i = 0; i < line.nreferences; i++)
+            makes = makes || line.references[i].use != GMEM_USE_OTHER;
+        g_test_message("-%s %s", option.name, option.value);
+        g_assert_true(!makes || gmemArgvMakesMemory(&option));
+    }
+}
+
+static void
+testMakesMemory(void)
+{
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++)
+        assertMakesMemory(cases[i].argv);
+    for (i = 0; i < G_N_ELEMENTS(refusals); i++)
+        assertMakesMemory(refusals[i].argv);
+}
+
 /* For a domain with <private/>, beside its own arguments: options that could change what its RAM
  * is. */
 static const char *const changes[][3] = {
@@ -1002,6 +1040,7 @@ main(int argc, char **argv)
 
         g_test_add_data_func(path, changes[i], testChange);
     }
+    g_test_add_func("/command/makes-memory", testMakesMemory);
     g_test_add_func("/command/damaged-carrier", testDamagedCarrier);
     g_test_add_func("/command/concerns", testConcerns);
     g_test_add_func("/command/nodesets", testNodesets);
