@@ -28,9 +28,6 @@
 #include "gmemrules.h"
 #include "gmemxml.h"
 
-/* Four times as much as a client can send. */
-#define GMEM_FILES_SIZE_MAX (16 * 1024 * 1024)
-
 #define GMEM_FILES_SUFFIX ".xml"
 
 /* Created before there are threads, and kept; only @forgotten changes. */
@@ -104,7 +101,7 @@ gmemFilesGetStronger(virConnectPtr conn, const char *name, gmemMode mode)
     gmemMode other;
     int why;
 
-    text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
+    text = gmemFileLoad(path, GMEM_FILE_XML_MAX, &why);
     for (other = GMEM_MODE_NONE + 1; text != NULL && other < GMEM_MODE_LAST && !named; other++)
         named = gmemRulesIsWeaker(mode, other) && strstr(text, gmemModeToString(other)) != NULL;
     if (named)
@@ -120,7 +117,7 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
 {
     int why;
     /* Like libvirt, this follows symbolic links; unlike libvirt, it does not wait for anybody. */
-    g_autofree char *text = gmemFileLoad(path, GMEM_FILES_SIZE_MAX, &why);
+    g_autofree char *text = gmemFileLoad(path, GMEM_FILE_XML_MAX, &why);
     g_autoptr(gmemPlan) stored = NULL;
     g_autoptr(gmemXML) xml = NULL;
 

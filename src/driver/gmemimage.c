@@ -19,9 +19,6 @@
 
 #define GMEM_IMAGE_MAGIC "LibvirtQemudSave"
 
-/* Four times as much as a client can send. */
-#define GMEM_IMAGE_XML_MAX (16 * 1024 * 1024)
-
 /* The two arguments as libvirt formats them. */
 #define GMEM_IMAGE_OPTION "<qemu:arg value='" GMEM_CARRIER_OPTION "'/>"
 #define GMEM_IMAGE_VALUE "<qemu:arg value='"
@@ -45,7 +42,7 @@ gmemImageGetXML(int fd)
 
     if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
         memcmp(header.magic, GMEM_IMAGE_MAGIC, sizeof(header.magic)) != 0 ||
-        header.length > GMEM_IMAGE_XML_MAX)
+        header.length > GMEM_FILE_XML_MAX)
         return NULL;
     text = g_malloc((size_t)header.length + 1);
     while (got > 0 && length < header.length) {

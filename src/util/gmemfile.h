@@ -8,6 +8,10 @@
 /* An "errno" of these functions: the path does not lead to a regular file. */
 #define GMEM_FILE_NOT_REGULAR (-1)
 
+/* The most that is read of the XML in a file of libvirt's, in bytes: four times as much as a client
+ * can send. */
+#define GMEM_FILE_XML_MAX ((size_t)16 * 1024 * 1024)
+
 /**
  * gmemFileOpen:
  * @path: followed if it is a symbolic link
