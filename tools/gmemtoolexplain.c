@@ -77,7 +77,8 @@ printResult(gmemXML *xml, const gmemRulesAnswer *answer, const char *path, GErro
         printf(_("the domain stays as it is: it has %1$s itself\n"), gmemModeElement(answer->own));
         return 0;
     }
-    if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, path, &plan, error)) == NULL)
+    if ((ruled = gmemRulesApply(xml, answer, answer->rule->mode, false, path, &plan, error)) ==
+        NULL)
         return -1;
     printf(_("the domain gets %1$s\n"), gmemModeElement(answer->rule->mode));
     return 0;

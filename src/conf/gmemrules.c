@@ -227,6 +227,7 @@ gmemXML *
 gmemRulesApply(gmemXML *xml,
                const gmemRulesAnswer *answer,
                gmemMode mode,
+               bool validate,
                const char *path,
                gmemPlan **plan,
                GError **error)
@@ -243,7 +244,7 @@ gmemRulesApply(gmemXML *xml,
     text = gmemRulesEdit(xml, mode);
     ruled = gmemXMLParse(text, &failed);
     if (ruled != NULL)
-        ruled = gmemLowerXML(g_steal_pointer(&ruled), gmemLowerFindRoot, false, plan, &failed);
+        ruled = gmemLowerXML(g_steal_pointer(&ruled), gmemLowerFindRoot, validate, plan, &failed);
     if (ruled != NULL && *plan != NULL &&
         ((*plan)->mode == mode || (*plan)->mode == GMEM_MODE_NONE))
         return g_steal_pointer(&ruled);

@@ -55,6 +55,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
  * @xml: the domain; its one edit is made here
  * @answer: the answer for @xml, with a rule
  * @mode: the mode that the domain is to have: more than it asks for by itself
+ * @validate: whether the elements are also checked against the schema
  * @path: the path of gmem.conf, for messages
  * @plan: out: the plan of the domain with the element, to be freed with gmemPlanFree()
  * @error: the error of the domain with the element, prefixed with the rule's name;
@@ -67,6 +68,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
 gmemXML *gmemRulesApply(gmemXML *xml,
                         const gmemRulesAnswer *answer,
                         gmemMode mode,
+                        bool validate,
                         const char *path,
                         gmemPlan **plan,
                         GError **error);

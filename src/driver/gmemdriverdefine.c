@@ -53,6 +53,7 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
                           const gmemHostConf *conf,
                           const GError *failed,
                           bool define,
+                          bool validate,
                           gmemDriverXML *xml)
 {
     g_auto(gmemRulesAnswer) answer = {0};
@@ -74,7 +75,7 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
     mode = gmemDriverDefineRuledMode(&answer, &former);
     if (mode == GMEM_MODE_NONE)
         return 0;
-    lowered = gmemRulesApply(xml->doc, &answer, mode, GMEM_HOST_CONF_FILE, &plan, &error);
+    lowered = gmemRulesApply(xml->doc, &answer, mode, validate, GMEM_HOST_CONF_FILE, &plan, &error);
     if (lowered == NULL)
         return gmemConnectionReport(conn, error);
     gmemDriverXMLTake(xml, lowered, plan);
@@ -84,7 +85,7 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
 /* Applies the administrator's rules to @xml. They are for the host's own daemon: a user's daemon
  * may not be able to read them, and root's embedded driver has the same domains. */
 static int
-gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
+gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define, bool validate)
 {
     g_autoptr(GError) failed = NULL;
     GError *error = NULL;
@@ -100,7 +101,7 @@ gmemDriverDefineRule(virConnectPtr conn, gmemDriverXML *xml, bool define)
     rc = gmemDriverXMLRead(xml, &error);
     if (rc < 0)
         return gmemConnectionReport(conn, error);
-    return rc > 0 ? gmemDriverDefineApplyRule(conn, &conf, failed, define, xml) : 0;
+    return rc > 0 ? gmemDriverDefineApplyRule(conn, &conf, failed, define, validate, xml) : 0;
 }
 
 /* The mode that the domain was defined with, if that is known to be more than it is now. */
@@ -152,8 +153,8 @@ gmemDriverDefineDone(virConnectPtr conn, virDomainPtr domain, const gmemPlan *pl
 static int
 gmemDriverDefineLower(virConnectPtr conn, gmemDriverXML *xml, bool validate, gmemMode *former)
 {
-    if (gmemDriverDefineRule(conn, xml, true) < 0 || gmemDriverLower(conn, xml, validate) < 0 ||
-        gmemDriverCheckDefinition(conn, xml) < 0)
+    if (gmemDriverDefineRule(conn, xml, true, validate) < 0 ||
+        gmemDriverLower(conn, xml, validate) < 0 || gmemDriverCheckDefinition(conn, xml) < 0)
         return -1;
     *former = gmemDriverDefineFormerMode(conn, xml);
     return 0;
@@ -162,8 +163,10 @@ gmemDriverDefineLower(virConnectPtr conn, gmemDriverXML *xml, bool validate, gme
 static int
 gmemDriverDefineLowerToStart(virConnectPtr conn, gmemDriverXML *xml, unsigned int flags)
 {
-    if (gmemDriverDefineRule(conn, xml, false) < 0 ||
-        gmemDriverLower(conn, xml, (flags & VIR_DOMAIN_START_VALIDATE) != 0) < 0)
+    bool validate = (flags & VIR_DOMAIN_START_VALIDATE) != 0;
+
+    if (gmemDriverDefineRule(conn, xml, false, validate) < 0 ||
+        gmemDriverLower(conn, xml, validate) < 0)
         return -1;
     return gmemDriverCheckPlan(conn, xml->plan);
 }

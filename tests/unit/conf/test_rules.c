@@ -142,7 +142,8 @@ testEdit(gconstpointer data)
     g_autoptr(gmemXML) xml = gmemXMLParse(test->xml, NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(gmemPlan) plan = NULL;
-    g_autoptr(gmemXML) made = gmemRulesApply(xml, &answer, conf.rules[0].mode, PATH, &plan, &error);
+    g_autoptr(gmemXML) made =
+        gmemRulesApply(xml, &answer, conf.rules[0].mode, true, PATH, &plan, &error);
 
     g_assert_true((made == NULL) == (test->made == NULL));
     g_assert_true((plan == NULL) == (test->made == NULL));
@@ -223,7 +224,7 @@ testStored(void)
 
     g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, NULL), ==, 0);
     g_assert_cmpint(answer.own, ==, GMEM_MODE_FULLY_SHARED);
-    g_assert_null(gmemRulesApply(xml, &answer, GMEM_MODE_CONVERTIBLE, PATH, &plan, &error));
+    g_assert_null(gmemRulesApply(xml, &answer, GMEM_MODE_CONVERTIBLE, false, PATH, &plan, &error));
     g_assert_nonnull(strstr(error->message, "define the domain as 'virsh dumpxml' shows it"));
 }
 
