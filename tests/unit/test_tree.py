@@ -77,6 +77,15 @@ def check_capabilities():
         assert re.search(r'(\bgmemQEMUCapsGet\(\s*\S+,|\.flag =) GMEM_QEMU_CAPS_%s\b' % flag, code), flag
 
 
+def check_modes():
+    """shells complete the names of all modes"""
+    modes = re.findall(r'\.name = "([\w-]+)"', read('src/util/gmemmode.c'))
+    assert len(modes) >= 3, modes
+    for path in ('data/virt-gmem.bash', 'data/virt-gmem.zsh'):
+        words = set(read(path).replace("'", ' ').replace('(', ' ').replace(')', ' ').split())
+        assert words >= set(modes) - {'none'}, path
+
+
 def check_promises():
     """every test that SECURITY.md and docs/testing.rst name is there"""
     rows = [line.split('|')[-2] for path in ('SECURITY.md', 'docs/testing.rst')
@@ -292,7 +301,7 @@ def check_directories():
 
 def main():
     os.chdir(sys.argv[1])
-    tests = (check_format, check_messages, check_capabilities, check_promises, check_compatibility,
+    tests = (check_format, check_messages, check_capabilities, check_modes, check_promises, check_compatibility,
              check_kernels, check_description, check_layers,
              check_circles, check_names, check_lengths, check_backends, check_yajl,
              check_cloexec, check_mirror, check_lowerings, check_interposed,
