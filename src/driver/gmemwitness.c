@@ -34,10 +34,8 @@
 #include "gmemi18n.h"
 #include "gmemprocess.h"
 #include "gmemprops.h"
+#include "gmemshimconfig.h"
 #include "gmemstatus.h"
-
-/* A part of the configuration of any shim (gmemshimconfig.h), whatever its version is. */
-#define GMEM_WITNESS_SHARED ",mode=fully-shared,"
 
 /* libvirt's command lines have some KiB; Linux returns them whole. */
 #define GMEM_WITNESS_CMDLINE_MAX (4U * 1024 * 1024)
@@ -204,9 +202,10 @@ gmemWitnessFromCommandLine(char *text, gsize length, const char *uuid, gmemWitne
         g_strcmp0(option.value, uuid) != 0)
         return false;
     if (gmemArgvFind(argv, GMEM_SHIM_OPTION, &option) > 0)
-        *witness = option.value != NULL && strstr(option.value, GMEM_WITNESS_SHARED) != NULL
-                       ? GMEM_WITNESS_OLDER
-                       : GMEM_WITNESS_CONVERTIBLE;
+        *witness =
+            option.value != NULL && gmemShimConfigHasMode(option.value, GMEM_MODE_FULLY_SHARED)
+                ? GMEM_WITNESS_OLDER
+                : GMEM_WITNESS_CONVERTIBLE;
     else
         *witness = gmemWitnessHasProperty(argv) ? GMEM_WITNESS_PROPERTY : GMEM_WITNESS_SILENT;
     return true;

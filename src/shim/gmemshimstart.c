@@ -94,7 +94,7 @@ gmemShimStartIsQEMU(char *const argv[])
     gmemArgvOption pair;
 
     if (gmemArgvFind(argv, GMEM_SHIM_OPTION, &pair) > 0 && pair.value != NULL)
-        search.memfd = strstr(pair.value, ",mode=convertible,") == NULL;
+        search.memfd = !gmemShimConfigHasMode(pair.value, GMEM_MODE_CONVERTIBLE);
     dl_iterate_phdr(gmemShimStartVisit, &search);
     return search.found;
 }

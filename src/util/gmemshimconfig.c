@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GMEM_SHIM_CONFIG_MODE ",mode="
+
 /* The last key of the configuration, and the number of digits of each number in its value. */
 #define GMEM_SHIM_CONFIG_ARGV ",argv="
 #define GMEM_SHIM_HASH_DIGITS 16
@@ -169,8 +171,9 @@ gmemShimConfigFormat(const gmemShimConfig *config)
 
     if (text == NULL)
         abort();
-    GMEM_SHIM_CONFIG_ADD(end, "version=%d,mode=%s,backends=%u,ram=%llu", GMEM_SHIM_CONFIG_VERSION,
-                         gmemModeToString(config->mode), config->backends, config->ram);
+    GMEM_SHIM_CONFIG_ADD(end, "version=%d" GMEM_SHIM_CONFIG_MODE "%s,backends=%u,ram=%llu",
+                         GMEM_SHIM_CONFIG_VERSION, gmemModeToString(config->mode), config->backends,
+                         config->ram);
     if (config->mode == GMEM_MODE_CONVERTIBLE)
         GMEM_SHIM_CONFIG_ADD(end, ",start=%s", config->startPrivate ? "private" : "shared");
     for (i = 0; i < config->listed; i++) {
@@ -221,6 +224,16 @@ gmemShimConfigParseVersion(const char **text, const char *value, char *reason, s
     return false;
 }
 
+bool
+gmemShimConfigHasMode(const char *value, gmemMode mode)
+{
+    const char *text = strstr(value, GMEM_SHIM_CONFIG_MODE);
+    gmemMode found;
+
+    return text != NULL && gmemShimConfigSkip(&text, GMEM_SHIM_CONFIG_MODE) &&
+           gmemShimConfigMode(&text, &found) && *text == ',' && found == mode;
+}
+
 /* The part that both modes have. */
 static bool
 gmemShimConfigParseHead(
@@ -228,7 +241,8 @@ gmemShimConfigParseHead(
 {
     unsigned long long number;
 
-    if (!gmemShimConfigSkip(text, ",mode=") || !gmemShimConfigMode(text, &config->mode)) {
+    if (!gmemShimConfigSkip(text, GMEM_SHIM_CONFIG_MODE) ||
+        !gmemShimConfigMode(text, &config->mode)) {
         snprintf(reason, reasonSize, "no mode, or an unknown one, in '%.200s'", value);
         return false;
     }

@@ -74,4 +74,7 @@ char *gmemShimConfigFormat(const gmemShimConfig *config);
 bool
 gmemShimConfigParse(const char *value, gmemShimConfig *config, char *reason, size_t reasonSize);
 
+/* gmemShimConfigHasMode: whether @value is a configuration of any version, and for @mode. */
+bool gmemShimConfigHasMode(const char *value, gmemMode mode);
+
 void gmemShimConfigClear(gmemShimConfig *config);

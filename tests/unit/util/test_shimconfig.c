@@ -204,6 +204,34 @@ testConfigLimits(void)
     g_assert_false(gmemShimConfigParse(text->str, &config, reason, sizeof(reason)));
 }
 
+/* What can be said of a running QEMU's configuration, whoever wrote it. */
+static void
+testConfigMode(void)
+{
+    static const struct {
+        const char *value;
+        gmemMode mode;
+    } cases[] = {
+        {"version=1,mode=fully-shared,backends=1,ram=1", GMEM_MODE_FULLY_SHARED},
+        {"version=1,mode=convertible,backends=1,ram=1,start=shared", GMEM_MODE_CONVERTIBLE},
+        {"version=7,other=1,mode=fully-shared,more", GMEM_MODE_FULLY_SHARED},
+        {"version=1,mode=fully-shared", GMEM_MODE_NONE},
+        {"version=1,mode=fully-shared-not,backends=1", GMEM_MODE_NONE},
+        {"version=1,mode=none,backends=1", GMEM_MODE_NONE},
+        {"{\"version\":1,\"mode\":\"convertible\"}", GMEM_MODE_NONE},
+        {"", GMEM_MODE_NONE},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i].value);
+        g_assert_cmpint(gmemShimConfigHasMode(cases[i].value, GMEM_MODE_FULLY_SHARED), ==,
+                        cases[i].mode == GMEM_MODE_FULLY_SHARED);
+        g_assert_cmpint(gmemShimConfigHasMode(cases[i].value, GMEM_MODE_CONVERTIBLE), ==,
+                        cases[i].mode == GMEM_MODE_CONVERTIBLE);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -213,5 +241,6 @@ main(int argc, char **argv)
     g_test_add_func("/shimconfig/bad", testConfigBad);
     g_test_add_func("/shimconfig/long", testConfigLong);
     g_test_add_func("/shimconfig/limits", testConfigLimits);
+    g_test_add_func("/shimconfig/mode", testConfigMode);
     return g_test_run();
 }
