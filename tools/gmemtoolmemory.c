@@ -202,7 +202,8 @@ readUse(gmemToolDomain *domain, GHashTable *ram, const gmemArgvOption *option)
                       machine || numa ? "type" : "driver", NULL) < 0)
         return;
     driver = gmemPropsGet(&props, "driver");
-    if (!machine && !numa && g_strcmp0(driver, "pc-dimm") != 0)
+    if (!machine && !numa &&
+        (driver == NULL || gmemCommandLineDeviceUse(driver, "memdev") != GMEM_USE_RAM))
         return;
     id = gmemPropsGet(&props, machine ? "memory-backend" : "memdev");
     markRam(domain, ram, id, machine ? 0 : readNumber(&props, numa ? "nodeid" : "node"));

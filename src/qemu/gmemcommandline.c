@@ -366,7 +366,7 @@ gmemCommandLineReadFirmware(gmemCommandLine *line,
     return 0;
 }
 
-static gmemUse
+gmemUse
 gmemCommandLineDeviceUse(const char *driver, const char *key)
 {
     if (strcmp(key, "memdev") != 0)

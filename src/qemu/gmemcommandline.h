@@ -80,6 +80,10 @@ int gmemCommandLineRead(gmemCommandLine *line, char *const argv[], GError **erro
 void gmemCommandLineClear(gmemCommandLine *line);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemCommandLine, gmemCommandLineClear)
 
+/* gmemCommandLineDeviceUse: what the memory backend that property @key of a device names is used
+ * for. */
+gmemUse gmemCommandLineDeviceUse(const char *driver, const char *key);
+
 /* gmemCommandLineLaunchType: the type of <launchSecurity> for which libvirt, or we, write a launch
  * object of that type of QEMU's: "sev-snp"; NULL if @object is not one that has guest_memfd. */
 const char *gmemCommandLineLaunchType(const char *object);
