@@ -41,6 +41,7 @@
 
 #include "gmemkvmabi.h"
 #include "gmemautofd.h"
+#include "gmemplatform.h"
 #include "gmemqemunames.h"
 #include "gmemshimerrno.h"
 #include "gmemshimlock.h"
@@ -171,7 +172,7 @@ gmemShimSharedMissing(int vm, unsigned long long size)
     if (((unsigned int)flags & GUEST_MEMFD_FLAG_INIT_SHARED) == 0)
         return "KVM's guest_memfd cannot be shared from the start (GUEST_MEMFD_FLAG_INIT_SHARED): "
                "Linux 6.18 or later is needed";
-    if (size % (unsigned long long)sysconf(_SC_PAGESIZE) != 0)
+    if (size % GMEM_PLATFORM_PAGE != 0)
         return "the size is not a multiple of the page size";
     return "KVM offers all that is needed for it";
 }

@@ -33,6 +33,7 @@
 #include "gmemautofd.h"
 #include "gmemerror.h"
 #include "gmemi18n.h"
+#include "gmemplatform.h"
 
 #define GMEM_KVM_DEVICE "/dev/kvm"
 #define GMEM_KVM_IN_PLACE "/sys/module/kvm/parameters/gmem_in_place_conversion"
@@ -90,7 +91,7 @@ gmemKVMProbeNumaPolicy(gmemKVM *kvm, int memfd, size_t size)
 static void
 gmemKVMProbeGuestMemfd(gmemKVM *kvm, int vm)
 {
-    size_t size = sysconf(_SC_PAGESIZE);
+    size_t size = GMEM_PLATFORM_PAGE;
     struct gmemKVMCreateGuestMemfd create = {.size = size, .flags = FULLY_SHARED_FLAGS};
     GMEM_AUTO_FD memfd = -1;
 
@@ -150,7 +151,7 @@ gmemKVMProbeAttributesOf(gmemKVM *kvm, int vm, int memfd, const void *memory, si
 static void
 gmemKVMProbeAttributes(gmemKVM *kvm, int vm)
 {
-    size_t size = sysconf(_SC_PAGESIZE);
+    size_t size = GMEM_PLATFORM_PAGE;
     struct gmemKVMCreateGuestMemfd create = {.size = size};
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     GMEM_AUTO_FD memfd = ioctl(vm, GMEM_KVM_CREATE_GUEST_MEMFD, &create);
