@@ -66,8 +66,8 @@ CELLS = [('ram-node0', 3 << 20, 61 << 20, 5, 2), ('ram-node1', 0, 32 << 20, 0, 0
 def standin(mode, data):
     """Imitates QEMU until its input ends."""
     descriptor = None
-    if mode == 'fifo':
-        descriptor = impostor()
+    if mode in ('fifo', 'file'):
+        descriptor = impostor(mode, data)
     elif mode == 'snp':
         held = guest_memfds([int(size) for size in data.split()])  # noqa: F841
     elif mode not in ('none', 'map'):
@@ -110,11 +110,15 @@ def guest_memfds(sizes):
     return [device, vm, made]
 
 
-def impostor():
-    """A FIFO whose link looks like a memfd's: opening it for reading would block for ever."""
+def impostor(mode, data):
+    """A FIFO or a file whose link looks like a memfd's: opening a FIFO for reading would block for ever, and
+    so would a file of a file system that the process itself serves."""
     subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], check=True)
-    os.mkfifo('/mnt/memfd:' + NAME)
-    descriptor = os.open('/mnt/memfd:' + NAME, os.O_RDWR)
+    if mode == 'fifo':
+        os.mkfifo('/mnt/memfd:' + NAME)
+    descriptor = os.open('/mnt/memfd:' + NAME, os.O_RDWR | os.O_CREAT)
+    if mode == 'file':
+        os.write(descriptor, data)
     os.unlink('/mnt/memfd:' + NAME)
     subprocess.run(['umount', '--lazy', '/mnt'], check=True)  # its path then begins with itself
     return descriptor
@@ -362,11 +366,12 @@ def truncated(t):
 def fifo(t):
     rig.need_root()
     wrapper = ('unshare', '--mount', '--propagation', 'private')
-    with Standin('st-fifo', mode='fifo', wrapper=wrapper) as impostor_:
-        t.equal(impostor_.answer, 'ready %s\n' % LINK, 'link of what is no memfd')
-        code, _, err = ask('st-fifo')
-        t.equal(code, 1, 'exit status')
-        t.has(err, 'the memory of the domain is not guest_memfd', 'standard error')
+    for mode in 'fifo', 'file':
+        with Standin('st-' + mode, status(CELLS), mode=mode, wrapper=wrapper) as impostor_:
+            t.equal(impostor_.answer, 'ready %s\n' % LINK, 'link of what is no memfd')
+            code, _, err = ask('st-' + mode)
+            t.equal(code, 1, 'exit status')
+            t.has(err, 'the memory of the domain is not guest_memfd', 'standard error')
 
 
 def as_nobody():
