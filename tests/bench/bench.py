@@ -4,7 +4,8 @@
 
 usage: bench.py [--rounds N] [--domains N] [PIECE…]
 
-Pieces: instructions, process, socket, start, many, first, linear, memory; all of them where none is named.
+Pieces: instructions, daemon, process, socket, start, many, first, linear, convertible, calls, memory; all of them
+where none is named.
 
 A row has the median of stock libvirt with an ordinary domain, and the ratio of the same with the library loaded; then
 the median of stock libvirt with the lowered XML of a private domain (if it is started, of the ordinary domain again),
@@ -22,6 +23,7 @@ import statistics
 import sys
 import time
 
+import bench_calls
 import bench_rig
 import callgrind
 import test_cost
@@ -58,6 +60,12 @@ def row(name, results, unit, ours=''):
                     ratio(results[PRIVATE], results[LOWERED]), ours), flush=True)
 
 
+def both_rows(name, results, busy):
+    """@results: {configuration: (elapsed, processor time)}; @busy: whose processor time it is."""
+    row(name, {key: [run[0] for run in runs] for key, runs in results.items()}, 'ns')
+    row('  %s' % busy, {key: [run[1] for run in runs] for key, runs in results.items()}, 'ns')
+
+
 @contextlib.contextmanager
 def homes(kind, **options):
     """{configuration: a rig}; the rigs are closed at the end."""
@@ -79,6 +87,8 @@ def xml_to_start(configuration, plain, private):
 
 # ---------------------------------------------------------------------------------------------
 
+DAEMON = "the daemon's processor time"
+SANDBOX = 'processor time, QEMU included'
 CALLS = ('define', 'dumpxml', 'native')
 
 
@@ -97,6 +107,10 @@ def clients_of(rigs, embedded):
             for name, home in rigs.items()}
 
 
+def timed(client, piece, calls, xml, clock=bench_rig.daemon_time):
+    return bench_rig.timed(client.home, clock, lambda: client.run(piece, calls, xml))
+
+
 def measure_calls(kind, cells, rounds, calls, label):
     plain, private = (bench_rig.domain('vm', wish, cells) for wish in (False, True))
     with homes(kind) as rigs:
@@ -106,8 +120,13 @@ def measure_calls(kind, cells, rounds, calls, label):
             for name, client in clients.items():
                 xml = xml_of(name, plain, private)
                 client.run('warm-' + piece, 3, xml)
-                runs[name] = lambda client=client, xml=xml: client.run(piece, calls, xml)
-            row('%s: %s, %d cell(s)' % (label, piece, cells), bench_rig.alternate(rounds, runs), 'ns')
+                runs[name] = lambda client=client, xml=xml: timed(client, piece, calls, xml)
+            results = bench_rig.alternate(rounds, runs)
+            name = '%s: %s, %d cell(s)' % (label, piece, cells)
+            if kind is rig.EmbedRig:
+                row(name, {key: [run[0] for run in runs] for key, runs in results.items()}, 'ns')
+            else:
+                both_rows(name, results, DAEMON)
         for client in clients.values():
             client.close()
 
@@ -120,6 +139,19 @@ def instructions(_):
             row('instructions: %s, %d cell(s)' % (piece, cells),
                 {name: [counts[name][i][0]] for name in CONFIGURATIONS}, '',
                 '%d' % counts[PRIVATE][i][1])
+
+
+def daemon(_):
+    """Calls over the socket of a daemon, measured in instructions of the daemon."""
+    counts = {}
+    for name in CONFIGURATIONS:
+        xml, has_library = bench_rig.of_configuration(
+            name, *(bench_rig.domain('vm', wish) for wish in (False, True)))
+        counts[name] = bench_calls.dispatched(has_library, xml)
+    for method in counts[STOCK]:
+        row('daemon, instructions: %s' % method,
+            {name: [total for total, _ in counts[name][method]] for name in CONFIGURATIONS}, '',
+            '%d' % statistics.mean(ours for _, ours in counts[PRIVATE][method]))
 
 
 def process(options):
@@ -140,8 +172,8 @@ def socket(options):
                     name, *(bench_rig.domain('vm-%d' % i, wish) for wish in (False, True))))
             xml = next(iter(client.files))
             client.run('warm-list', 1, xml)
-            runs[name] = lambda client=client, xml=xml: client.run('list', 1, xml)
-        row('socket: list + dumpxml, 500 domains', bench_rig.alternate(options.rounds, runs), 'ns')
+            runs[name] = lambda client=client, xml=xml: timed(client, 'list', 1, xml)
+        both_rows('socket: list + dumpxml, 500 domains', bench_rig.alternate(options.rounds, runs), DAEMON)
         for client in clients.values():
             client.close()
 
@@ -161,10 +193,11 @@ def start(options):
             if piece == 'save':
                 for client, xml in runs.values():
                     client.run('create', 1, xml)
-            row('socket: %s' % {'start': 'start + destroy', 'save': 'managed save + start'}[piece],
-                bench_rig.alternate(max(options.rounds // 2, 5), {
-                    name: lambda client=client, xml=xml: client.run(piece, 1, xml)
-                    for name, (client, xml) in runs.items()}), 'ns')
+            both_rows('socket: %s' % {'start': 'start + destroy', 'save': 'managed save + start'}[piece],
+                      bench_rig.alternate(max(options.rounds // 2, 5), {
+                          name: lambda client=client, xml=xml: timed(client, piece, 1, xml,
+                                                                     bench_rig.sandbox_time)
+                          for name, (client, xml) in runs.items()}), SANDBOX)
         for client, xml in runs.values():
             client.run('destroy', 1, xml)
             client.close()
@@ -248,6 +281,21 @@ def print_steps(piece, what, sizes, texts):
     print('%-8s %-18s %s' % (piece, what, '  '.join('%d: %.2f' % step for step in steps)), flush=True)
 
 
+def convertible(_):
+    """The shim's own instructions for an exit of KVM_RUN that is not a conversion, and for conversions."""
+    print('\nour own instructions in the QEMU of a convertible guest')
+    for name, count in test_cost.measure_shim(bench_rig.SHIM).items():
+        print('%-50s %d' % (name, count), flush=True)
+
+
+def calls(_):
+    """The daemon's instructions for each call that the library is in front of, on an ordinary domain."""
+    print('\n%-28s %11s %7s %8s %6s  %s' % ('call on an ordinary domain', "libvirt's", 'ours', 'all',
+                                            'ratio', 'what it makes libvirt do'))
+    for name, real, ours, added, also in bench_calls.measure():
+        print('%-28s %11d %7d %8d %6.3f  %s' % (name, real, ours, added, 1 + added / real, also), flush=True)
+
+
 def memory(options):
     """Guest RAM: processor time until it is allocated, and for the first write to each page after that."""
     form = '%-32s %11s %19s %11s %19s %19s'
@@ -266,8 +314,9 @@ def memory(options):
             print(form % ('%d MiB: %s, %d thread(s)' % (mib, how, threads), *columns), flush=True)
 
 
-PIECES = {'instructions': instructions, 'process': process, 'socket': socket, 'start': start, 'many': many, 'first': first,
-          'linear': linear, 'memory': memory}
+PIECES = {'instructions': instructions, 'daemon': daemon, 'process': process, 'socket': socket, 'start': start,
+          'many': many, 'first': first, 'linear': linear, 'convertible': convertible, 'calls': calls,
+          'memory': memory}
 
 
 def main():

@@ -6,11 +6,13 @@ domain: stock libvirt, and libvirt with the library. Two have the same domain wi
 libvirt, which is given the lowered XML with two more arguments to print, and libvirt with the library, which
 is given what a user writes. So the ratio of each pair is the cost of the library."""
 
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), 'e2e'))
@@ -20,6 +22,7 @@ from callgrind import Counts  # pylint: disable=wrong-import-position
 
 CLIENT = os.path.join(rig.BUILD, 'tests/bench/bench-client')
 PIECES = os.path.join(rig.BUILD, 'tests/bench/bench-pieces')
+SHIM = os.path.join(rig.BUILD, 'tests/bench/bench-shim')
 MEMORY = os.path.join(rig.BUILD, 'tests/bench/bench-memory')
 LOWER = os.path.join(rig.BUILD, 'tests/unit/conf/gmem-lower')
 
@@ -88,6 +91,32 @@ def of_configuration(configuration, plain, private):
     """The XML that a configuration is given, and whether the configuration has the library."""
     return {STOCK: (plain, False), LOADED: (plain, True), LOWERED: (lowered(private), False),
             PRIVATE: (private, True)}[configuration]
+
+
+def daemon_time(home):
+    """Nanoseconds of processor time that the daemon's threads have used; 0 if there is no daemon."""
+    daemon = getattr(home, 'daemon', None)
+    # The number of a process's clock, as clock_getcpuclockid() would return it.
+    return time.clock_gettime_ns(~daemon.pid << 3 | 2) if daemon else 0
+
+
+def sandbox_time(home):
+    """Nanoseconds of processor time that all processes of a sandbox have used, also those that have ended."""
+    total = 0
+    for pid in [home.first.pid] + [process.pid for process in home.processes()]:
+        with contextlib.suppress(OSError), open('/proc/%d/stat' % pid, encoding='utf-8') as file:
+            # Its own user and system time, and that of the children that it has waited for.
+            total += sum(map(int, file.read().rpartition(')')[2].split()[11:15]))
+    return total * 1000000000 // os.sysconf('SC_CLK_TCK')
+
+
+def timed(home, clock, run):
+    """[(elapsed, processor time of @clock(@home))] of each call that @run makes, in nanoseconds; it returns what was
+    elapsed for each."""
+    begin = clock(home)
+    elapsed = run()
+    used = (clock(home) - begin) / len(elapsed)
+    return [(one, used) for one in elapsed]
 
 
 def alternate(rounds, runs):
