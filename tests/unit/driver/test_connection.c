@@ -29,14 +29,22 @@ openOne(const char *name G_GNUC_UNUSED)
 }
 
 static void
-ignoreError(virErrorPtr error G_GNUC_UNUSED)
+ignoreReport(void *data G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
+}
+
+static int given; /* the code of the error that was set last */
+
+static void
+noteError(virErrorPtr error)
+{
+    given = error->code;
 }
 
 static const gmemRealTable table = {
     .virConnectOpen = openOne,
     .virConnectOpenReadOnly = openOne,
-    .virSetError = ignoreError,
+    .virSetError = noteError,
 };
 
 const gmemRealTable *__wrap_gmemReal(void);
@@ -70,6 +78,20 @@ testLock(void)
     /* What was found out later has been added to it. */
     g_assert_true(gmemConnectionIsReadOnly(conn));
     g_assert_false(gmemConnectionMayCall(conn, GMEM_WRITER, 0));
+}
+
+/* An error outlives a call in between, and is freed, which AddressSanitizer checks. */
+static void
+testErrors(void)
+{
+    g_assert_cmpint(virInitialize(), ==, 0);
+    virSetErrorFunc(NULL, ignoreReport);
+    g_assert_null(gmemConnectionKeepError());
+    gmemConnectionGiveError(NULL);
+    g_assert_cmpint(given, ==, 0);
+    g_assert_null(virConnectGetType(NULL));
+    gmemConnectionGiveError(gmemConnectionKeepError());
+    g_assert_cmpint(given, ==, VIR_ERR_INVALID_CONN);
 }
 
 static gint begun;
@@ -113,6 +135,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/driver-connection/errors", testErrors);
     g_test_add_func("/driver-connection/lock", testLock);
     g_test_add_func("/driver-connection/threads", testThreads);
     return g_test_run();
