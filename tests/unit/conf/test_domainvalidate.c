@@ -944,6 +944,11 @@ caseWish(const Case *test)
     return test->mode == CONVERTIBLE ? SW : "<private/>";
 }
 
+/* In front of each case's devices, because the first one of a kind is not the only one. */
+#define HARMLESS                                                                                   \
+    "<disk type='file'/><filesystem><driver type='path'/></filesystem><interface type='user'/>"    \
+    "<watchdog action='reset'/><hostdev type='usb'/><video><model type='virtio'/></video>"
+
 static char *
 caseDomain(const Case *test)
 {
@@ -958,7 +963,7 @@ caseDomain(const Case *test)
     else
         wished = g_strjoinv("<private/></memoryBacking>", parts);
     return g_strdup_printf("<domain type='%s'><name>a</name><memory unit='GiB'>1</memory>"
-                           "<os>%s</os><devices>%s</devices>%s</domain>",
+                           "<os>%s</os><devices>" HARMLESS "%s</devices>%s</domain>",
                            test->type, test->os, test->devices, wished);
 }
 
@@ -1061,8 +1066,11 @@ testCase(const void *data)
         return;
     }
     g_assert_cmpint(plan->mode, ==, test->mode);
-    if (test->path != NULL)
-        testUtilAssert(lowered, test->path, test->value);
+    if (test->path != NULL) {
+        g_autofree char *last = g_strdup_printf("(%s)[last()]", test->path);
+
+        testUtilAssert(lowered, last, test->value);
+    }
     /* An accepted domain is shown as it was written, except for what an element implies. */
     raised = gmemRaise(lowered, &raisedPlan, &error);
     g_assert_no_error(error);

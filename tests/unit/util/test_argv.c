@@ -153,6 +153,25 @@ testHelp(void)
     g_assert_cmpuint(flags, >, 20);
 }
 
+/* FNV-1a of name and value, each with its end: the shim may be of another version. */
+static void
+testHash(void)
+{
+    static const struct {
+        gmemArgvOption option;
+        uint64_t hash;
+    } cases[] = {
+        {{.name = "m", .value = "1G"}, 0x483fcfa936b94c7cULL},
+        {{.name = "snapshot", .value = NULL}, 0xf2167cd6ed12a7b5ULL},
+        {{.name = "ab", .value = "c"}, 0xad22872f536e4705ULL},
+        {{.name = "a", .value = "bc"}, 0x401801fc84f3ca79ULL},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++)
+        g_assert_cmphex(gmemArgvHash(&cases[i].option), ==, cases[i].hash);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -160,6 +179,7 @@ main(int argc, char **argv)
     g_test_add_func("/argv/walk", testWalk);
     g_test_add_func("/argv/find", testFind);
     g_test_add_func("/argv/ambiguous", testAmbiguous);
+    g_test_add_func("/argv/hash", testHash);
     g_test_add_func("/argv/help-of-installed-qemu", testHelp);
     return g_test_run();
 }
