@@ -590,6 +590,7 @@ testConversions(void)
     /* If nothing changes, it is not a conversion, and KVM is not asked. */
     fake.refuseAttributes = true;
     g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 2 * PAGE, 2 * PAGE, true), ==, 0);
+    g_assert_cmpint(gmemShimConvertibleMap(LOW_SIZE - 2 * PAGE, PAGE, true), ==, 0);
     readStatus(&status, backends);
     g_assert_cmpuint(backends[0].toPrivate, ==, 1);
 
