@@ -48,7 +48,7 @@ static bool
 gmemShimStartSegmentsHave(const struct dl_phdr_info *info,
                           const char *mark,
                           size_t size,
-                          ElfW(Word) executable)
+                          uint32_t executable)
 {
     size_t i;
 
