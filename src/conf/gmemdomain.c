@@ -587,6 +587,7 @@ gmemDomainPlan(const gmemDomainDef *def)
     plan->name = g_strdup(def->name);
     plan->emulator = g_strdup(def->emulator);
     plan->cellNodesetsDiffer = def->nodesetsDiffer;
+    plan->memory = def->memory;
     plan->ram = gmemDomainMemoryRam(def);
     plan->hugeRam = gmemDomainMemoryHugeRam(def);
     plan->sharedOnly = g_strdup(def->sharedOnly);

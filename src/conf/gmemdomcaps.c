@@ -155,27 +155,33 @@ gmemDomCapsRaiseBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
     gmemDomCapsFillBlock(edit, block);
 }
 
-char *
-gmemDomCapsEmulator(const char *xml)
+static char *
+gmemDomCapsFindEmulator(gmemXMLNode *root)
 {
-    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
-    gmemXMLNode *path;
+    gmemXMLNode *path = gmemDomCapsCanHaveElements(root) ? gmemXMLFindFirst(root, "path") : NULL;
 
-    if (document == NULL || !gmemDomCapsCanHaveElements(gmemXMLRoot(document)))
-        return NULL;
-    path = gmemXMLFindFirst(gmemXMLRoot(document), "path");
     return path != NULL ? gmemXMLContent(path) : NULL;
 }
 
 char *
-gmemDomCapsRaise(const char *xml, unsigned int modes)
+gmemDomCapsEmulator(const char *xml)
 {
     g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
+
+    return document != NULL ? gmemDomCapsFindEmulator(gmemXMLRoot(document)) : NULL;
+}
+
+char *
+gmemDomCapsRaise(const char *xml, gmemDomCapsGetModes getModes)
+{
+    g_autoptr(gmemXML) document = gmemXMLParse(xml, NULL);
+    g_autofree char *emulator = NULL;
     g_autoptr(gmemXMLEdit) edit = NULL;
     const char *usable[GMEM_MODE_LAST] = {NULL};
     const char *types[2] = {NULL};
     gmemDomCapsBlock memory = {"memoryBacking", GMEM_MODE_PRIVATE, usable, 2, NULL, NULL, NULL};
     gmemDomCapsBlock security = {GMEM_MODE_LAUNCH, "sectype", types, 4, NULL, NULL, NULL};
+    unsigned int modes;
     size_t nusable = 0;
     gmemMode mode;
     gmemXMLNode *root;
@@ -186,8 +192,8 @@ gmemDomCapsRaise(const char *xml, unsigned int modes)
     if (!gmemXMLIs(root, "domainCapabilities"))
         return g_strdup(xml);
 
-    if (!gmemDomCapsCanHaveElements(root))
-        modes = 0;
+    emulator = gmemDomCapsFindEmulator(root);
+    modes = emulator != NULL ? getModes(emulator) : 0;
     for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         if (modes & (1u << mode))
             usable[nusable++] = gmemModeToString(mode);

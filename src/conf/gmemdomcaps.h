@@ -16,12 +16,15 @@
  */
 char *gmemDomCapsEmulator(const char *xml);
 
+/* Returns what the host can do with @emulator: 1 << GMEM_MODE_CONVERTIBLE, 1 <<
+ * GMEM_MODE_FULLY_SHARED. */
+typedef unsigned int (*gmemDomCapsGetModes)(const char *emulator);
+
 /**
  * gmemDomCapsRaise:
  * @xml: <domainCapabilities> as stock libvirt formatted it
- * @modes: what host and emulator can do: 1 << GMEM_MODE_CONVERTIBLE, 1 << GMEM_MODE_FULLY_SHARED
+ * @getModes: is asked about the emulator; if gmemDomCapsEmulator() returns NULL, there are no modes
  *
- * A pure function of its arguments. If gmemDomCapsEmulator() returns NULL, @modes counts as 0.
  *
  *  - <memoryBacking> gets <enum name='private'> with the modes that can be used. If there are none,
  *    the enum has no values: this is libvirt's way to say that it knows the feature but none of it
@@ -39,4 +42,4 @@ char *gmemDomCapsEmulator(const char *xml);
  *
  * Returns the text, to be freed with g_free(); never NULL.
  */
-char *gmemDomCapsRaise(const char *xml, unsigned int modes);
+char *gmemDomCapsRaise(const char *xml, gmemDomCapsGetModes getModes);

@@ -679,16 +679,17 @@ gmemLowerDocumentClear(gmemLowerDocument *document)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemLowerDocument, gmemLowerDocumentClear)
 
-/* Parses the domains of @document, whose XML has been read. */
+/* Parses the domains in @xml. */
 static int
 gmemLowerDocumentRead(gmemLowerDocument *document,
+                      const gmemXML *xml,
                       gmemLowerFind find,
                       gmemDomainExtent extent,
                       GError **error)
 {
     size_t i;
 
-    document->domains = find(document->xml);
+    document->domains = find(xml);
     document->defs = g_ptr_array_new_with_free_func((GDestroyNotify)gmemDomainDefFree);
     document->pairs = g_ptr_array_new_with_free_func(g_free);
     for (i = 0; document->domains[i] != NULL; i++) {
@@ -709,7 +710,9 @@ gmemLowerDocumentParse(gmemLowerDocument *document,
                        GError **error)
 {
     document->xml = gmemXMLParse(text, error);
-    return document->xml != NULL ? gmemLowerDocumentRead(document, find, extent, error) : -1;
+    return document->xml != NULL
+               ? gmemLowerDocumentRead(document, document->xml, find, extent, error)
+               : -1;
 }
 
 /* Where to store the plan of domain number @i: the plan of a document is that of its first
@@ -779,32 +782,27 @@ gmemLowerElements(gmemLowerDocument *document,
     return gmemLowerVerify(document, text, find, made, error);
 }
 
-/* Raises the domains that have a pair. *@patch: out: the changes, or NULL if no domain has a pair.
- * Returns -1 with @error. */
+/* Raises the domains that have a pair. Returns 1, 0 if there is none, or -1 with @error. */
 static int
-gmemRaisePairs(gmemLowerDocument *document, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
+gmemRaisePairs(gmemLowerDocument *document, gmemXMLEdit *edit, gmemPlan **plan, GError **error)
 {
-    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
-    bool concerned = false;
+    int concerned = 0;
     guint i;
 
-    *patch = NULL;
     for (i = 0; i < document->defs->len; i++) {
         gmemDomainDef *def = g_ptr_array_index(document->defs, i);
         gmemPlan **its = gmemLowerPlanOf(document, i, plan);
 
         if (def->carrier == NULL)
             continue;
-        concerned = true;
+        concerned = 1;
         gmemDomainPostParse(def);
         if (gmemRaiseDomain(def, edit, error) < 0)
             return -1;
         if (its != NULL)
             *its = gmemDomainPlan(def);
     }
-    if (concerned)
-        *patch = gmemXMLEditPatch(edit);
-    return 0;
+    return concerned;
 }
 
 /* A pair that a client wrote must be the one that its elements would have given: then this library
@@ -826,17 +824,15 @@ gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, G
     return 0;
 }
 
-/* Lowers a document in which domains have pairs, @patch raising it to the one that would have given
- * them. */
+/* Lowers a document in which domains have pairs, @raised being the one that would have given them.
+ */
 static gmemXML *
 gmemLowerReady(gmemLowerDocument *document,
-               const gmemXMLPatch *patch,
+               const char *raised,
                gmemLowerFind find,
                gmemPlan **plan,
                GError **error)
 {
-    const char *text = gmemXMLText(document->xml);
-    g_autofree char *raised = gmemXMLPatchApply(patch, text, strlen(text));
     g_autofree char *renewed = NULL;
     g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(document->xml);
     g_auto(gmemLowerDocument) elements = {0};
@@ -935,17 +931,21 @@ gmemLowerXML(gmemXML *xml, gmemLowerFind find, bool validate, gmemPlan **plan, G
     gmemDomainExtent extent = validate ? GMEM_DOMAIN_VALIDATED : GMEM_DOMAIN_WHOLE;
     g_auto(gmemLowerDocument) document = {.xml = xml};
     g_auto(gmemLowerDocument) made = {0};
-    g_autofree gmemXMLPatch *patch = NULL;
+    g_autoptr(gmemXMLEdit) raising = gmemXMLEditNew(xml);
+    g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) found = NULL;
     gmemXML *lowered;
+    int pairs;
 
     if (plan != NULL)
         *plan = NULL;
-    if (gmemLowerDocumentRead(&document, find, extent, error) < 0 ||
-        gmemRaisePairs(&document, &patch, NULL, error) < 0)
+    if (gmemLowerDocumentRead(&document, xml, find, extent, error) < 0 ||
+        (pairs = gmemRaisePairs(&document, raising, NULL, error)) < 0)
         return NULL;
-    if (patch != NULL)
-        lowered = gmemLowerReady(&document, patch, find, &found, error);
+    if (pairs > 0)
+        raised = gmemXMLEditApply(raising);
+    if (raised != NULL)
+        lowered = gmemLowerReady(&document, raised, find, &found, error);
     else if (gmemLowerElements(&document, find, &made, &found, error) < 0)
         lowered = NULL;
     else
@@ -988,23 +988,44 @@ gmemRaiseMayHavePair(const char *xml)
 }
 
 int
-gmemRaiseFindPatch(
-    const char *text, gmemLowerFind find, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
+gmemRaiseEdit(
+    const gmemXML *xml, gmemLowerFind find, gmemXMLEdit *edit, gmemPlan **plan, GError **error)
 {
     g_auto(gmemLowerDocument) document = {0};
     g_autoptr(gmemPlan) found = NULL;
+    int pairs;
+
+    if (plan != NULL)
+        *plan = NULL;
+    if (gmemLowerDocumentRead(&document, xml, find, GMEM_DOMAIN_WHOLE, error) < 0 ||
+        (pairs = gmemRaisePairs(&document, edit, &found, error)) < 0)
+        return -1;
+    if (plan != NULL)
+        *plan = g_steal_pointer(&found);
+    return pairs;
+}
+
+int
+gmemRaiseFindPatch(
+    const char *text, gmemLowerFind find, gmemXMLPatch **patch, gmemPlan **plan, GError **error)
+{
+    g_autoptr(gmemXML) xml = NULL;
+    g_autoptr(gmemXMLEdit) edit = NULL;
+    int pairs;
 
     *patch = NULL;
     if (plan != NULL)
         *plan = NULL;
     if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
         return 0;
-    if (gmemLowerDocumentParse(&document, text, find, GMEM_DOMAIN_WHOLE, error) < 0 ||
-        gmemRaisePairs(&document, patch, &found, error) < 0)
+    xml = gmemXMLParse(text, error);
+    if (xml == NULL)
         return -1;
-    if (plan != NULL)
-        *plan = g_steal_pointer(&found);
-    return 0;
+    edit = gmemXMLEditNew(xml);
+    pairs = gmemRaiseEdit(xml, find, edit, plan, error);
+    if (pairs > 0)
+        *patch = gmemXMLEditPatch(edit);
+    return MIN(pairs, 0);
 }
 
 /* The plan of a domain with a carrier pair. What lowering has put in or changed breaks no rule, so
@@ -1027,16 +1048,15 @@ gmemRaisePlanOf(gmemDomainDef *def, bool validate, gmemPlan **plan, GError **err
 }
 
 int
-gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
+gmemRaisePlanXML(
+    const gmemXML *xml, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
 {
     g_auto(gmemLowerDocument) document = {0};
     g_autoptr(gmemPlan) found = NULL;
     guint i;
 
     *plan = NULL;
-    if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
-        return 0;
-    if (gmemLowerDocumentParse(&document, text, find, GMEM_DOMAIN_WHOLE, error) < 0)
+    if (gmemLowerDocumentRead(&document, xml, find, GMEM_DOMAIN_WHOLE, error) < 0)
         return -1;
     for (i = 0; i < document.defs->len; i++) {
         gmemDomainDef *def = g_ptr_array_index(document.defs, i);
@@ -1047,6 +1067,18 @@ gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **pl
     }
     *plan = g_steal_pointer(&found);
     return 0;
+}
+
+int
+gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error)
+{
+    g_autoptr(gmemXML) xml = NULL;
+
+    *plan = NULL;
+    if (strstr(text, GMEM_CARRIER_OPTION) == NULL)
+        return 0;
+    xml = gmemXMLParse(text, error);
+    return xml != NULL ? gmemRaisePlanXML(xml, find, validate, plan, error) : -1;
 }
 
 char *

@@ -102,6 +102,15 @@ char *gmemRaiseDomains(const char *text, gmemLowerFind find, gmemPlan **plan, GE
 int
 gmemRaisePlan(const char *text, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
 
+/* gmemRaisePlanXML: the same for a document that has been read. */
+int gmemRaisePlanXML(
+    const gmemXML *xml, gmemLowerFind find, bool validate, gmemPlan **plan, GError **error);
+
+/* gmemRaiseEdit: adds the changes that gmemRaiseDomains() makes to @edit, which is for @xml; others
+ * can be added. Returns 1, 0 if there are none, or -1 with @error. */
+int gmemRaiseEdit(
+    const gmemXML *xml, gmemLowerFind find, gmemXMLEdit *edit, gmemPlan **plan, GError **error);
+
 /* gmemRaiseFindPatch: the changes that gmemRaiseDomains() makes, or NULL if there are none, to be
  * freed with g_free(). Returns 0, or -1 with @error. */
 int gmemRaiseFindPatch(

@@ -12,11 +12,12 @@
  * neither name nor emulator, and fills in the rest from argv. */
 typedef struct {
     gmemMode mode;
-    char *name;              /* the domain's name */
-    char *emulator;          /* <emulator>, NULL where the XML has none */
-    bool cellNodesetsDiffer; /* a cell (or dimm) is bound to other nodes than the whole domain (in
-                              * argv: than another), or otherwise: no cpuset can hold it there */
-    unsigned long long ram;  /* KiB of guest RAM; 0 where the XML has an unreadable size */
+    char *name;                /* the domain's name */
+    char *emulator;            /* <emulator>, NULL where the XML has none */
+    bool cellNodesetsDiffer;   /* a cell (or dimm) is bound to other nodes than the whole domain (in
+                                * argv: than another), or otherwise: no cpuset can hold it there */
+    unsigned long long memory; /* KiB: <memory>, which includes memory devices; 0 as the next */
+    unsigned long long ram;    /* KiB of guest RAM; 0 where the XML has an unreadable size */
     unsigned long long hugeRam; /* KiB of that which are, or whose shared half is, on huge pages */
     char *sharedOnly;           /* the first device whose other half reaches shared pages only */
     char *firmware;             /* the image that the XML, or QEMU's command line, names */

@@ -178,7 +178,7 @@ gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
 }
 
 int
-gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
+gmemDriverReadStored(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **plan)
 {
     g_autofree char *stored = xml; /* libvirt's strings are malloc's, as GLib's are */
     GError *error = NULL;
@@ -186,11 +186,23 @@ gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
     *plan = NULL;
     if (stored == NULL)
         return -1;
-    if (gmemRaiseMayHavePair(stored) &&
-        gmemRaisePlan(stored, gmemNestedFind, false, plan, &error) < 0)
+    *doc = gmemXMLParse(stored, &error);
+    if (*doc == NULL || gmemRaisePlanXML(*doc, gmemNestedFind, false, plan, &error) < 0)
         return gmemConnectionReport(conn, error);
     if (*plan != NULL)
         gmemFilesNotePrivate();
+    return 0;
+}
+
+int
+gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
+{
+    g_autoptr(gmemXML) doc = NULL;
+
+    if (xml == NULL || gmemRaiseMayHavePair(xml))
+        return gmemDriverReadStored(conn, xml, &doc, plan);
+    free(xml);
+    *plan = NULL;
     return 0;
 }
 

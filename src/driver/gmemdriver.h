@@ -108,6 +108,10 @@ int gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan);
  */
 int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
 
+/* gmemDriverReadStored: the same. @doc: out: NULL before the call; @xml as it was read, to be freed
+ * with gmemXMLFree() */
+int gmemDriverReadStored(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **plan);
+
 /**
  * gmemDriverIsSpecialFile:
  *

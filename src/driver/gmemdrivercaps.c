@@ -24,7 +24,7 @@ virConnectGetDomainCapabilities(virConnectPtr conn,
     if (xml == NULL || !GMEM_DOOR(virConnectGetDomainCapabilities, conn, flags) ||
         !gmemConnectionIsOurs(conn))
         return xml;
-    raised = gmemDomCapsRaise(xml, gmemStartGetModes(xml));
+    raised = gmemDomCapsRaise(xml, gmemStartGetModes);
     free(xml);
     return raised;
 }

@@ -58,24 +58,11 @@ gmemDriverMemoryChangesConvertible(virDomainPtr domain, unsigned int flags)
 static int
 gmemDriverMemoryIsBelow(virDomainPtr domain, unsigned int xmlFlags, unsigned long memory)
 {
-    int convertible = gmemDriverMemoryIsConvertible(domain, xmlFlags);
-    g_autofree char *xml = NULL;
-    g_autoptr(gmemXML) doc = NULL;
-    g_autofree char *total = NULL;
-    gmemXMLNode *node;
-    GError *error = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
 
-    if (convertible <= 0)
-        return convertible;
-    xml = gmemReal()->virDomainGetXMLDesc(domain, xmlFlags);
-    if (xml == NULL)
+    if (gmemDriverGetPlan(domain, xmlFlags, &plan) < 0)
         return -1;
-    doc = gmemXMLParse(xml, &error);
-    if (doc == NULL)
-        return gmemConnectionReport(virDomainGetConnect(domain), error);
-    node = gmemXMLFindFirst(gmemXMLRoot(doc), "memory");
-    total = node != NULL ? gmemXMLContent(node) : NULL;
-    return total != NULL && memory < g_ascii_strtoull(total, NULL, 10);
+    return plan != NULL && plan->mode == GMEM_MODE_CONVERTIBLE && memory < plan->memory;
 }
 
 /* The configuration of a running domain can have another size. */
@@ -160,26 +147,17 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
           "a dump"));
 }
 
-/* *@raised: out: the domain as its user wrote it, to be freed with g_free(), or NULL if it is not
- * ours. Returns 0, or -1 with the error reported. */
+/* *@stored, *@plan: out: NULL before the call, and afterwards if the domain is not ours. Returns 0,
+ * or -1 with the error reported. */
 static int
-gmemDriverMemoryRaise(virDomainPtr domain, unsigned int flags, char **raised)
+gmemDriverMemoryRead(virDomainPtr domain, unsigned int flags, gmemXML **stored, gmemPlan **plan)
 {
-    g_autofree char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
-    g_autofree char *text = NULL;
-    g_autoptr(gmemPlan) plan = NULL;
-    GError *error = NULL;
+    virConnectPtr conn = virDomainGetConnect(domain);
+    char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
 
-    *raised = NULL;
-    if (xml == NULL)
-        return -1;
-    if (!gmemRaiseMayHavePair(xml))
-        return 0;
-    text = gmemRaise(xml, &plan, &error);
-    if (text == NULL)
-        return gmemConnectionReport(virDomainGetConnect(domain), error);
-    if (plan != NULL)
-        *raised = g_steal_pointer(&text);
+    if (xml == NULL || gmemRaiseMayHavePair(xml))
+        return gmemDriverReadStored(conn, xml, stored, plan);
+    free(xml);
     return 0;
 }
 
@@ -203,33 +181,30 @@ gmemDriverMemoryDeviceClear(gmemDriverMemoryDevice *device)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(gmemDriverMemoryDevice, gmemDriverMemoryDeviceClear)
 
-/* The domain @raised with @device added. libvirt decides which device an update replaces, and the
- * others do not change, so the new one stands for all devices of its kind. libvirt also adds a
- * memory device to <currentMemory>, so its former value is ignored. */
+/* The domain as its user would write it with @device. libvirt decides which device an update
+ * replaces, and the others do not change, so the new one stands for all devices of its kind.
+ * libvirt also adds a memory device to <currentMemory>, so its former value is ignored. */
 static char *
-gmemDriverMemoryWithDevice(const char *raised, const gmemDriverMemoryDevice *device, GError **error)
+gmemDriverMemoryWithDevice(gmemXML *stored, const gmemDriverMemoryDevice *device, GError **error)
 {
-    g_autoptr(gmemXML) doc = gmemXMLParse(raised, error);
+    gmemXMLNode *root = gmemXMLRoot(stored);
+    gmemXMLNode *devices = gmemXMLFindFirst(root, "devices");
+    gmemXMLNode *current = gmemXMLFindFirst(root, "currentMemory");
     g_autofree char *path = g_strconcat("devices/", device->name, NULL);
-    g_autoptr(gmemXMLEdit) edit = NULL;
-    g_autofree gmemXMLNode **former = NULL;
-    gmemXMLNode *devices, *current;
+    g_autofree gmemXMLNode **former = gmemXMLFind(root, path);
+    g_autoptr(gmemXMLEdit) edit = gmemXMLEditNew(stored);
     size_t i;
 
-    if (doc == NULL)
+    if (gmemRaiseEdit(stored, gmemLowerFindRoot, edit, NULL, error) < 0)
         return NULL;
-    devices = gmemXMLFindFirst(gmemXMLRoot(doc), "devices");
     if (devices == NULL) {
         gmemErrorSet(error, VIR_ERR_INTERNAL_ERROR, "%s",
                      _("the XML that libvirt reports for the domain has no <devices>"));
         return NULL;
     }
-    edit = gmemXMLEditNew(doc);
-    former = gmemXMLFind(gmemXMLRoot(doc), path);
     for (i = 0; device->update && former[i] != NULL; i++)
         gmemXMLEditRemove(edit, former[i]);
     gmemXMLEditAppend(edit, devices, device->element);
-    current = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
     if (device->memory && current != NULL)
         gmemXMLEditRemove(edit, current);
     return gmemXMLEditApply(edit);
@@ -270,12 +245,14 @@ gmemDriverMemoryJudge(virConnectPtr conn, const char *text, GError **error)
 /* The device is not to blame for an error that the domain has anyway, for example if the host
  * cannot start it. */
 static bool
-gmemDriverMemoryIsNotNew(virConnectPtr conn, const char *raised, const GError *error)
+gmemDriverMemoryIsNotNew(virConnectPtr conn, const gmemXML *stored, const GError *error)
 {
+    g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) anyway = NULL;
-    g_autoptr(gmemXML) lowered = gmemDriverMemoryJudge(conn, raised, &anyway);
 
-    return lowered == NULL && strcmp(anyway->message, error->message) == 0;
+    return (gmemRaisePlanXML(stored, gmemLowerFindRoot, true, &plan, &anyway) < 0 ||
+            gmemStartCheck(conn, plan, &anyway) < 0) &&
+           strcmp(anyway->message, error->message) == 0;
 }
 
 /* Whether the domain with @device could be defined, and could be started: otherwise a guest with
@@ -284,16 +261,17 @@ static int
 gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMemoryDevice *device)
 {
     virConnectPtr conn = virDomainGetConnect(domain);
-    g_autofree char *raised = NULL;
+    g_autoptr(gmemXML) stored = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
     g_autofree char *with = NULL;
     g_autoptr(gmemXML) lowered = NULL;
     GError *error = NULL;
 
-    if (gmemDriverMemoryRaise(domain, flags, &raised) < 0)
+    if (gmemDriverMemoryRead(domain, flags, &stored, &plan) < 0)
         return -1;
-    if (raised == NULL)
+    if (plan == NULL)
         return 0;
-    with = gmemDriverMemoryWithDevice(raised, device, &error);
+    with = gmemDriverMemoryWithDevice(stored, device, &error);
     if (with != NULL && device->root->ns != NULL)
         gmemErrorSet(&error, VIR_ERR_XML_ERROR,
                      _("a device that is attached to a domain with private memory must not be in a "
@@ -302,7 +280,7 @@ gmemDriverMemoryCheckRules(virDomainPtr domain, unsigned int flags, gmemDriverMe
     else if (with != NULL)
         lowered = gmemDriverMemoryJudge(conn, with, &error);
     if (error != NULL) {
-        if (!gmemDriverMemoryIsNotNew(conn, raised, error))
+        if (!gmemDriverMemoryIsNotNew(conn, stored, error))
             return gmemConnectionReport(conn, error);
         g_clear_error(&error);
     }
@@ -395,43 +373,35 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
 static int
 gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *convertible)
 {
-    g_autofree char *raised = NULL;
     g_autofree char *markup = g_strdup_printf("<memory unit='KiB'>%lu</memory>", memory);
     g_autofree char *made = NULL;
-    g_autofree char *lowered = NULL;
-    g_autoptr(gmemXML) doc = NULL;
+    g_autoptr(gmemXML) stored = NULL;
     g_autoptr(gmemXMLEdit) edit = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(gmemPlan) then = NULL;
     GError *error = NULL;
     gmemXMLNode *node;
-    int rc;
 
     if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
-    rc = gmemDriverMemoryIsConvertible(domain, VIR_DOMAIN_XML_INACTIVE);
-    if (rc <= 0)
-        return rc;
-    *convertible = true;
-    if (gmemDriverMemoryRaise(domain, VIR_DOMAIN_XML_INACTIVE, &raised) < 0)
+    if (gmemDriverMemoryRead(domain, VIR_DOMAIN_XML_INACTIVE, &stored, &plan) < 0)
         return -1;
-    doc = raised != NULL ? gmemXMLParse(raised, &error) : NULL;
-    if (error != NULL)
-        return gmemConnectionReport(virDomainGetConnect(domain), error);
-    if (doc == NULL)
+    if (plan == NULL || plan->mode != GMEM_MODE_CONVERTIBLE)
         return 0;
-    edit = gmemXMLEditNew(doc);
-    node = gmemXMLFindFirst(gmemXMLRoot(doc), "memory");
+    *convertible = true;
+    edit = gmemXMLEditNew(stored);
+    node = gmemXMLFindFirst(gmemXMLRoot(stored), "memory");
     if (node != NULL)
         gmemXMLEditReplace(edit, node, markup);
-    node = gmemXMLFindFirst(gmemXMLRoot(doc), "currentMemory");
+    node = gmemXMLFindFirst(gmemXMLRoot(stored), "currentMemory");
     if (node != NULL)
         gmemXMLEditRemove(edit, node);
     made = gmemXMLEditApply(edit);
-    lowered = gmemLower(made, false, NULL, &error);
-    if (lowered != NULL || gmemDriverMemoryIsNotNew(virDomainGetConnect(domain), raised, error)) {
-        g_clear_error(&error);
-        return 0;
-    }
-    return gmemConnectionReport(virDomainGetConnect(domain), error);
+    if (gmemRaisePlan(made, gmemLowerFindRoot, true, &then, &error) < 0 &&
+        !gmemDriverMemoryIsNotNew(virDomainGetConnect(domain), stored, error))
+        return gmemConnectionReport(virDomainGetConnect(domain), error);
+    g_clear_error(&error);
+    return 0;
 }
 
 /* @rc: the result of changing the maximum, which libvirt only does in configurations. */

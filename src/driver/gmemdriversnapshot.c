@@ -158,14 +158,16 @@ gmemDriverSnapshotCheckRevert(virDomainSnapshotPtr snapshot, unsigned int flags)
     virDomainPtr domain = virDomainSnapshotGetDomain(snapshot);
     g_autoptr(gmemPlan) then = NULL;
     g_autoptr(gmemPlan) now = NULL;
-    char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0);
-    g_autoptr(gmemXML) doc = xml != NULL ? gmemXMLParse(xml, NULL) : NULL;
-    bool memory = doc == NULL || gmemDriverSnapshotHasMemory(doc);
+    g_autoptr(gmemXML) doc = NULL;
+    bool memory;
     int active;
 
-    if (gmemDriverGetStoredPlan(conn, xml, &then) < 0 ||
-        gmemDriverCheckRedefined(domain, then) < 0 ||
-        (memory && doc != NULL && gmemDriverSnapshotCheckMemoryFile(domain, doc, then) < 0))
+    if (gmemDriverReadStored(conn, gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, 0), &doc,
+                             &then) < 0 ||
+        gmemDriverCheckRedefined(domain, then) < 0)
+        return -1;
+    memory = gmemDriverSnapshotHasMemory(doc);
+    if (memory && gmemDriverSnapshotCheckMemoryFile(domain, doc, then) < 0)
         return -1;
     /* A running guest is stopped in this case, and does not continue in another mode. */
     if (!memory)

@@ -133,14 +133,16 @@ gmemFilesRead(const char *path, gmemPlan **plan, GError **error)
         gmemFilesNotePrivate();
         return 0;
     }
-    if (gmemRaisePlan(text, gmemLowerFindRoot, false, &stored, NULL) == 0 && stored != NULL) {
+    /* What is malformed for us may not be malformed for the libxml2 that reads it later. */
+    xml = gmemXMLParse(text, error);
+    if (xml == NULL)
+        return -1;
+    gmemRaisePlanXML(xml, gmemLowerFindRoot, false, &stored, NULL);
+    if (stored != NULL) {
         gmemFilesNotePrivate();
         return 0;
     }
-    /* What is malformed for us may not be malformed for the libxml2 that reads it later. */
-    xml = gmemXMLParse(text, error);
-    if (xml != NULL)
-        xml = gmemLowerXML(g_steal_pointer(&xml), gmemLowerFindRoot, false, plan, error);
+    xml = gmemLowerXML(g_steal_pointer(&xml), gmemLowerFindRoot, false, plan, error);
     if (xml == NULL)
         return -1;
     if (*plan != NULL && (*plan)->mode == GMEM_MODE_NONE)

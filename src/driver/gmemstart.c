@@ -18,17 +18,6 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemvalidate.h"
-#include "gmemxml.h"
-
-/* The <path> of domain capabilities: the emulator that libvirt will run. */
-static char *
-gmemStartEmulatorOf(const char *domcaps)
-{
-    g_autoptr(gmemXML) xml = gmemXMLParse(domcaps, NULL);
-    gmemXMLNode *path = xml != NULL ? gmemXMLFindFirst(gmemXMLRoot(xml), "path") : NULL;
-
-    return path != NULL ? gmemXMLContent(path) : NULL;
-}
 
 /* The emulator that libvirt says it would run, given @emulator, which can be NULL; NULL if libvirt
  * does not answer this client. Free with g_free(). */
@@ -43,7 +32,7 @@ gmemStartAskEmulator(virConnectPtr conn, const char *emulator)
         virResetLastError();
         return NULL;
     }
-    found = gmemStartEmulatorOf(domcaps);
+    found = gmemDomCapsEmulator(domcaps);
     free(domcaps);
     return found;
 }
@@ -168,17 +157,14 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
 }
 
 unsigned int
-gmemStartGetModes(const char *domcaps)
+gmemStartGetModes(const char *emulator)
 {
-    g_autofree char *emulator = gmemDomCapsEmulator(domcaps);
     g_autoptr(gmemQEMUCaps) caps = NULL;
     g_autoptr(gmemKVM) kvm = NULL;
     g_autoptr(GError) error = NULL;
     gmemPlan plan = {0};
     unsigned int modes = 0;
 
-    if (emulator == NULL)
-        return 0;
     caps = gmemCapsCacheLookup(emulator, &error);
     if (caps == NULL) {
         gmemLog("warning: what '%s' offers is not known: %s", emulator, error->message);

@@ -46,9 +46,8 @@ int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**
  * gmemStartGetModes:
- * @domcaps: stock libvirt's domain capabilities
  *
- * Returns 1 << gmemMode for each mode that this host can run with the emulator that @domcaps is
- * about, or 0 if this cannot be determined.
+ * Returns 1 << gmemMode for each mode that this host can run with @emulator, or 0 if this cannot be
+ * determined.
  */
-unsigned int gmemStartGetModes(const char *domcaps);
+unsigned int gmemStartGetModes(const char *emulator);

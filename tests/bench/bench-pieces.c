@@ -37,10 +37,16 @@ benchRaise(const char *text, GError **error)
     return gmemRaiseDomains(text, gmemNestedFind, NULL, error);
 }
 
+static unsigned int
+benchModes(const char *emulator G_GNUC_UNUSED)
+{
+    return 1 << GMEM_MODE_FULLY_SHARED;
+}
+
 static char *
 benchDomcaps(const char *text, GError **error G_GNUC_UNUSED)
 {
-    return gmemDomCapsRaise(text, 1 << GMEM_MODE_FULLY_SHARED);
+    return gmemDomCapsRaise(text, benchModes);
 }
 
 static char *

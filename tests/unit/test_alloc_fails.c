@@ -186,6 +186,12 @@ testBuild(char kind, GError **error)
     return gmemCommandBuild((char *const *)(gpointer)words, &caps, false, error);
 }
 
+static unsigned int
+testModes(const char *emulator G_GNUC_UNUSED)
+{
+    return 1 << GMEM_MODE_FULLY_SHARED;
+}
+
 static char *
 testMake(const testCase *test, gmemPlan **plan, GError **error)
 {
@@ -202,7 +208,7 @@ testMake(const testCase *test, gmemPlan **plan, GError **error)
     case TEST_NESTED_RAISE:
         return gmemRaiseDomains(test->text, gmemNestedFind, plan, error);
     case TEST_DOMCAPS:
-        return gmemDomCapsRaise(test->text, 1 << GMEM_MODE_FULLY_SHARED);
+        return gmemDomCapsRaise(test->text, testModes);
     case TEST_ARGV:
     default:
         command = testBuild(test->text[0], error);
