@@ -32,24 +32,13 @@ isElement(const gmemXMLNode *node, const char *name)
     return gmemXMLIsNs(node, GMEM_RNG, "element") && g_strcmp0(named, name) == 0;
 }
 
-/* The element after @node in document order, within @root; NULL at the end. */
-static gmemXMLNode *
-nextNode(const gmemXMLNode *root, gmemXMLNode *node)
-{
-    if (node->children != NULL)
-        return node->children;
-    while (node != root && node->next == NULL)
-        node = node->parent;
-    return node == root ? NULL : node->next;
-}
-
 /* The pattern that is the contents of <memoryBacking>, in any order. */
 static gmemXMLNode *
 findMemoryBacking(gmemXMLNode *root)
 {
     gmemXMLNode *node;
 
-    for (node = root; node != NULL; node = nextNode(root, node)) {
+    for (node = root; node != NULL; node = gmemXMLNext(node, root, true)) {
         if (isElement(node, "memoryBacking") && node->children != NULL &&
             gmemXMLIsNs(node->children, GMEM_RNG, "interleave") && node->children->children != NULL)
             return node->children;
@@ -64,7 +53,7 @@ ourDefinition(const char *name)
     g_autoptr(gmemXML) doc = gmemXMLParse(gmemSchemaText(), NULL);
     gmemXMLNode *node;
 
-    for (node = gmemXMLRoot(doc); node != NULL; node = nextNode(gmemXMLRoot(doc), node)) {
+    for (node = gmemXMLRoot(doc); node != NULL; node = gmemXMLNext(node, gmemXMLRoot(doc), true)) {
         g_autofree char *named = gmemXMLAttribute(node, "name");
 
         if (gmemXMLIsNs(node, GMEM_RNG, "define") && g_strcmp0(named, name) == 0)

@@ -147,20 +147,13 @@ leaveOutNode(gmemXMLEdit *edit, gmemXMLNode *node, FILE *notes, GError **error)
 static int
 leaveOut(gmemXMLEdit *edit, gmemXMLNode *root, FILE *notes, GError **error)
 {
-    gmemXMLNode *node = root->children;
+    gmemXMLNode *node;
+    int descend;
 
-    while (node != NULL) {
-        int descend = leaveOutNode(edit, node, notes, error);
-
+    for (node = root->children; node != NULL; node = gmemXMLNext(node, root, descend > 0)) {
+        descend = leaveOutNode(edit, node, notes, error);
         if (descend < 0)
             return -1;
-        if (descend > 0 && node->children != NULL) {
-            node = node->children;
-            continue;
-        }
-        while (node != root && node->next == NULL)
-            node = node->parent;
-        node = node != root ? node->next : NULL;
     }
     return 0;
 }

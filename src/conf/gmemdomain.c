@@ -215,21 +215,14 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
 static int
 gmemDomainCheckAllAttributes(const gmemXMLNode *root, GError **error)
 {
-    const gmemXMLNode *node = root;
+    const gmemXMLNode *node;
+    bool descend;
 
-    while (node != NULL) {
-        bool descend = (node->ns == NULL || node == root) &&
-                       !(node->parent == root && gmemXMLIs(node, "metadata"));
-
+    for (node = root; node != NULL; node = gmemXMLNext(node, root, descend)) {
+        descend = (node->ns == NULL || node == root) &&
+                  !(node->parent == root && gmemXMLIs(node, "metadata"));
         if (descend && gmemDomainCheckAttributes(node, error) < 0)
             return -1;
-        if (descend && node->children != NULL) {
-            node = node->children;
-            continue;
-        }
-        while (node != root && node->next == NULL)
-            node = node->parent;
-        node = node != root ? node->next : NULL;
     }
     return 0;
 }

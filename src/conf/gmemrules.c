@@ -71,17 +71,6 @@ gmemRulesCompare(const char *pattern, char *value, gmemHostConfCondition conditi
     return gmemRulesGlob(pattern, text) ? 1 : 0;
 }
 
-/* The next element below @top in document order, or NULL at the end. */
-static gmemXMLNode *
-gmemRulesNext(gmemXMLNode *node, const gmemXMLNode *top)
-{
-    if (node->children != NULL)
-        return node->children;
-    while (node != top && node->next == NULL)
-        node = node->parent;
-    return node != top ? node->next : NULL;
-}
-
 /* Compares one of Nova's elements, if @condition is about it. The parents of these elements differ
  * between Nova's releases, so they are ignored. */
 static int
@@ -115,10 +104,10 @@ gmemRulesMeetsNova(const gmemHostConfRule *rule,
                    GError **error)
 {
     gmemXMLNode *metadata = gmemXMLFindFirst(domain, "metadata");
-    gmemXMLNode *node = metadata != NULL ? gmemRulesNext(metadata, metadata) : NULL;
+    gmemXMLNode *node = metadata != NULL ? metadata->children : NULL;
     int meets = 0;
 
-    for (; node != NULL && meets == 0; node = gmemRulesNext(node, metadata))
+    for (; node != NULL && meets == 0; node = gmemXMLNext(node, metadata, true))
         meets = gmemRulesMeetsNovaElement(rule, condition, node, error);
     return meets;
 }

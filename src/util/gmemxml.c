@@ -755,6 +755,16 @@ gmemXMLFindFirst(gmemXMLNode *root, const char *path)
     return node;
 }
 
+gmemXMLNode *
+gmemXMLNext(const gmemXMLNode *node, const gmemXMLNode *top, bool descend)
+{
+    if (descend && node->children != NULL)
+        return node->children;
+    while (node != top && node->next == NULL)
+        node = node->parent;
+    return node != top ? node->next : NULL;
+}
+
 bool
 gmemXMLNextAttribute(const gmemXMLNode *node, gmemXMLAttr *attr)
 {

@@ -84,6 +84,10 @@ gmemXMLNode **gmemXMLFind(gmemXMLNode *root, const char *path);
 /* gmemXMLFindFirst: the first of them, or NULL. */
 gmemXMLNode *gmemXMLFindFirst(gmemXMLNode *root, const char *path);
 
+/* gmemXMLNext: the element after @node in document order, or NULL after the last one in @top. If
+ * not @descend, those in @node are skipped. */
+gmemXMLNode *gmemXMLNext(const gmemXMLNode *node, const gmemXMLNode *top, bool descend);
+
 /* An attribute as it is written. None of the strings is terminated. */
 typedef struct {
     const char *name;
