@@ -3,7 +3,7 @@
 """Runs the tests that require a kernel other than the machine's, each set in a machine of its own.
 
 usage: run-nested.py [--cache DIR] [--linux X.Y]… [--renew] [--root DIR --source DIR] [--logs DIR] [--quick]
-                     [--guest VMLINUZ] BUILD [MACHINE…]
+                     [--guest VMLINUZ] [--counts] BUILD [MACHINE…]
 
 Builds the kernel (see build-kernel), fetches one for guests (see fetch-linux) and builds the module of
 examples/private-memory for that (see build-module), unless these exist. Boots a machine (see gmem_nested.py)
@@ -13,8 +13,9 @@ kernel, as LINUX/results.json for matrix/table.py, in which a run replaces what 
 few minutes: KVM by itself, convertible guests and one Linux; it leaves no results. --guest names another kernel for
 guests, which fetch-linux and build-module have left, for example in a chroot of another release; that leaves no
 results either. With --root, the machines' root is that directory, in which --source is this tree and BUILD is a build
-of it; the kernel for guests is copied there. The last line is `N passed, N failed, N skipped`; exits with 0 only if
-something passed and nothing failed.
+of it; the kernel for guests is copied there. With --counts, BUILD counts lines (`make coverage`), and the machines
+write there; nothing is built or fetched, and without a kernel nothing is run. The last line is `N passed, N failed, N
+skipped`; exits with 0 only if something passed and nothing failed, or if there was no kernel for --counts.
 """
 
 import argparse
@@ -97,6 +98,9 @@ MACHINES = {
 QUICK = ('contract', 'convertible', 'linux')
 QUICK_LINUX = 'convertible, q35, seabios'
 
+# What --counts runs: the others test KVM, require a guest's kernel, or start machines that cannot write to BUILD.
+COUNTED = ('plain', 'numa', 'convertible', 'conversions')
+
 # For boot and shutdown, in addition to the time that the programs may take.
 BOOT_MINUTES = 5
 # What is fast elsewhere is slow if each instruction is emulated, some of them twice.
@@ -121,6 +125,8 @@ def script(where, linux, selftests, programs):
         lines += ['echo "%s%s"' % (BEGIN, program.name),
                   'timeout --kill-after=20 %dm %s 2>&1' % (program.minutes, shlex.join(argv)),
                   'status=$?; echo; echo "%s$status"' % END]
+    if where.counts:
+        lines.append('sync')  # the machine ends without it
     return '\n'.join(lines)
 
 
@@ -222,7 +228,8 @@ def test_machine(name, kernel, linux, where, results):
         output = run_here(text, kernel, files, follow)
     else:
         try:
-            machine = Machine(kernel, root=where.root, source=where.source, **options)
+            machine = Machine(kernel, root=where.root, source=where.source,
+                              shared=where.build if where.counts else None, **options)
             result = machine.run(text, files=files, minutes=minutes, follow=follow)
         except MachineError as error:
             print('machine %s: %s' % (name, error))
@@ -237,7 +244,7 @@ def test_machine(name, kernel, linux, where, results):
     found = split(output)
     for program in programs:
         results.count(name, program.name, *found.get(program.name, ([], None)))
-    if not where.quick and not where.guest:
+    if not where.quick and not where.guest and not where.counts:
         record(version, where, [program.name for program in programs], results.tests)
 
 
@@ -283,6 +290,23 @@ def copy_linux(linux, root):
     return os.path.join(inner, os.path.basename(linux))
 
 
+def get_kernels(options):
+    """([kernel of a machine], the kernel for guests); a kernel that could not be built is ''."""
+    kernels = []
+    for version in options.linux or ['']:
+        kernels.append(get('build-kernel', options, *(['--linux', version] if version else []),
+                           *(['--kept'] if options.counts else [])))
+        if not kernels[-1] or options.counts:
+            return kernels, ''
+    # If it is missing, the tests skip with that as the reason.
+    linux = os.path.abspath(options.guest) if options.guest else get('fetch-linux', options)
+    if linux and not options.guest and 'secrets' in options.machines:
+        subprocess.run([os.path.join(HERE, 'build-module'), linux], stdout=subprocess.DEVNULL, check=False)
+    if linux and options.root != '/':
+        linux = copy_linux(linux, options.root)
+    return kernels, linux
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--cache')
@@ -293,28 +317,25 @@ def main():
     parser.add_argument('--logs')
     parser.add_argument('--quick', action='store_true')
     parser.add_argument('--guest')
+    parser.add_argument('--counts', action='store_true')
     parser.add_argument('build')
     parser.add_argument('machines', nargs='*', metavar='MACHINE')
     options = parser.parse_args()
     for name in options.machines:
         if name not in MACHINES:
             parser.error('no such machine: %s (but %s)' % (name, ', '.join(MACHINES)))
-    options.machines = options.machines or (QUICK if options.quick else MACHINES)
+    options.machines = options.machines or (COUNTED if options.counts else QUICK if options.quick else MACHINES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if reason := missing():
+    reason = missing()
+    if reason and not options.counts:
         sys.exit('run-nested.py: ' + reason)
 
-    kernels = []
-    for version in options.linux or ['']:
-        kernels.append(get('build-kernel', options, *(['--linux', version] if version else [])))
-        if not kernels[-1]:
-            return 1
-    # If it is missing, the tests skip with that as the reason.
-    linux = os.path.abspath(options.guest) if options.guest else get('fetch-linux', options)
-    if linux and not options.guest and 'secrets' in options.machines:
-        subprocess.run([os.path.join(HERE, 'build-module'), linux], stdout=subprocess.DEVNULL, check=False)
-    if linux and options.root != '/':
-        linux = copy_linux(linux, options.root)
+    kernels, linux = ([], '') if reason else get_kernels(options)
+    if options.counts and not any(kernels):
+        print('nested runs are not counted: ' + (reason or 'no kernel was built for them (make check-nested)'))
+        return 0
+    if not all(kernels):
+        return 1
     options.build = os.path.abspath(options.build)
     options.logs = options.logs or os.path.join(options.build, 'nested-logs')
 
