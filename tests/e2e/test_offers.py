@@ -362,14 +362,21 @@ for each in ((PROPERTY, NEITHER), (NEITHER, PROPERTY), (X_PROPERTY, PROPERTY)):
     replaced_under_running(*each)
 
 
-@suite.test('a wrapper script as emulator: the row is that of the QEMU behind it')
-def _(check):
+@contextlib.contextmanager
+def behind_script(check):
+    """A private domain whose emulator is a script, and which has been started once."""
     with ours(PROPERTY, '/run/behind') as (rig, standin, client):
         rig.write('/run/emulator', '#!/bin/sh\nexec /run/behind "$@"\n', 0o755)
         client.define(private(rig))
         client.start('vm')
         has_property(check, only_start(check, standin), 'guest-memfd')
         client.destroy('vm')
+        yield rig, standin, client
+
+
+@suite.test('a wrapper script as emulator: the row is that of the QEMU behind it')
+def _(check):
+    with behind_script(check) as (rig, standin, client):
         check.equal(cache_files(rig), [], 'cache files of a script')
         # The script does not change with the QEMU that it starts. What is known about it is valid for seconds.
         for offers in (NEITHER, X_PROPERTY):
@@ -386,11 +393,7 @@ def _(check):
 
 @suite.test('a wrapper script, the QEMU behind it replaced a moment ago: no QEMU on other memory')
 def _(check):
-    with ours(PROPERTY, '/run/behind') as (rig, standin, client):
-        rig.write('/run/emulator', '#!/bin/sh\nexec /run/behind "$@"\n', 0o755)
-        client.define(private(rig))
-        client.start('vm')
-        client.destroy('vm')
+    with behind_script(check) as (rig, standin, client):
         standin.replace(NEITHER)
         # Either the change is noticed, or QEMU refuses a property that it does not have.
         try:

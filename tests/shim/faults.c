@@ -13,15 +13,13 @@
 
 #undef _FILE_OFFSET_BITS
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../standin/ioctl.h"
 #include "../standin/listed.h"
 #include "gmemkvmabi.h"
 
@@ -35,18 +33,10 @@ fault(const char *name)
     return listed("GMEM_TEST_FAULTS", name);
 }
 
-__attribute__((visibility("default"))) int
-ioctl(int fd, unsigned long request, ...)
+static int
+answer(Ioctl real, int fd, unsigned long request, void *argument)
 {
-    int (*real)(int, unsigned long, ...) =
-        (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
-    void *argument;
-    va_list args;
-    int answer = -1;
-
-    va_start(args, request);
-    argument = va_arg(args, void *);
-    va_end(args);
+    int number = -1;
 
     if (request == GMEM_KVM_CREATE_GUEST_MEMFD) {
         const int error = fault("create");
@@ -57,10 +47,10 @@ ioctl(int fd, unsigned long request, ...)
         }
     }
     if (request == KVM_CHECK_EXTENSION && argument == (void *)KVM_CAP_GUEST_MEMFD)
-        answer = fault("cap");
+        number = fault("cap");
     if (request == KVM_CHECK_EXTENSION && argument == (void *)KVM_CAP_GUEST_MEMFD_FLAGS)
-        answer = fault("flags");
-    return answer >= 0 ? answer : real(fd, request, argument);
+        number = fault("flags");
+    return number >= 0 ? number : real(fd, request, argument);
 }
 
 __attribute__((constructor)) static void

@@ -21,10 +21,10 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "gmemkvmabi.h"
+#include "ioctl.h"
 #include "listed.h"
 
 #define OPEN_ERRNO 1000
@@ -41,23 +41,15 @@ answerOf(unsigned long capability)
     return listed("GMEM_TEST_KVM", name);
 }
 
-__attribute__((visibility("default"))) int
-ioctl(int fd, unsigned long request, ...)
+static int
+answer(Ioctl real, int fd, unsigned long request, void *argument)
 {
-    int (*real)(int, unsigned long, ...) =
-        (int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
-    void *argument;
-    va_list args;
-    int answer;
-
-    va_start(args, request);
-    argument = va_arg(args, void *);
-    va_end(args);
+    int number;
 
     if (request == KVM_CHECK_EXTENSION) {
-        answer = answerOf((unsigned long)argument);
-        if (answer >= 0)
-            return answer;
+        number = answerOf((unsigned long)argument);
+        if (number >= 0)
+            return number;
     }
     if (request == KVM_CREATE_VM && answerOf(CREATE_ERRNO) > 0) {
         errno = answerOf(CREATE_ERRNO);

@@ -78,8 +78,7 @@ def success(t):
 @suite.test('without /dev/kvm it names what is missing and fails')
 def no_kvm(t):
     before = directories()
-    with tools.directory() as directory:
-        done = tools.without_kvm(directory, rig.PYTHON, tools.DEMO, tools.BUILD)
+    done = tools.without_kvm(rig.PYTHON, tools.DEMO, tools.BUILD)
     t.equal(done.returncode, 1, 'exit status\n' + done.stdout)
     t.has(done.stderr, 'demo: FAILED: this host cannot run a domain with <private/>: /dev/kvm '
                        'cannot be opened: No such file or directory', 'standard error')

@@ -15,7 +15,6 @@ from gmem_tool_rig import rig
 suite = rig.Suite()
 
 MODES = ('fully-shared', 'convertible')
-NOBODY = 65534
 
 
 def expected_status(host):
@@ -151,8 +150,7 @@ def help_and_version(t):
 
 @suite.test('without /dev/kvm: FAIL, the reason, status 3')
 def no_kvm(t):
-    with tools.directory() as directory:
-        done = tools.without_kvm(directory, tools.TOOL, 'host')
+    done = tools.without_kvm(tools.TOOL, 'host')
     t.equal(done.returncode, 3, 'exit status')
     t.matches(done.stdout, r'(?m)^KVM: /dev/kvm +: FAIL \(/dev/kvm cannot be opened: No such file '
                            r'or directory; load the module', 'output')
@@ -172,19 +170,6 @@ def old_kernels(t):
         t.equal(check_of(host, name)['result'], 'FAIL', name)
         t.has(check_of(host, name)['detail'], words, name)
         t.has(host['modes']['fully-shared']['reason'], 'KVM of Linux', 'reason')
-
-
-def as_nobody():
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
-def need_tree_for_nobody():
-    """Whether QEMU's user may look into the build tree is tested with nobody."""
-    probe = subprocess.run(['/usr/bin/test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False)
-    if probe.returncode:
-        raise rig.Skip('user nobody may not look into the build tree')
 
 
 # On Debian, the primary group of QEMU's user is not the one that libvirt gives it. Here /dev/kvm belongs to group
@@ -216,7 +201,7 @@ def groups(t):
 @suite.test("QEMU's user has its own primary group for `run`, too")
 def groups_of_run(t):
     rig.need_guest_memfd()
-    need_tree_for_nobody()
+    tools.need_tree_for_nobody()
     with tools.directory() as directory:
         script = KVM_OF_GROUP.replace('$0', '64999')
         done = tools.in_namespace(script, tools.TOOL, 'run', '--for', '1',
@@ -228,10 +213,10 @@ def groups_of_run(t):
 @suite.test('an unprivileged user learns about himself')
 def unprivileged(t):
     rig.need_kvm()
-    need_tree_for_nobody()
-    allowed = subprocess.run(['/usr/bin/test', '-w', '/dev/kvm'], preexec_fn=as_nobody,
+    tools.need_tree_for_nobody()
+    allowed = subprocess.run(['/usr/bin/test', '-w', '/dev/kvm'], preexec_fn=tools.as_nobody,
                              check=False).returncode == 0
-    done = subprocess.run([tools.TOOL, 'host'], preexec_fn=as_nobody, env=tools.ENV,
+    done = subprocess.run([tools.TOOL, 'host'], preexec_fn=tools.as_nobody, env=tools.ENV,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
     if allowed:
         t.matches(done.stdout, r'(?m)^KVM: /dev/kvm +: PASS', 'output')
@@ -271,8 +256,8 @@ def daemons(t):
                   'with LD_PRELOAD=%s unless a drop-in .*\)$' % (name, re.escape(rig.LIBRARY)), name + ' without it')
         t.matches(line(name, '%s %s' % (good, bad)), r'^WARN \(.* runs without libvirt-gmem.so', 'one of two')
     t.equal(line('virtlogd', bad), 'PASS (none is running)', 'another daemon')
-    nobody = ('setpriv', '--reuid=%d' % NOBODY, '--clear-groups')
-    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode == 0:
+    nobody = ('setpriv', '--reuid=%d' % tools.NOBODY, '--clear-groups')
+    if tools.nobody_may_look():
         t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
                   r'inspected; run as root\)$', 'for an ordinary user')
 
@@ -299,9 +284,9 @@ def replaced(t):
 
 @suite.test("a session's daemon is named as such")
 def session(t):
-    need_tree_for_nobody()
+    tools.need_tree_for_nobody()
     script = DAEMONS.replace('$0', 'libvirtd').replace('$1', rig.LIBRARY).replace(
-        'LD_PRELOAD', 'setpriv --reuid=%d --clear-groups env LD_PRELOAD' % NOBODY)
+        'LD_PRELOAD', 'setpriv --reuid=%d --clear-groups env LD_PRELOAD' % tools.NOBODY)
     done = tools.in_namespace(script, tools.TOOL, 'host', processes=True)
     t.matches(done.stdout, r'(?m)^libvirt: its daemons .*?: PASS \(libvirtd \(process \d+, a session of '
               r'nobody\) has version', 'line')

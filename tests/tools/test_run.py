@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 
@@ -280,7 +279,7 @@ def no_kvm(t):
     left = tools.Leftovers()
     with tools.directory() as directory:
         path = tools.domain(directory + '/d.xml')
-        done = tools.without_kvm(directory, tools.TOOL, 'run', path)
+        done = tools.without_kvm(tools.TOOL, 'run', path)
     t.equal(done.returncode, 1, 'exit status')
     t.has(done.stderr, 'error: ', 'standard error')
     t.has(done.stderr.lower(), 'kvm', 'standard error')
@@ -381,57 +380,40 @@ def live_refused(t):
     left.check(t)
 
 
+# A node for /dev/kvm with mode $0.
+KVM_OF_MODE = '''
+    mount -t tmpfs -o mode=755,dev dev /mnt
+    mknod -m $0 /mnt/kvm c $(stat -c '0x%t 0x%T' /dev/kvm)
+    mount --bind /mnt/kvm /dev/kvm'''
+
+
+def nobody_with_kvm(mode, *args):
+    """Runs virt-gmem as nobody, with /dev/kvm of that mode."""
+    return tools.in_namespace(KVM_OF_MODE.replace('$0', mode), 'setpriv', '--reuid=65534', '--regid=65534',
+                              '--clear-groups', 'env', 'HOME=/nonexistent', tools.TOOL, *args)
+
+
 @suite.test('an ordinary user who may not open /dev/kvm is told so as `host` does')
 def ordinary_user_without_kvm(t):
     rig.need_kvm()
-    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode:
-        raise rig.Skip('user nobody may not look into the build tree')
-    with tools.directory() as directory, tools.directory() as files:
+    tools.need_tree_for_nobody()
+    with tools.directory() as directory:
         for private in ('', '<private/>'):
-            path = tools.domain(files + '/d.xml', private=private)
-            results = []
-            for verb in (['host', '--json'], ['run', path]):
-                done = subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',
-                                       '/bin/sh', '-c', OPEN_KVM.replace('666', '600'), 'sh', directory,
-                                       tools.TOOL, *verb], env=tools.ENV, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True, check=False)
-                results.append(done)
+            path = tools.domain(directory + '/d.xml', private=private)
+            results = [nobody_with_kvm('600', *verb) for verb in (['host', '--json'], ['run', path])]
             reason = json.loads(results[0].stdout)['kvm']['reason']
             t.has(reason, 'Permission denied; run as root', 'reason')
             t.equal((results[1].returncode, results[1].stderr), (1, 'error: %s\n' % reason),
                     'exit status and standard error')
 
 
-# Makes /dev/kvm a node that everybody may open, then runs the command as nobody.
-OPEN_KVM = '''
-set -e
-mount -t tmpfs dev "$1"
-mknod "$1/kvm" c $(stat -c '0x%t 0x%T' /dev/kvm)
-chmod 666 "$1/kvm"
-mount --bind "$1/kvm" /dev/kvm
-shift
-exec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent "$@"
-'''
-
-
-def as_nobody():
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-
-
 @suite.test('an ordinary user who may open /dev/kvm, and whose home stays as it is')
 def ordinary_user(t):
     rig.need_guest_memfd()
-    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode:
-        raise rig.Skip('user nobody may not look into the build tree')
+    tools.need_tree_for_nobody()
     before = set(glob.glob('/tmp/virt-gmem-*'))
-    with tools.directory() as directory, tools.directory() as files:
-        done = subprocess.run(['/usr/bin/unshare', '--mount', '--propagation', 'private',
-                               '/bin/sh', '-c', OPEN_KVM, 'sh', directory,
-                               tools.TOOL, 'run', '--for', '1', tools.domain(files + '/d.xml')],
-                              env=tools.ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True, check=False, timeout=rig.PATIENCE)
+    with tools.directory() as directory:
+        done = nobody_with_kvm('666', 'run', '--for', '1', tools.domain(directory + '/d.xml'))
     t.equal(done.returncode, 0, 'exit status\n' + done.stderr)
     t.has(done.stdout, '<private/>', 'dump')
     t.has(done.stdout, 'ended: tool-test, the time is up', 'output')

@@ -6,7 +6,6 @@ schema."""
 import glob
 import os
 import re
-import subprocess
 import sys
 
 import gmem_tool_rig as tools

@@ -30,7 +30,6 @@ suite = rig.Suite()
 
 NAME = 'libvirt-gmem-status'
 LINK = '/memfd:%s (deleted)' % NAME
-NOBODY = 65534
 LARGEST = (1 << 64) - 1
 HEAD = struct.Struct('8sII6Q')
 HEAD_2 = struct.Struct('II7Q')  # the additional fields of version 2
@@ -374,19 +373,12 @@ def fifo(t):
             t.has(err, 'the memory of the domain is not guest_memfd', 'standard error')
 
 
-def as_nobody():
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
-
-
 @suite.test('who may not look at a domain is told so')
 def unprivileged(t):
-    if subprocess.run(['test', '-x', tools.TOOL], preexec_fn=as_nobody, check=False).returncode:
-        raise rig.Skip('user nobody may not look into the build tree')
+    tools.need_tree_for_nobody()
 
     def nobody(*names):
-        done = subprocess.run([tools.TOOL, 'status', *names], preexec_fn=as_nobody, env=tools.ENV,
+        done = subprocess.run([tools.TOOL, 'status', *names], preexec_fn=tools.as_nobody, env=tools.ENV,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         return done.returncode, done.stdout, done.stderr
     with Standin('st-root', status(CELLS)) as root:
