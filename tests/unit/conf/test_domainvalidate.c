@@ -772,7 +772,6 @@ static const Case cases[] = {
             "<disk type='file'/><disk type='nvme'/>",
             "",
             NO_DMA("<disk type='nvme'>")),
-    REFUSAL(ROW_VFIO, CONVERTIBLE, "<disk type='nvme'/>", "", NO_DMA("<disk type='nvme'>")),
     ACCEPTED(ROW_VFIO, SHARED, "<disk type='nvme'/>", "", "devices/disk/@type", "nvme"),
     ACCEPTED(ROW_VFIO,
              CONVERTIBLE,
