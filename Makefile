@@ -131,7 +131,7 @@ coverage:
 	    SETUP_ARGS="$(SETUP_ARGS) -Db_coverage=true -Dbuildtype=debug"
 	@$(PYTHON) tests/coverage/coverage.py prepare $(COVERAGE)
 	@GMEM_PATIENCE=600 $(PYTHON) tests/run-tests.py $(COVERAGE); tests=$$?; \
-	    $(PYTHON) tests/nested/run-nested.py --counts --cache $(NESTED_CACHE) $(COVERAGE); \
+	    $(PYTHON) tests/nested/run-nested.py --counts --cache $(NESTED_CACHE) $(COVERAGE) || tests=$$?; \
 	    $(PYTHON) tests/coverage/coverage.py report --minimum=$(COVERAGE_MINIMUM) $(COVERAGE) && exit $$tests
 
 deps-analyze:
