@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmemerror.h"
-#include "gmemi18n.h"
 #include "gmemmode.h"
 #include "gmempreload.h"
 #include "gmemxml.h"

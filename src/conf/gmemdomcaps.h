@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemdomcaps.h: reports in libvirt's domain capabilities which of the two memory modes can be
- * used.
- */
+ * used. */
 #pragma once
 
-#include "gmemplan.h"
+#include "gmemmode.h"
 
 /**
  * gmemDomCapsEmulator:
@@ -25,12 +24,13 @@ typedef unsigned int (*gmemDomCapsGetModes)(const char *emulator);
  * @xml: <domainCapabilities> as stock libvirt formatted it
  * @getModes: is asked about the emulator; if gmemDomCapsEmulator() returns NULL, there are no modes
  *
+ * These parts can change:
  *
  *  - <memoryBacking> gets <enum name='private'> with the modes that can be used. If there are none,
  *    the enum has no values: this is libvirt's way to say that it knows the feature but none of it
  *    works, whereas an absent enum means that it does not know the feature.
  *  - <launchSecurity> (in libvirt 10.5 and later) gets sw-protected in its enum sectype if
- * convertible memory can be used, and does not change otherwise.
+ *    convertible memory can be used, and does not change otherwise.
  *
  * If there is something to offer, a block with supported='no' becomes a supported one, and a
  * missing block is added in the place where libvirt would format it; otherwise neither happens.

@@ -23,7 +23,6 @@
 #include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
-#include "gmemrules.h"
 #include "gmemstart.h"
 #include "gmemwitness.h"
 #include "gmemxml.h"

@@ -10,7 +10,6 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
-#include "gmemerror.h"
 #include "gmemfiles.h"
 #include "gmemhostconf.h"
 #include "gmemlog.h"

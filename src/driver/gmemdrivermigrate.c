@@ -16,7 +16,6 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
-#include "gmemerror.h"
 #include "gmemexpect.h"
 #include "gmemi18n.h"
 #include "gmemmigrateapi.h"

@@ -7,7 +7,6 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
-#include "gmemerror.h"
 #include "gmemi18n.h"
 #include "gmemimage.h"
 #include "gmemreal.h"

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "gmemplan.h"
+#include "gmemmode.h"
 
 /**
  * gmemImageMode:

@@ -42,6 +42,8 @@
 #include "gmemhash.h"
 #include "gmemi18n.h"
 #include "gmemjson.h"
+#include "gmemprobe.h"
+#include "gmemqemuconf.h"
 
 #define GMEM_CAPS_CACHE_FORMAT 1
 

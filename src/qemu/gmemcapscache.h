@@ -11,7 +11,6 @@
 #include <glib.h>
 
 #include "gmemcapabilities.h"
-#include "gmemprobe.h"
 
 /**
  * gmemCapsCacheInit:

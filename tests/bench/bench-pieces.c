@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmemcommand.h"
 #include "gmemdomcaps.h"
 #include "gmemerror.h"
 #include "gmemlower.h"

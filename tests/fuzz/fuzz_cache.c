@@ -12,6 +12,7 @@
 
 #include "fuzz.h"
 #include "gmemcapscache.h"
+#include "gmemprobe.h"
 #include "gmemhash.h"
 #include "gmemjson.h"
 

@@ -16,7 +16,6 @@
 
 #include "gmemdomcaps.h"
 #include "gmemvalidate.h"
-#include "gmemxml.h"
 
 #define CONVERTIBLE (1u << GMEM_MODE_CONVERTIBLE)
 #define FULLY_SHARED (1u << GMEM_MODE_FULLY_SHARED)

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "gmemerror.h"
 #include "gmemlower.h"
 #include "gmemnested.h"
 #include "gmemraised.h"

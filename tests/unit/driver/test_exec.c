@@ -29,7 +29,6 @@
 #include "gmemhostconf.h"
 #include "gmemi18n.h"
 #include "gmemkvm.h"
-#include "gmemprocess.h"
 #include "gmemreal.h"
 #include "gmemrefusal.h"
 

@@ -5,7 +5,6 @@
 
 #include "gmemcapabilities.h"
 #include "gmemnative.h"
-#include "gmemprocess.h"
 
 #define CARRIER "'{\"version\":1,\"mode\":\"fully-shared\",\"added\":[]}'"
 #define BACKEND                                                                                    \
