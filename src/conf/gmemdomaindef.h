@@ -81,7 +81,7 @@ typedef struct {
                  * "<watchdog action='dump'/>" */
     char *vfio; /* the first device that requires VFIO, as users write it: "<hostdev type='pci'>" */
     const char *memfdUser; /* the first device that requires RAM to be a memfd, as users write it */
-    char *sharedOnly; /* the first device whose other half is a process or hardware that reaches
-                       * shared pages only: "<filesystem> with <driver type='virtiofs'/>" */
+    char *sharedOnly;      /* the first device whose back end, a process or hardware, only reaches
+                            * shared pages: "<filesystem> with <driver type='virtiofs'/>" */
     bool nodesetsDiffer;
 } gmemDomainDef;

@@ -5,14 +5,14 @@
  *
  * libvirt-gmem starts the QEMU of a private domain with this library in LD_PRELOAD and with the
  * option -x-libvirt-gmem in argv, whose value says what the domain's RAM is. QEMU does not know
- * that option and refuses to start over it; only the shim, having understood the value, takes it
- * out before QEMU's main sees it. A shim that was not loaded thus cannot go unnoticed.
+ * that option, and refuses to start with it. Only the shim removes it, after it has understood the
+ * value and before QEMU's main sees it. So a shim that was not loaded cannot go unnoticed.
  *
- * QEMU then runs unchanged over functions of libc that the shim stands in front of. Nothing of
- * QEMU's internals is relied on, only what it asks of the kernel. In mode fully-shared, where a
- * memory-backend-memfd makes its memfd, it gets a guest_memfd of its VM. In mode convertible, the
- * VM is a software-protected one, each RAM backend gets a guest_memfd beside its own memory, and
- * the guest's conversions are served:
+ * QEMU then runs unchanged, and the shim interposes functions of libc that it calls. It does not
+ * rely on QEMU's internals, only on what QEMU asks the kernel for. In mode fully-shared, a
+ * memory-backend-memfd gets a guest_memfd of its VM instead of a memfd. In mode convertible, the VM
+ * is a software-protected one, each RAM backend gets a guest_memfd beside its own memory, and the
+ * guest's conversions are served:
  *
  *   __libc_start_main   both: recognises QEMU, reads the configuration     gmemshimstart.c
  *                       proves that QEMU's calls of those below arrive     gmemshimproof.c
@@ -30,7 +30,7 @@
  *   madvise             convertible: no transparent huge pages for RAM     gmemshimconvertible.c
  *   mbind               convertible: binds the private half, too           gmemshimhalves.c
  *
- * States, one process-wide, only ever going forward:
+ * There is one state for the process. It changes only from one of these to the next:
  *
  *   inert      No configuration, or not in QEMU: every call is passed on. This is what a wrapper
  *              script's interpreter and everything else that inherits LD_PRELOAD gets.
@@ -38,14 +38,13 @@
  *   verified   At the first KVM_RUN all that the configuration says was found to be true. What is
  *              plugged in later is replaced as before.
  *
- * There is no way back and no fall-back: where a guest_memfd cannot be had, QEMU's call fails and
- * QEMU gives up by itself (a dimm that is plugged in then only fails its object-add). Where RAM
- * came about in a way that the shim does not see, the guest is not run: the process ends before the
- * first KVM_RUN.
+ * There is no fallback to ordinary memory. If a guest_memfd cannot be created, QEMU's call fails,
+ * and QEMU ends by itself (or, if it is for a DIMM that is plugged in, only object-add fails). If
+ * RAM was created in a way that the shim does not see, the process ends before the first KVM_RUN.
  *
- * Calls that are not the shim's own cost an atomic load and a comparison, leave errno alone and
- * take no lock, in any thread, in signal handlers and in forked children. QEMU's children do not
- * load the shim: in QEMU it removes itself from LD_PRELOAD. */
+ * A call that does not concern the shim costs an atomic load and a comparison, preserves errno and
+ * takes no lock, in any thread, in signal handlers and in forked children. QEMU's children do not
+ * load the shim, because it removes itself from LD_PRELOAD in QEMU. */
 
 /* With 64-bit file offsets <unistd.h> renames ftruncate and fcntl; both names are defined here. */
 #undef _FILE_OFFSET_BITS
