@@ -18,7 +18,7 @@
 #                      release, or of those in DEB="bookworm trixie sid"
 #   sudo make check-package    test the package on an emulated machine with systemd and AppArmor
 #   sudo make soak SECONDS=600  run two hundred clients for that long, and a stock daemon for comparison
-#   make mutants       put faults into src, one at a time, and see whether the tests notice them
+#   make mutants       put faults into the sources, one at a time, and see whether the tests notice them
 #   sudo make faults   kill the daemon at each step of each call, not at two (as `make check` on Debian 12)
 #   sudo make valgrind    run libvirtd under memcheck, through the life of a private domain
 #   sudo make tsan     run what has threads under ThreadSanitizer

@@ -130,6 +130,16 @@ def broken(t):
         t.equal(tools.call('validate', os.path.join(where, 'none'))[0], 1, 'exit status, no file')
 
 
+@suite.test('one file, neither none nor two: the message says which it was')
+def files(t):
+    for verb in ('validate', 'lower', 'raise'):
+        for args, message in (((), 'no file is given'), (('a', 'b'), 'more than one file is given'),
+                              (('a', 'b', 'c'), 'more than one file is given')):
+            status, out, err = tools.call(verb, *args)
+            t.equal((status, out), (64, ''), 'exit status and output of %s %r' % (verb, args))
+            t.has(err, message, 'standard error of %s %r' % (verb, args))
+
+
 @suite.test('validate: domains that are valid, and what they ask for')
 def valid(t):
     with tools.directory() as where:

@@ -769,9 +769,10 @@ static const Case cases[] = {
             NO_DMA("<interface type='hostdev'>")),
     REFUSAL(ROW_VFIO,
             CONVERTIBLE,
-            "<disk type='file'/><disk type='nvme'/>",
+            "<interface type='user'/><interface type='hostdev'/>",
             "",
-            NO_DMA("<disk type='nvme'>")),
+            NO_DMA("<interface type='hostdev'>")),
+    REFUSAL(ROW_VFIO, CONVERTIBLE, "<disk type='nvme'/>", "", NO_DMA("<disk type='nvme'>")),
     ACCEPTED(ROW_VFIO, SHARED, "<disk type='nvme'/>", "", "devices/disk/@type", "nvme"),
     ACCEPTED(ROW_VFIO,
              CONVERTIBLE,
@@ -943,13 +944,14 @@ caseWish(const Case *test)
     return test->mode == CONVERTIBLE ? SW : "<private/>";
 }
 
-/* In front of each case's devices, because the first one of a kind is not the only one. */
+/* In front of each case's devices, because the first one of a kind is not the only one; behind
+ * those of a case that is refused, because the last one is not, either. */
 #define HARMLESS                                                                                   \
     "<disk type='file'/><filesystem><driver type='path'/></filesystem><interface type='user'/>"    \
     "<watchdog action='reset'/><hostdev type='usb'/><video><model type='virtio'/></video>"
 
 static char *
-caseDomain(const Case *test)
+caseDomain(const Case *test, bool first)
 {
     g_autofree char *rest = g_strdup(test->rest);
     g_auto(GStrv) parts = g_strsplit(rest, "</memoryBacking>", 2);
@@ -962,8 +964,9 @@ caseDomain(const Case *test)
     else
         wished = g_strjoinv("<private/></memoryBacking>", parts);
     return g_strdup_printf("<domain type='%s'><name>a</name><memory unit='GiB'>1</memory>"
-                           "<os>%s</os><devices>" HARMLESS "%s</devices>%s</domain>",
-                           test->type, test->os, test->devices, wished);
+                           "<os>%s</os><devices>%s%s</devices>%s</domain>",
+                           test->type, test->os, first ? test->devices : HARMLESS,
+                           first ? HARMLESS : test->devices, wished);
 }
 
 static void
@@ -1039,11 +1042,25 @@ checkStored(const Case *test, const char *text)
     assertMessage(test, error);
 }
 
+/* A domain is refused as well if what it is refused for comes first. */
+static void
+checkFirst(const Case *test)
+{
+    g_autofree char *text = caseDomain(test, true);
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_test_message("%s", text);
+    g_assert_null(gmemLower(text, true, &plan, &error));
+    g_assert_null(plan);
+    assertMessage(test, error);
+}
+
 static void
 testCase(const void *data)
 {
     const Case *test = data;
-    g_autofree char *text = caseDomain(test);
+    g_autofree char *text = caseDomain(test, false);
     g_autofree char *lowered = NULL;
     g_autofree char *raised = NULL;
     g_autoptr(gmemPlan) plan = NULL;
@@ -1062,6 +1079,7 @@ testCase(const void *data)
         g_assert_null(lowered);
         g_assert_null(plan);
         checkStored(test, text);
+        checkFirst(test);
         return;
     }
     g_assert_cmpint(plan->mode, ==, test->mode);
@@ -1092,7 +1110,7 @@ testTable(void)
     size_t i, j;
 
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *domain = caseDomain(&cases[i]);
+        g_autofree char *domain = caseDomain(&cases[i], false);
         char *key = g_strdup_printf("%u %u %s", cases[i].row, cases[i].host, domain);
 
         found[cases[i].row][cases[i].mode == CONVERTIBLE] |=
@@ -1195,7 +1213,7 @@ isFoundAt(gmemDomainRule rule, const char *path)
 
     for (i = 0; i < G_N_ELEMENTS(ruleRows); i++) {
         for (j = 0; ruleRows[i].rule == rule && j < G_N_ELEMENTS(cases); j++) {
-            g_autofree char *text = caseDomain(&cases[j]);
+            g_autofree char *text = caseDomain(&cases[j], false);
             g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
             gmemDomainDef def = {.root = gmemXMLRoot(xml)};
 
