@@ -123,8 +123,7 @@ tsan: deps-check
 	    tsan-client qemu_capscache shim-convertible shim-shared
 
 # All suites on this machine except the fuzzers, and those of check-nested that run our code, if a kernel was built
-# for them: what fails there is shown, and does not count. Without optimization, the counted lines are those of the
-# source; it also takes longer.
+# for them. Without optimization, the counted lines are those of the source; it also takes longer.
 coverage:
 	@./tools/install-deps build demo check docs deb clients
 	@$(MAKE) --no-print-directory all BUILD=$(COVERAGE) \
