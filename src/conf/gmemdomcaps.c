@@ -37,7 +37,7 @@ gmemDomCapsCanHaveElements(gmemXMLNode *root)
     gmemXMLNode *node = gmemXMLFindFirst(root, "machine");
     g_autofree char *machine = node != NULL ? gmemXMLContent(node) : NULL;
 
-    return gmemXMLIs(root, "domainCapabilities") && gmemDomCapsIs(root, "domain", "kvm") &&
+    return gmemDomCapsIs(root, "domain", "kvm") &&
            gmemDomCapsIs(root, "arch", GMEM_PLATFORM_ARCH) && !gmemPlatformRefusesMachine(machine);
 }
 
@@ -158,7 +158,8 @@ gmemDomCapsRaiseBlock(gmemXMLEdit *edit, const gmemDomCapsBlock *block)
 static char *
 gmemDomCapsFindEmulator(gmemXMLNode *root)
 {
-    gmemXMLNode *path = gmemDomCapsCanHaveElements(root) ? gmemXMLFindFirst(root, "path") : NULL;
+    gmemXMLNode *path =
+        gmemXMLIs(root, "domainCapabilities") ? gmemXMLFindFirst(root, "path") : NULL;
 
     return path != NULL ? gmemXMLContent(path) : NULL;
 }
@@ -192,7 +193,7 @@ gmemDomCapsRaise(const char *xml, gmemDomCapsGetModes getModes)
     if (!gmemXMLIs(root, "domainCapabilities"))
         return g_strdup(xml);
 
-    emulator = gmemDomCapsFindEmulator(root);
+    emulator = gmemDomCapsCanHaveElements(root) ? gmemDomCapsFindEmulator(root) : NULL;
     modes = emulator != NULL ? getModes(emulator) : 0;
     for (mode = GMEM_MODE_NONE + 1; mode < GMEM_MODE_LAST; mode++) {
         if (modes & (1u << mode))

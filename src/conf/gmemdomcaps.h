@@ -9,9 +9,9 @@
  * gmemDomCapsEmulator:
  * @xml: <domainCapabilities> as stock libvirt formatted it
  *
- * Returns the emulator that the answer is about, to be freed with g_free(). Returns NULL if its
- * capabilities do not matter, because the virt type is not kvm, or architecture or machine type
- * cannot have private memory (gmemplatform.h); or if @xml is something else.
+ * Returns the emulator that the answer is about, to be freed with g_free(), or NULL if @xml is
+ * something else. This is also for answers about a machine type that cannot have private memory:
+ * libvirt takes the emulator's default if it is not given one, and a domain can have another.
  */
 char *gmemDomCapsEmulator(const char *xml);
 
@@ -22,7 +22,8 @@ typedef unsigned int (*gmemDomCapsGetModes)(const char *emulator);
 /**
  * gmemDomCapsRaise:
  * @xml: <domainCapabilities> as stock libvirt formatted it
- * @getModes: is asked about the emulator; if gmemDomCapsEmulator() returns NULL, there are no modes
+ * @getModes: is asked about the emulator. There are no modes if the virt type is not kvm, or if
+ *            architecture or machine type cannot have private memory (gmemplatform.h)
  *
  * These parts can change:
  *

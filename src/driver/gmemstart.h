@@ -46,6 +46,7 @@ int gmemStartCheckDomain(virDomainPtr domain, GError **error);
 
 /**
  * gmemStartGetModes:
+ * @emulator: absolute path
  *
  * Returns 1 << gmemMode for each mode that this host can run with @emulator, or 0 if this cannot be
  * determined.

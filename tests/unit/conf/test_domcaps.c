@@ -412,7 +412,7 @@ assertRaised(const char *stock, unsigned int modes, bool possible)
     g_autofree char *wanted =
         g_strconcat(types, effective & CONVERTIBLE ? "sw-protected|" : "", NULL);
 
-    g_assert_cmpstr(emulator, ==, possible ? "/usr/bin/qemu-system-x86_64" : NULL);
+    g_assert_cmpstr(emulator, ==, "/usr/bin/qemu-system-x86_64");
     assertOnlyAdds(stock, raised);
     assertSelects(raised, PRIVATE_VALUES, privateValues(effective));
     assertSelects(raised, SECTYPES, wanted);
