@@ -94,7 +94,8 @@ explain(const gmemHostConf *conf, const char *path, const char *text, GError **e
         return -1;
     if (!gmemXMLIs(gmemXMLRoot(xml), "domain"))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the root element is not <domain>"));
-    if (printWhy(conf, gmemXMLRoot(xml), error) < 0 || gmemRulesAsk(conf, xml, &answer, error) < 0)
+    if (printWhy(conf, gmemXMLRoot(xml), error) < 0 ||
+        gmemRulesAsk(conf, xml, false, &answer, error) < 0)
         return -1;
     return printResult(xml, &answer, path, error);
 }

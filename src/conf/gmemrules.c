@@ -145,7 +145,11 @@ gmemRulesMeets(const gmemHostConfRule *rule,
 }
 
 int
-gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answer, GError **error)
+gmemRulesAsk(const gmemHostConf *conf,
+             const gmemXML *xml,
+             bool validate,
+             gmemRulesAnswer *answer,
+             GError **error)
 {
     gmemXMLNode *root = gmemXMLRoot(xml);
     g_autoptr(gmemDomainDef) def = NULL;
@@ -157,7 +161,7 @@ gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answ
     memset(answer, 0, sizeof(*answer));
     if (!gmemXMLIsAnyNs(root, "domain"))
         return 0;
-    def = gmemDomainParseXML(root, GMEM_DOMAIN_WHOLE, error);
+    def = gmemDomainParseXML(root, validate ? GMEM_DOMAIN_VALIDATED : GMEM_DOMAIN_WHOLE, error);
     if (def == NULL)
         return -1;
     gmemDomainPostParse(def);

@@ -42,13 +42,17 @@ int gmemRulesMeets(const gmemHostConfRule *rule,
  * gmemRulesAsk:
  * @conf: has the rules; NULL: none
  * @xml: a domain as a client wrote it; anything else meets no rule
+ * @validate: whether the elements are also checked against the schema
  * @answer: out; to be cleared with gmemRulesAnswerClear(); valid as long as @conf is
  * @error: as gmemRulesMeets(), or if the elements or the pair in @xml are malformed
  *
  * Returns 0, or -1 with @error.
  */
-int
-gmemRulesAsk(const gmemHostConf *conf, const gmemXML *xml, gmemRulesAnswer *answer, GError **error);
+int gmemRulesAsk(const gmemHostConf *conf,
+                 const gmemXML *xml,
+                 bool validate,
+                 gmemRulesAnswer *answer,
+                 GError **error);
 
 /**
  * gmemRulesApply:

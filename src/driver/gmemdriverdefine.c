@@ -62,7 +62,7 @@ gmemDriverDefineApplyRule(virConnectPtr conn,
     GError *error = NULL;
     gmemMode mode;
 
-    if (gmemRulesAsk(conf, xml->doc, &answer, &error) < 0)
+    if (gmemRulesAsk(conf, xml->doc, validate, &answer, &error) < 0)
         return gmemConnectionReport(conn, error);
     /* A rule could not add anything. */
     if (answer.own == GMEM_MODE_CONVERTIBLE || (failed == NULL && answer.rule == NULL))

@@ -94,7 +94,7 @@ testMeets(gconstpointer data)
     g_auto(gmemRulesAnswer) answer = {0};
     g_autoptr(GError) error = NULL;
 
-    g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, &error), ==, 0);
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, false, &answer, &error), ==, 0);
     g_assert_no_error(error);
     g_assert_true(answer.rule == (test->meets ? &conf.rules[0] : NULL));
     g_assert_cmpint(answer.own, ==, GMEM_MODE_NONE);
@@ -172,12 +172,12 @@ testAsk(void)
     g_auto(gmemRulesAnswer) answer = {0};
 
     g_assert_cmpint(gmemHostConfParse(PATH, text, &conf, NULL), ==, 0);
-    g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, NULL), ==, 0);
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, false, &answer, NULL), ==, 0);
     g_assert_cmpstr(answer.rule->name, ==, "b");
     g_assert_cmpint(answer.own, ==, GMEM_MODE_FULLY_SHARED);
     g_assert_cmpstr(answer.name, ==, "web-1");
     gmemRulesAnswerClear(&answer);
-    g_assert_cmpint(gmemRulesAsk(NULL, xml, &answer, NULL), ==, 0);
+    g_assert_cmpint(gmemRulesAsk(NULL, xml, false, &answer, NULL), ==, 0);
     g_assert_null(answer.rule);
     g_assert_cmpint(answer.own, ==, GMEM_MODE_FULLY_SHARED);
 }
@@ -205,9 +205,26 @@ testUnknown(void)
     g_auto(gmemRulesAnswer) answer = {0};
     g_autoptr(GError) error = NULL;
 
-    g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, &error), ==, -1);
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, false, &answer, &error), ==, -1);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_ERROR);
     g_assert_nonnull(strstr(error->message, "the condition title of a rule"));
+}
+
+/* A client that asks for validation gets the error that it would get without rules. */
+static void
+testValidated(void)
+{
+    g_auto(gmemHostConf) conf = confOf("name=*", SHARED);
+    g_autoptr(gmemXML) xml =
+        gmemXMLParse(DOMAIN("<memoryBacking><private x='y'/></memoryBacking>"), NULL);
+    g_auto(gmemRulesAnswer) answer = {0};
+    g_autoptr(GError) plain = NULL;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, false, &answer, &plain), ==, -1);
+    g_assert_error(plain, GMEM_ERROR, VIR_ERR_XML_ERROR);
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, true, &answer, &error), ==, -1);
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_XML_INVALID_SCHEMA);
 }
 
 /* What libvirt has stored is not edited, so its pair must match the elements. */
@@ -222,7 +239,7 @@ testStored(void)
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) error = NULL;
 
-    g_assert_cmpint(gmemRulesAsk(&conf, xml, &answer, NULL), ==, 0);
+    g_assert_cmpint(gmemRulesAsk(&conf, xml, false, &answer, NULL), ==, 0);
     g_assert_cmpint(answer.own, ==, GMEM_MODE_FULLY_SHARED);
     g_assert_null(gmemRulesApply(xml, &answer, GMEM_MODE_CONVERTIBLE, false, PATH, &plan, &error));
     g_assert_nonnull(strstr(error->message, "define the domain as 'virsh dumpxml' shows it"));
@@ -248,6 +265,7 @@ main(int argc, char **argv)
     g_test_add_func("/rules/ask", testAsk);
     g_test_add_func("/rules/weaker", testWeaker);
     g_test_add_func("/rules/unknown", testUnknown);
+    g_test_add_func("/rules/validated", testValidated);
     g_test_add_func("/rules/stored", testStored);
     return g_test_run();
 }
