@@ -10,8 +10,8 @@ import json
 import os
 import subprocess
 
-from gmem_rig import (BUILD, KIB, MIB, PYTHON, DaemonRig, Failure, Process, Suite, domain, domain_uuid, library,
-                      need_guest_memfd, need_root, wait_for)
+from gmem_rig import (BUILD, KIB, LIBVIRTD_CONF, MIB, PYTHON, DaemonRig, Failure, Process, Suite, domain,
+                      domain_uuid, library, need_guest_memfd, need_root, wait_for)
 
 suite = Suite()
 
@@ -109,9 +109,11 @@ for line in sys.stdin:
 
 
 class Heaped(DaemonRig):
-    """A daemon that reports the size of its heap."""
+    """A daemon that reports the size of its heap, and has all of its worker threads: otherwise libvirt starts them as it
+    happens to be busy."""
 
     def start_daemon(self, patient=True):
+        self.write('/etc/libvirt/libvirtd.conf', LIBVIRTD_CONF + 'min_workers = 20\nmax_workers = 20\n')
         for name in ASK, ANSWER:
             if not os.path.exists(self.outer(name)):
                 os.mkfifo(self.outer(name))
@@ -170,7 +172,7 @@ def _(check):
     with Heaped((HEAP,), heap) as stock, Heaped((HEAP,) + library(), heap) as rig:
         crowds = [Crowd(stock, False), Crowd(rig, True)]
         before = after = None
-        # Caches are filled first, and every worker thread exists.
+        # Caches are filled first.
         for seconds in SECONDS // 3, SECONDS - SECONDS // 3:
             for crowd in crowds:
                 crowd.begin(seconds)
