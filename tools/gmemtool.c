@@ -118,7 +118,7 @@ gmemToolPaint(FILE *out, gmemToolColour colour)
     };
     const char *no = g_getenv("NO_COLOR");
 
-    return (no != NULL && no[0]) || !isatty(fileno(out)) ? "" : codes[colour];
+    return (no != NULL && no[0] != '\0') || !isatty(fileno(out)) ? "" : codes[colour];
 }
 
 char *

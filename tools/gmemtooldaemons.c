@@ -61,7 +61,8 @@ isDaemon(const char *pid)
     g_autofree char *status = readProcess(pid, "status");
     g_autofree char *number = g_strdup_printf("\nNSpid:\t%s\n", pid);
 
-    return name && status && gmemPreloadIsDaemon(g_strchomp(name)) && strstr(status, number);
+    return name != NULL && status != NULL && gmemPreloadIsDaemon(g_strchomp(name)) &&
+           strstr(status, number) != NULL;
 }
 
 /* For messages. A daemon of a user other than root belongs to a session. Free with g_free(). */
@@ -95,7 +96,7 @@ findVersion(const char *pid, uint64_t start, uint64_t end)
                 : memmem(memory, (size_t)got, GMEM_PRELOAD_VERSION, strlen(GMEM_PRELOAD_VERSION));
     size_t left;
 
-    if (!found)
+    if (found == NULL)
         return NULL;
     found += strlen(GMEM_PRELOAD_VERSION);
     left = (size_t)(memory + got - found);
@@ -120,12 +121,12 @@ readMapping(const char *pid, char *line, gmemDaemon *process)
         path[strlen(path) - strlen(GMEM_DAEMON_DELETED)] = '\0';
         inode = 0;
     }
-    if (g_strcmp0(strrchr(path, '/') ? strrchr(path, '/') + 1 : NULL,
+    if (g_strcmp0(strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : NULL,
                   gmemPreloadListName(GMEM_PRELOAD_LIBRARY)) != 0)
         return;
     process->mapped = true;
     process->stale |= stat(path, &file) < 0 || file.st_ino != inode;
-    if (!process->version)
+    if (process->version == NULL)
         process->version = findVersion(pid, start, end);
 }
 
@@ -133,7 +134,7 @@ readMapping(const char *pid, char *line, gmemDaemon *process)
 static char *
 describe(const gmemDaemon *process, const char *library, bool *good)
 {
-    const char *version = process->version ? process->version : _("unknown");
+    const char *version = process->version != NULL ? process->version : _("unknown");
 
     *good = process->mapped && !process->stale;
     if (!process->mapped)
@@ -156,11 +157,11 @@ describeProcess(const char *pid, const char *library, bool *good)
     char *rest = maps;
     char *line;
 
-    if (!maps) {
+    if (maps == NULL) {
         *good = false;
         return g_strdup_printf(_("%1$s may not be inspected; run as root"), process.name);
     }
-    while ((line = strsep(&rest, "\n")))
+    while ((line = strsep(&rest, "\n")) != NULL)
         readMapping(pid, line, &process);
     return describe(&process, library, good);
 }
@@ -173,7 +174,7 @@ gmemToolDaemonsDescribe(const char *library, bool *good)
     const char *pid;
 
     *good = true;
-    while (proc && (pid = g_dir_read_name(proc))) {
+    while (proc != NULL && (pid = g_dir_read_name(proc)) != NULL) {
         g_autofree char *one = NULL;
         bool thisOne;
 

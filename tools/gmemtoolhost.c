@@ -84,7 +84,8 @@ gmemHostNew(gmemMode asked, const char *emulator)
 
     host->asked = asked;
     host->files = gmemToolFilesFind();
-    host->emulator = emulator ? g_strdup(emulator) : g_find_program_in_path(GMEM_PLATFORM_EMULATOR);
+    host->emulator =
+        emulator != NULL ? g_strdup(emulator) : g_find_program_in_path(GMEM_PLATFORM_EMULATOR);
     host->checks = g_array_new(FALSE, TRUE, sizeof(gmemCheck));
     g_array_set_clear_func(host->checks, (GDestroyNotify)gmemCheckClear);
     return host;
@@ -136,8 +137,8 @@ checkKVMConvertible(gmemHost *host)
 {
     const gmemKVM *kvm = host->kvm;
     gmemResult lacking = missing(host, GMEM_MODE_CONVERTIBLE);
-    bool type = kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM);
-    bool attributes = kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE;
+    bool type = (kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)) != 0;
+    bool attributes = (kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE) != 0;
 
     addCheck(host, "kvm-vm-types", _("KVM: VM type for convertible memory (VM_TYPES)"),
              passOr(type, lacking),
@@ -157,7 +158,7 @@ checkKVMConvertible(gmemHost *host)
             lacking,
             g_strdup(_("KVM converts pages in place; requires kvm.gmem_in_place_conversion=0 and "
                        "CONFIG_KVM_VM_MEMORY_ATTRIBUTES")));
-    if (kvm->attributesErrno)
+    if (kvm->attributesErrno != 0)
         addCheck(host, "kvm-private-pages", _("KVM: a page can be made private"), lacking,
                  g_strdup(g_strerror(kvm->attributesErrno)));
     addCheck(host, "kvm-user-memory2", _("KVM: guest_memfd in memory slots (USER_MEMORY2)"),
@@ -170,8 +171,8 @@ checkKVMFullyShared(gmemHost *host)
 {
     const gmemKVM *kvm = host->kvm;
     gmemResult lacking = missing(host, GMEM_MODE_FULLY_SHARED);
-    bool mmap = kvm->gmemFlags & GUEST_MEMFD_FLAG_MMAP;
-    bool shared = kvm->gmemFlags & GUEST_MEMFD_FLAG_INIT_SHARED;
+    bool mmap = (kvm->gmemFlags & GUEST_MEMFD_FLAG_MMAP) != 0;
+    bool shared = (kvm->gmemFlags & GUEST_MEMFD_FLAG_INIT_SHARED) != 0;
 
     addCheck(host, "kvm-guest-memfd", _("KVM: guest_memfd (GUEST_MEMFD)"),
              passOr(kvm->guestMemfd, lacking),
@@ -185,7 +186,7 @@ checkKVMFullyShared(gmemHost *host)
         _("KVM: guest_memfd shared from the start (FLAGS, INIT_SHARED)"), passOr(shared, lacking),
         shared ? g_strdup_printf("0x%x", kvm->gmemFlags)
                : g_strdup_printf(_("0x%1$x without 0x2; requires Linux 6.18"), kvm->gmemFlags));
-    if (kvm->createErrno)
+    if (kvm->createErrno != 0)
         addCheck(host, "kvm-guest-memfd-create", _("KVM: guest_memfd can be created"), lacking,
                  g_strdup(g_strerror(kvm->createErrno)));
 }
@@ -202,7 +203,7 @@ checkNumaPolicy(gmemHost *host)
                    "domain works; requires a newer Linux, such as 7.2");
 
     addCheck(host, "numa-policy", _("KVM: NUMA policy of guest_memfd"),
-             passOr(!reason, GMEM_RESULT_WARN), g_strdup(reason));
+             passOr(reason == NULL, GMEM_RESULT_WARN), g_strdup(reason));
 }
 
 static void
@@ -245,14 +246,15 @@ checkEmulator(gmemHost *host, const gmemQEMUUser *user)
     g_autoptr(GError) error = NULL;
     unsigned int version;
 
-    if (!host->emulator) {
+    if (host->emulator == NULL) {
         addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
                  g_strdup_printf(
                      _("%1$s is not in PATH; install it, or name another emulator with --emulator"),
                      GMEM_PLATFORM_EMULATOR));
         return;
     }
-    if (!(host->caps = gmemProbe(host->emulator, user, GMEM_PROBE_TIMEOUT_MS, &error))) {
+    host->caps = gmemProbe(host->emulator, user, GMEM_PROBE_TIMEOUT_MS, &error);
+    if (host->caps == NULL) {
         addCheck(host, "qemu", _(title), GMEM_RESULT_FAIL,
                  g_strdup_printf("%s: %s", host->emulator, error->message));
         return;
@@ -302,10 +304,10 @@ checkQEMU(gmemHost *host)
     }
 
     checkEmulator(host, &user);
-    if (host->caps)
+    if (host->caps != NULL)
         checkOffers(host);
 
-    if (error)
+    if (error != NULL)
         return;
     if (host->kvm->available)
         checkQEMUUserOpens(host, &user, "qemu-user-kvm", _("QEMU: its user may open /dev/kvm"),
@@ -320,7 +322,8 @@ checkFile(gmemHost *host, const char *id, const char *title, const char *path)
 {
     g_autofree char *fault = gmemToolFileFault(path);
 
-    addCheck(host, id, title, passOr(!fault, GMEM_RESULT_FAIL), g_strdup(fault ? fault : path));
+    addCheck(host, id, title, passOr(fault == NULL, GMEM_RESULT_FAIL),
+             g_strdup(fault != NULL ? fault : path));
 }
 
 /* An invalid file of the administrator's: no convertible domain starts. */
@@ -333,8 +336,8 @@ checkConf(gmemHost *host)
     if (gmemHostConfRead(GMEM_HOST_CONF_FILE, &conf, &error) < 0)
         host->confFault = g_strdup(error->message);
     addCheck(host, "gmem-conf", "gmem.conf",
-             passOr(!host->confFault, missing(host, GMEM_MODE_CONVERTIBLE)),
-             g_strdup(host->confFault ? host->confFault : GMEM_HOST_CONF_FILE));
+             passOr(host->confFault == NULL, missing(host, GMEM_MODE_CONVERTIBLE)),
+             g_strdup(host->confFault != NULL ? host->confFault : GMEM_HOST_CONF_FILE));
 }
 
 static void
@@ -344,7 +347,8 @@ checkDaemons(gmemHost *host)
     char *detail = gmemToolDaemonsDescribe(host->files->library, &good);
 
     addCheck(host, "daemons", _("libvirt: its daemons have libvirt-gmem.so"),
-             passOr(good, GMEM_RESULT_WARN), detail ? detail : g_strdup(_("none is running")));
+             passOr(good, GMEM_RESULT_WARN),
+             detail != NULL ? detail : g_strdup(_("none is running")));
 }
 
 static void
@@ -384,14 +388,14 @@ judge(const gmemHost *host, gmemMode mode, GError **error)
 
     if (gmemQEMUValidateHost(&plan, host->kvm, error) < 0)
         return -1;
-    if (!host->caps)
+    if (host->caps == NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("no emulator answers"));
     if (gmemQEMUValidateEmulator(&plan, host->caps, error) < 0)
         return -1;
     if (access(host->files->library, R_OK) < 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, _("%1$s cannot be read"),
                             host->files->library);
-    if (mode == GMEM_MODE_CONVERTIBLE && host->confFault)
+    if (mode == GMEM_MODE_CONVERTIBLE && host->confFault != NULL)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", host->confFault);
     return supplies(host, mode) ? 0 : needShim(host, error);
 }
@@ -403,7 +407,7 @@ judgeMode(gmemHost *host, gmemMode mode, const char *id, const char *title)
 
     if (judge(host, mode, &error) < 0)
         host->reasons[mode] = g_strdup(error->message);
-    addCheck(host, id, title, passOr(!host->reasons[mode], missing(host, mode)),
+    addCheck(host, id, title, passOr(host->reasons[mode] == NULL, missing(host, mode)),
              g_strdup(host->reasons[mode]));
 }
 
@@ -422,7 +426,7 @@ printText(const gmemHost *host)
         printf("%s%*s : %s%s%s", check->title, (int)(width - g_utf8_strlen(check->title, -1)), "",
                gmemToolPaint(stdout, resultColours[check->result]), resultNames[check->result],
                gmemToolPaint(stdout, GMEM_TOOL_PLAIN));
-        if (check->detail)
+        if (check->detail != NULL)
             printf(" (%s)", check->detail);
         printf("\n");
     }
@@ -471,10 +475,10 @@ genQEMU(gmemJSONGen *gen, const gmemHost *host)
     gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
     genMember(gen, "emulator", host->emulator);
     gmemJSONGenString(gen, "version");
-    gmemJSONGenNumber(gen, host->caps ? host->caps->version : 0);
+    gmemJSONGenNumber(gen, host->caps != NULL ? host->caps->version : 0);
     gmemJSONGenString(gen, "offers");
     gmemJSONGenBegin(gen, GMEM_JSON_ARRAY);
-    for (flag = 0; host->caps && flag < GMEM_QEMU_CAPS_LAST; flag++) {
+    for (flag = 0; host->caps != NULL && flag < GMEM_QEMU_CAPS_LAST; flag++) {
         if (gmemQEMUCapsGet(host->caps, flag))
             gmemJSONGenString(gen, gmemQEMUCapsFlagToString(flag));
     }
@@ -513,7 +517,7 @@ genModes(gmemJSONGen *gen, const gmemHost *host)
         gmemJSONGenString(gen, gmemModeToString(mode));
         gmemJSONGenBegin(gen, GMEM_JSON_OBJECT);
         gmemJSONGenString(gen, "usable");
-        gmemJSONGenBool(gen, !host->reasons[mode]);
+        gmemJSONGenBool(gen, host->reasons[mode] == NULL);
         genMember(gen, "reason", host->reasons[mode]);
         gmemJSONGenEnd(gen, GMEM_JSON_OBJECT);
     }
@@ -568,7 +572,7 @@ printProviderConfig(const gmemHost *host)
            "providers:\n  - identification:\n      uuid: '$COMPUTE_NODE'\n"
            "    traits:\n      additional:");
     for (mode = GMEM_MODE_NONE + 1; daemons && mode < GMEM_MODE_LAST; mode++) {
-        if (host->reasons[mode])
+        if (host->reasons[mode] != NULL)
             continue;
         printf("\n        - %s", traits[mode]);
         any = true;
@@ -579,11 +583,11 @@ printProviderConfig(const gmemHost *host)
 static int
 exitStatus(const gmemHost *host)
 {
-    bool shared = !host->reasons[GMEM_MODE_FULLY_SHARED];
-    bool convertible = !host->reasons[GMEM_MODE_CONVERTIBLE];
+    bool shared = host->reasons[GMEM_MODE_FULLY_SHARED] == NULL;
+    bool convertible = host->reasons[GMEM_MODE_CONVERTIBLE] == NULL;
 
     if (host->asked != GMEM_MODE_NONE)
-        return host->reasons[host->asked] ? GMEM_TOOL_EXIT_FAILED : 0;
+        return host->reasons[host->asked] != NULL ? GMEM_TOOL_EXIT_FAILED : 0;
     if (shared)
         return convertible ? GMEM_TOOL_EXIT_HOST_BOTH : GMEM_TOOL_EXIT_HOST_FULLY_SHARED;
     return convertible ? GMEM_TOOL_EXIT_HOST_CONVERTIBLE : GMEM_TOOL_EXIT_HOST_NONE;
@@ -602,7 +606,7 @@ gmemToolHost(int argc, char **argv)
         {"emulator", 'e', 0, G_OPTION_ARG_FILENAME, &emulator, N_("the QEMU binary to ask"),
          N_("PATH")},
         {"mode", 'm', 0, G_OPTION_ARG_STRING, &modeName,
-         N_("exit with 0 where MODE, fully-shared or convertible, can be used, else with 1"),
+         N_("exit with 0 if MODE, fully-shared or convertible, can be used, otherwise with 1"),
          N_("MODE")},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, N_("print JSON"), NULL},
         {"nova-provider-config", 0, 0, G_OPTION_ARG_NONE, &providers,
@@ -617,11 +621,11 @@ gmemToolHost(int argc, char **argv)
         gmemToolError(_("unexpected argument '%1$s'"), argv[1]);
         return GMEM_TOOL_EXIT_USAGE;
     }
-    if (modeName && (asked = gmemModeFromString(modeName)) == GMEM_MODE_NONE) {
+    if (modeName != NULL && (asked = gmemModeFromString(modeName)) == GMEM_MODE_NONE) {
         gmemToolError(_("'%1$s' is not a mode: fully-shared or convertible"), modeName);
         return GMEM_TOOL_EXIT_USAGE;
     }
-    if (emulator) {
+    if (emulator != NULL) {
         g_autofree char *absolute = g_canonicalize_filename(emulator, NULL);
 
         g_free(emulator);

@@ -171,7 +171,7 @@ gmemKVMProbeConvertible(gmemKVM *kvm, int kvmfd)
 {
     GMEM_AUTO_FD vm = -1;
 
-    if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
+    if ((kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)) == 0)
         return;
     if ((vm = gmemKVMCreateVM(kvmfd, KVM_X86_SW_PROTECTED_VM)) < 0) {
         kvm->createConvertibleErrno = errno;
@@ -379,7 +379,7 @@ gmemKVMCanFullyShared(const gmemKVM *kvm, GError **error)
               "(KVM_CAP_GUEST_MEMFD_FLAGS = 0x%2$x without 0x%3$x); use Linux 6.18 or newer"),
             kvm->kernel, kvm->gmemFlags, (unsigned int)FULLY_SHARED_FLAGS & ~kvm->gmemFlags);
 
-    if (kvm->createErrno)
+    if (kvm->createErrno != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %1$s refuses to create a guest_memfd: %2$s"),
                             kvm->kernel, gmemI18nErrno(kvm->createErrno));
@@ -393,13 +393,13 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
     if (!kvm->available)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", kvm->reason);
 
-    if (!(kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)))
+    if ((kvm->vmTypes & (1U << KVM_X86_SW_PROTECTED_VM)) == 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %1$s has no KVM_X86_SW_PROTECTED_VM (KVM_CAP_VM_TYPES "
                               "= 0x%2$x); use Linux 6.12 or newer with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel, kvm->vmTypes);
 
-    if (kvm->createConvertibleErrno)
+    if (kvm->createConvertibleErrno != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %1$s refuses to create a virtual machine of type "
                               "KVM_X86_SW_PROTECTED_VM: %2$s"),
@@ -413,7 +413,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
                               "and a kernel with CONFIG_KVM_VM_MEMORY_ATTRIBUTES"),
                             kvm->kernel);
 
-    if (!(kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE))
+    if ((kvm->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE) == 0)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
             _("KVM of Linux %1$s cannot make pages private (KVM_CAP_MEMORY_ATTRIBUTES = 0x%2$x "
@@ -433,7 +433,7 @@ gmemKVMCanConvertible(const gmemKVM *kvm, GError **error)
                               "or newer with CONFIG_KVM_SW_PROTECTED_VM"),
                             kvm->kernel);
 
-    if (kvm->attributesErrno)
+    if (kvm->attributesErrno != 0)
         return gmemErrorSet(error, VIR_ERR_CONFIG_UNSUPPORTED,
                             _("KVM of Linux %1$s refuses to make a page of a virtual machine of "
                               "type KVM_X86_SW_PROTECTED_VM private: %2$s"),
