@@ -117,7 +117,8 @@ checkDisk(gmemXMLNode *disk, GError **error)
         gmemXMLFindFirst(disk, "source/encryption/secret") != NULL)
         return gmemErrorSet(
             error, VIR_ERR_CONFIG_UNSUPPORTED,
-            _("disk '%1$s' has a <secret>, which requires a daemon: use a disk without"), target);
+            _("disk '%1$s' has a <secret>, which requires a daemon: use a disk without one"),
+            target);
     return 0;
 }
 

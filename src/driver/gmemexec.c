@@ -252,10 +252,9 @@ gmemExecGetImageMode(char *const argv[], gmemMode *mode)
     fd = gmemFileOpen(path, &why);
     known = fd >= 0 && gmemImageMode(fd, mode);
     if (!known)
-        gmemLog(
-            "cannot determine whether the guest in '%s' goes on with the kind of memory that it "
-            "was saved with: %s",
-            path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
+        gmemLog("cannot determine whether the guest in '%s' continues with the kind of memory that "
+                "it was saved with: %s",
+                path, fd < 0 ? gmemFileReason(why) : "it is not a save image");
     return known;
 }
 
@@ -304,7 +303,7 @@ gmemExecValidateHost(char *const argv[], gmemPlan *plan, const gmemKVM *kvm, GEr
         plan->cellNodesetsDiffer = false;
         if (gmemQEMUValidateHost(plan, kvm, error) < 0)
             return -1;
-        gmemLog("the guest goes on without its NUMA policy: %s", lost->message);
+        gmemLog("the guest continues without its NUMA policy: %s", lost->message);
         return 0;
     }
     return gmemQEMUValidateHost(plan, kvm, error);

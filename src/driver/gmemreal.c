@@ -17,7 +17,7 @@ gmemRealLookup(const char *name)
     void *function = dlsym(RTLD_NEXT, name);
 
     if (function == NULL) {
-        dprintf(STDERR_FILENO, "libvirt-gmem: %s: not found behind this library: %s\n", name,
+        dprintf(STDERR_FILENO, "libvirt-gmem: %s: not found after this library: %s\n", name,
                 dlerror());
         _exit(EXIT_FAILURE);
     }

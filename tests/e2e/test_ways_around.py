@@ -168,7 +168,7 @@ def _(check):
         client.start('vm')
         check.has(client.dumpxml('vm'), '<nodemask>0</nodemask>', 'dumpxml')
         check.equal(sizes(rig, 'vm'), [RAM * KIB, 64 * MIB], "sizes of QEMU's guest_memfds")
-        check.has(rig.read(rig.domain_log % 'vm'), 'the guest goes on without its NUMA policy',
+        check.has(rig.read(rig.domain_log % 'vm'), 'the guest continues without its NUMA policy',
                   "the domain's log")
         shows_private(check, client.dumpxml('vm'))
     client.destroy('vm')

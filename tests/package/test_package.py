@@ -213,7 +213,7 @@ def broken(t):
     kept = '/root/kept.so'
     check()
     os.rename(LIBRARY, kept)
-    check('the daemon is not to run without the library: %s is missing' % LIBRARY)
+    check('the daemon must not run without the library: %s is missing' % LIBRARY)
     with open(LIBRARY, 'w', encoding='utf-8') as file:
         file.write('text\n')
     check('%s cannot be loaded' % LIBRARY)

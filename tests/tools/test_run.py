@@ -373,7 +373,7 @@ def live_refused(t):
                  "name its file, by <disk type='file'>"),
                 (disk % ('network', "<source protocol='rbd' name='p/i'><auth username='u'><secret "
                          "type='ceph' usage='x'/></auth></source>"),
-                 "disk 'vda' has a <secret>, which requires a daemon: use a disk without")):
+                 "disk 'vda' has a <secret>, which requires a daemon: use a disk without one")):
             status, out, err = tools.call('run', live(directory + '/d.xml', devices))
             t.equal((status, err), (1, 'error: %s\n' % message), 'exit status and standard error')
             t.lacks(out, 'running:', 'output')

@@ -76,7 +76,7 @@ static const Case cases[] = {
      {"-machine", "pc,accel=kvm", CELL("a", "0"), CELL("b", "1"), SHARED, "-incoming", "defer"},
      false,
      STARTED,
-     "goes on without its NUMA policy"},
+     "continues without its NUMA policy"},
     {"memory", {MACHINE, RAM, SHARED}, true, REFUSED, "cannot be opened: No such file or"},
     {"memory", {MACHINE, SHARED}, false, REFUSED, "there is no memory backend 'pc.ram'"},
     {"memory",
