@@ -161,7 +161,6 @@ gmemToolMappingsOf(int directory)
             continue;
         mapping.device = ((guint64)major << 32) | minor;
         mapping.writable = flags[1] == 'w';
-        mapping.shared = flags[3] == 's';
         mapping.gmem = path > 0 && strstr(line + path, GMEM_LINK_GUEST_MEMFD) != NULL;
         g_array_append_val(mappings, mapping);
     }

@@ -21,7 +21,7 @@ typedef struct {
     guint64 start, end; /* addresses */
     guint64 offset;     /* bytes, in the file */
     guint64 device, inode;
-    bool writable, shared;
+    bool writable;
     bool gmem; /* of a guest_memfd */
 } gmemToolMapping;
 

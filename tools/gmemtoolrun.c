@@ -66,7 +66,6 @@ typedef struct {
     const gmemRunOptions *options;
     virConnectPtr conn;
     virDomainPtr domain;
-    bool active;
     gmemRunEnd end;
 } gmemRun;
 
@@ -163,7 +162,6 @@ onLifecycle(virConnectPtr conn G_GNUC_UNUSED,
     if (event != VIR_DOMAIN_EVENT_STOPPED)
         return 0;
 
-    run->active = false;
     if (detail == VIR_DOMAIN_EVENT_STOPPED_CRASHED || detail == VIR_DOMAIN_EVENT_STOPPED_FAILED)
         run->end = RUN_END_CRASH;
     else
@@ -272,7 +270,6 @@ startDomain(gmemRun *run)
 
     if (virDomainCreate(run->domain) < 0)
         return caught != 0 ? -1 : failLibvirt(_("the domain does not start"));
-    run->active = true;
 
     if ((dump = virDomainGetXMLDesc(run->domain, 0)) == NULL)
         return failLibvirt(_("the domain cannot be dumped"));

@@ -14,6 +14,7 @@
 #include "gmemi18n.h"
 #include "gmempreload.h"
 #include "gmemprocess.h"
+#include "gmemshimconfig.h"
 
 /* Each of these characters makes libvirt quote a word (seen in the output of 9.0.0 … 12.8.0). */
 #define GMEM_NATIVE_QUOTED "\r\t\n !\"#$&'()*;<>?[\\]^`{|}~"
@@ -195,7 +196,7 @@ int
 gmemNativeRead(const char *native, gmemNative **words, GError **error)
 {
     *words = NULL;
-    if (strstr(native, "x-libvirt-gmem") == NULL)
+    if (strstr(native, GMEM_SHIM_OPTION) == NULL)
         return 0;
     *words = gmemNativeSplit(native);
     if (*words == NULL)

@@ -520,11 +520,11 @@ testMutant(const char *mutant)
     if (raisedPlan == NULL && raised != NULL)
         g_assert_cmpstr(raised, ==, mutant);
     if (doc != NULL && strcmp((const char *)xmlDocGetRootElement(doc)->name, "domain") == 0) {
-        g_autofree char *private = testUtilXPath(doc, "count(memoryBacking/private)");
+        g_autofree char *backing = testUtilXPath(doc, "count(memoryBacking/private)");
         g_autofree char *security =
             testUtilXPath(doc, "count(launchSecurity[@type='sw-protected'])");
 
-        ours = strcmp(private, "0") != 0 || strcmp(security, "0") != 0;
+        ours = strcmp(backing, "0") != 0 || strcmp(security, "0") != 0;
     }
     if (doc != NULL)
         xmlFreeDoc(doc);
