@@ -311,7 +311,7 @@ checkQEMU(gmemHost *host)
         return;
     if (host->kvm->available)
         checkQEMUUserOpens(host, &user, "qemu-user-kvm", _("QEMU: its user may open /dev/kvm"),
-                           "/dev/kvm", O_RDWR);
+                           GMEM_KVM_DEVICE, O_RDWR);
     if (access(host->files->shim, F_OK) == 0)
         checkQEMUUserOpens(host, &user, "qemu-user-shim", _("QEMU: its user may read qemu-gmem.so"),
                            host->files->shim, O_RDONLY);

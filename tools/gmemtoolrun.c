@@ -405,7 +405,7 @@ keeperCaught(int number)
 static char *
 findObstacle(const gmemToolFiles *files)
 {
-    const char *const paths[] = {"/dev/kvm", files->shim};
+    const char *const paths[] = {GMEM_KVM_DEVICE, files->shim};
     const int modes[] = {O_RDWR, O_RDONLY};
     const struct passwd *user = getpwnam(GMEM_QEMU_USER);
     const struct group *group = getgrnam(GMEM_QEMU_GROUP);

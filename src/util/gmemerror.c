@@ -13,14 +13,15 @@ static const struct {
     int code;
     const char *format;
 } gmemErrorPrefixes[] = {
-    {VIR_ERR_XML_ERROR, N_("XML error: %1$s")},
-    {VIR_ERR_XML_DETAIL, "%s"},
-    {VIR_ERR_XML_INVALID_SCHEMA, N_("XML document failed to validate against schema: %1$s")},
-    {VIR_ERR_CONFIG_UNSUPPORTED, N_("unsupported configuration: %1$s")},
-    {VIR_ERR_OPERATION_UNSUPPORTED, N_("Operation not supported: %1$s")},
-    {VIR_ERR_OPERATION_TIMEOUT, N_("Timed out during operation: %1$s")},
-    {VIR_ERR_SYSTEM_ERROR, "%s"},
-    {VIR_ERR_INTERNAL_ERROR, N_("internal error: %1$s")},
+    {.code = VIR_ERR_XML_ERROR, .format = N_("XML error: %1$s")},
+    {.code = VIR_ERR_XML_DETAIL, .format = "%s"},
+    {.code = VIR_ERR_XML_INVALID_SCHEMA,
+     .format = N_("XML document failed to validate against schema: %1$s")},
+    {.code = VIR_ERR_CONFIG_UNSUPPORTED, .format = N_("unsupported configuration: %1$s")},
+    {.code = VIR_ERR_OPERATION_UNSUPPORTED, .format = N_("Operation not supported: %1$s")},
+    {.code = VIR_ERR_OPERATION_TIMEOUT, .format = N_("Timed out during operation: %1$s")},
+    {.code = VIR_ERR_SYSTEM_ERROR, .format = "%s"},
+    {.code = VIR_ERR_INTERNAL_ERROR, .format = N_("internal error: %1$s")},
 };
 
 /* Written when the library is loaded, so that the child between fork and exec does not have to look

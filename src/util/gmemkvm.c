@@ -35,7 +35,6 @@
 #include "gmemi18n.h"
 #include "gmemplatform.h"
 
-#define GMEM_KVM_DEVICE "/dev/kvm"
 #define GMEM_KVM_IN_PLACE "/sys/module/kvm/parameters/gmem_in_place_conversion"
 
 #define FULLY_SHARED_FLAGS (GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)

@@ -7,6 +7,8 @@
 
 #include "gmemkvmabi.h"
 
+#define GMEM_KVM_DEVICE "/dev/kvm"
+
 typedef struct {
     bool available;          /* /dev/kvm opened and a VM could be created */
     char *reason;            /* where not: why, translated; else NULL */
