@@ -311,6 +311,19 @@ def _(check):
     client.undefine('sw')
 
 
+@suite.test('rules are for domains of the system: a user who may read the file gets nothing by it')
+def _(check):
+    session, client = Shared.get()
+    session.write('/etc/libvirt/gmem.conf', '[rule all]\nname=*\nmode=fully-shared\n', 0o644)
+    client.define(session.domain('unruled', private=False))
+    check.lacks(client.dumpxml('unruled'), '<private/>', 'dumpxml')
+    # Nor is a user stopped by a file that says nothing, or that only root may read.
+    session.write('/etc/libvirt/gmem.conf', 'nonsense\n', 0o600)
+    client.define(session.domain('unruled', private=False))
+    os.unlink(session.outer('/etc/libvirt/gmem.conf'))
+    client.undefine('unruled')
+
+
 @suite.test('the end')
 def _(check):
     session, client = Shared.get()
