@@ -143,32 +143,6 @@ def _(check):
         client.destroy('vm')
 
 
-# To libvirt it is the emulator that distributions build for microvm, which is its default machine; it
-# also has q35.
-DEFAULT_MICROVM = '''\
-#!/bin/sh
-case "$*" in
-*"-machine none"*) exec %s-microvm "$@" ;;
-esac
-exec %s "$@"
-''' % (QEMU, QEMU)
-
-
-@suite.test("the same where the emulator's default machine cannot have private memory")
-def _(check):
-    if not os.access(QEMU + '-microvm', os.X_OK):
-        raise Skip('requires %s-microvm' % QEMU)
-    rig, client = rig_and_client()
-    if numa_policy_kept():
-        raise Skip('guest_memfd keeps a NUMA policy here')
-    emulator = '/run/qemu-default-microvm'
-    rig.write(emulator, DEFAULT_MICROVM)
-    os.chmod(rig.outer(emulator), 0o755)
-    xml = domain('vm', cells=[19 * KIB, 25 * KIB], machine='q35', emulator=emulator,
-                 body=tune('', (0, 'strict'), (1, 'strict')))
-    check.refused(lambda: client.create(xml), CONFIG_UNSUPPORTED, part=NO_POLICY)
-
-
 def numa_policy_kept():
     """What virt-gmem reports about this host's KVM."""
     build = os.environ.get('GMEM_BUILD') or os.path.join(SOURCE, 'build')
