@@ -194,15 +194,21 @@ gmemDriverReadStored(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **pl
 }
 
 int
+gmemDriverReadOurs(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **plan)
+{
+    if (xml == NULL || gmemRaiseMayHavePair(xml))
+        return gmemDriverReadStored(conn, xml, doc, plan);
+    free(xml);
+    *plan = NULL;
+    return 0;
+}
+
+int
 gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan)
 {
     g_autoptr(gmemXML) doc = NULL;
 
-    if (xml == NULL || gmemRaiseMayHavePair(xml))
-        return gmemDriverReadStored(conn, xml, &doc, plan);
-    free(xml);
-    *plan = NULL;
-    return 0;
+    return gmemDriverReadOurs(conn, xml, &doc, plan);
 }
 
 bool

@@ -112,6 +112,10 @@ int gmemDriverGetStoredPlan(virConnectPtr conn, char *xml, gmemPlan **plan);
  * with gmemXMLFree() */
 int gmemDriverReadStored(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **plan);
 
+/* gmemDriverReadOurs: the same, but text that certainly has no pair is not read: @doc stays NULL.
+ */
+int gmemDriverReadOurs(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **plan);
+
 /**
  * gmemDriverIsSpecialFile:
  *

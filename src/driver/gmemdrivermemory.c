@@ -152,13 +152,9 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
 static int
 gmemDriverMemoryRead(virDomainPtr domain, unsigned int flags, gmemXML **stored, gmemPlan **plan)
 {
-    virConnectPtr conn = virDomainGetConnect(domain);
-    char *xml = gmemReal()->virDomainGetXMLDesc(domain, flags);
+    virConnectPtr conn = virDomainGetConnect(domain); /* first: this resets libvirt's last error */
 
-    if (xml == NULL || gmemRaiseMayHavePair(xml))
-        return gmemDriverReadStored(conn, xml, stored, plan);
-    free(xml);
-    return 0;
+    return gmemDriverReadOurs(conn, gmemReal()->virDomainGetXMLDesc(domain, flags), stored, plan);
 }
 
 /* A document with a device, for a call that attaches the device or (@update) replaces an existing
