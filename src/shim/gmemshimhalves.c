@@ -121,9 +121,9 @@ gmemShimHalvesMake(
         made.privateSize =
             GMEM_SHIM_PAGE * gmemShimHalvesSet(made.isPrivate, 0, size / GMEM_SHIM_PAGE, true);
     /* A transparent huge page of which a part was freed is held as a whole. Kernels without them
-     * have nothing to switch off. */
-    if (made.sharedPage == GMEM_SHIM_PAGE && real->madvise(base, size, MADV_NOHUGEPAGE) < 0)
-        errno = 0;
+     * have nothing to switch off, and refuse. */
+    if (made.sharedPage == GMEM_SHIM_PAGE)
+        real->madvise(base, size, MADV_NOHUGEPAGE);
     if (fstat(made.gmem, &status) == 0)
         gmemShimPublishHalves(config->id, status.st_ino, (uint64_t)(uintptr_t)base);
     gmemShimHalvesTable[gmemShimHalvesMade++] = made;

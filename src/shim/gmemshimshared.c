@@ -149,7 +149,6 @@ gmemShimSharedNote(int fd)
     backend->inode = file.st_ino;
     backend->size = 0;
     backend->start = false;
-    backend->used = false;
     atomic_store(&backend->fd, fd);
     return 0;
 }

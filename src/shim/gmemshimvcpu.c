@@ -53,8 +53,7 @@ struct gmemShimVcpu {
     gmemShimVcpu *next;
     int fd;
     struct kvm_run *run;
-    bool present;    /* it has a thread, or will have one */
-    atomic_bool ran; /* since its state was set */
+    atomic_bool ran; /* since its state was set, and in a thread that has not ended */
     /* The vCPU's own thread's: */
     uint64_t fault;      /* guest address of the last failed access */
     unsigned int faults; /* how often, without anything else in between */
@@ -85,7 +84,7 @@ gmemShimVcpuLeft(void *data)
     gmemShimVcpu *vcpu = data;
 
     GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
-    vcpu->present = false;
+    vcpu->ran = false;
 }
 
 /* Returns the vCPU that this thread runs, and records that it does. */
@@ -101,7 +100,6 @@ gmemShimVcpuEnter(int fd)
     vcpu = gmemShimVcpuFind(fd);
     if (vcpu == NULL)
         return NULL;
-    vcpu->present = true;
     vcpu->ran = true;
     gmemShimVcpuAnyRan = true;
     pthread_setspecific(gmemShimVcpuKey, vcpu);
@@ -235,7 +233,6 @@ gmemShimVcpuMade(int kvm, int fd)
     }
     vcpu->fd = fd;
     vcpu->run = run;
-    vcpu->present = true;
 
     GMEM_SHIM_LOCKED(&gmemShimVcpuLock);
     vcpu->next = gmemShimVcpus;
@@ -282,10 +279,9 @@ gmemShimVcpuSetState(int fd, void *argument)
     vcpu = gmemShimVcpuFind(fd);
     if (vcpu == NULL)
         return result;
-    vcpu->present = true;
     vcpu->ran = false;
     for (vcpu = gmemShimVcpus; vcpu != NULL; vcpu = vcpu->next) {
-        if (vcpu->present && vcpu->ran)
+        if (vcpu->ran)
             return result;
     }
     if (gmemShimVcpuAnyRan) {
@@ -303,7 +299,6 @@ gmemShimVcpuSetCPUID(int fd, const void *argument)
     struct kvm_cpuid2 *given = malloc(size);
     struct kvm_cpuid_entry2 *features;
     int result;
-    int saved;
 
     if (given == NULL)
         return -1;
@@ -312,8 +307,6 @@ gmemShimVcpuSetCPUID(int fd, const void *argument)
     if (features != NULL)
         features->eax |= 1U << KVM_FEATURE_HC_MAP_GPA_RANGE;
     result = gmemShimReal()->ioctl(fd, KVM_SET_CPUID2, given);
-    saved = errno;
-    free(given);
-    errno = saved;
+    free(given); /* preserves errno since glibc 2.33 */
     return result;
 }

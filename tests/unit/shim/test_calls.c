@@ -39,6 +39,12 @@ int testFcntl64(int fd, int command, ...);
 int testFtruncate(int fd, off_t length);
 int testFtruncate64(int fd, off64_t length);
 int testIoctl(int fd, unsigned long request, ...);
+long testMbind(void *base,
+               unsigned long size,
+               int policy,
+               const unsigned long *nodes,
+               unsigned long maxNode,
+               unsigned int flags);
 int testMadvise(void *base, size_t size, int advice);
 int testMemfdCreate(const char *name, unsigned int flags);
 void *testMmap(void *base, size_t size, int protection, int flags, int fd, off_t offset);
@@ -51,7 +57,11 @@ void *testMmap64(void *base, size_t size, int protection, int flags, int fd, off
 #define SIZE (2 * 1024 * 1024)
 #define FAILS 4242
 
+void __wrap_gmemShimConvertibleBound(
+    void *base, unsigned long size, int policy, const unsigned long *nodes, unsigned long maxNode);
 int __wrap_gmemShimConvertibleCreateVM(int fd);
+int __wrap_gmemShimConvertibleMapped(void *base, size_t size, int flags, int file);
+bool __wrap_gmemShimConvertibleMayMap(void);
 bool __wrap_gmemShimConvertibleKeepsPages(const void *base, size_t size);
 void __wrap_gmemShimPublishVerified(void);
 void __wrap_gmemShimSharedSlot(const struct kvm_userspace_memory_region *region, bool later);
@@ -62,6 +72,9 @@ static struct {
     atomic_int verifications;
     unsigned int published;
     unsigned int advised;
+    unsigned int mapped;
+    unsigned int bound;
+    bool mayNotMap;
     unsigned int slots;
     const void *slot; /* the last one */
     bool later;
@@ -72,7 +85,7 @@ static struct {
 } fake;
 
 static char ours[SIZE]; /* what has to keep its pages */
-static char others[SIZE];
+static char others[SIZE] __attribute__((aligned(4096)));
 
 static void
 begin(gmemShimState state, gmemMode mode)
@@ -301,6 +314,128 @@ testAdvice(void)
     }
 }
 
+bool
+__wrap_gmemShimConvertibleMayMap(void)
+{
+    return !fake.mayNotMap;
+}
+
+int
+__wrap_gmemShimConvertibleMapped(void *base, size_t size, int flags, int file)
+{
+    g_assert_true(base == others);
+    g_assert_cmpuint(size, ==, SIZE);
+    g_assert_cmpint(flags & MAP_FIXED, !=, 0);
+    g_assert_cmpint(file, ==, 7);
+    fake.mapped++;
+    errno = FAILS;
+    return fake.result;
+}
+
+static void *
+fakeMmap(void *base,
+         size_t size G_GNUC_UNUSED,
+         int protection G_GNUC_UNUSED,
+         int flags G_GNUC_UNUSED,
+         int fd G_GNUC_UNUSED,
+         off_t offset G_GNUC_UNUSED)
+{
+    return base;
+}
+
+/* A memory backend is what QEMU maps at a place of its choice, to read and to write. */
+static void
+testMapped(void)
+{
+    static const int rw = PROT_READ | PROT_WRITE;
+    static const struct {
+        gmemShimState state;
+        gmemMode mode;
+        int protection;
+        int flags;
+        bool mayNot;
+        int result; /* of looking at it */
+        bool looked;
+    } cases[] = {
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, rw, MAP_SHARED | MAP_FIXED, false, 0, true},
+        {GMEM_SHIM_VERIFIED, GMEM_MODE_CONVERTIBLE, rw, MAP_PRIVATE | MAP_FIXED, false, 0, true},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, rw, MAP_SHARED | MAP_FIXED, false, -1, true},
+        {GMEM_SHIM_INERT, GMEM_MODE_CONVERTIBLE, rw, MAP_SHARED | MAP_FIXED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_FULLY_SHARED, rw, MAP_SHARED | MAP_FIXED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, rw, MAP_SHARED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, PROT_READ, MAP_FIXED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, PROT_NONE, MAP_FIXED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, rw | PROT_EXEC, MAP_FIXED, false, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, rw, MAP_SHARED | MAP_FIXED, true, 0, false},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        void *expected = cases[i].result < 0 ? MAP_FAILED : others;
+
+        g_test_message("%zu", i);
+        begin(cases[i].state, cases[i].mode);
+        gmemShimReal()->mmap = fakeMmap;
+        fake.mayNotMap = cases[i].mayNot;
+        fake.result = cases[i].result;
+        errno = 0;
+        g_assert_true(testMmap(others, SIZE, cases[i].protection, cases[i].flags, 7, 0) ==
+                      expected);
+        g_assert_cmpint(errno, ==, cases[i].result < 0 ? FAILS : 0);
+        g_assert_cmpuint(fake.mapped, ==, cases[i].looked ? 1 : 0);
+        g_assert_true(testMmap64(others, SIZE, cases[i].protection, cases[i].flags, 7, 0) ==
+                      expected);
+        g_assert_cmpuint(fake.mapped, ==, cases[i].looked ? 2 : 0);
+    }
+
+    /* What the kernel refuses to map is not there. */
+    begin(GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE);
+    g_assert_true(testMmap(MAP_FAILED, SIZE, rw, MAP_SHARED | MAP_FIXED, 7, 0) == MAP_FAILED);
+    g_assert_cmpuint(fake.mapped, ==, 0);
+}
+
+void
+__wrap_gmemShimConvertibleBound(
+    void *base, unsigned long size, int policy, const unsigned long *nodes, unsigned long maxNode)
+{
+    g_assert_true(base == others && nodes == NULL);
+    g_assert_cmpuint(size, ==, 0);
+    g_assert_cmpint(policy, ==, 0);
+    g_assert_cmpuint(maxNode, ==, 0);
+    fake.bound++;
+}
+
+/* What the kernel has bound, the shim binds, too; what it refuses, it does not. */
+static void
+testBound(void)
+{
+    static const struct {
+        gmemShimState state;
+        gmemMode mode;
+        int policy;
+        bool bound;
+    } cases[] = {
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, 0, true},
+        {GMEM_SHIM_VERIFIED, GMEM_MODE_CONVERTIBLE, 0, true},
+        {GMEM_SHIM_INERT, GMEM_MODE_CONVERTIBLE, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_FULLY_SHARED, 0, false},
+        {GMEM_SHIM_ARMED, GMEM_MODE_CONVERTIBLE, 99, false},
+    };
+    size_t i;
+
+    if (syscall(SYS_mbind, others, 0UL, 0, NULL, 0UL, 0U) < 0) {
+        g_test_skip("no mbind()");
+        return;
+    }
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%zu", i);
+        begin(cases[i].state, cases[i].mode);
+        g_assert_cmpint(testMbind(others, 0, cases[i].policy, NULL, 0, 0), ==,
+                        cases[i].policy == 0 ? 0 : -1);
+        g_assert_cmpuint(fake.bound, ==, cases[i].bound ? 1 : 0);
+    }
+}
+
 int
 __wrap_gmemShimVcpuMade(int kvm, int fd)
 {
@@ -341,6 +476,8 @@ main(int argc, char **argv)
     g_test_add_func("/shim/two-vms", testTwoVMs);
     g_test_add_func("/shim/slots", testSlots);
     g_test_add_func("/shim/advice", testAdvice);
+    g_test_add_func("/shim/mapped", testMapped);
+    g_test_add_func("/shim/bound", testBound);
     g_test_add_func("/shim/vcpu", testVcpu);
     return g_test_run();
 }

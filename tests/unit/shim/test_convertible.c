@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -64,6 +65,7 @@ static struct {
     bool attribute[PAGES_MAX]; /* private */
     unsigned int attributesSet;
     bool refuseAttributes;
+    unsigned long refused; /* a request that fails, or 0 */
     uint64_t type;
     uint64_t exitHypercall;
     uint32_t cpuidFeatures;
@@ -174,6 +176,8 @@ fakeLocked(int fd, unsigned long request, void *argument)
     struct gmemKVMMemoryRegion2 region = {0};
     int memfd;
 
+    if (request == fake.refused)
+        return fakeFail(EPERM);
     switch (request) {
     case KVM_CREATE_VM:
         g_assert_cmpint(fd, ==, FAKE_KVM);
@@ -250,12 +254,13 @@ mapBackend(uint64_t size)
     return mapping;
 }
 
+/* The descriptor of an anonymous mapping has no meaning. */
 static void
 tellMapped(char *mapping, uint64_t size)
 {
-    g_assert_cmpint(
-        gmemShimConvertibleMapped(mapping, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1), ==,
-        0);
+    g_assert_cmpint(gmemShimConvertibleMapped(
+                        mapping, size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, STDERR_FILENO),
+                    ==, 0);
 }
 
 static int
@@ -356,6 +361,8 @@ openStatus(void)
 
         if (target != NULL && strstr(target, GMEM_SHIM_STATUS_NAME) != NULL)
             fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0)
+            g_assert_cmpint(fcntl(atoi(entry), F_GETFD), ==, FD_CLOEXEC);
     }
     g_assert_cmpint(fd, >=, 0);
     return fd;
@@ -435,6 +442,43 @@ testBackends(void)
     /* If only a part of it is RAM, it is not RAM either. */
     g_assert_cmpint(setSlot(4, 8 * MIB, LOW_SIZE, low + PAGE, 0), ==, 0);
     g_assert_false(slotIsBound(4));
+}
+
+/* Only its owner and root can read the file, and its size is for ever. Nothing is inherited. */
+static void
+testDescriptors(void)
+{
+    struct stat file;
+    int status;
+
+    if (!inOwnProcess())
+        return;
+    begin("shared");
+    g_assert_cmpint(gmemShimHalvesByIndex(0)->file, ==, -1);
+    g_assert_cmpint(fcntl(gmemShimHalvesByIndex(0)->gmem, F_GETFD), ==, FD_CLOEXEC);
+    status = openStatus();
+    g_assert_cmpint(fstat(status, &file), ==, 0);
+    g_assert_cmpint(file.st_mode & ALLPERMS, ==, S_IRUSR | S_IWUSR);
+    g_assert_cmpint(fcntl(status, F_GET_SEALS), ==, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+    close(status);
+}
+
+/* There is no VM if it cannot be of that type, or if its hypercalls would not arrive. */
+static void
+testVMRefused(void)
+{
+    static const unsigned long requests[] = {KVM_CREATE_VM, KVM_ENABLE_CAP};
+    size_t i;
+
+    if (!inOwnProcess())
+        return;
+    gmemShimReal()->ioctl = fakeIoctl;
+    for (i = 0; i < G_N_ELEMENTS(requests); i++) {
+        fake.refused = requests[i];
+        g_assert_cmpint(gmemShimConvertibleCreateVM(FAKE_KVM), ==, -1);
+        g_assert_cmpint(errno, ==, EPERM);
+        g_assert_false(gmemShimConvertibleMayMap());
+    }
 }
 
 static void
@@ -731,6 +775,7 @@ testFaults(void)
         EFAULT, KVM_EXIT_MEMORY_FAULT, {KVM_MEMORY_EXIT_FLAG_PRIVATE, 8 * MIB, PAGE}};
     const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
     const FakeExit other = {EFAULT, KVM_EXIT_UNKNOWN, {0}};
+    const FakeExit interrupted = {EINTR, KVM_EXIT_MEMORY_FAULT, {0, 0x100234, 8}};
     gmemShimStatusBackend backends[2];
     gmemShimStatus status;
     FakeExit exits[EXITS_MAX];
@@ -774,6 +819,9 @@ testFaults(void)
     g_assert_cmpint(errno, ==, EFAULT);
     g_assert_cmpint(runVcpu(vcpu, &other, 1), ==, -1);
     g_assert_cmpint(errno, ==, EFAULT);
+    /* The reason is that of the last exit; this was none. */
+    g_assert_cmpint(runVcpu(vcpu, &interrupted, 1), ==, -1);
+    g_assert_cmpint(errno, ==, EINTR);
 
     /* Accesses to different pages in turn: none of them keeps failing. */
     for (i = 0; i < 40; i++)
@@ -821,8 +869,9 @@ testBound(void)
 {
     const unsigned long nodes[] = {~0UL};
     const unsigned long first[] = {1};
-    struct stat file;
     gmemShimHalves *halves;
+    struct stat file;
+    int policy = -1;
 
     if (!inOwnProcess())
         return;
@@ -842,11 +891,15 @@ testBound(void)
         g_test_skip("no set_mempolicy()");
         return;
     }
+    /* The thread keeps its own policy. */
+    g_assert_cmpint(syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0UL), ==, 0);
     g_assert_cmpint(fstat(halves->gmem, &file), ==, 0);
     g_assert_cmpint(file.st_blocks, ==, 0);
     g_assert_cmpint(gmemShimConvertibleMap(PAGE, PAGE, true), ==, 0);
     g_assert_cmpint(fstat(halves->gmem, &file), ==, 0);
     g_assert_cmpint(file.st_blocks, ==, PAGE / 512);
+    g_assert_cmpint(syscall(SYS_get_mempolicy, &policy, NULL, 0UL, NULL, 0UL), ==, 0);
+    g_assert_cmpint(policy, ==, MPOL_DEFAULT);
 }
 
 /* All of it, if all of it is private from the start. */
@@ -895,6 +948,88 @@ testHeld(void)
     g_assert_nonnull(
         strstr(text, "memory backend 'ram-node0': 4096 bytes of private memory are held"));
     g_assert_true(strchr(text, '\n') == text + strlen(text) - 1);
+}
+
+static blkcnt_t
+blocks(int fd)
+{
+    struct stat file;
+
+    g_assert_cmpint(fstat(fd, &file), ==, 0);
+    return file.st_blocks * 512;
+}
+
+/* The shared half can be in a file, of which QEMU closes its descriptor later. */
+static void
+testFiles(void)
+{
+    static const int flags[] = {MAP_SHARED, MAP_PRIVATE};
+    size_t i;
+
+    if (!inOwnProcess())
+        return;
+    beginVM("version=1,mode=convertible,backends=2,ram=4194304,start=shared,backend=a:2097152,"
+            "backend=b:2097152");
+    for (i = 0; i < G_N_ELEMENTS(flags); i++) {
+        const int fd = memfd_create("file", MFD_CLOEXEC);
+        const gmemShimHalves *halves;
+        char *memory;
+
+        g_assert_cmpint(ftruncate(fd, LOW_SIZE), ==, 0);
+        g_assert_cmpint(fallocate(fd, 0, 0, LOW_SIZE), ==, 0);
+        memory = mmap(NULL, LOW_SIZE, PROT_READ | PROT_WRITE, flags[i], fd, 0);
+        g_assert_true(memory != MAP_FAILED);
+        memset(memory, 'S', LOW_SIZE);
+        g_assert_cmpint(gmemShimConvertibleMapped(memory, LOW_SIZE, flags[i] | MAP_FIXED, fd), ==,
+                        0);
+        close(fd);
+        halves = gmemShimHalvesByIndex((unsigned int)i);
+        g_assert_cmpint(fcntl(halves->file, F_GETFD), ==, FD_CLOEXEC);
+        g_assert_cmpint(setSlot((uint32_t)i, i * LOW_SIZE, LOW_SIZE, memory, 0), ==, 0);
+        g_assert_cmpint(blocks(halves->file), ==, LOW_SIZE);
+        g_assert_cmpint(gmemShimConvertibleMap(i * LOW_SIZE + PAGE, 2 * PAGE, true), ==, 0);
+        g_assert_cmpint(blocks(halves->file), ==, LOW_SIZE - 2 * PAGE);
+        g_assert_true(isZero(memory + PAGE, 2 * PAGE));
+        g_assert_cmpint(memory[PAGE - 1], ==, 'S');
+        g_assert_cmpint(memory[3 * PAGE], ==, 'S');
+    }
+}
+
+static bool
+isResident(char *memory)
+{
+    unsigned char resident = 0;
+
+    g_assert_cmpint(mincore(memory, PAGE, &resident), ==, 0);
+    return (resident & 1) != 0;
+}
+
+/* A huge page is given back as a whole, and until then what became private of it is cleared.
+ * Ordinary memory stands for huge pages of 1 MiB. */
+static void
+testHugePages(void)
+{
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    gmemShimHalvesByIndex(0)->sharedPage = MIB;
+    memset(low, 'S', MIB);
+    g_assert_cmpint(gmemShimConvertibleMap(MIB - PAGE, 2 * PAGE, true), ==, 0);
+    g_assert_true(isResident(low + MIB - PAGE));
+    g_assert_true(isZero(low + MIB - PAGE, PAGE));
+    g_assert_cmpint(low[MIB - PAGE - 1], ==, 'S');
+    /* What is not there is not made. */
+    g_assert_false(isResident(low + MIB));
+    memset(low + MIB, 'S', MIB);
+    g_assert_cmpint(gmemShimConvertibleMap(PAGE, MIB - 2 * PAGE, true), ==, 0);
+    g_assert_true(isResident(low));
+    g_assert_cmpint(low[PAGE - 1], ==, 'S');
+    g_assert_true(isZero(low + PAGE, MIB - PAGE));
+    g_assert_cmpint(gmemShimConvertibleMap(0, PAGE, true), ==, 0);
+    g_assert_false(isResident(low));
+    g_assert_false(isResident(low + MIB - PAGE));
+    g_assert_true(isResident(low + MIB));
+    g_assert_cmpint(low[MIB + PAGE], ==, 'S');
 }
 
 static void *
@@ -1015,6 +1150,8 @@ testCPUID(void)
     } cases[] = {
         {KVM_CPUID_SIGNATURE, "KVMKVMKVM\0\0\0", true},
         {KVM_CPUID_SIGNATURE + 0x100, "KVMKVMKVM\0\0\0", true}, /* after Hyper-V's */
+        {KVM_CPUID_SIGNATURE + 0xff00, "KVMKVMKVM\0\0\0", true},
+        {KVM_CPUID_SIGNATURE + 0x10000, "KVMKVMKVM\0\0\0", false},
         {KVM_CPUID_SIGNATURE, "Microsoft Hv", false},
         {1, "KVMKVMKVM\0\0\0", false},
     };
@@ -1270,6 +1407,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/convertible/backends", testBackends);
+    g_test_add_func("/convertible/descriptors", testDescriptors);
+    g_test_add_func("/convertible/refused-vm", testVMRefused);
     g_test_add_func("/convertible/missing-backends", testBackendsMissing);
     g_test_add_func("/convertible/extensions", testExtensions);
     g_test_add_func("/convertible/slots", testSlots);
@@ -1283,6 +1422,8 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/bound", testBound);
     g_test_add_func("/convertible/bound-private", testBoundPrivate);
     g_test_add_func("/convertible/held", testHeld);
+    g_test_add_func("/convertible/files", testFiles);
+    g_test_add_func("/convertible/huge-pages", testHugePages);
     g_test_add_func("/convertible/reset", testReset);
     g_test_add_func("/convertible/start-private", testStartPrivate);
     g_test_add_func("/convertible/cpuid", testCPUID);

@@ -309,6 +309,10 @@ testSharedRefusals(void)
     g_assert_nonnull(strstr(odd, "ioctl KVM_CREATE_GUEST_MEMFD of 2097153 bytes failed: Invalid "
                                  "argument: the size is not a multiple of the page size"));
 
+    /* Nothing is made of no bytes. */
+    g_assert_cmpint(gmemShimSharedResize(fd, 0, vm, ftruncate), ==, 0);
+    g_assert_false(isGuestMemfd(fd));
+
     /* The file is unchanged, and never an ordinary memfd with a size. */
     g_assert_cmpint(fstat(fd, &file), ==, 0);
     g_assert_cmpint(file.st_size, ==, 0);
