@@ -218,6 +218,7 @@ gmemProbeChildFail(int status, gmemProbeStep step)
     _exit(126);
 }
 
+/* The kernel takes the ambient ones with them. */
 static int
 gmemProbeChildDropCapabilities(void)
 {
@@ -273,7 +274,6 @@ gmemProbeChild(const gmemProbeRun *run,
         dup2(run->out[1], STDOUT_FILENO) < 0 || dup2(run->words[1], STDERR_FILENO) < 0)
         gmemProbeChildFail(status, GMEM_PROBE_STEP_STDIO);
 
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
     gmemProbeChildEmptyBoundingSet();
     if (root && user != NULL &&
         (syscall(SYS_setgroups, 0, NULL) < 0 ||
@@ -376,6 +376,7 @@ gmemProbeTimeLeft(const struct timespec *deadline)
     return (int)CLAMP(left, 0, G_MAXINT);
 }
 
+/* Only for gmemProbeTimeLeft(): the nanoseconds can be more than a second. */
 static struct timespec
 gmemProbeDeadline(unsigned int timeout)
 {
@@ -384,10 +385,6 @@ gmemProbeDeadline(unsigned int timeout)
     clock_gettime(CLOCK_MONOTONIC, &deadline);
     deadline.tv_sec += timeout / 1000;
     deadline.tv_nsec += (long)(timeout % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
     return deadline;
 }
 

@@ -4,6 +4,7 @@
 #include "config.h"
 
 #include <glib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "gmemcapabilities.h"
@@ -103,6 +104,38 @@ static const Case cases[] = {
     {"no-memfd", SCHEMA(CASE("memory-backend-ram", "2"), TYPE("2", "")), 0},
     {"type-missing", SCHEMA(CASE("memory-backend-memfd", "99"), ""), 0},
 };
+
+/* Each part has three digits. */
+static void
+testVersions(void)
+{
+    static const struct {
+        unsigned int major, minor, micro;
+        unsigned int version; /* UINT_MAX: refused */
+    } versions[] = {
+        {9, 2, 1, 9002001},     {999, 999, 999, 999999999}, {0, 0, 0, 0},
+        {1000, 0, 0, UINT_MAX}, {0, 1000, 0, UINT_MAX},     {0, 0, 1000, UINT_MAX},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(versions); i++) {
+        g_autofree char *replies = g_strdup_printf(
+            "{\"QMP\": {\"version\": {\"qemu\": {\"micro\": %u, \"minor\": %u, \"major\": %u}}}}\n"
+            "%s%s%s",
+            versions[i].micro, versions[i].minor, versions[i].major, DONE,
+            SCHEMA(CASES, TYPE("1", "") TYPE("2", "") TYPE("3", "")), DONE);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemQEMUCaps) caps = gmemQEMUCapsFromQMP("/q", replies, &error);
+
+        if (versions[i].version == UINT_MAX) {
+            g_assert_null(caps);
+            g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
+            continue;
+        }
+        g_assert_no_error(error);
+        g_assert_cmpuint(caps->version, ==, versions[i].version);
+    }
+}
 
 static void
 testFlags(gconstpointer data)
@@ -341,6 +374,7 @@ main(int argc, char **argv)
     g_setenv("LC_ALL", "C", TRUE);
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/capabilities/names", testNames);
+    g_test_add_func("/capabilities/versions", testVersions);
     for (i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strconcat("/capabilities/flags/", cases[i].name, NULL);
 

@@ -613,6 +613,36 @@ testUnusable(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* What is asked while the file changes can be either one's answer. */
+static void
+testChanging(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+    g_autofree char *script = g_build_filename(fixture->root, "wrapper", NULL);
+    g_autofree char *text =
+        g_strdup_printf("#!/bin/sh\necho '#' >>$0\nexec %s \"$@\"\n", fixture->emulator);
+
+    writeText(script, text);
+    g_assert_cmpint(chmod(script, 0777), ==, 0);
+    lookupFlags(script, MEMFD | PROPERTY);
+    g_assert_cmpuint(gmemCapsCacheCurrent->nentries, ==, 0);
+    lookupFlags(script, MEMFD | PROPERTY);
+    g_assert_cmpuint(countProbes(fixture->emulator), ==, 2);
+}
+
+/* A file that a killed thread of that number has left behind is not in the way. */
+static void
+testLeftBehind(Fixture *fixture, gconstpointer data G_GNUC_UNUSED)
+{
+    g_autofree char *name = g_path_get_basename(fixture->file);
+    g_autofree char *left =
+        g_strdup_printf("%s/.%s.%ld", fixture->cache, name, (long)syscall(SYS_gettid));
+
+    g_assert_cmpint(g_mkdir_with_parents(fixture->cache, 0755), ==, 0);
+    writeText(left, "");
+    lookup(fixture);
+    assertOneFile(fixture);
+}
+
 /* Looks the emulator up in a separate process, which has nothing in memory. */
 static void
 lookupElsewhere(const Fixture *fixture, size_t probes)
@@ -894,6 +924,8 @@ main(int argc, char **argv)
         {"/cache/error-not-kept", testErrorNotKept},
         {"/cache/no-user", testNoUser},
         {"/cache/script", testScript},
+        {"/cache/changing", testChanging},
+        {"/cache/left-behind", testLeftBehind},
         {"/cache/unusable", testUnusable},
         {"/cache/other-build", testOtherBuild},
         {"/cache/eviction", testEviction},

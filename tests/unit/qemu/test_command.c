@@ -738,6 +738,15 @@ static const Refusal refusals[] = {
      .argv = {CONVERTIBLE_HEAD, "-drive",
               "file=json:{'file.filename':1,,'file':{'filename':'nvme://x/1'}}"}},
     {"vfio-hda", PINNED("-hda nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-hda", "nvme://x/1"}},
+    {"vfio-hdb", PINNED("-hdb nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-hdb", "nvme://x/1"}},
+    {"vfio-hdc", PINNED("-hdc nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-hdc", "nvme://x/1"}},
+    {"vfio-hdd", PINNED("-hdd nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-hdd", "nvme://x/1"}},
+    {"vfio-fda", PINNED("-fda nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-fda", "nvme://x/1"}},
+    {"vfio-fdb", PINNED("-fdb nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-fdb", "nvme://x/1"}},
+    {"vfio-cdrom", PINNED("-cdrom nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-cdrom", "nvme://x/1"}},
+    {"vfio-pflash", PINNED("-pflash nvme://x/1"),
+     .argv = {CONVERTIBLE_HEAD, "-pflash", "nvme://x/1"}},
+    {"vfio-bios", PINNED("-bios nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "-bios", "nvme://x/1"}},
     {"vfio-set", PINNED("-set nvme"), .argv = {CONVERTIBLE_HEAD, "-set", "drive.d.driver=nvme"}},
     {"vfio-positional", PINNED("-drive nvme://x/1"), .argv = {CONVERTIBLE_HEAD, "nvme://x/1"}},
     {"smm-yes", "a software-protected VM has no SMM, but QEMU's command line has smm=yes",
@@ -869,6 +878,25 @@ testChange(gconstpointer data)
     g_assert_nonnull(error);
     g_assert_cmpstr(error->message, ==, message);
     g_assert_error(error, GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+}
+
+/* QEMU's words for no. */
+static void
+testUnlocked(void)
+{
+    static const char *const words[] = {"off", "no", "false", "n"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(words); i++) {
+        g_autofree char *lock = g_strconcat("mem-lock=", words[i], NULL);
+        const char *argv[] = {CONVERTIBLE_HEAD, "-overcommit", "mem-lock=on",
+                              "-overcommit",    lock,          NULL};
+        g_autoptr(GError) error = NULL;
+        g_autoptr(gmemCommand) command = build(argv, CAPS_SHIM, &error);
+
+        g_assert_no_error(error);
+        g_assert_nonnull(command);
+    }
 }
 
 /* The carrier is checked in the conf part; here only its refusal is passed on. */
@@ -1041,6 +1069,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, changes[i], testChange);
     }
     g_test_add_func("/command/makes-memory", testMakesMemory);
+    g_test_add_func("/command/unlocked", testUnlocked);
     g_test_add_func("/command/damaged-carrier", testDamagedCarrier);
     g_test_add_func("/command/concerns", testConcerns);
     g_test_add_func("/command/nodesets", testNodesets);

@@ -150,6 +150,8 @@ testCommandLine(void)
         {"-netdev", "vhost-vdpa,vhostdev=/dev/vhost-vdpa-0,id=n", "-netdev vhost-vdpa"},
         {"-netdev", "tap,id=vhost-user", NULL},
         {"-chardev", "socket,id=vhost-user-fs,path=/x", NULL},
+        {"-object", "cryptodev-vhost-user,id=c,chardev=x", "-object cryptodev-vhost-user"},
+        {"-object", "cryptodev-backend-builtin,id=c", NULL},
     };
     size_t i;
 

@@ -208,6 +208,54 @@ testAnswers(gconstpointer data)
                     1 << GMEM_QEMU_CAPS_MEMFD | 1 << GMEM_QEMU_CAPS_MEMFD_GUEST_MEMFD);
 }
 
+/* The end of what it prints is kept. */
+static void
+testTalks(void)
+{
+    g_autofree char *path = fakePath("talks");
+    g_autoptr(GString) all = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *message = NULL;
+    int i;
+
+    for (i = 100; i < 150; i++)
+        g_string_append_printf(all, "line %d of what an emulator says at great length ", i);
+    message = g_strdup_printf("the emulator '%s' failed with exit status 7 when it was asked what "
+                              "it offers: %s",
+                              path, g_strstrip(all->str + all->len - 1024));
+    g_assert_null(probe(path, nobody(), GMEM_PROBE_TIMEOUT_MS, &error));
+    g_assert_cmpstr(error->message, ==, message);
+}
+
+/* The emulator ends if whoever asks it is killed. */
+static void
+testOrphan(void)
+{
+    g_autofree char *path = fakePath("stays");
+    int status;
+    size_t i;
+    pid_t pid;
+
+    if (geteuid() != 0) {
+        g_test_skip("what it has started itself stays without root");
+        return;
+    }
+    pid = fork();
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0) {
+        gmemProbe(path, nobody(), 60000, NULL);
+        _exit(0);
+    }
+    for (i = 0; i < 1000 && !fakesAreRunning(); i++)
+        g_usleep(10000);
+    g_assert_cmpint(kill(pid, SIGKILL), ==, 0);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFSIGNALED(status));
+    for (i = 0; i < 1000 && fakesAreRunning(); i++)
+        g_usleep(10000);
+    g_assert_false(fakesAreRunning());
+}
+
 /* Runs @function in a child with the user nobody, like libvirt's child before it becomes QEMU. */
 static void
 asNobody(void (*function)(gconstpointer), gconstpointer data)
@@ -511,9 +559,9 @@ int
 main(int argc, char **argv)
 {
     static const char *const scripts[] = {
-        "answers",       "dies",    "escapes",      "fails",  "floods",
-        "floods-stderr", "garbage", "half-answers", "hangs",  "hasty",
-        "lies",          "lingers", "nul",          "silent", "tells",
+        "answers", "dies",         "escapes", "fails", "floods", "floods-stderr",
+        "garbage", "half-answers", "hangs",   "hasty", "lies",   "lingers",
+        "long",    "nul",          "silent",  "stays", "talks",  "tells",
     };
     size_t i;
     int status;
@@ -536,6 +584,9 @@ main(int argc, char **argv)
     g_test_add_data_func("/probe/answers", "answers", testAnswers);
     g_test_add_data_func("/probe/hasty", "hasty", testAnswers);
     g_test_add_data_func("/probe/lingers", "lingers", testAnswers);
+    g_test_add_data_func("/probe/long", "long", testAnswers);
+    g_test_add_func("/probe/talks", testTalks);
+    g_test_add_func("/probe/orphan", testOrphan);
     if (geteuid() == 0)
         g_test_add_data_func("/probe/escapes", "escapes", testAnswers);
     g_test_add_data_func("/probe/unprivileged/answers", "answers", testUnprivileged);

@@ -71,12 +71,19 @@ static void
 testMissing(void)
 {
     g_autofree char *path = scratch();
+    g_autofree char *below = NULL;
     int why = -2;
 
     g_assert_cmpint(gmemFileOpen(path, &why), ==, -1);
     g_assert_cmpint(why, ==, ENOENT);
     g_assert_null(gmemFileLoad(path, TEST_MAX, &why));
     g_assert_cmpint(why, ==, 0);
+    /* Nor is there anything below a file. */
+    g_assert_true(g_file_set_contents(path, "x", -1, NULL));
+    below = g_build_filename(path, "file", NULL);
+    g_assert_null(gmemFileLoad(below, TEST_MAX, &why));
+    g_assert_cmpint(why, ==, 0);
+    g_unlink(path);
     g_assert_cmpint(symlink(path, path), ==, 0);
     g_assert_null(gmemFileLoad(path, TEST_MAX, &why));
     g_assert_cmpint(why, ==, ELOOP);

@@ -158,6 +158,22 @@ testRules(void)
     g_assert_cmpstr(conf.rules[1].keys[GMEM_HOST_CONF_NOVA_IMAGE_PROPERTY], ==, "p");
 }
 
+/* The cost of comparing is limited by the length of a pattern. */
+static void
+testPatternLength(void)
+{
+    size_t length;
+
+    for (length = 255; length <= 256; length++) {
+        g_autofree char *pattern = g_strnfill(length, 'x');
+        g_autofree char *text = g_strdup_printf("[rule a]\nmode=convertible\nname=%s\n", pattern);
+        g_auto(gmemHostConf) conf = {0};
+
+        g_assert_cmpint(gmemHostConfParse("x", text, &conf, NULL), ==, length == 255 ? 0 : -1);
+        g_assert_cmpuint(conf.nrules, ==, length == 255 ? 1 : 0);
+    }
+}
+
 static void
 testReadOnly(void)
 {
@@ -199,6 +215,14 @@ testRefresh(void)
     g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
     g_assert_cmpint(gmemHostConfGet(&second, &error), ==, 0);
     g_assert_true(first.rules == second.rules);
+    /* It became shorter, and nothing else. */
+    g_free(writeConf("[read-only]\ndomain-xml=stored\n" RULE, 0644));
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_cmpint(truncate(path, strlen("[read-only]\ndomain-xml=stored\n")), ==, 0);
+    g_assert_cmpint(gmemHostConfRefresh(path, &error), ==, 0);
+    g_assert_cmpint(gmemHostConfGet(&second, &error), ==, 0);
+    g_assert_true(second.readOnlyStored);
+    g_assert_cmpint(second.nrules, ==, 0);
     g_free(writeConf(RULE "nonsense\n", 0644));
     g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, -1);
     g_assert_cmpint(gmemHostConfRefresh(path, NULL), ==, -1);
@@ -286,6 +310,7 @@ main(int argc, char **argv)
         g_test_add_data_func(name, &cases[i], testText);
     }
     g_test_add_func("/host-conf/rules", testRules);
+    g_test_add_func("/host-conf/pattern-length", testPatternLength);
     g_test_add_func("/host-conf/read-only", testReadOnly);
     g_test_add_func("/host-conf/refresh", testRefresh);
     g_test_add_func("/host-conf/absent", testAbsent);

@@ -38,6 +38,10 @@ testValues(void)
     unsigned long long size = 7;
     size_t i;
 
+    g_autoptr(gmemJSON) commented = gmemJSONParse("/* a */ [1, // one\n 2]", NULL);
+
+    /* A descriptor of firmware may have comments. */
+    g_assert_cmpuint(gmemJSONCount(commented), ==, 2);
     g_assert_true(gmemJSONIs(json, GMEM_JSON_OBJECT));
     g_assert_null(gmemJSONText(json));
     g_assert_cmpuint(gmemJSONCount(json), ==, 7);

@@ -39,6 +39,10 @@ static struct {
     bool changing;       /* whether that changes the following answers */
     long changed;        /* added to the time of change of any file */
     const char *inPlace; /* what that module parameter is; NULL: as it is */
+    int openErrno;       /* why /dev/kvm cannot be opened; 0: it can */
+    int version;         /* KVM's answer to KVM_GET_API_VERSION; 0: as it is */
+    int interrupted;     /* how often KVM_CREATE_VM still fails with EINTR */
+    bool noVM;           /* whether no VM can be made */
     bool convertible;    /* whether it has software-protected VMs, which are ordinary ones here */
     enum {
         FAIL_NOTHING,
@@ -59,6 +63,10 @@ answer(unsigned long request, unsigned long argument)
         create = (const struct gmemKVMCreateGuestMemfd *)argument;
         return shown.failure == FAIL_SHARED && create->flags != 0 ? -1 : -2;
     }
+    if (request == KVM_GET_API_VERSION && shown.version != 0)
+        return shown.version;
+    if (request == KVM_CREATE_VM && (shown.noVM || shown.interrupted > 0))
+        return -1;
     if (!shown.convertible)
         return -2;
     if (request == KVM_CHECK_EXTENSION && argument == CAP_VM_TYPES)
@@ -84,7 +92,7 @@ ioctl(int fd, unsigned long request, ...)
     va_end(args);
     rc = answer(request, argument);
     if (rc == -1)
-        errno = ENOMEM;
+        errno = request == KVM_CREATE_VM && shown.interrupted-- > 0 ? EINTR : ENOMEM;
     if (rc != -2)
         return rc;
     if (shown.convertible && request == KVM_CREATE_VM)
@@ -100,6 +108,10 @@ open(const char *path, int flags, ...)
 
     if (strcmp(path, "/dev/kvm") == 0)
         shown.asked++;
+    if (strcmp(path, "/dev/kvm") == 0 && shown.openErrno != 0) {
+        errno = shown.openErrno;
+        return -1;
+    }
     if (shown.changing)
         shown.changed = 100;
     if (shown.inPlace == NULL || strcmp(path, IN_PLACE) != 0)
@@ -300,6 +312,65 @@ testNotKVM(void)
                       "/nonexistent/kvm cannot be opened: No such file or directory; load the "
                       "module kvm_amd or kvm_intel");
     assertUnavailable(directory, EISDIR, "/ cannot be opened: Is a directory");
+}
+
+/* What the administrator can do depends on why it is so. */
+static void
+testUnusable(void)
+{
+    static const struct {
+        int why;
+        const char *words;
+    } cases[] = {
+        {ENOENT, "No such file or directory; load the module"},
+        {ENODEV, "No such device; load the module"},
+        {ENXIO, "No such device or address; load the module"},
+        {EACCES, "Permission denied; run as root"},
+        {EPERM, "Operation not permitted; run as root"},
+        {EBUSY, "Device or resource busy"},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *words = g_strconcat("/dev/kvm cannot be opened: ", cases[i].words, NULL);
+        g_autoptr(gmemKVM) kvm = NULL;
+
+        shown.openErrno = cases[i].why;
+        kvm = gmemKVMProbe();
+        shown.openErrno = 0;
+        assertUnavailable(kvm, cases[i].why, words);
+        if (cases[i].why == EBUSY)
+            g_assert_cmpstr(kvm->reason, ==, words);
+    }
+}
+
+/* KVM of another version is none; a VM that cannot be made is told, unless that was interrupted. */
+static void
+testUnwilling(void)
+{
+    int fd = openKVM();
+
+    if (fd < 0)
+        return;
+    close(fd);
+    shown.version = KVM_API_VERSION + 1;
+    g_autoptr(gmemKVM) other = gmemKVMProbe();
+    shown.version = 0;
+    g_assert_false(other->available);
+    g_assert_cmpint(other->kvmErrno, ==, ENOTSUP);
+    g_assert_true(g_str_has_prefix(other->reason, "/dev/kvm is not KVM: "));
+
+    shown.noVM = true;
+    g_autoptr(gmemKVM) none = gmemKVMProbe();
+    shown.noVM = false;
+    g_assert_false(none->available);
+    g_assert_cmpint(none->kvmErrno, ==, ENOMEM);
+    g_assert_nonnull(strstr(none->reason, " cannot create a virtual machine: Cannot allocate "));
+
+    shown.interrupted = 3;
+    g_autoptr(gmemKVM) late = gmemKVMProbe();
+    g_assert_true(late->available);
+    g_assert_cmpint(shown.interrupted, ==, 0);
 }
 
 static void
@@ -572,6 +643,8 @@ main(int argc, char **argv)
     g_test_add_func("/kvm/lookup-changing", testLookupChanging);
     g_test_add_func("/kvm/lookup-failed", testLookupFailed);
     g_test_add_func("/kvm/not-kvm", testNotKVM);
+    g_test_add_func("/kvm/unusable", testUnusable);
+    g_test_add_func("/kvm/unwilling", testUnwilling);
     g_test_add_func("/kvm/forbidden", testForbidden);
     for (i = 0; i < G_N_ELEMENTS(hosts); i++) {
         g_autofree char *name = g_strdup_printf("/kvm/host/%s", hosts[i].name);

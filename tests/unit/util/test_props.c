@@ -389,6 +389,72 @@ testValues(void)
     }
 }
 
+/* QEMU's words for yes; everything else is no, or an error of QEMU's. */
+static void
+testTrue(void)
+{
+    static const char *const yes[] = {"on", "yes", "true", "y"};
+    static const char *const no[] = {"off", "no", "false", "n", "", "On", "1", "t", "ye"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(yes); i++)
+        g_assert_true(gmemPropsIsTrue(yes[i]));
+    for (i = 0; i < G_N_ELEMENTS(no); i++)
+        g_assert_false(gmemPropsIsTrue(no[i]));
+}
+
+static void
+testSizes(void)
+{
+    static const struct {
+        const char *text;
+        unsigned long long size; /* 0: cannot be read */
+    } sizes[] = {
+        {"x,size=1", 1},
+        {"x,size=7b", 7},
+        {"x,size=3K", 3ULL << 10},
+        {"x,size=3m", 3ULL << 20},
+        {"x,size=3G", 3ULL << 30},
+        {"x,size=3t", 3ULL << 40},
+        {"x,size=3P", 3ULL << 50},
+        {"x,size=15E", 15ULL << 60},
+        {"x,size=16E", 0},
+        {"x,size=18446744073709551615", ~0ULL},
+        {"x,size=18446744073709551616", 0},
+        {"x,size=0", 0},
+        {"x,size=-1", 0},
+        {"x,size=1x", 0},
+        {"x,size=M", 0},
+        {"x,size=", 0},
+        {"x,sizes=1", 0},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(sizes); i++) {
+        const gmemArgvOption option = {"object", sizes[i].text, 1, 2};
+        g_auto(gmemProps) props = {0};
+        unsigned long long size = 0;
+
+        g_test_message("%s", sizes[i].text);
+        g_assert_cmpint(gmemPropsInit(&props, &option, GMEM_PROPS_OPTS, "qom-type", NULL), ==, 0);
+        g_assert_cmpint(gmemPropsGetSize(&props, "size", &size), ==, sizes[i].size > 0);
+        g_assert_cmpuint(size, ==, sizes[i].size);
+    }
+}
+
+/* Only the key itself, and its elements. */
+static void
+testListKeys(void)
+{
+    const gmemArgvOption option = {"object", "x,h=1,hh=2,h.1=3,h-1=4,g=5,h.2=6", 1, 2};
+    g_auto(gmemProps) props = {0};
+    g_autofree char *list = NULL;
+
+    g_assert_cmpint(gmemPropsInit(&props, &option, GMEM_PROPS_OPTS, "qom-type", NULL), ==, 0);
+    list = gmemPropsGetList(&props, "h");
+    g_assert_cmpstr(list, ==, "h=1,h.1=3,h.2=6,");
+}
+
 /* A list is longer than the text that it was read from, because booleans may have no value
  * there. */
 static void
@@ -528,6 +594,9 @@ main(int argc, char **argv)
     g_test_add_func("/props/depth", testDepth);
     g_test_add_func("/props/values", testValues);
     g_test_add_func("/props/list-grows", testListGrows);
+    g_test_add_func("/props/true", testTrue);
+    g_test_add_func("/props/sizes", testSizes);
+    g_test_add_func("/props/list-keys", testListKeys);
     g_test_add_func("/props/find", testFind);
     g_test_add_func("/props/errors", testErrors);
     return g_test_run();

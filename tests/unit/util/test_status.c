@@ -40,25 +40,43 @@ testSealed(void)
     g_assert_false(gmemStatusIsSealed(STDOUT_FILENO));
 }
 
+static size_t
+countDescriptors(void)
+{
+    g_autoptr(GDir) directory = g_dir_open("/proc/self/fd", 0, NULL);
+    size_t count = 0;
+
+    while (g_dir_read_name(directory) != NULL)
+        count++;
+    return count;
+}
+
 static void
 testOpen(void)
 {
     GMEM_AUTO_FD directory = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     GMEM_AUTO_FD other = makeMemfd(GMEM_SHIM_STATUS_NAME "-2", "other", 5);
     GMEM_AUTO_FD made = -1;
+    GMEM_AUTO_FD second = -1;
     GMEM_AUTO_FD found = -1;
     char text[8] = "";
+    size_t before;
     int why = -1;
 
     g_assert_cmpint(gmemStatusOpen(directory, &why), ==, -1);
     g_assert_cmpint(why, ==, 0);
     made = makeMemfd(GMEM_SHIM_STATUS_NAME, "status", 6);
+    second = makeMemfd(GMEM_SHIM_STATUS_NAME, "status", 6);
+    before = countDescriptors();
     found = gmemStatusOpen(directory, &why);
     g_assert_cmpint(found, >=, 0);
     g_assert_cmpint(why, ==, 0);
     g_assert_cmpint(pread(found, text, sizeof(text), 0), ==, 6);
     g_assert_cmpstr(text, ==, "status");
     g_assert_cmpint(fcntl(found, F_GETFL) & O_ACCMODE, ==, O_RDONLY);
+    g_assert_cmpint(fcntl(found, F_GETFD), ==, FD_CLOEXEC);
+    /* Of two, one is opened, and nothing else stays open. */
+    g_assert_cmpuint(countDescriptors(), ==, before + 1);
 }
 
 /* Entries that are in use, wherever they are in the list. */
@@ -82,6 +100,19 @@ testSlots(void)
         numbers += g_array_index(slots, gmemShimStatusSlot, i).number;
     g_assert_cmpuint(slots->len, ==, 2);
     g_assert_cmpuint(numbers, ==, 16);
+}
+
+/* A list that is being changed is not read. */
+static void
+testSlotsChanging(void)
+{
+    struct {
+        gmemShimStatus head;
+        gmemShimStatusSlot slot[1];
+    } file = {.head = {.sequence = 3, .slotsAt = sizeof(gmemShimStatus), .slotRoom = 1}};
+    GMEM_AUTO_FD fd = makeMemfd("slots", &file, sizeof(file));
+
+    g_assert_null(gmemStatusReadSlots(fd, &file.head));
 }
 
 /* A list that is not reported, that lacks a slot, or that a hostile QEMU claims to have. */
@@ -109,6 +140,7 @@ main(int argc, char **argv)
     g_test_add_func("/status/seals", testSealed);
     g_test_add_func("/status/open", testOpen);
     g_test_add_func("/status/slots", testSlots);
+    g_test_add_func("/status/changing slots", testSlotsChanging);
     g_test_add_func("/status/no slots", testNoSlots);
     return g_test_run();
 }
