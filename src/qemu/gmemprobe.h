@@ -9,8 +9,10 @@
 #include "gmemqemuconf.h"
 
 /* The time limit for an emulator's answer. libvirt does not have one, and a worker thread of the
- * daemon waits meanwhile; a cold QEMU answers in well under a second. */
-#define GMEM_PROBE_TIMEOUT_MS 10000
+ * daemon waits meanwhile. A cold QEMU answers in well under a second, but ten were not enough on a
+ * machine that is emulated, or has much more to do than it can. The limit of the child that asks
+ * before exec (GMEM_EXEC_TIMEOUT) must be longer. */
+#define GMEM_PROBE_TIMEOUT_MS 20000
 
 /* More than this is not a valid answer. The schema of QEMU 11.1 has less than 1 MiB. */
 #define GMEM_PROBE_OUTPUT_MAX (16 * 1024 * 1024)

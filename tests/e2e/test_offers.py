@@ -478,7 +478,7 @@ def _(check):
 
 ERR_INTERNAL_ERROR = 1
 ERR_OPERATION_TIMEOUT = 68
-PROBE_SECONDS = 10  # GMEM_PROBE_TIMEOUT_MS
+PROBE_SECONDS = 20  # GMEM_PROBE_TIMEOUT_MS
 SCRIPT_SECONDS = 5  # GMEM_CAPS_CACHE_SCRIPT_MS
 CACHE = {'libvirtd': '/var/cache/libvirt/gmem', 'embed': '/run/e/cache/gmem'}
 FLAGS = ['memory-backend-memfd.guest-memfd', 'memory-backend-memfd']
