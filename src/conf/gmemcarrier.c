@@ -183,6 +183,16 @@ gmemCarrierCheckText(const gmemCarrier *carrier, const char *text, GError **erro
         GMEM_CARRIER_OPTION);
 }
 
+int
+gmemCarrierCheckLength(const char *text, GError **error)
+{
+    if (strlen(text) <= GMEM_CARRIER_LENGTH_MAX)
+        return 0;
+    return gmemErrorSet(error, VIR_ERR_XML_ERROR,
+                        _("the value of '%1$s' is longer than %2$d bytes"), GMEM_CARRIER_OPTION,
+                        GMEM_CARRIER_LENGTH_MAX);
+}
+
 gmemCarrier *
 gmemCarrierParse(const char *text, GError **error)
 {
@@ -190,11 +200,8 @@ gmemCarrierParse(const char *text, GError **error)
     g_autoptr(gmemJSON) json = NULL;
     g_autofree char *reason = NULL;
 
-    if (strlen(text) > GMEM_CARRIER_LENGTH_MAX) {
-        gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' is longer than %2$d bytes"),
-                     GMEM_CARRIER_OPTION, GMEM_CARRIER_LENGTH_MAX);
+    if (gmemCarrierCheckLength(text, error) < 0)
         return NULL;
-    }
     json = gmemJSONParse(text, &reason);
     if (json == NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("the value of '%1$s' is damaged: %2$s"),

@@ -54,6 +54,10 @@ gmemCarrierAddChange(gmemCarrier *carrier, const char *path, const char *value, 
  */
 char *gmemCarrierFormat(const gmemCarrier *carrier);
 
+/* gmemCarrierCheckLength: refuses @text with VIR_ERR_XML_ERROR if it does not fit on a command
+ * line. */
+int gmemCarrierCheckLength(const char *text, GError **error);
+
 /**
  * gmemCarrierParse:
  * @text: the value of the pair

@@ -169,7 +169,7 @@ gmemDomainFindArguments(gmemDomainDef *def, GPtrArray *nodes, GPtrArray *argv, G
 }
 
 static int
-gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
+gmemDomainParseCarrier(gmemDomainDef *def, gmemDomainExtent extent, GError **error)
 {
     g_autoptr(GPtrArray) nodes = g_ptr_array_new();
     g_autoptr(GPtrArray) argv = g_ptr_array_new_with_free_func(g_free);
@@ -206,6 +206,8 @@ gmemDomainParseCarrier(gmemDomainDef *def, GError **error)
             _("option '%1$s' and its value must be in the first <qemu:commandline>"),
             GMEM_CARRIER_OPTION);
     def->carrierText = g_strdup(g_ptr_array_index(argv, 2));
+    if (extent == GMEM_DOMAIN_PAIR)
+        return gmemCarrierCheckLength(def->carrierText, error);
     def->carrier = gmemCarrierParse(def->carrierText, error);
     return def->carrier != NULL ? 0 : -1;
 }
@@ -481,11 +483,11 @@ gmemDomainParseXML(gmemXMLNode *root, gmemDomainExtent extent, GError **error)
     def->root = root;
     if (gmemDomainParsePrivate(def, validate, error) < 0 ||
         gmemDomainParseLaunchSecurity(def, validate, error) < 0 ||
-        gmemDomainParseCarrier(def, error) < 0)
+        gmemDomainParseCarrier(def, extent, error) < 0)
         return NULL;
-    if (!gmemDomainHasElements(def) && def->carrier == NULL)
+    if (!gmemDomainHasElements(def) && def->carrierText == NULL)
         return g_steal_pointer(&def);
-    if (gmemDomainHasElements(def) && def->carrier != NULL) {
+    if (gmemDomainHasElements(def) && def->carrierText != NULL) {
         gmemErrorSet(error, VIR_ERR_XML_ERROR, _("%1$s and option '%2$s' are mutually exclusive"),
                      gmemModeElement(def->privateNode != NULL ? GMEM_MODE_FULLY_SHARED
                                                               : GMEM_MODE_CONVERTIBLE),

@@ -20,7 +20,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(gmemDomainDef, gmemDomainDefFree)
 
 /* How much of a domain is read. */
 typedef enum {
-    GMEM_DOMAIN_PAIR,     /* the two elements and the pair only: the other members stay empty */
+    GMEM_DOMAIN_PAIR,     /* the two elements and the text of the pair only */
     GMEM_DOMAIN_WHOLE,    /* all that matters to them, too */
     GMEM_DOMAIN_VALIDATED /* the two elements are also checked against the schema */
 } gmemDomainExtent;

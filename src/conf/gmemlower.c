@@ -113,10 +113,10 @@ static char *
 gmemLoweringPath(const gmemLowering *lowering, const char *key)
 {
     if (key == NULL)
-        return g_strdup_printf("%s/%s/@%s", lowering->parent, lowering->element,
-                               lowering->attribute);
-    return g_strdup_printf("%s/%s[%s]/@%s", lowering->parent, lowering->element, key,
-                           lowering->attribute);
+        return g_strconcat(lowering->parent, "/", lowering->element, "/@", lowering->attribute,
+                           NULL);
+    return g_strconcat(lowering->parent, "/", lowering->element, "[", key, "]/@",
+                       lowering->attribute, NULL);
 }
 
 /* The file of a device distinguishes it from its siblings, whichever of them are added or removed.
@@ -128,7 +128,8 @@ gmemLoweringKey(gmemXMLNode *element)
     g_autofree char *text = path != NULL ? gmemXMLContent(path) : g_strdup("");
     g_autofree char *digest = g_compute_checksum_for_string(G_CHECKSUM_SHA256, text, -1);
 
-    return g_strdup_printf(GMEM_CARRIER_KEY "%.*s", GMEM_LOWERING_KEY_DIGITS, digest);
+    digest[GMEM_LOWERING_KEY_DIGITS] = '\0';
+    return g_strconcat(GMEM_CARRIER_KEY, digest, NULL);
 }
 
 /* The key in the path of a change, to be freed with g_free(), or NULL. */
@@ -144,7 +145,7 @@ gmemLoweringKeyOf(const char *path)
 static gmemXMLNode **
 gmemLoweringElements(const gmemLowering *lowering, gmemXMLNode *root)
 {
-    g_autofree char *path = g_strdup_printf("%s/%s", lowering->parent, lowering->element);
+    g_autofree char *path = g_strconcat(lowering->parent, "/", lowering->element, NULL);
 
     return gmemXMLFind(root, path);
 }
@@ -201,8 +202,8 @@ gmemLowerMake(const gmemDomainDef *def,
     g_autofree char *markup = NULL;
 
     if (missing->name != NULL && g_strcmp0(missing->name, next) != 0) {
-        markup =
-            g_strdup_printf("<%s>%s</%s>", missing->name, missing->content->str, missing->name);
+        markup = g_strconcat("<", missing->name, ">", missing->content->str, "</", missing->name,
+                             ">", NULL);
         gmemXMLEditAppend(edit, def->root, markup);
         g_string_truncate(missing->content, 0);
     }
@@ -226,8 +227,8 @@ gmemLowerChangeOne(const gmemLowering *lowering,
     if (g_strcmp0(value, lowering->former) != 0)
         return;
     gmemCarrierAddChange(carrier, path, lowering->value, lowering->former);
-    markup =
-        g_strdup_printf("<%s %s='%s'/>", lowering->element, lowering->attribute, lowering->value);
+    markup = g_strconcat("<", lowering->element, " ", lowering->attribute, "='", lowering->value,
+                         "'/>", NULL);
     if (elements[0] != NULL) {
         gmemXMLEditSetAttribute(edit, elements[0], lowering->attribute, lowering->value);
     } else if (parent != NULL) {
@@ -363,15 +364,15 @@ gmemLowerPair(const gmemDomainDef *def, gmemXMLEdit *edit, const char *carrierTe
 
     if (prefix == NULL)
         prefix = "";
-    pair = g_strdup_printf("<%s%sarg value='%s'/><%s%sarg value='%s'/>", prefix, colon,
-                           GMEM_CARRIER_OPTION, prefix, colon, escaped);
+    pair = g_strconcat("<", prefix, colon, "arg value='" GMEM_CARRIER_OPTION "'/><", prefix, colon,
+                       "arg value='", escaped, "'/>", NULL);
     if (def->commandline != NULL) {
         gmemXMLEditPrepend(edit, def->commandline, pair);
         return;
     }
     /* The root element may have bound the prefix to another namespace. */
-    commandline = g_strdup_printf("<qemu:commandline xmlns:qemu='%s'>%s</qemu:commandline>",
-                                  GMEM_QEMU_NAMESPACE, pair);
+    commandline = g_strconcat("<qemu:commandline xmlns:qemu='" GMEM_QEMU_NAMESPACE "'>", pair,
+                              "</qemu:commandline>", NULL);
     gmemXMLEditAppend(edit, def->root, commandline);
 }
 
@@ -470,12 +471,12 @@ gmemLowerHolds(const gmemDomainDef *def, const gmemCarrier *carrier)
     return true;
 }
 
-/* @def has one of the elements. Returns the value of the pair, to be freed with g_free(). @plan can
- * be NULL. */
+/* @def has one of the elements. Fills in @carrier, which is new, and returns the value of the pair,
+ * to be freed with g_free(). @plan can be NULL. */
 static char *
-gmemLowerDomain(gmemDomainDef *def, gmemXMLEdit *edit, gmemPlan **plan, GError **error)
+gmemLowerDomain(
+    gmemDomainDef *def, gmemXMLEdit *edit, gmemCarrier *carrier, gmemPlan **plan, GError **error)
 {
-    g_autoptr(gmemCarrier) carrier = gmemCarrierNew();
     char *text;
 
     gmemDomainPostParse(def);
@@ -644,28 +645,25 @@ gmemLowerDropGone(const gmemDomainDef *def, const gmemCarrier *fresh)
     return rest;
 }
 
-/* Whether the pair of @def is @freshText, which its elements would have given, except for devices
- * that have been removed. */
+/* Whether the pair of @def is @fresh, which its elements would have given and whose value is
+ * @freshText, except for devices that have been removed. */
 static bool
-gmemLowerIsReady(const gmemDomainDef *def, const char *freshText)
+gmemLowerIsReady(const gmemDomainDef *def, const gmemCarrier *fresh, const char *freshText)
 {
-    g_autoptr(gmemCarrier) fresh = gmemCarrierParse(freshText, NULL);
-    g_autoptr(gmemCarrier) rest = NULL;
-    g_autofree char *restText = NULL;
+    g_autoptr(gmemCarrier) rest = gmemLowerDropGone(def, fresh);
+    g_autofree char *restText = gmemCarrierFormat(rest);
 
-    if (fresh == NULL)
-        return false;
-    rest = gmemLowerDropGone(def, fresh);
-    restText = gmemCarrierFormat(rest);
     return strcmp(restText, freshText) == 0 && gmemLowerHolds(def, rest);
 }
 
-/* A document that is being changed: its domains, as find() returned them, their parsed forms, and
- * the value of the pair of each one that is lowered, or NULL for a domain that is not ours. */
+/* A document that is being changed: its domains, as find() returned them, their parsed forms, and,
+ * once it is lowered, the pair of each one and its value, which is NULL for a domain that is not
+ * ours. */
 typedef struct {
     gmemXML *xml;
     gmemXMLNode **domains;
     GPtrArray *defs; /* of gmemDomainDef, one for each of @domains */
+    GPtrArray *carriers;
     GPtrArray *pairs;
 } gmemLowerDocument;
 
@@ -673,6 +671,7 @@ static void
 gmemLowerDocumentClear(gmemLowerDocument *document)
 {
     g_clear_pointer(&document->pairs, g_ptr_array_unref);
+    g_clear_pointer(&document->carriers, g_ptr_array_unref);
     g_clear_pointer(&document->defs, g_ptr_array_unref);
     g_clear_pointer(&document->domains, g_free);
     g_clear_pointer(&document->xml, gmemXMLFree);
@@ -691,6 +690,7 @@ gmemLowerDocumentRead(gmemLowerDocument *document,
 
     document->domains = find(xml);
     document->defs = g_ptr_array_new_with_free_func((GDestroyNotify)gmemDomainDefFree);
+    document->carriers = g_ptr_array_new_with_free_func((GDestroyNotify)gmemCarrierFree);
     document->pairs = g_ptr_array_new_with_free_func(g_free);
     for (i = 0; document->domains[i] != NULL; i++) {
         gmemDomainDef *def = gmemDomainParseXML(document->domains[i], extent, error);
@@ -740,8 +740,8 @@ gmemLowerVerify(const gmemLowerDocument *document,
         const gmemDomainDef *def = g_ptr_array_index(made->defs, i);
         const char *pair = g_ptr_array_index(document->pairs, i);
 
-        holds = pair == NULL ||
-                (g_strcmp0(def->carrierText, pair) == 0 && gmemLowerHolds(def, def->carrier));
+        holds = pair == NULL || (g_strcmp0(def->carrierText, pair) == 0 &&
+                                 gmemLowerHolds(def, g_ptr_array_index(document->carriers, i)));
     }
     if (holds)
         return 0;
@@ -766,10 +766,12 @@ gmemLowerElements(gmemLowerDocument *document,
 
     for (i = 0; i < document->defs->len; i++) {
         gmemDomainDef *def = g_ptr_array_index(document->defs, i);
+        gmemCarrier *carrier = gmemCarrierNew();
         char *pair = NULL;
 
+        g_ptr_array_add(document->carriers, carrier);
         if (gmemDomainHasElements(def)) {
-            pair = gmemLowerDomain(def, edit, gmemLowerPlanOf(document, i, plan), error);
+            pair = gmemLowerDomain(def, edit, carrier, gmemLowerPlanOf(document, i, plan), error);
             if (pair == NULL)
                 return -1;
             concerned = true;
@@ -806,15 +808,19 @@ gmemRaisePairs(gmemLowerDocument *document, gmemXMLEdit *edit, gmemPlan **plan, 
 }
 
 /* A pair that a client wrote must be the one that its elements would have given: then this library
- * made the domain, otherwise anybody may have. @pair is that one, or NULL; *@changed is set if the
- * domain's pair differs from it. */
+ * made the domain, otherwise anybody may have. @pair is the value of that one, @fresh, or NULL;
+ * *@changed is set if the domain's pair differs from it. */
 static int
-gmemLowerCheckReady(const gmemDomainDef *def, const char *pair, bool *changed, GError **error)
+gmemLowerCheckReady(const gmemDomainDef *def,
+                    const gmemCarrier *fresh,
+                    const char *pair,
+                    bool *changed,
+                    GError **error)
 {
     *changed = pair != NULL;
     if (def->carrier == NULL)
         return 0;
-    if (pair == NULL || !gmemLowerIsReady(def, pair))
+    if (pair == NULL || !gmemLowerIsReady(def, fresh, pair))
         return gmemErrorSet(error, VIR_ERR_XML_ERROR,
                             _("the value of '%1$s' does not match this domain; remove the option "
                               "and use <private/> or <launchSecurity type='sw-protected'/>"),
@@ -848,6 +854,7 @@ gmemLowerReady(gmemLowerDocument *document,
         bool changed;
 
         if (gmemLowerCheckReady(g_ptr_array_index(document->defs, i),
+                                g_ptr_array_index(elements.carriers, i),
                                 g_ptr_array_index(elements.pairs, i), &changed, error) < 0)
             return NULL;
         if (!changed)

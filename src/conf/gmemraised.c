@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* gmemraised.c: remembers how texts from libvirt were raised, to raise the same texts again.
  *
- * An entry is used only if digest and length are those of the text, and the pair is in the same
- * place. Nothing that an entry says can become untrue, so entries are never invalidated: the entry
- * of a text that libvirt no longer returns is just not used any more. */
+ * An entry is used only if digest and length are those of the text. Nothing that an entry says can
+ * become untrue, so entries are never invalidated: the entry of a text that libvirt no longer
+ * returns is just not used any more. */
 
 #include "gmemraised.h"
 
 #include <gnutls/crypto.h>
 #include <string.h>
 
-#include "gmemcarrier.h"
 #include "gmemhash.h"
 
 typedef struct {
     gmemHashKeyed digest; /* the key of the table */
-    size_t option;        /* where the pair stands in the text */
     gmemXMLPatch *patch;
 } gmemRaisedEntry;
 
@@ -65,21 +63,18 @@ gmemRaisedInit(void)
     return true;
 }
 
-/* Computes the key of @text. Returns false if it does not have a pair, or if nothing is cached. */
+/* Computes the key of @text. Returns false if nothing is cached. */
 static bool
 gmemRaisedIdentify(const char *text, size_t length, gmemRaisedEntry *entry)
 {
-    const char *option = strstr(text, GMEM_CARRIER_OPTION);
     bool ready;
 
     g_mutex_lock(&gmemRaisedLock);
     ready = gmemRaisedInit();
     g_mutex_unlock(&gmemRaisedLock);
-    if (option == NULL || !ready)
-        return false;
-    entry->option = (size_t)(option - text);
-    gmemHashKeyedCompute(gmemRaisedKey, text, length, &entry->digest);
-    return true;
+    if (ready)
+        gmemHashKeyedCompute(gmemRaisedKey, text, length, &entry->digest);
+    return ready;
 }
 
 char *
@@ -88,7 +83,7 @@ gmemRaisedApply(const char *text)
     size_t length = strlen(text);
     gmemRaisedEntry wanted = {0};
     gmemRaisedEntry *entry;
-    char *raised = NULL;
+    char *raised;
 
     if (!gmemRaisedIdentify(text, length, &wanted))
         return NULL;
@@ -99,8 +94,7 @@ gmemRaisedApply(const char *text)
     g_mutex_unlock(&gmemRaisedLock);
     if (entry == NULL)
         return NULL;
-    if (entry->option == wanted.option)
-        raised = gmemXMLPatchApply(entry->patch, text, length);
+    raised = gmemXMLPatchApply(entry->patch, text, length);
     gmemRaisedEntryUnref(entry);
     return raised;
 }

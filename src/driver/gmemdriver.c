@@ -112,8 +112,7 @@ gmemDriverRaise(virConnectPtr conn, char *xml)
     g_autoptr(GError) error = NULL;
     char *raised;
 
-    if (xml == NULL || !gmemRaiseMayHavePair(xml) || !gmemConnectionIsOurs(conn) ||
-        gmemDriverShowsStored(conn))
+    if (!gmemConnectionIsOurs(conn) || gmemDriverShowsStored(conn))
         return xml;
     raised = gmemNestedRaiseAgain(xml, &error);
     if (raised == NULL) {

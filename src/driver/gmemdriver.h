@@ -44,7 +44,7 @@ int gmemDriverLower(virConnectPtr conn, gmemDriverXML *xml, bool validate);
 
 /**
  * gmemDriverRaise:
- * @xml: what the real function returned; if it is NULL, NULL is returned
+ * @xml: what the real function returned, and gmemRaiseMayHavePair()
  *
  * Takes over @xml, and returns what the client should see, to be freed with free(). XML that cannot
  * be raised (for example, with a pair of a later version) is shown as it is stored, and a line is

@@ -8,6 +8,7 @@
 #include "gmemdriver.h"
 #include "gmemi18n.h"
 #include "gmemimage.h"
+#include "gmemlower.h"
 #include "gmemparams.h"
 #include "gmemreal.h"
 
@@ -206,7 +207,8 @@ virDomainSaveImageGetXMLDesc(virConnectPtr conn, const char *file, unsigned int 
 {
     char *xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, flags);
 
-    if (xml == NULL || !GMEM_DOOR(virDomainSaveImageGetXMLDesc, conn, flags))
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) ||
+        !GMEM_DOOR(virDomainSaveImageGetXMLDesc, conn, flags))
         return xml;
     return gmemDriverRaise(conn, xml);
 }
@@ -232,7 +234,7 @@ virDomainManagedSaveGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainManagedSaveGetXMLDesc(domain, flags);
 
-    if (xml == NULL ||
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) ||
         !GMEM_DOOR(virDomainManagedSaveGetXMLDesc, virDomainGetConnect(domain), flags))
         return xml;
     return gmemDriverRaise(virDomainGetConnect(domain), xml);

@@ -9,6 +9,7 @@
 #include "gmemdriver.h"
 #include "gmemi18n.h"
 #include "gmemimage.h"
+#include "gmemlower.h"
 #include "gmemreal.h"
 #include "gmemxml.h"
 
@@ -125,7 +126,7 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snapshot, unsigned int flags)
 {
     char *xml = gmemReal()->virDomainSnapshotGetXMLDesc(snapshot, flags);
 
-    if (xml == NULL ||
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) ||
         !GMEM_DOOR(virDomainSnapshotGetXMLDesc, virDomainSnapshotGetConnect(snapshot), flags))
         return xml;
     return gmemDriverRaise(virDomainSnapshotGetConnect(snapshot), xml);
@@ -211,7 +212,7 @@ virDomainCheckpointGetXMLDesc(virDomainCheckpointPtr checkpoint, unsigned int fl
 {
     char *xml = gmemReal()->virDomainCheckpointGetXMLDesc(checkpoint, flags);
 
-    if (xml == NULL ||
+    if (xml == NULL || !gmemRaiseMayHavePair(xml) ||
         !GMEM_DOOR(virDomainCheckpointGetXMLDesc, virDomainCheckpointGetConnect(checkpoint), flags))
         return xml;
     return gmemDriverRaise(virDomainCheckpointGetConnect(checkpoint), xml);

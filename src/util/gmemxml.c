@@ -23,8 +23,8 @@
 #define GMEM_XML_NAMESPACE "http://www.w3.org/XML/1998/namespace"
 #define GMEM_XML_XMLNS_NAMESPACE "http://www.w3.org/2000/xmlns/"
 
-/* Elements are allocated in blocks of this many. */
-#define GMEM_XML_BLOCK 512
+/* Elements are allocated in blocks of this many: 4 KiB, because most documents have few. */
+#define GMEM_XML_BLOCK 64
 
 /* A flag in gmemXMLNode.changed; the lower bits are the number of attributes that were removed. */
 #define GMEM_XML_REMOVED (1U << 31)
@@ -358,12 +358,12 @@ gmemXMLNewNode(gmemXMLParser *parser)
     gmemXMLNode *node;
 
     if (xml->used == GMEM_XML_BLOCK || xml->blocks->len == 0) {
-        g_ptr_array_add(xml->blocks, g_new0(gmemXMLNode, GMEM_XML_BLOCK));
+        g_ptr_array_add(xml->blocks, g_new(gmemXMLNode, GMEM_XML_BLOCK));
         xml->used = 0;
     }
     block = g_ptr_array_index(xml->blocks, xml->blocks->len - 1);
     node = &block[xml->used++];
-    node->parent = parser->open;
+    *node = (gmemXMLNode){.parent = parser->open};
     if (parser->open == NULL)
         xml->root = node;
     else if (parser->last != NULL && parser->last->parent == parser->open)
@@ -717,7 +717,7 @@ gmemXMLIsNs(const gmemXMLNode *node, const char *href, const char *name)
 static size_t
 gmemXMLCollect(gmemXMLNode *parent, const char *path, gmemXMLNode **found, size_t limit)
 {
-    size_t length = strcspn(path, "/");
+    size_t length = (size_t)(strchrnul(path, '/') - path);
     gmemXMLNode *child;
     size_t n = 0;
 
@@ -742,7 +742,8 @@ gmemXMLFind(gmemXMLNode *root, const char *path)
     size_t n = gmemXMLCollect(root, path, NULL, G_MAXSIZE);
     gmemXMLNode **nodes = g_new0(gmemXMLNode *, n + 1);
 
-    gmemXMLCollect(root, path, nodes, n);
+    if (n > 0)
+        gmemXMLCollect(root, path, nodes, n);
     return nodes;
 }
 

@@ -264,6 +264,24 @@ testManyNVDIMMs(void)
     testUtilAssert(raised, "devices/memory[2]/@access", "private");
 }
 
+/* The pair of so many would not fit on QEMU's command line. */
+static void
+testTooManyNVDIMMs(void)
+{
+    g_autoptr(GString) devices = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = NULL;
+    int i;
+
+    for (i = 0; i < 2000; i++)
+        g_string_append_printf(
+            devices, "<memory model='nvdimm'><source><path>/%d</path></source></memory>", i);
+    text = testDomain("kvm", "<type>hvm</type>", devices->str, TEST_PRIVATE);
+    g_assert_null(gmemLower(text, false, NULL, &error));
+    g_assert_error(error, GMEM_ERROR, VIR_ERR_INTERNAL_ERROR);
+    g_assert_nonnull(strstr(error->message, "is longer than 131072 bytes"));
+}
+
 static void
 testConvertible(void)
 {
@@ -1612,6 +1630,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/fully-shared-partly", testFullySharedPartly);
     g_test_add_func("/conf/lower/nvdimm", testNVDIMM);
     g_test_add_func("/conf/lower/nvdimm/many", testManyNVDIMMs);
+    g_test_add_func("/conf/lower/nvdimm/too-many", testTooManyNVDIMMs);
     g_test_add_func("/conf/lower/dimm/huge", testHugeDIMM);
     g_test_add_func("/conf/lower/convertible", testConvertible);
     g_test_add_func("/conf/lower/convertible-partly", testConvertiblePartly);
