@@ -176,7 +176,8 @@ convert(const char *path, bool raise)
         gmemToolError("%s", message);
         return GMEM_TOOL_EXIT_FAILED;
     }
-    return fputs(result, stdout) == EOF ? GMEM_TOOL_EXIT_FAILED : 0;
+    fputs(result, stdout);
+    return fflush(stdout) == 0 ? 0 : GMEM_TOOL_EXIT_FAILED;
 }
 
 int

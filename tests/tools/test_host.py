@@ -33,6 +33,9 @@ def capabilities(t):
     kvm = host['kvm']
     t.equal(kvm['available'], True, 'available')
     t.equal(kvm['kernel'], os.uname().release, 'kernel')
+    t.equal(kvm['numa-policy'] is True, check_of(host, 'numa-policy')['result'] == 'PASS', 'numa-policy')
+    t.equal(kvm['numa-policy'] is None, 'cannot be determined' in (check_of(host, 'numa-policy')['detail'] or ''),
+            'numa-policy is unknown')
     t.equal(kvm['vm-types'], max(tools.system_extension(235), 0), 'KVM_CAP_VM_TYPES')
     t.equal(kvm['user-memory2'], rig.kvm_extension(231) > 0, 'KVM_CAP_USER_MEMORY2')
     t.equal(kvm['guest-memfd'], rig.kvm_extension(234) > 0, 'KVM_CAP_GUEST_MEMFD')
@@ -138,7 +141,7 @@ def usage(t):
 @suite.test('--help and --version')
 def help_and_version(t):
     for args, text in ((('--help',), 'Verbs:'), (('--version',), 'virt-gmem '),
-                       (('help',), 'Verbs:'),
+                       (('help',), 'Verbs:'), (('-h',), 'Verbs:'),
                        (('host', '--help'), '--json'), (('run', '--help'), '--for')):
         status, out, err = tools.call(*args)
         t.equal((status, err), (0, ''), 'exit status and standard error of %r' % (args,))
@@ -260,6 +263,15 @@ def daemons(t):
     if tools.nobody_may_look():
         t.matches(line('libvirtd', good, *nobody), r'^WARN \(libvirtd \(process \d+\) may not be '
                   r'inspected; run as root\)$', 'for an ordinary user')
+
+
+@suite.test('a daemon in a container is not one of this host')
+def contained(t):
+    script = DAEMONS[:DAEMONS.index('    for library')].replace('$0', 'libvirtd') + """
+    unshare --pid --fork --kill-child /mnt/libvirtd 100 &
+    until grep -qsx libvirtd /proc/[0-9]*/comm; do sleep 0.1; done"""
+    done = tools.in_namespace(script, tools.TOOL, 'host', processes=True)
+    t.matches(done.stdout, r'(?m)^libvirt: its daemons .*?: PASS \(none is running\)$', 'line')
 
 
 # The same with a copy of the library, which is then changed by $2.

@@ -35,6 +35,8 @@ HEAD = struct.Struct('8sII6Q')
 HEAD_2 = struct.Struct('II7Q')  # the additional fields of version 2
 CONVERTIBLE, FULLY_SHARED = 1, 2
 BACKEND = struct.Struct('64s8Q')
+SLOT = struct.Struct('3Q2I')
+HALF = 8 << 20
 
 
 def status(backends=(), magic=b'GMEMSTAT', version=1, count=None, sequence=2, hypercalls=0, implicit=0,
@@ -67,6 +69,8 @@ def standin(mode, data):
     descriptor = None
     if mode in ('fifo', 'file'):
         descriptor = impostor(mode, data)
+    elif mode == 'half':
+        held = shared_half(data)  # noqa: F841
     elif mode == 'snp':
         held = guest_memfds([int(size) for size in data.split()])  # noqa: F841
     elif mode not in ('none', 'map'):
@@ -80,7 +84,7 @@ def standin(mode, data):
         sys.stdout.write('ready %s\n' % (descriptor if descriptor is None else
                                          os.readlink('/proc/self/fd/%d' % descriptor)))
         sys.stdout.flush()
-    busy = {'busy': change, 'truncate': truncate}.get(mode)
+    busy = {'busy': change, 'truncate': truncate, 'count': count_up}.get(mode)
     turn = 0
     while not select.select([sys.stdin], [], [], None if not busy else 0)[0]:
         turn += 1
@@ -109,6 +113,24 @@ def guest_memfds(sizes):
     return [device, vm, made]
 
 
+def shared_half(data):
+    """The status of a backend of HALF bytes, of whose shared half the first quarter is there. QEMU has given it to KVM
+    in two slots; there is another one of a CPU in system management mode, and one of something else."""
+    memory = mmap.mmap(-1, HALF, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(15)  # MADV_NOHUGEPAGE
+    for offset in range(0, HALF // 4, mmap.PAGESIZE):
+        memory[offset] = 1
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    slots = b''.join(SLOT.pack(guest, size, where, number, 0) for guest, size, where, number in (
+        (HALF // 2, HALF // 2, address + HALF // 2, 2), (0, HALF // 2, address, 1),
+        (1 << 30, HALF, address, 1 << 16), (2 << 30, HALF, 4096, 3), (0, 0, 0, 0)))
+    descriptor = os.memfd_create(NAME)
+    os.write(descriptor, HEAD.pack(b'GMEMSTAT', 2, 1, 2, *[0] * 5) + HEAD_2.pack(
+        CONVERTIBLE, 1, HALF, 0, HEAD.size + HEAD_2.size + BACKEND.size, 5, 0, 0, 0) + BACKEND.pack(
+        b'ram', HALF // 2, HALF // 2, 0, 0, 0, address, 0, 0) + slots)
+    return memory, descriptor
+
+
 def impostor(mode, data):
     """A FIFO or a file whose link looks like a memfd's: opening a FIFO for reading would block for ever, and
     so would a file of a file system that the process itself serves."""
@@ -132,6 +154,12 @@ def change(descriptor, data, turn):
     os.pwrite(descriptor, struct.pack('Q', (64 << 20) - moved), at + 8)
     os.pwrite(descriptor, struct.pack('Q', 2 * turn + 2), 16)
     time.sleep(0.0005)
+
+
+def count_up(descriptor, data, turn):
+    """A guest that makes conversions all the time."""
+    os.pwrite(descriptor, struct.pack('Q', 1000 * turn), HEAD.size + 64 + 16)
+    time.sleep(0.02)
 
 
 def truncate(descriptor, data, turn):
@@ -171,10 +199,14 @@ def ask(*names):
 @suite.test('the numbers, for people and as JSON')
 def numbers(t):
     data = status(CELLS, hypercalls=7, implicit=1, refused=3, resets=2)
+    began = time.clock_gettime(time.CLOCK_BOOTTIME)
     with Standin('st-one', data) as one:
         code, found, err = ask('st-one')
+        elapsed = time.clock_gettime(time.CLOCK_BOOTTIME) - began
         t.equal((code, err), (0, ''), 'exit status and standard error')
         one_found = found['st-one']
+        t.true(0 <= one_found['seconds'] <= elapsed + 2, '%s seconds, after %s' % (one_found['seconds'], elapsed))
+        charged(t, one_found)
         for volatile in ('charge', 'cgroup', 'seconds', 'unseen'):
             one_found.pop(volatile)
         t.equal(found, {'st-one': {
@@ -201,6 +233,19 @@ def numbers(t):
                 'line of counts')
         t.matches(lines[7], r'^  charged to (its cgroup: unknown|cgroup /\S+: \d+ KiB)$', 'charge')
         t.true(all(line.startswith('  in other processes: unknown: ') for line in lines[8:]), 'the rest')
+
+
+def charged(t, found):
+    """What the cgroup is charged, and how it is written, is what the kernel says, as far as it changes meanwhile."""
+    if found['cgroup'] is None:
+        t.equal(found['charge'], None, 'charge')
+        return
+    t.true(found['cgroup'].startswith('/'), 'cgroup ' + found['cgroup'])
+    for path in ('/sys/fs/cgroup%s/memory.current', '/sys/fs/cgroup/memory%s/memory.usage_in_bytes'):
+        path %= found['cgroup']
+        if os.path.exists(path):
+            usage = int(read(path))
+            t.true(usage / 5 <= found['charge'] <= usage * 5, 'charge %d, usage %d' % (found['charge'], usage))
 
 
 @suite.test('each version of the layout that was ever released')
@@ -258,6 +303,10 @@ def missing(t):
         t.equal(err, "error: domain 'st-plain' (process %d): the memory of the domain is not guest_memfd\n"
                 % plain.pid, 'standard error')
         t.true('st-plain' not in ask()[1], 'it is shown among all')
+        with tools.directory() as where:
+            picture = os.path.join(where, 'map.svg')
+            t.equal(tools.call('status', '--map', picture, 'st-plain')[0], 1, 'exit status of --map')
+            t.true(not os.path.exists(picture), 'there is a map of it')
     # A wrapper script that waits for QEMU.
     with Standin('st-good', mode='none'), Standin('st-good', status(CELLS)):
         t.equal(ask('st-good')[::2], (0, ''), 'exit status and standard error')
@@ -389,6 +438,11 @@ def unprivileged(t):
         t.equal((code, out), (1, ''), 'exit status and output')
         t.matches(err, r'^error: (1 domain of another user|\d+ domains of other users) may not be '
                   r'inspected; run as root\n$', 'standard error')
+    own = ('setpriv', '--reuid=%d' % tools.NOBODY, '--regid=%d' % tools.NOBODY, '--clear-groups')
+    with Standin('st-own', status(CELLS), wrapper=own):
+        code, out, err = nobody('--json', 'st-own')
+        t.equal((code, err), (0, ''), 'exit status and standard error, his own')
+        t.true(json.loads(out)[0]['unseen'] > 0, 'processes that were not seen')
 
 
 @suite.test('guest_memfd that QEMU makes itself: what is not known is unknown')
@@ -397,8 +451,9 @@ def snp(t):
     mib = 1 << 20
     more = ['-object', 'sev-snp-guest,id=lsec0', '-machine', 'q35,memory-backend=a']
     for name, size in (('a', 8), ('b', 4), ('c', 4), ('file', 4)):
-        more += ['-object', 'memory-backend-%s,id=%s,size=%dM,host-nodes=0,policy=bind'
-                 % ('file' if name == 'file' else 'memfd', name, size)]
+        policy = {'b': 'policy=preferred', 'c': 'policy=default'}.get(name, 'host-nodes=0,policy=bind')
+        more += ['-object', 'memory-backend-%s,id=%s,size=%dM,%s'
+                 % ('file' if name == 'file' else 'memfd', name, size, policy)]
     more += ['-numa', 'node,nodeid=1,memdev=b', '-numa', 'node,nodeid=2,memdev=c',
              '-device', 'nvdimm,memdev=file']
     sizes = b'%d %d %d' % (8 * mib, 4 * mib, 4 * mib)
@@ -414,6 +469,7 @@ def snp(t):
                  ('c', 2, 4 * mib, None, None, None), (None, None, 4 * mib, 2 * mib, None, None),
                  (None, None, 4 * mib, 2 * mib, None, None)], 'backends')
         t.has(found['backends'][0]['policy'], 'bind', 'policy')
+        t.equal([b['policy'] for b in found['backends'][1:]], ['preferred', 'none', None, None], 'policies')
         t.equal([(h['process'], h['mapped'], h['descriptors']) for h in found['holders']],
                 [(one.pid, 16 * mib, 6)], 'who has it')  # Python maps a duplicate of the descriptor
         t.has(tools.call('status', 'st-snp')[1], '  conversions: unknown\n', 'output')
@@ -423,6 +479,9 @@ def snp(t):
             for text in ('>a<', '>guest addresses are unknown<', '>what is in the ordinary half is unknown<',
                          '>b<', '>what is in guest_memfd is unknown<'):
                 t.has(read(picture), text, 'the picture')
+            t.equal([read(picture).count("class='%s'" % kind) for kind in 'ps'], [2049, 1],
+                    'private and shared squares, the legend among them')
+        t.matches(terminal('--count', '1', 'st-snp'), r'(?m)^  a +\[#{18} {18}\] unknown of 8192 KiB', 'half a bar')
         t.equal(sorted(ask()[1].keys() & {'st-snp'}), ['st-snp'], 'among all')
 
 
@@ -486,6 +545,22 @@ def real(t):
         t.true(classes.count('s') > 8000, 'shared squares: %d' % classes.count('s'))
 
 
+@suite.test('where convertible memory is: what is there of its shared half, and guest addresses')
+def half(t):
+    with Standin('st-half', mode='half'):
+        code, found, err = ask('st-half')
+        t.equal((code, err), (0, ''), 'exit status and standard error')
+        backend = found['st-half']['backends'][0]
+        t.equal((backend['resident-ordinary'], backend['resident-guest-memfd']), (HALF // 4, None), 'what is resident')
+        with tools.directory() as where:
+            picture = os.path.join(where, 'map.svg')
+            t.equal(tools.call('status', '--map', picture, 'st-half'), (0, '', ''), '--map')
+            texts = re.findall('>([^<>]+)</text>', read(picture))
+            t.equal([text for text in texts if text.startswith(('0x', '+0x'))], ['0x0'], 'addresses')
+            t.equal([read(picture).count("class='%s'" % kind) for kind in 'ps'], [1, HALF // 4 // 4096 + 1],
+                    'private and shared squares, the legend among them')
+
+
 @suite.test('--prometheus: numbers that are known, in its format')
 def prometheus(t):
     with Standin('st-"prom\\', status(CELLS)):
@@ -498,9 +573,22 @@ def prometheus(t):
                   r'backend="ram-node0",number="0"\} 3145728$', 'private bytes')
         t.matches(out, r'(?m)^libvirt_gmem_backend_conversions_total\{.*backend="ram-node0".*,to="private"\} '
                   '5$', 'conversions')
+        t.matches(out, r'(?m)^libvirt_gmem_backend_conversions_total\{.*backend="ram-node0".*,to="shared"\} '
+                  '2$', 'conversions')
+        t.matches(out, r'(?m)^libvirt_gmem_backend_shared_bytes\{.*backend="ram-node0".*\} %d$' % (61 << 20), 'shared')
+        t.matches(out, r'(?m)^libvirt_gmem_backend_size_bytes\{.*backend="ram-node0".*\} %d$' % (64 << 20), 'size')
+        t.matches(out, r'(?m)^libvirt_gmem_holders\{.*mode="convertible",supplier="qemu-gmem.so"\} 0$', 'holders')
         t.lacks(out, 'backend_resident_bytes{', 'metrics of what is unknown')
         types = re.findall(r'(?m)^# TYPE (\S+)', out)
         t.equal(sorted(types), sorted(set(types)), 'each metric has one type')
+
+
+def terminal(*options):
+    """What --watch prints on a terminal with 100 columns."""
+    done = subprocess.run(['script', '-qec', 'stty cols 100; %s status --watch %s' % (tools.TOOL, ' '.join(options)),
+                           '/dev/null'], env=dict(tools.ENV, TERM='dumb', NO_COLOR='1'), stdout=subprocess.PIPE,
+                          stdin=subprocess.DEVNULL, text=True, check=True)
+    return re.sub('\033\\[[HJ]', '', done.stdout)
 
 
 @suite.test('--watch: tables into a pipe, bars with rates on a terminal')
@@ -510,11 +598,11 @@ def watch(t):
         t.equal((code, err), (0, ''), 'exit status and standard error')
         t.equal(out.count('st-watch (process '), 2, 'tables')
         t.lacks(out, '\033', 'output into a pipe')
-        done = subprocess.run(['script', '-qec', '%s status --watch --count 2 st-watch' % tools.TOOL,
-                               '/dev/null'], env=dict(tools.ENV, TERM='dumb'), stdout=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, text=True, check=False)
-        t.equal(done.returncode, 0, 'exit status on a terminal')
-        t.matches(done.stdout, r'ram-node0 +\[.*\] unknown of 65536 KiB, 0 conversions/s', 'bars')
+        t.matches(terminal('--count', '2', 'st-watch'),
+                  r'ram-node0 +\[.*\] unknown of 65536 KiB, 0 conversions/s', 'bars')
+    with Standin('st-rate', status(CELLS), mode='count'):
+        rate = re.search(r' (\d+) conversions/s', terminal('--count', '2', 'st-rate'))
+        t.true(rate and 10 < int(rate[1]) < 1000000, 'rate: %s' % (rate and rate[1]))
 
 
 @suite.test('wrong usage: status 64')

@@ -174,6 +174,10 @@ def lower(t):
         done = subprocess.run([tools.TOOL, 'lower', '-'], input=text, env=tools.ENV, text=True,
                               stdout=subprocess.PIPE, check=False)
         t.equal((done.returncode, done.stdout), (0, out), 'standard input')
+        with open('/dev/full', 'w', encoding='utf-8') as full:
+            for verb, path in (('lower', example), ('raise', lowered)):
+                done = subprocess.run([tools.TOOL, verb, path], env=tools.ENV, stdout=full, check=False)
+                t.equal(done.returncode, 1, 'exit status of %s, no space' % verb)
         code, out, err = tools.call('lower', write(where, SHARED))
         t.equal((code, out), (1, ''), 'exit status and output, invalid domain')
         t.has(err, 'error: unsupported configuration: <private/> requires', 'standard error')
@@ -224,6 +228,31 @@ def emulator(t):
     code, out, err = tools.call('emulator', '/bin/true')
     t.equal((code, out), (1, ''), 'exit status and output of what is no QEMU')
     t.has(err, '/bin/true', 'standard error')
+
+
+# A QEMU that has one mode itself, and lacks what the other one requires.
+CONVERTIBLE_ONLY = """#!/bin/sh
+echo '{"QMP": {"version": {"qemu": {"micro": 3, "minor": 2, "major": 11}}, "capabilities": []}}'
+echo '{"return": {}}'
+echo '{"return": [{"name": "object-add", "arg-type": "1", "meta-type": "command"},' \\
+  '{"name": "1", "tag": "qom-type", "meta-type": "object", "members": [], "variants": [' \\
+  '{"case": "memory-backend-ram", "type": "2"}, {"case": "sw-protected-vm", "type": "3"}]},' \\
+  '{"name": "2", "meta-type": "object", "members": [{"name": "private", "type": "bool"}]},' \\
+  '{"name": "3", "meta-type": "object", "members": []}]}'
+echo '{"return": {}}'
+"""
+
+
+@suite.test('emulator: one that has only one mode')
+def emulator_of_one_mode(t):
+    with tools.directory() as where:
+        path = write(where, CONVERTIBLE_ONLY, 'qemu')
+        os.chmod(path, 0o755)
+        code, out, err = tools.call('emulator', path)
+    t.equal((code, err), (1, ''), 'exit status and standard error')
+    t.matches(out, r'(?m)^\S+, 11\.2\.3$', 'version')
+    t.matches(out, r'(?m)^fully shared memory: <private/> requires memory-backend-memfd', 'the mode that it has not')
+    t.matches(out, r'(?m)^convertible memory: by QEMU itself$', 'the mode that it has')
 
 
 @suite.test('help for each verb, and wrong usage')
