@@ -194,8 +194,9 @@ def _(t):
         terminal = Terminal(lab(share=share))
         try:
             terminal.until(r'lab:\S*# ')
-            terminal.type('virsh uri; tty; sleep 3600\n')
-            terminal.until(r'qemu:///system\s[^#]*/dev/\w+')
+            # While the shell is between two commands, Ctrl-C reaches nobody.
+            terminal.type('virsh uri; tty; (echo asleep; exec sleep 3600)\n')
+            terminal.until(r'qemu:///system\s[^#]*/dev/\w+\S*\s+asleep')
             terminal.type('\x03')
             terminal.until(r'lab:\S*# ')
             terminal.type('cd %s; echo kept >here; exit 9\n' % share)
