@@ -20,7 +20,8 @@ bool gmemImageMode(int fd, gmemMode *mode);
  * as the daemon may read it. Does not wait for anybody. */
 bool gmemImageIsPrivate(const char *path);
 
-/* gmemImageIsOrdinary: whether the file @path certainly is a save image of a guest with ordinary
- * memory: where there is no pair in its text, libvirt need not parse it. Does not wait for anybody,
- * except for a file that gmemDriverIsSpecialFile() is true for. */
+/* gmemImageIsOrdinary: whether the file @path is a save image without a pair, as far as its text
+ * goes: of a guest with ordinary memory, or cut off, which libvirt refuses. So libvirt need not
+ * parse it. Does not wait for anybody, except for a file that gmemDriverIsSpecialFile() is true
+ * for. */
 bool gmemImageIsOrdinary(const char *path);
