@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gmemfirmware.h"
@@ -174,6 +175,58 @@ testDamaged(Fixture *fixture, const void *data G_GNUC_UNUSED)
     g_assert_true(requires(fixture, FLASH));
 }
 
+/* Whether a process of user @uid, whose configuration is in these directories, finds @path. */
+static bool
+requiresFor(uid_t uid, const char *config, const char *home, const char *path)
+{
+    int status;
+    pid_t child = fork();
+
+    g_assert_cmpint(child, >=, 0);
+    if (child == 0) {
+        g_unsetenv("XDG_CONFIG_HOME");
+        g_setenv("HOME", home, TRUE);
+        if (config != NULL)
+            g_setenv("XDG_CONFIG_HOME", config, TRUE);
+        if (uid != geteuid() && setuid(uid) < 0)
+            _exit(2);
+        _exit(gmemFirmwareRequiresSMM(path) ? 0 : 1);
+    }
+    g_assert_cmpint(waitpid(child, &status, 0), ==, child);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), <, 2);
+    return WEXITSTATUS(status) == 0;
+}
+
+/* A session daemon also finds what its user has installed; the system's daemon does not. */
+static void
+testUser(Fixture *fixture, const void *data G_GNUC_UNUSED)
+{
+    const uid_t user = geteuid() == 0 ? 65534 : geteuid();
+    const mode_t mask = umask(022);
+    const char *home = fixture->directories[0];
+    g_autofree char *config = g_build_filename(home, ".config", NULL);
+    g_autofree char *qemu = g_build_filename(config, "qemu", NULL);
+    g_autofree char *directory = g_build_filename(qemu, "firmware", NULL);
+    g_autofree char *file = g_build_filename(directory, "50.json", NULL);
+    g_autofree char *smm = flash(FLASH, "\"requires-smm\"");
+
+    g_assert_cmpint(g_mkdir_with_parents(directory, 0755), ==, 0);
+    g_assert_cmpint(g_chmod(home, 0755), ==, 0);
+    descriptor(directory, "50.json", smm);
+    g_assert_true(requiresFor(user, NULL, home, FLASH));
+    g_assert_true(requiresFor(user, "", home, FLASH));
+    g_assert_true(requiresFor(user, config, "/nonexistent", FLASH));
+    g_assert_false(requiresFor(user, fixture->directories[1], home, FLASH));
+    if (geteuid() == 0)
+        g_assert_false(requiresFor(0, config, home, FLASH));
+    g_assert_cmpint(g_unlink(file), ==, 0);
+    g_assert_cmpint(g_rmdir(directory), ==, 0);
+    g_assert_cmpint(g_rmdir(qemu), ==, 0);
+    g_assert_cmpint(g_rmdir(config), ==, 0);
+    umask(mask);
+}
+
 static void
 testNoDirectory(void)
 {
@@ -195,6 +248,7 @@ main(int argc, char **argv)
     TEST("several", testSeveral);
     TEST("masked", testMasked);
     TEST("damaged", testDamaged);
+    TEST("user", testUser);
     g_test_add_func("/qemu/firmware/no-directory", testNoDirectory);
     return g_test_run();
 }

@@ -39,7 +39,7 @@
 #define HIGH_SIZE (1 * MIB)
 #define HIGH_ADDRESS LOW_SIZE
 #define PAGES_MAX (160 * MIB / PAGE)
-#define SLOTS_MAX 32
+#define SLOTS_MAX 600
 #define EXITS_MAX 128
 #define FAKE_KVM 1000000
 #define FAKE_VM 1000001
@@ -560,6 +560,29 @@ testSlots(void)
     g_assert_false(slotIsPublished(5, 9 * MIB, low + 0xc0000));
 }
 
+/* There is room for a number of slots in what is published, and it says if that was not enough. */
+static void
+testSlotsLost(void)
+{
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
+    uint32_t i;
+
+    if (!inOwnProcess())
+        return;
+    beginWithSlots("shared");
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.slotRoom, ==, GMEM_SHIM_STATUS_SLOTS_MAX);
+    for (i = 2; i <= status.slotRoom; i++) {
+        readStatus(&status, backends);
+        g_assert_cmpuint(status.slotsLost, ==, 0);
+        g_assert_cmpint(setSlot(i, 16 * MIB + i * PAGE, PAGE, nvdimm, 0), ==, 0);
+    }
+    readStatus(&status, backends);
+    g_assert_cmpuint(status.slotsLost, ==, 1);
+    g_assert_true(slotIsPublished(i - 2, 16 * MIB + (i - 2) * PAGE, nvdimm));
+}
+
 static void
 testSlotChanges(void)
 {
@@ -576,6 +599,12 @@ testSlotChanges(void)
     g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE, high, KVM_MEM_LOG_DIRTY_PAGES), ==, -1);
     g_assert_cmpint(errno, ==, EOPNOTSUPP);
     g_assert_true(slotIsBound(1));
+    /* With another part of the memory. */
+    g_assert_cmpint(setSlot(1, 5 * MIB, 0, high, 0), ==, 0);
+    g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE / 2, high, 0), ==, 0);
+    g_assert_cmpint(setSlot(1, 5 * MIB, HIGH_SIZE / 2, high + HIGH_SIZE / 2, 0), ==, 0);
+    g_assert_cmpuint(fake.slots[1].region.guest_memfd_offset, ==, HIGH_SIZE / 2);
+    g_assert_false(fake.attribute[5 * MIB / PAGE]);
     /* A slot that does not exist is not removed, and an ordinary one is handled as usual. */
     g_assert_cmpint(setSlot(7, 0, 0, low, 0), ==, -1);
     g_assert_cmpint(setSlot(7, 7 * MIB, HIGH_SIZE, nvdimm, KVM_MEM_LOG_DIRTY_PAGES), ==, 0);
@@ -1412,6 +1441,7 @@ main(int argc, char **argv)
     g_test_add_func("/convertible/missing-backends", testBackendsMissing);
     g_test_add_func("/convertible/extensions", testExtensions);
     g_test_add_func("/convertible/slots", testSlots);
+    g_test_add_func("/convertible/lost-slots", testSlotsLost);
     g_test_add_func("/convertible/changed-slots", testSlotChanges);
     g_test_add_func("/convertible/conversions", testConversions);
     g_test_add_func("/convertible/conversions-in-chunks", testConversionChunks);

@@ -153,6 +153,42 @@ testHelp(void)
     g_assert_cmpuint(flags, >, 20);
 }
 
+/* What a wrapper must leave as it is. */
+static void
+testMakesMemory(void)
+{
+    static const struct {
+        gmemArgvOption option;
+        bool makes;
+    } cases[] = {
+        {{.name = "set", .value = "device.x.y=z"}, true},
+        {{.name = "readconfig", .value = "/x"}, true},
+        {{.name = "mem-path", .value = "/x"}, true},
+        {{.name = "object", .value = "memory-backend-ram,id=x,size=1G"}, true},
+        {{.name = "object", .value = "{\"qom-type\":\"m\\u0065mory-backend-ram\"}"}, true},
+        {{.name = "object", .value = "rng-random,id=x"}, false},
+        {{.name = "machine", .value = "pc,memory-backend=x"}, true},
+        {{.name = "M", .value = "pc,memory_backend=x"}, true},
+        {{.name = "machine", .value = "pc"}, false},
+        {{.name = "numa", .value = "node,memdev=x"}, true},
+        {{.name = "numa", .value = "dist,src=0,dst=1,val=20"}, false},
+        {{.name = "device", .value = "pc-dimm,id=x"}, true},
+        {{.name = "device", .value = "virtio-mem-pci,id=x"}, true},
+        {{.name = "device", .value = "virtio-pmem-pci,id=x"}, true},
+        {{.name = "device", .value = "ivshmem-plain,id=x"}, true},
+        {{.name = "device", .value = "virtio-net-pci,id=x"}, false},
+        {{.name = "device", .value = NULL}, false},
+        {{.name = "append", .value = "memory-backend-ram"}, false},
+        {{.name = NULL, .value = NULL}, false},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%zu", i);
+        g_assert_cmpint(gmemArgvMakesMemory(&cases[i].option), ==, cases[i].makes);
+    }
+}
+
 /* FNV-1a of name and value, each with its end: the shim may be of another version. */
 static void
 testHash(void)
@@ -179,6 +215,7 @@ main(int argc, char **argv)
     g_test_add_func("/argv/walk", testWalk);
     g_test_add_func("/argv/find", testFind);
     g_test_add_func("/argv/ambiguous", testAmbiguous);
+    g_test_add_func("/argv/makes-memory", testMakesMemory);
     g_test_add_func("/argv/hash", testHash);
     g_test_add_func("/argv/help-of-installed-qemu", testHelp);
     return g_test_run();
