@@ -834,6 +834,8 @@ static const char *const changes[][3] = {
     {"-set", "global.x.value=y"},
     {"-set", "overcommit.x.mem-lock=on"},
     {"-set", "netdev.n.type=vhost-user"},
+    {"-set", "net.n.type=vhost-user"},
+    {"-set", "nic.n.type=vhost-user"},
     {"-set", "device.d.kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk=1"},
     {"-set", "no-such.x.y=z"},
     {"-set", ""},

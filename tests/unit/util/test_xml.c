@@ -92,6 +92,36 @@ testMalformed(void)
     }
 }
 
+/* Encodings in which ASCII is written as itself, or that a string cannot be in. */
+static void
+testEncodings(void)
+{
+    static const char *const known[] = {
+        "UTF-8",  "utf8",     "US-ASCII",   "ascii",        "ISO-8859-1", "iso8859-15",
+        "UTF-16", "UTF-32LE", "ISO_8859-2", "windows-1252", "UCS-2",      "ISO-10646-UCS-4",
+    };
+    static const char *const others[] = {"UTF-7", "EBCDIC-US", "SHIFT_JIS", "IBM037",
+                                         "ISO-2022-JP"};
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(known); i++) {
+        g_autofree char *text =
+            g_strdup_printf("<?xml version='1.0' encoding='%s'?><a/>", known[i]);
+        g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
+
+        g_test_message("%s", known[i]);
+        g_assert_nonnull(xml);
+    }
+    for (i = 0; i < G_N_ELEMENTS(others); i++) {
+        g_autofree char *text =
+            g_strdup_printf("<?xml version='1.0' encoding='%s'?><a/>", others[i]);
+        g_autoptr(gmemXML) xml = gmemXMLParse(text, NULL);
+
+        g_test_message("%s", others[i]);
+        g_assert_null(xml);
+    }
+}
+
 /* libxml2 complains about an xml:id in any text. */
 static void
 testSilent(void)
@@ -496,6 +526,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/util/xml/malformed", testMalformed);
     g_test_add_func("/util/xml/silent", testSilent);
+    g_test_add_func("/util/xml/encodings", testEncodings);
     g_test_add_func("/util/xml/nesting", testNesting);
     g_test_add_func("/util/xml/find", testFind);
     g_test_add_func("/util/xml/attribute", testAttribute);
