@@ -71,7 +71,7 @@ gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned
 {
     int below = 0;
 
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     if (gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
         below = gmemDriverMemoryIsBelow(domain, 0, memory);
@@ -108,7 +108,7 @@ gmemDriverMemoryCheckParameters(virDomainPtr domain,
 {
     int i;
 
-    if (domain == NULL || params == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (params == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     for (i = 0; i < nparams; i++) {
         unsigned long long limit = params[i].value.ul;
@@ -135,7 +135,7 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
     if (action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY &&
         action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART)
         return 0;
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     convertible = gmemDriverMemoryChangesConvertible(domain, flags);
     if (convertible <= 0)
@@ -338,7 +338,7 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
     bool live, config;
     int rc;
 
-    if (domain == NULL || xml->text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (xml->text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     rc = gmemDriverXMLRead(xml, &error);
     if (rc <= 0)
@@ -378,7 +378,7 @@ gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *co
     GError *error = NULL;
     gmemXMLNode *node;
 
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
         return 0;
     if (gmemDriverMemoryRead(domain, VIR_DOMAIN_XML_INACTIVE, &stored, &plan) < 0)
         return -1;
@@ -532,7 +532,7 @@ gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
     char *xml;
     bool current;
 
-    if (domain == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
         !gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) ||
         virDomainIsPersistent(domain) != 1)
         return 0;

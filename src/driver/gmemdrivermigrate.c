@@ -52,8 +52,6 @@ gmemDriverMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     g_auto(gmemDriverXML)
         persistent = {.text = gmemParamsGet(params, VIR_MIGRATE_PARAM_PERSIST_XML)};
 
-    if (domain == NULL)
-        return 0;
     if (gmemDriverLower(virDomainGetConnect(domain), &persistent, false) < 0 ||
         gmemDriverMigrateLower(domain, &xml) < 0)
         return -1;

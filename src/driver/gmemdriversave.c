@@ -37,7 +37,7 @@ gmemDriverSaveLower(virDomainPtr domain, gmemDriverXML *xml)
 
     if (gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0)
         return -1;
-    if (domain == NULL || xml->text == NULL)
+    if (xml->text == NULL)
         return 0;
     if (gmemDriverLower(virDomainGetConnect(domain), xml, false) < 0 ||
         gmemDriverGetPlan(domain, 0, &then) < 0)

@@ -212,6 +212,9 @@ typedef struct {
 #define NO_LIMIT(limit, ram, both)                                                                 \
     "cannot be used with <hard_limit> (" limit " KiB) below guest RAM (" ram " KiB): its shared "  \
     "and private halves together can take " both " KiB; raise or remove <hard_limit>"
+#define NO_LOCKED                                                                                  \
+    "cannot be used with <locked/>: it would populate the shared half of guest RAM, and private "  \
+    "memory is never swapped; remove <locked/>"
 #define MEMNODE(cell, mode, nodeset)                                                               \
     "<memnode cellid='" cell "' mode='" mode "' nodeset='" nodeset "'/>"
 #define WHOLE(mode, nodeset) "<memory mode='" mode "' nodeset='" nodeset "'/>"
@@ -582,12 +585,9 @@ static const Case cases[] = {
              "true"),
 
     ACCEPTED(ROW_LOCKED, SHARED, "", BACKING("<locked/>"), "count(memoryBacking/locked)", "1"),
-    REFUSAL(ROW_LOCKED,
-            CONVERTIBLE,
-            "",
-            BACKING("<locked/>"),
-            "cannot be used with <locked/>: it would populate the shared half of guest RAM, and "
-            "private memory is never swapped; remove <locked/>"),
+    REFUSAL(ROW_LOCKED, CONVERTIBLE, "", BACKING("<locked/>"), NO_LOCKED),
+    REFUSAL(
+        ROW_LOCKED, CONVERTIBLE, "", BACKING("<locked/>") NUMA(CELL("0", "65536", "")), NO_LOCKED),
 
 #define NUMATUNE(mode)                                                                             \
     ACCEPTED(ROW_NUMATUNE, SHARED, "", "<numatune>" WHOLE(mode, "0") "</numatune>",                \

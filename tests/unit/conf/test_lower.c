@@ -1329,6 +1329,33 @@ testValidate(void)
     }
 }
 
+/* What a start has to know of the domain. */
+static void
+testPlan(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(gmemPlan) plan = NULL;
+    g_autofree char *lowered = gmemLower(
+        "<domain type='kvm'><name> vm</name><memory>1024</memory><os><type>hvm</type>"
+        "<loader>/f</loader></os><devices><emulator>/e</emulator><interface type='vhostuser'/>"
+        "</devices><launchSecurity type='sw-protected'/></domain>",
+        false, &plan, &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpint(plan->mode, ==, GMEM_MODE_CONVERTIBLE);
+    g_assert_cmpstr(plan->name, ==, " vm");
+    g_assert_cmpstr(plan->emulator, ==, "/e");
+    g_assert_cmpstr(plan->firmware, ==, "/f");
+    g_assert_cmpstr(plan->sharedOnly, ==, "<interface type='vhostuser'>");
+    g_assert_cmpuint(plan->memory, ==, 1024);
+    g_assert_cmpuint(plan->ram, ==, 1024);
+    g_assert_false(plan->cellNodesetsDiffer);
+}
+
+#define DIMM(model, size, page)                                                                    \
+    "<devices><memory model='" model "'><source><pagesize>" page                                   \
+    "</pagesize></source><target>" size "</target></memory></devices>"
+
 /* Which part of guest RAM is in huge pages: for cells, and for a domain without cells. */
 static void
 testHugeRam(void)
@@ -1345,6 +1372,12 @@ testHugeRam(void)
         {"<memoryBacking><hugepages><page size='2048' nodeset='1'/></hugepages></memoryBacking>"
          "<cpu><numa><cell id='0' memory='4096'/><cell id='1' memory='2048'/></numa></cpu>",
          6144, 2048},
+        {DIMM("dimm", "<size unit='KiB'>4096</size>", ""), 1048576, 0},
+        {DIMM("dimm", "<size unit='b'>4194304</size>", "2048"), 1048576, 4096},
+        {DIMM("dimm", "<size unit='bytes'>4194304</size>", "4"), 1048576, 0},
+        {DIMM("nvdimm", "<size unit=''>4096</size>", "2048"), 1044480, 0},
+        {DIMM("nvdimm", "<size>4096</size>", "") "<memoryBacking><hugepages/></memoryBacking>",
+         1044480, 1044480},
     };
     size_t i;
 
@@ -1652,6 +1685,7 @@ main(int argc, char **argv)
     g_test_add_func("/conf/lower/well-formed-elements", testWellFormedElements);
     g_test_add_func("/conf/lower/validate", testValidate);
     g_test_add_func("/lower/huge-ram", testHugeRam);
+    g_test_add_func("/lower/plan", testPlan);
     g_test_add_func("/conf/lower/nodesets", testNodesets);
     g_test_add_func("/conf/lower/declared", testDeclared);
     g_test_add_func("/conf/lower/encodings", testEncodings);

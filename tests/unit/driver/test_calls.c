@@ -78,19 +78,19 @@ fakeSetLifecycleAction(virDomainPtr domain G_GNUC_UNUSED,
 static int
 fakeAttachDevice(virDomainPtr domain G_GNUC_UNUSED, const char *xml)
 {
-    return testCall("AttachDevice", xml, 0);
+    return testCallText("AttachDevice", xml, 0);
 }
 
 static int
 fakeAttachDeviceFlags(virDomainPtr domain G_GNUC_UNUSED, const char *xml, unsigned int flags)
 {
-    return testCall("AttachDeviceFlags", xml, flags);
+    return testCallText("AttachDeviceFlags", xml, flags);
 }
 
 static int
 fakeUpdateDeviceFlags(virDomainPtr domain G_GNUC_UNUSED, const char *xml, unsigned int flags)
 {
-    return testCall("UpdateDeviceFlags", xml, flags);
+    return testCallText("UpdateDeviceFlags", xml, flags);
 }
 
 static int
@@ -157,6 +157,30 @@ fakeDefineXML(virConnectPtr conn G_GNUC_UNUSED, const char *xml)
     return testHost.result < 0 ? NULL : TEST_DOMAIN;
 }
 
+static virDomainPtr
+fakeDefineXMLFlags(virConnectPtr conn G_GNUC_UNUSED, const char *xml, unsigned int flags)
+{
+    return testCallText("DefineXMLFlags", xml, flags) < 0 ? NULL : TEST_DOMAIN;
+}
+
+static virDomainPtr
+fakeCreateXML(virConnectPtr conn G_GNUC_UNUSED, const char *xml, unsigned int flags)
+{
+    return testCallText("CreateXML", xml, flags) < 0 ? NULL : TEST_DOMAIN;
+}
+
+static int
+fakeRename(virDomainPtr domain G_GNUC_UNUSED, const char *name, unsigned int flags)
+{
+    return testCall("Rename", name, flags);
+}
+
+static virConnectPtr
+fakeOpen(const char *name G_GNUC_UNUSED)
+{
+    return TEST_CONN;
+}
+
 static int
 fakeSave(virDomainPtr domain G_GNUC_UNUSED, const char *to)
 {
@@ -191,6 +215,47 @@ fakeSaveImageDefineXML(virConnectPtr conn G_GNUC_UNUSED,
                        unsigned int flags)
 {
     return testCall("SaveImageDefineXML", xml, flags);
+}
+
+static void
+noteParams(virTypedParameterPtr params, int n)
+{
+    int i;
+
+    testCalled.copy[0] = '\0';
+    for (i = 0; i < n; i++)
+        g_strlcat(testCalled.copy, params[i].value.s, sizeof(testCalled.copy));
+}
+
+static int
+fakeSaveParams(virDomainPtr domain G_GNUC_UNUSED,
+               virTypedParameterPtr params,
+               int n,
+               unsigned int flags)
+{
+    noteParams(params, n);
+    return testCall("SaveParams", params, flags);
+}
+
+static int
+fakeRestoreParams(virConnectPtr conn G_GNUC_UNUSED,
+                  virTypedParameterPtr params,
+                  int n,
+                  unsigned int flags)
+{
+    noteParams(params, n);
+    return testCall("RestoreParams", params, flags);
+}
+
+static int
+fakeMigrateToURI3(virDomainPtr domain G_GNUC_UNUSED,
+                  const char *uri G_GNUC_UNUSED,
+                  virTypedParameterPtr params,
+                  unsigned int n,
+                  unsigned int flags)
+{
+    noteParams(params, (int)n);
+    return testCall("MigrateToURI3", params, flags);
 }
 
 static int
@@ -275,6 +340,8 @@ fakeMigratePrepare2(virConnectPtr conn G_GNUC_UNUSED,
 }
 
 static const gmemRealTable table = {
+    .virConnectOpen = fakeOpen,
+    .virConnectOpenReadOnly = fakeOpen,
     .virConnectGetDomainCapabilities = testGetDomainCapabilities,
     .virDomainAttachDevice = fakeAttachDevice,
     .virDomainAttachDeviceFlags = fakeAttachDeviceFlags,
@@ -283,7 +350,13 @@ static const gmemRealTable table = {
     .virDomainCoreDumpWithFormat = fakeCoreDumpWithFormat,
     .virDomainCreate = fakeCreate,
     .virDomainCreateWithFlags = fakeCreateWithFlags,
+    .virDomainCreateXML = fakeCreateXML,
     .virDomainDefineXML = fakeDefineXML,
+    .virDomainDefineXMLFlags = fakeDefineXMLFlags,
+    .virDomainMigrateToURI3 = fakeMigrateToURI3,
+    .virDomainRestoreParams = fakeRestoreParams,
+    .virDomainSaveParams = fakeSaveParams,
+    .virDomainRename = fakeRename,
     .virDomainDetachDeviceAlias = fakeDetachDeviceAlias,
     .virDomainDetachDeviceFlags = fakeDetachDeviceFlags,
     .virDomainGetXMLDesc = testGetXMLDesc,
@@ -329,7 +402,16 @@ start(int running, int defined)
     testHost.defined = defined >= 0 ? stored[defined] : NULL;
     testHost.active = -2;
     memset(&testCalled, 0, sizeof(testCalled));
+    g_assert_true(virConnectOpen(NULL) == TEST_CONN); /* so that its URI is looked at */
     virResetLastError();
+}
+
+/* The connection is that of another driver. */
+static void
+foreign(void)
+{
+    testHost.uri = "test:///default";
+    g_assert_true(virConnectOpen(NULL) == TEST_CONN);
 }
 
 /* @rc is that of a call that was passed on once, with no error left over. */
@@ -458,11 +540,35 @@ testUnknown(void)
         start(-1, -1);
         refused(changes[i].call(CONFIG), VIR_ERR_NO_DOMAIN, "libvirt's own error");
         refused(changes[i].call(LIVE), VIR_ERR_NO_DOMAIN, "libvirt's own error");
-        /* somebody else's domain */
+        /* somebody else's domain, of which nothing is asked */
         start(CONVERTIBLE, CONVERTIBLE);
-        testHost.uri = "test:///default";
+        foreign();
         passed(changes[i].call(0));
+        g_assert_cmpint(testCalled.asked, ==, 0);
     }
+}
+
+/* What is not a domain is passed on, for libvirt to refuse. */
+static void
+testNobody(void)
+{
+    virTypedParameter list[1] = {{.type = VIR_TYPED_PARAM_ULLONG, .value.ul = 1}};
+
+    start(CONVERTIBLE, CONVERTIBLE);
+    g_strlcpy(list[0].field, VIR_DOMAIN_MEMORY_HARD_LIMIT, sizeof(list[0].field));
+    passed(virDomainSetMemory(NULL, 1));
+    passed(virDomainSetMemoryFlags(NULL, 1, 0));
+    passed(virDomainSetMaxMemory(NULL, 1));
+    passed(virDomainSetMemoryParameters(NULL, list, 1, 0));
+    passed(virDomainSetLifecycleAction(NULL, VIR_DOMAIN_LIFECYCLE_CRASH,
+                                       VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART, 0));
+    passed(virDomainAttachDevice(NULL, "<hostdev type='pci'/>"));
+    passed(virDomainUpdateDeviceFlags(NULL, "<hostdev type='pci'/>", 0));
+    passed(virDomainDetachDeviceAlias(NULL, "dimm0", CONFIG));
+    passed(virDomainSaveFlags(NULL, "/f", written[SHARED], 0));
+    passed(virDomainMigrateToURI2(NULL, "uri", NULL, written[SHARED], 0, NULL, 0));
+    passed(virDomainMigrateToURI3(NULL, "uri", list, 0, 0));
+    g_assert_cmpint(testCalled.asked, ==, 0);
 }
 
 static void
@@ -518,24 +624,66 @@ testMaximum(void)
     passed(virDomainSetMemoryFlags(TEST_DOMAIN, 32768, maximum));
 }
 
+/* @kind with other text in place of @from, to be freed with g_free(). */
+static char *
+with(int kind, const char *from, const char *to)
+{
+    g_auto(GStrv) parts = g_strsplit(stored[kind], from, 2);
+
+    g_assert_nonnull(parts[1]);
+    return g_strconcat(parts[0], to, parts[1], NULL);
+}
+
+#define LIMIT(kib) "<memtune><hard_limit unit='KiB'>" kib "</hard_limit></memtune><os>"
+#define DIMM                                                                                       \
+    "<memory model='dimm'><target><size unit='KiB'>2048</size><node>0</node></target></memory>"
+
 /* What the device is not to blame for does not prevent that it is attached. */
 static void
 testNotNew(void)
 {
-    g_autofree char *limited = NULL;
+    g_autofree char *limited = with(CONVERTIBLE, "<os>", LIMIT("5"));
 
     start(-1, CONVERTIBLE);
-    limited = g_strdup(stored[CONVERTIBLE]);
-    /* as if <hard_limit> had been written when the check did not exist */
-    {
-        g_auto(GStrv) parts = g_strsplit(limited, "<os>", 2);
-
-        testHost.defined = g_strdup_printf(
-            "%s<memtune><hard_limit unit='KiB'>5</hard_limit></memtune><os>%s", parts[0], parts[1]);
-    }
+    testHost.defined = limited; /* as if it had been written when the check did not exist */
     passed(virDomainAttachDeviceFlags(TEST_DOMAIN, "<serial type='pty'/>", CONFIG));
-    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, "<controller type='usb'/>", CONFIG));
-    g_free((char *)testHost.defined);
+    refused(virDomainAttachDeviceFlags(TEST_DOMAIN, "<disk type='nvme'/>", CONFIG),
+            VIR_ERR_CONFIG_UNSUPPORTED, "<disk type='nvme'>");
+    refused(virDomainSetMaxMemory(TEST_DOMAIN, 65537), VIR_ERR_CONFIG_UNSUPPORTED,
+            "<hard_limit> (5 KiB) below guest RAM (65537 KiB)");
+    g_assert_cmpint(virDomainSetMaxMemory(TEST_DOMAIN, 65536), ==, 0);
+}
+
+/* Memory that is attached counts, once where it replaces other memory. */
+static void
+testDimms(void)
+{
+    g_autofree char *cells = with(CONVERTIBLE, "<devices/>",
+                                  "<cpu><numa><cell id='0' memory='65536'/></numa></cpu>"
+                                  "<devices>" DIMM "</devices>");
+    g_autofree char *limited = NULL;
+    g_auto(GStrv) parts = g_strsplit(cells, "<os>", 2);
+
+    limited = g_strconcat(parts[0], LIMIT("67584"), parts[1], NULL);
+    start(-1, CONVERTIBLE);
+    testHost.defined = limited;
+    refused(virDomainAttachDeviceFlags(TEST_DOMAIN, DIMM, CONFIG), VIR_ERR_CONFIG_UNSUPPORTED,
+            "<hard_limit> (67584 KiB) below guest RAM (69632 KiB)");
+    passed(virDomainUpdateDeviceFlags(TEST_DOMAIN, DIMM, CONFIG));
+}
+
+static void
+testCurrent(void)
+{
+    g_autofree char *cells =
+        with(CONVERTIBLE, "<os>", "<cpu><numa><cell id='0' memory='65536'/></numa></cpu><os>");
+
+    start(-1, CONVERTIBLE);
+    testHost.defined = cells;
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, DIMM, CONFIG));
+    start(-1, CONVERTIBLE);
+    g_assert_cmpint(virDomainSetMaxMemory(TEST_DOMAIN, 131072), ==, 0);
+    g_assert_cmpint(testCalled.number, ==, 2);
 }
 
 /* The devices for which the text is changed, or which another check is for. */
@@ -562,6 +710,7 @@ testDevices(void)
     passed(virDomainAttachDeviceFlags(TEST_DOMAIN, dimm, CONFIG));
     passed(virDomainUpdateDeviceFlags(TEST_DOMAIN, dimm, LIVE));
     passed(virDomainAttachDeviceFlags(TEST_DOMAIN, nvdimm, LIVE));
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, "<memory model='virtio-pmem'/>", LIVE));
     passed(virDomainAttachDevice(TEST_DOMAIN, "<memballoon model='virtio'/>"));
 
     start(CONVERTIBLE, ORDINARY);
@@ -585,11 +734,15 @@ testAccess(void)
                               "</source><target><size unit='KiB'>2048</size></target></memory>";
 
     start(-1, SHARED);
-    testHost.result = -1; /* the text only lives as long as the call */
-    g_assert_cmpint(virDomainAttachDeviceFlags(TEST_DOMAIN, own, CONFIG), ==, -1);
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, own, CONFIG));
     g_assert_true(testCalled.text == own);
-    g_assert_cmpint(virDomainAttachDeviceFlags(TEST_DOMAIN, plain, CONFIG), ==, -1);
-    g_assert_true(testCalled.text != plain);
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, plain, CONFIG));
+    g_assert_nonnull(strstr(testCalled.copy, "access='private'"));
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, "<serial type='pty'/>", CONFIG));
+    g_assert_cmpstr(testCalled.copy, ==, "<serial type='pty'/>");
+    start(SHARED, ORDINARY);
+    passed(virDomainAttachDeviceFlags(TEST_DOMAIN, plain, LIVE | CONFIG));
+    g_assert_nonnull(strstr(testCalled.copy, "access='private'"));
     start(-1, ORDINARY);
     passed(virDomainAttachDeviceFlags(TEST_DOMAIN, plain, CONFIG));
     g_assert_true(testCalled.text == plain);
@@ -718,7 +871,7 @@ testReads(void)
         testHost.active = 1;
         refused(reads[i].call(), VIR_ERR_NO_DOMAIN, "libvirt's own error");
         start(CONVERTIBLE, CONVERTIBLE);
-        testHost.uri = "test:///default";
+        foreign();
         passed(reads[i].call());
     }
 }
@@ -789,6 +942,44 @@ testReplaced(void)
             VIR_ERR_OPERATION_UNSUPPORTED, "'/dev/null' is not a regular file");
     passed(virDomainSaveImageDefineXML(TEST_CONN, "/f", NULL, 0));
     passed(virDomainSaveImageDefineXML(TEST_CONN, NULL, written[SHARED], 0));
+}
+
+/* The same where the XML is one of several parameters. */
+static void
+testParams(void)
+{
+    virTypedParameter list[2] = {{.type = VIR_TYPED_PARAM_STRING},
+                                 {.type = VIR_TYPED_PARAM_STRING}};
+    int then, now;
+
+    for (then = 0; then < KINDS; then++) {
+        for (now = 0; now < KINDS; now++) {
+            start(then != CONVERTIBLE ? then : ORDINARY, ORDINARY);
+            testHost.image = stored[then];
+            g_strlcpy(list[0].field, VIR_DOMAIN_SAVE_PARAM_FILE, sizeof(list[0].field));
+            list[0].value.s = (char *)"/f";
+            g_strlcpy(list[1].field, VIR_DOMAIN_SAVE_PARAM_DXML, sizeof(list[1].field));
+            list[1].value.s = (char *)written[now];
+            mode(virDomainRestoreParams(TEST_CONN, list, 2, 0), then, now, "was started with");
+            if (then == now)
+                g_assert_cmpint(strstr(testCalled.copy, GMEM_CARRIER_OPTION) != NULL, ==,
+                                now != ORDINARY);
+            if (then == CONVERTIBLE)
+                continue;
+            mode(virDomainSaveParams(TEST_DOMAIN, list, 2, 0), then, now, "was started with");
+            if (then == now)
+                g_assert_cmpint(strstr(testCalled.copy, GMEM_CARRIER_OPTION) != NULL, ==,
+                                now != ORDINARY);
+            g_strlcpy(list[0].field, VIR_MIGRATE_PARAM_PERSIST_XML, sizeof(list[0].field));
+            g_strlcpy(list[1].field, VIR_MIGRATE_PARAM_DEST_XML, sizeof(list[1].field));
+            mode(virDomainMigrateToURI3(TEST_DOMAIN, "uri", list, 2, 0), then, now,
+                 "was started with");
+            list[0].value.s = (char *)written[SHARED];
+            list[1].value.s = (char *)written[then];
+            passed(virDomainMigrateToURI3(TEST_DOMAIN, "uri", list, 2, 0));
+            g_assert_null(strstr(testCalled.copy, "<private/>"));
+        }
+    }
 }
 
 /* A guest that continues is expected to have its own mode. */
@@ -954,6 +1145,45 @@ testRevert(void)
     g_assert_true(gmemProcessStartsOrdinary());
 }
 
+/* The memory of an external snapshot is a save image of its own. */
+static void
+testMemoryFile(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("gmem-XXXXXX", &path, NULL);
+    g_autofree char *memory = g_strdup_printf("<memory/><memory file='%s'/>", path);
+    int then, now;
+
+    g_assert_cmpint(fd, >=, 0);
+    for (then = 0; then < KINDS; then++) {
+        for (now = 0; now < KINDS; now++) {
+            g_autofree char *xml = snapshotOf("running", memory, now, false);
+
+            start(-1, SHARED);
+            testHost.image = stored[then];
+            /* it is empty */
+            g_assert_cmpint(ftruncate(fd, 0), ==, 0);
+            refused(redefine(xml), VIR_ERR_CONFIG_UNSUPPORTED,
+                    "is not a regular file, or is empty");
+            g_assert_cmpint(pwrite(fd, "x", 1, 0), ==, 1);
+            mode(redefine(xml), then, now, "was started with");
+            testHost.defined = stored[ORDINARY];
+            if (now == ORDINARY)
+                passed(redefine(xml)); /* nothing says that it is private */
+            else
+                mode(redefine(xml), then, now, "was started with");
+        }
+    }
+    start(-1, SHARED);
+    g_assert_cmpint(unlink(path), ==, 0);
+    {
+        g_autofree char *xml = snapshotOf("running", memory, SHARED, false);
+
+        passed(redefine(xml)); /* there is none */
+    }
+    close(fd);
+}
+
 /* A pair of version 1 is renewed before libvirt removes a device, and only then. */
 static void
 testRenew(void)
@@ -991,11 +1221,182 @@ testRenew(void)
         g_assert_null(testCalled.defined);
     }
     start(-1, -1);
+    testHost.running = xml; /* of a domain without a definition, nothing is kept */
+    passed(virDomainDetachDeviceFlags(TEST_DOMAIN, "<memory/>", CONFIG));
+    g_assert_null(testCalled.defined);
+    start(-1, -1);
+    testHost.defined = xml;
+    foreign();
+    passed(virDomainDetachDeviceFlags(TEST_DOMAIN, "<memory/>", CONFIG));
+    g_assert_null(testCalled.defined);
+    start(-1, -1);
     testHost.defined = xml;
     testHost.result = -1;
     g_assert_cmpint(virDomainDetachDeviceFlags(TEST_DOMAIN, "<memory/>", CONFIG), ==, -1);
     g_assert_cmpint(testCalled.number, ==, 0);
     g_free((char *)testCalled.defined);
+}
+
+/* What libvirt shows of a domain is what its user wrote, except where nothing is ours to change. */
+static void
+testShown(void)
+{
+    g_autofree char *damaged = with(SHARED, "fully-shared", "fully");
+    static const struct {
+        bool readOnly, stored;
+        uid_t user;
+        bool raised;
+    } cases[] = {
+        {false, false, 0, true}, {true, false, 0, true}, {false, true, 0, true},
+        {true, true, 0, false},  {true, true, 1, true},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *xml = NULL;
+
+        start(SHARED, SHARED);
+        testHost.readOnlyStored = cases[i].stored;
+        testHost.user = cases[i].user;
+        g_assert_nonnull(cases[i].readOnly ? virConnectOpenReadOnly(NULL) : virConnectOpen(NULL));
+        xml = virDomainGetXMLDesc(TEST_DOMAIN, 0);
+        g_assert_cmpint(strstr(xml, "<private/>") != NULL, ==, cases[i].raised);
+        g_assert_cmpint(strstr(xml, GMEM_CARRIER_OPTION) == NULL, ==, cases[i].raised);
+    }
+    for (i = 0; i < 3; i++) {
+        g_autofree char *xml = NULL;
+
+        start(i == 2 ? SHARED : ORDINARY, ORDINARY);
+        if (i == 1)
+            testHost.running = damaged;
+        if (i == 2)
+            foreign();
+        xml = virDomainGetXMLDesc(TEST_DOMAIN, 0);
+        g_assert_cmpstr(xml, ==, testHost.running);
+    }
+    start(-1, -1);
+    g_assert_null(virDomainGetXMLDesc(TEST_DOMAIN, 0));
+    g_assert_cmpint(testError.code, ==, VIR_ERR_NO_DOMAIN);
+}
+
+/* The error of the child is that of the call, but only where the call failed. */
+static void
+testRefusal(void)
+{
+    start(-1, SHARED);
+    testHost.refusal = "the emulator would not";
+    passed(virDomainCreate(TEST_DOMAIN));
+    testHost.result = -1;
+    g_assert_cmpint(virDomainCreateWithFlags(TEST_DOMAIN, 0), ==, -1);
+    testCalled.number = 0;
+    refused(-1, VIR_ERR_CONFIG_UNSUPPORTED, testHost.refusal);
+    testHost.refusal = NULL;
+    g_assert_cmpint(virDomainCreate(TEST_DOMAIN), ==, -1);
+    g_assert_cmpint(testError.code, ==, 0);
+}
+
+static int
+define(const char *xml)
+{
+    return virDomainDefineXMLFlags(TEST_CONN, xml, 0) != NULL ? 0 : -1;
+}
+
+/* A definition has the mode of the managed save image. */
+static void
+testDefine(void)
+{
+    static const char unreadable[] = "<!DOCTYPE domain [<!ENTITY e 'x'>]><domain><name>&e;</name>"
+                                     "<uuid>" TEST_UUID "</uuid></domain>";
+    static const char part[] = "has a managed save image of a guest with";
+    int then, now;
+
+    for (then = 0; then < KINDS; then++) {
+        for (now = 0; now < KINDS; now++) {
+            g_autofree char *other = NULL;
+            g_auto(GStrv) parts = g_strsplit(written[now], "<uuid>" TEST_UUID "</uuid>", 2);
+
+            other = g_strconcat(parts[0], parts[1], NULL);
+            start(-1, ORDINARY);
+            testHost.managed = stored[then];
+            mode(define(written[now]), then, now, part);
+            if (then == now)
+                g_assert_cmpint(strstr(testCalled.copy, GMEM_CARRIER_OPTION) != NULL, ==,
+                                now != ORDINARY);
+            passed(define(other)); /* it gets a new one */
+            testHost.defined = NULL;
+            passed(define(written[now]));
+        }
+        start(-1, ORDINARY);
+        testHost.managed = stored[then];
+        /* it could be any of them */
+        mode(define(unreadable), then, ORDINARY, part);
+        refused(define("<domain><uuid>hidden</uuid></domain>"), VIR_ERR_AUTH_FAILED,
+                "libvirt's own error");
+        passed(define("<domain><uuid>"));
+        foreign();
+        passed(define(written[(then + 1) % KINDS]));
+        g_assert_true(testCalled.text == written[(then + 1) % KINDS]);
+    }
+}
+
+static int
+create(const char *xml)
+{
+    return virDomainCreateXML(TEST_CONN, xml, 0) != NULL ? 0 : -1;
+}
+
+/* A rule gives a domain what it does not ask for, unless it has an image that cannot. */
+static void
+testRules(void)
+{
+    int then, now;
+
+    for (then = -1; then < KINDS; then++) {
+        for (now = 0; now < KINDS; now++) {
+            int wanted = then == ORDINARY || now != ORDINARY ? now : SHARED;
+
+            start(-1, ORDINARY);
+            testHost.ruled = true;
+            testHost.managed = then >= 0 ? stored[then] : NULL;
+            if (then > now)
+                wanted = then;
+            mode(define(written[now]), then >= 0 ? then : wanted, wanted,
+                 "has a managed save image of a guest with");
+            if (then >= 0 && then != wanted)
+                continue;
+            g_assert_cmpint(strstr(testCalled.copy, GMEM_CARRIER_OPTION) != NULL, ==,
+                            wanted != ORDINARY);
+            passed(create(written[now]));
+            g_assert_nonnull(strstr(testCalled.copy, GMEM_CARRIER_OPTION));
+            testHost.user = 1;
+            passed(create(written[now]));
+            g_assert_cmpint(strstr(testCalled.copy, GMEM_CARRIER_OPTION) != NULL, ==,
+                            now != ORDINARY);
+        }
+    }
+    start(-1, ORDINARY);
+    testHost.ruled = true;
+    foreign();
+    passed(define(written[ORDINARY]));
+    g_assert_true(testCalled.text == written[ORDINARY]);
+}
+
+/* An empty file is as little an image as a pipe. */
+static void
+testEmpty(void)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("gmem-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    start(-1, ORDINARY);
+    testHost.image = stored[ORDINARY];
+    refused(virDomainSaveImageDefineXML(TEST_CONN, path, written[ORDINARY], 0),
+            VIR_ERR_OPERATION_UNSUPPORTED, "is not a regular file, or is empty");
+    g_assert_cmpint(write(fd, "x", 1), ==, 1);
+    passed(virDomainSaveImageDefineXML(TEST_CONN, path, written[ORDINARY], 0));
+    close(fd);
+    g_assert_cmpint(unlink(path), ==, 0);
 }
 
 int
@@ -1011,9 +1412,17 @@ main(int argc, char **argv)
     }
     g_test_add_func("/driver-calls/changes", testChanges);
     g_test_add_func("/driver-calls/unknown", testUnknown);
+    g_test_add_func("/driver-calls/nobody", testNobody);
     g_test_add_func("/driver-calls/bounds", testBounds);
     g_test_add_func("/driver-calls/maximum", testMaximum);
     g_test_add_func("/driver-calls/not-new", testNotNew);
+    g_test_add_func("/driver-calls/dimms", testDimms);
+    g_test_add_func("/driver-calls/current", testCurrent);
+    g_test_add_func("/driver-calls/shown", testShown);
+    g_test_add_func("/driver-calls/refusal", testRefusal);
+    g_test_add_func("/driver-calls/define", testDefine);
+    g_test_add_func("/driver-calls/rules", testRules);
+    g_test_add_func("/driver-calls/empty", testEmpty);
     g_test_add_func("/driver-calls/devices", testDevices);
     g_test_add_func("/driver-calls/access", testAccess);
     g_test_add_func("/driver-calls/unreadable", testUnreadable);
@@ -1025,6 +1434,8 @@ main(int argc, char **argv)
     g_test_add_func("/driver-calls/arrives", testArrives);
     g_test_add_func("/driver-calls/snapshots", testSnapshots);
     g_test_add_func("/driver-calls/revert", testRevert);
+    g_test_add_func("/driver-calls/memory-file", testMemoryFile);
+    g_test_add_func("/driver-calls/params", testParams);
     g_test_add_func("/driver-calls/renew", testRenew);
     rc = g_test_run();
     for (i = 0; i < KINDS; i++)

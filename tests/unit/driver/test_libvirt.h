@@ -12,6 +12,7 @@
 #include "gmemhostconf.h"
 #include "gmemlower.h"
 #include "gmemreal.h"
+#include "gmemrefusal.h"
 #include "gmemwitness.h"
 
 #define TEST_NAME "a domain that no host has"
@@ -35,6 +36,10 @@ static struct {
     int managedCode;      /* the error where its managed save image cannot be read */
     const char *witness;  /* why the emulator is not what it should be; NULL: it is */
     const char *hotplug;  /* the same for memory that is attached */
+    const char *refusal;  /* of the child that becomes the emulator */
+    bool readOnlyStored;  /* what gmem.conf says */
+    bool ruled;           /* the same: a rule gives every domain <private/> */
+    uid_t user;           /* that the process runs as */
     int result;           /* of the calls that change something */
 } testHost;
 
@@ -42,10 +47,12 @@ static struct {
 static struct {
     const char *name; /* NULL: none */
     const void *text;
+    char copy[4096];     /* of a text that only lives as long as the call */
     const char *defined; /* what virDomainDefineXML() got */
     unsigned long memory;
     unsigned int flags;
     int number;
+    int asked; /* whether the domain runs, or exists */
 } testCalled;
 
 static struct {
@@ -68,14 +75,35 @@ testFail(int code)
     g_strlcpy(testError.message, "libvirt's own error", sizeof(testError.message));
 }
 
+/* Like each of libvirt's calls, this resets the last error. */
 static int
 testCall(const char *name, const void *text, unsigned int flags)
 {
+    memset(&testError, 0, sizeof(testError));
+    if (testHost.refusal != NULL) {
+        const GError refusal = {GMEM_ERROR, VIR_ERR_CONFIG_UNSUPPORTED, (char *)testHost.refusal};
+
+        gmemRefusalSet(&refusal);
+    }
     testCalled.name = name;
     testCalled.text = text;
     testCalled.flags = flags;
     testCalled.number++;
     return testHost.result;
+}
+
+/* The same for a text of a device or of a domain. */
+static int
+testCallText(const char *name, const char *text, unsigned int flags)
+{
+    g_strlcpy(testCalled.copy, text != NULL ? text : "", sizeof(testCalled.copy));
+    return testCall(name, text, flags);
+}
+
+uid_t
+geteuid(void)
+{
+    return testHost.user;
 }
 
 int
@@ -133,6 +161,7 @@ int
 virDomainIsActive(virDomainPtr domain)
 {
     g_assert_true(domain == TEST_DOMAIN);
+    testCalled.asked++;
     virResetLastError();
     if (testHost.active == -1)
         testFail(VIR_ERR_NO_DOMAIN);
@@ -143,6 +172,7 @@ int
 virDomainIsPersistent(virDomainPtr domain)
 {
     g_assert_true(domain == TEST_DOMAIN);
+    testCalled.asked++;
     virResetLastError();
     return testHost.defined != NULL;
 }
@@ -160,6 +190,7 @@ virDomainHasManagedSaveImage(virDomainPtr domain, unsigned int flags)
 {
     g_assert_true(domain == TEST_DOMAIN);
     g_assert_cmpuint(flags, ==, 0);
+    testCalled.asked++;
     virResetLastError();
     return testHost.managed != NULL || testHost.managedCode != 0;
 }
@@ -258,7 +289,12 @@ int __wrap_gmemHostConfGet(gmemHostConf *conf, GError **error);
 int
 __wrap_gmemHostConfGet(gmemHostConf *conf, GError **error G_GNUC_UNUSED)
 {
+    static gmemHostConfRule rule = {.name = (char *)"all", .mode = GMEM_MODE_FULLY_SHARED};
+
     memset(conf, 0, sizeof(*conf));
+    conf->readOnlyStored = testHost.readOnlyStored;
+    conf->rules = &rule;
+    conf->nrules = testHost.ruled;
     return 0;
 }
 
