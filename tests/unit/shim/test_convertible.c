@@ -1085,6 +1085,8 @@ static void
 testReset(void)
 {
     const FakeExit halt = {0, KVM_EXIT_HLT, {0}};
+    gmemShimStatusBackend backends[2];
+    gmemShimStatus status;
     gmemShimHalves *halves;
     pthread_t thread;
     char page[PAGE];
@@ -1137,6 +1139,11 @@ testReset(void)
     g_assert_cmpint(runVcpu(second, &halt, 1), ==, 0);
     gmemShimVcpuSetState(second, NULL);
     g_assert_cmpuint(resets(), ==, 2);
+
+    /* What is private is counted from there on. */
+    g_assert_cmpint(gmemShimConvertibleMap(0x100000, PAGE, true), ==, 0);
+    readStatus(&status, backends);
+    g_assert_cmpuint(backends[0].privateBytes, ==, PAGE);
 }
 
 static void
