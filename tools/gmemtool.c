@@ -107,6 +107,14 @@ gmemToolError(const char *format, ...)
     fputs(gmemToolPaint(stderr, GMEM_TOOL_PLAIN), stderr);
 }
 
+/* stdio writes a long text at once, and has nothing left to flush if that fails. It keeps a short
+ * one until it is flushed. */
+int
+gmemToolPrint(const char *text)
+{
+    return fputs(text, stdout) != EOF && fflush(stdout) == 0 ? 0 : GMEM_TOOL_EXIT_FAILED;
+}
+
 const char *
 gmemToolPaint(FILE *out, gmemToolColour colour)
 {

@@ -71,6 +71,10 @@ char *gmemToolUserName(uid_t uid);
 /* gmemToolError: prints "error: " and the message, with a newline, on standard error. */
 void gmemToolError(const char *format, ...) G_GNUC_PRINTF(1, 2);
 
+/* gmemToolPrint: prints @text on standard output. Returns 0, or GMEM_TOOL_EXIT_FAILED if not all of
+ * it could be written. */
+int gmemToolPrint(const char *text);
+
 typedef enum {
     GMEM_TOOL_PLAIN = 0,
     GMEM_TOOL_GREEN,

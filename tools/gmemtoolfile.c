@@ -176,8 +176,7 @@ convert(const char *path, bool raise)
         gmemToolError("%s", message);
         return GMEM_TOOL_EXIT_FAILED;
     }
-    fputs(result, stdout);
-    return fflush(stdout) == 0 ? 0 : GMEM_TOOL_EXIT_FAILED;
+    return gmemToolPrint(result);
 }
 
 int

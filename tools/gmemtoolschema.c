@@ -129,6 +129,5 @@ gmemToolSchema(int argc, char **argv)
         gmemToolError(_("no schema can be made of %1$s: %2$s"), path, error->message);
         return GMEM_TOOL_EXIT_FAILED;
     }
-    fputs(schema, stdout);
-    return fflush(stdout) == 0 ? 0 : GMEM_TOOL_EXIT_FAILED;
+    return gmemToolPrint(schema);
 }

@@ -174,10 +174,14 @@ def lower(t):
         done = subprocess.run([tools.TOOL, 'lower', '-'], input=text, env=tools.ENV, text=True,
                               stdout=subprocess.PIPE, check=False)
         t.equal((done.returncode, done.stdout), (0, out), 'standard input')
+        # Nothing of a long text is left in stdio's buffer when the write has failed.
+        long = [write(where, each.replace('</name>', '</name><title>%s</title>' % (100000 * 'x')), name)
+                for each, name in ((text, 'long.xml'), (out, 'long-lowered.xml'))]
         with open('/dev/full', 'w', encoding='utf-8') as full:
-            for verb, path in (('lower', example), ('raise', lowered)):
+            for verb, path in (('lower', example), ('raise', lowered), ('lower', long[0]),
+                               ('raise', long[1]), ('schema', '/usr/share/libvirt/schemas')):
                 done = subprocess.run([tools.TOOL, verb, path], env=tools.ENV, stdout=full, check=False)
-                t.equal(done.returncode, 1, 'exit status of %s, no space' % verb)
+                t.equal(done.returncode, 1, 'exit status of %s %s, no space' % (verb, path))
         code, out, err = tools.call('lower', write(where, SHARED))
         t.equal((code, out), (1, ''), 'exit status and output, invalid domain')
         t.has(err, 'error: unsupported configuration: <private/> requires', 'standard error')
