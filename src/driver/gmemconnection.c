@@ -70,15 +70,21 @@ gmemConnectionIsReadOnly(virConnectPtr conn)
     return (gmemConnectionKnow(conn, 0) & GMEM_CONNECTION_READ_ONLY) != 0;
 }
 
+void
+gmemConnectionBegin(bool writes)
+{
+    gmemProcessSetStartsOrdinary(false);
+    gmemExpectNothing();
+    if (writes)
+        gmemRefusalForget();
+}
+
 bool
 gmemConnectionMayCall(virConnectPtr conn, int need, unsigned int flags)
 {
     bool writes = need == GMEM_WRITER || ((unsigned int)need & flags) != 0;
 
-    gmemProcessSetStartsOrdinary(false);
-    gmemExpectNothing();
-    if (writes)
-        gmemRefusalForget();
+    gmemConnectionBegin(writes);
     return conn != NULL && !(writes && gmemConnectionIsReadOnly(conn));
 }
 

@@ -22,6 +22,10 @@
 #define GMEM_DOOR(function, conn, flags)                                                           \
     gmemConnectionMayCall(conn, GMEM_NEED_##function, (unsigned int)(flags))
 
+/* gmemConnectionBegin: what an earlier call has left behind for this thread's children is
+ * forgotten. @writes: whether the call requires write access, and so may start something */
+void gmemConnectionBegin(bool writes);
+
 /**
  * gmemConnectionMayCall:
  * @conn: NULL if the client passed none; libvirt reports that

@@ -17,6 +17,7 @@
 #include "gmemfiles.h"
 #include "gmemhostconf.h"
 #include "gmemi18n.h"
+#include "gmemimage.h"
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemnested.h"
@@ -26,6 +27,21 @@
 #include "gmemstart.h"
 #include "gmemwitness.h"
 #include "gmemxml.h"
+
+bool
+gmemDriverMayConcern(void)
+{
+    if (gmemFilesMayBePrivate(NULL))
+        return true;
+    gmemConnectionBegin(true);
+    return false;
+}
+
+bool
+gmemDriverConcerns(virConnectPtr conn)
+{
+    return gmemConnectionIsOurs(conn) && gmemFilesMayBePrivate(conn);
+}
 
 void
 gmemDriverXMLClear(gmemDriverXML *xml)
@@ -68,7 +84,7 @@ gmemDriverXMLTake(gmemDriverXML *xml, gmemXML *lowered, gmemPlan *plan)
     gmemXMLFree(xml->doc);
     xml->doc = lowered;
     xml->plan = plan;
-    if (plan != NULL)
+    if (plan != NULL || gmemRaiseMayHavePair(xml->text))
         gmemFilesNotePrivate();
 }
 
@@ -161,12 +177,15 @@ gmemDriverStarted(virConnectPtr conn, int result)
 int
 gmemDriverGetPlan(virDomainPtr domain, unsigned int flags, gmemPlan **plan)
 {
-    virConnectPtr conn = gmemConnectionOf(domain);
+    virConnectPtr conn;
     GError *error = NULL;
     int rc;
 
     *plan = NULL;
-    if (!gmemConnectionIsOurs(conn))
+    if (!gmemFilesMayBePrivate(NULL))
+        return 0;
+    conn = gmemConnectionOf(domain);
+    if (!gmemDriverConcerns(conn))
         return 0;
     rc = gmemDriverGetStoredPlan(conn, gmemReal()->virDomainGetXMLDesc(domain, flags), plan);
     if (rc < 0 || flags != 0)
@@ -184,11 +203,11 @@ gmemDriverReadStored(virConnectPtr conn, char *xml, gmemXML **doc, gmemPlan **pl
     *plan = NULL;
     if (stored == NULL)
         return -1;
+    if (gmemRaiseMayHavePair(stored))
+        gmemFilesNotePrivate();
     *doc = gmemXMLParse(stored, &error);
     if (*doc == NULL || gmemRaisePlanXML(*doc, gmemNestedFind, false, plan, &error) < 0)
         return gmemConnectionReport(conn, error);
-    if (*plan != NULL)
-        gmemFilesNotePrivate();
     return 0;
 }
 
@@ -548,7 +567,7 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *image)
 
     if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &defined) < 0)
         return -1;
-    if (gmemFilesCheck(domain, defined, &error) < 0)
+    if (gmemFilesCheck(virDomainGetConnect(domain), domain, defined, &error) < 0)
         return gmemConnectionReport(virDomainGetConnect(domain), error);
     if (gmemDriverSameMode(image, defined))
         return gmemDriverCheckSaved(virDomainGetConnect(domain), image);
@@ -574,6 +593,28 @@ gmemDriverCheckManagedSave(virDomainPtr domain, gmemPlan *image)
         then, now);
 }
 
+/* The same if no domain has private memory: only a managed save image and the domain's own file can
+ * still ask for it. Returns 1, or 0 if there is, or may be, such an image, or -1 with the error
+ * reported. */
+static int
+gmemDriverCheckOrdinary(virDomainPtr domain, virConnectPtr conn, unsigned int flags)
+{
+    const char *name = virDomainGetName(domain);
+    GError *error = NULL;
+
+    if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0 && gmemFilesMayBeSaved(name, strlen(name))) {
+        g_autofree char *image = gmemFilesSaves() != NULL
+                                     ? g_strconcat(gmemFilesSaves(), "/", name, ".save", NULL)
+                                     : NULL;
+
+        if (image == NULL || !gmemImageIsOrdinary(image))
+            return 0;
+    }
+    if (gmemFilesCheck(conn, domain, NULL, &error) < 0)
+        return gmemConnectionReport(conn, error);
+    return gmemDriverCheckSaved(conn, NULL) < 0 ? -1 : 1;
+}
+
 int
 gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
 {
@@ -586,6 +627,10 @@ gmemDriverCheckDomain(virDomainPtr domain, unsigned int flags)
      * error. */
     if (!gmemConnectionIsOurs(conn))
         return 0;
+    if (!gmemFilesMayBePrivate(conn))
+        image = gmemDriverCheckOrdinary(domain, conn, flags);
+    if (image != 0)
+        return MIN(image, 0);
     if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0)
         image = gmemDriverGetManagedSave(domain, &saved);
     if (image < 0)

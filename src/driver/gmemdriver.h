@@ -33,6 +33,19 @@ int gmemDriverXMLRead(gmemDriverXML *xml, GError **error);
 void gmemDriverXMLTake(gmemDriverXML *xml, gmemXML *lowered, gmemPlan *plan);
 
 /**
+ * gmemDriverMayConcern:
+ *
+ * For a call that requires write access and only matters for a domain with private memory, before
+ * GMEM_DOOR, because finding out a domain's connection can cost more than the door itself. If it
+ * is false, no domain can have private memory, and the call is passed on.
+ */
+bool gmemDriverMayConcern(void);
+
+/* gmemDriverConcerns: behind the door, whether @conn is ours and a domain may have private memory.
+ */
+bool gmemDriverConcerns(virConnectPtr conn);
+
+/**
  * gmemDriverLower:
  * @xml: a domain, or a document that contains domains (gmemnested.h); its text can be NULL. Out:
  * the text to use, and the plan; unchanged if the call is not ours, or if it is lowered already

@@ -258,16 +258,16 @@ virDomainCreateWithFiles(virDomainPtr domain, unsigned int nfiles, int *files, u
 
 /* libvirt writes the file again under the other name, without what it has dropped. */
 static int
-gmemDriverDefineCheckRename(virDomainPtr domain)
+gmemDriverDefineCheckRename(virConnectPtr conn, virDomainPtr domain)
 {
     g_autoptr(gmemPlan) held = NULL;
     GError *error = NULL;
 
-    if (!gmemConnectionIsOurs(gmemConnectionOf(domain)))
+    if (!gmemConnectionIsOurs(conn))
         return 0;
     if (gmemDriverGetPlan(domain, VIR_DOMAIN_XML_INACTIVE, &held) < 0)
         return -1;
-    if (gmemFilesCheck(domain, held, &error) == 0)
+    if (gmemFilesCheck(conn, domain, held, &error) == 0)
         return 0;
     return gmemConnectionReport(virDomainGetConnect(domain), error);
 }
@@ -275,8 +275,9 @@ gmemDriverDefineCheckRename(virDomainPtr domain)
 GMEM_INTERPOSED int
 virDomainRename(virDomainPtr domain, const char *name, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainRename, gmemConnectionOf(domain), flags) &&
-        gmemDriverDefineCheckRename(domain) < 0)
+    virConnectPtr conn = gmemConnectionOf(domain);
+
+    if (GMEM_DOOR(virDomainRename, conn, flags) && gmemDriverDefineCheckRename(conn, domain) < 0)
         return -1;
     return gmemReal()->virDomainRename(domain, name, flags);
 }

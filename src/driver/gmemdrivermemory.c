@@ -71,7 +71,7 @@ gmemDriverMemoryCheckBalloon(virDomainPtr domain, unsigned long memory, unsigned
 {
     int below = 0;
 
-    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemDriverConcerns(virDomainGetConnect(domain)))
         return 0;
     if (gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_LIVE))
         below = gmemDriverMemoryIsBelow(domain, 0, memory);
@@ -108,7 +108,7 @@ gmemDriverMemoryCheckParameters(virDomainPtr domain,
 {
     int i;
 
-    if (params == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (params == NULL || !gmemDriverConcerns(virDomainGetConnect(domain)))
         return 0;
     for (i = 0; i < nparams; i++) {
         unsigned long long limit = params[i].value.ul;
@@ -135,7 +135,7 @@ gmemDriverMemoryCheckLifecycle(virDomainPtr domain, unsigned int action, unsigne
     if (action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_DESTROY &&
         action != VIR_DOMAIN_LIFECYCLE_ACTION_COREDUMP_RESTART)
         return 0;
-    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemDriverConcerns(virDomainGetConnect(domain)))
         return 0;
     convertible = gmemDriverMemoryChangesConvertible(domain, flags);
     if (convertible <= 0)
@@ -338,7 +338,7 @@ gmemDriverMemoryCheckDevice(virDomainPtr domain,
     bool live, config;
     int rc;
 
-    if (xml->text == NULL || !gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (xml->text == NULL || !gmemDriverConcerns(virDomainGetConnect(domain)))
         return 0;
     rc = gmemDriverXMLRead(xml, &error);
     if (rc <= 0)
@@ -378,7 +378,7 @@ gmemDriverMemoryCheckMaximum(virDomainPtr domain, unsigned long memory, bool *co
     GError *error = NULL;
     gmemXMLNode *node;
 
-    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)))
+    if (!gmemDriverConcerns(virDomainGetConnect(domain)))
         return 0;
     if (gmemDriverMemoryRead(domain, VIR_DOMAIN_XML_INACTIVE, &stored, &plan) < 0)
         return -1;
@@ -412,7 +412,7 @@ gmemDriverMemoryCarryCurrent(virDomainPtr domain, unsigned long memory, bool con
 GMEM_INTERPOSED int
 virDomainSetMemory(virDomainPtr domain, unsigned long memory)
 {
-    if (GMEM_DOOR(virDomainSetMemory, gmemConnectionOf(domain), 0) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainSetMemory, gmemConnectionOf(domain), 0) &&
         gmemDriverMemoryCheckBalloon(domain, memory, VIR_DOMAIN_AFFECT_LIVE) < 0)
         return -1;
     return gmemReal()->virDomainSetMemory(domain, memory);
@@ -425,7 +425,8 @@ virDomainSetMemoryFlags(virDomainPtr domain, unsigned long memory, unsigned int 
     bool convertible = false;
     int rc;
 
-    if (GMEM_DOOR(virDomainSetMemoryFlags, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainSetMemoryFlags, gmemConnectionOf(domain), flags) &&
         (maximum ? gmemDriverMemoryCheckMaximum(domain, memory, &convertible)
                  : gmemDriverMemoryCheckBalloon(domain, memory, flags)) < 0)
         return -1;
@@ -439,7 +440,7 @@ virDomainSetMaxMemory(virDomainPtr domain, unsigned long memory)
     bool convertible = false;
     int rc;
 
-    if (GMEM_DOOR(virDomainSetMaxMemory, gmemConnectionOf(domain), 0) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainSetMaxMemory, gmemConnectionOf(domain), 0) &&
         gmemDriverMemoryCheckMaximum(domain, memory, &convertible) < 0)
         return -1;
     rc = gmemReal()->virDomainSetMaxMemory(domain, memory);
@@ -452,7 +453,8 @@ virDomainSetMemoryParameters(virDomainPtr domain,
                              int nparams,
                              unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainSetMemoryParameters, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainSetMemoryParameters, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryCheckParameters(domain, params, nparams, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetMemoryParameters(domain, params, nparams, flags);
@@ -464,7 +466,8 @@ virDomainSetLifecycleAction(virDomainPtr domain,
                             unsigned int action,
                             unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainSetLifecycleAction, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainSetLifecycleAction, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryCheckLifecycle(domain, action, flags) < 0)
         return -1;
     return gmemReal()->virDomainSetLifecycleAction(domain, type, action, flags);
@@ -475,7 +478,7 @@ virDomainAttachDevice(virDomainPtr domain, const char *xml)
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
 
-    if (GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainAttachDevice, gmemConnectionOf(domain), 0) &&
         gmemDriverMemoryCheckDevice(domain, &ours, VIR_DOMAIN_AFFECT_LIVE, false) < 0)
         return -1;
     return gmemReal()->virDomainAttachDevice(domain, ours.text);
@@ -486,7 +489,8 @@ virDomainAttachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
 
-    if (GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainAttachDeviceFlags, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryCheckDevice(domain, &ours, flags, false) < 0)
         return -1;
     return gmemReal()->virDomainAttachDeviceFlags(domain, ours.text, flags);
@@ -497,7 +501,8 @@ virDomainUpdateDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
 
-    if (GMEM_DOOR(virDomainUpdateDeviceFlags, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainUpdateDeviceFlags, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryCheckDevice(domain, &ours, flags, true) < 0)
         return -1;
     return gmemReal()->virDomainUpdateDeviceFlags(domain, ours.text, flags);
@@ -514,7 +519,7 @@ virDomainBlockCopy(virDomainPtr domain,
 {
     g_auto(gmemDriverXML) ours = {.text = xml};
 
-    if (GMEM_DOOR(virDomainBlockCopy, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainBlockCopy, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryCheckDevice(domain, &ours, VIR_DOMAIN_AFFECT_LIVE, false) < 0)
         return -1;
     return gmemReal()->virDomainBlockCopy(domain, disk, ours.text, params, nparams, flags);
@@ -532,7 +537,7 @@ gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
     char *xml;
     bool current;
 
-    if (!gmemConnectionIsOurs(virDomainGetConnect(domain)) ||
+    if (!gmemDriverConcerns(virDomainGetConnect(domain)) ||
         !gmemDriverMemoryAffects(domain, flags, VIR_DOMAIN_AFFECT_CONFIG) ||
         virDomainIsPersistent(domain) != 1)
         return 0;
@@ -563,7 +568,8 @@ gmemDriverMemoryRenewPair(virDomainPtr domain, unsigned int flags)
 GMEM_INTERPOSED int
 virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainDetachDeviceFlags, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainDetachDeviceFlags, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryRenewPair(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainDetachDeviceFlags(domain, xml, flags);
@@ -572,7 +578,8 @@ virDomainDetachDeviceFlags(virDomainPtr domain, const char *xml, unsigned int fl
 GMEM_INTERPOSED int
 virDomainDetachDeviceAlias(virDomainPtr domain, const char *alias, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainDetachDeviceAlias, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainDetachDeviceAlias, gmemConnectionOf(domain), flags) &&
         gmemDriverMemoryRenewPair(domain, flags) < 0)
         return -1;
     return gmemReal()->virDomainDetachDeviceAlias(domain, alias, flags);
@@ -581,7 +588,7 @@ virDomainDetachDeviceAlias(virDomainPtr domain, const char *alias, unsigned int 
 GMEM_INTERPOSED int
 virDomainCoreDump(virDomainPtr domain, const char *to, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainCoreDump, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainCoreDump, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DUMP) < 0)
         return -1;
     return gmemReal()->virDomainCoreDump(domain, to, flags);
@@ -593,7 +600,8 @@ virDomainCoreDumpWithFormat(virDomainPtr domain,
                             unsigned int format,
                             unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainCoreDumpWithFormat, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainCoreDumpWithFormat, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DUMP) < 0)
         return -1;
     return gmemReal()->virDomainCoreDumpWithFormat(domain, to, format, flags);
@@ -603,7 +611,7 @@ GMEM_INTERPOSED int
 virDomainMemoryPeek(
     virDomainPtr domain, unsigned long long start, size_t size, void *buffer, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainMemoryPeek, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainMemoryPeek, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_PEEK) < 0)
         return -1;
     return gmemReal()->virDomainMemoryPeek(domain, start, size, buffer, flags);
@@ -612,7 +620,8 @@ virDomainMemoryPeek(
 GMEM_INTERPOSED int
 virDomainStartDirtyRateCalc(virDomainPtr domain, int seconds, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainStartDirtyRateCalc, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainStartDirtyRateCalc, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_DIRTY_RATE) < 0)
         return -1;
     return gmemReal()->virDomainStartDirtyRateCalc(domain, seconds, flags);

@@ -17,6 +17,7 @@
 #include "gmemconnection.h"
 #include "gmemdriver.h"
 #include "gmemexpect.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemmigrateapi.h"
 #include "gmemparams.h"
@@ -60,10 +61,19 @@ gmemDriverMigrateLowerParams(virDomainPtr domain, gmemParams *params)
     return 0;
 }
 
+/* A hook may change the XML, and the definition that stays here comes later, in a cookie. */
+static void
+gmemDriverMigrateArrives(virConnectPtr dconn)
+{
+    if (gmemConnectionIsOurs(dconn))
+        gmemFilesNotePrivate();
+}
+
 /* An offline migration moves a definition, and does not start anything. */
 static int
 gmemDriverMigrateCheckDestination(virConnectPtr conn, gmemDriverXML *xml, unsigned long flags)
 {
+    gmemDriverMigrateArrives(conn);
     if (gmemDriverLower(conn, xml, false) < 0)
         return -1;
     if ((flags & VIR_MIGRATE_PERSIST_DEST) != 0 && gmemDriverCheckDefinition(conn, xml) < 0)
@@ -108,7 +118,8 @@ gmemDriverMigrateRefusePostCopy(virDomainPtr domain)
 GMEM_INTERPOSED int
 virDomainMigrateStartPostCopy(virDomainPtr domain, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainMigrateStartPostCopy, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainMigrateStartPostCopy, gmemConnectionOf(domain), flags) &&
         gmemDriverMigrateRefusePostCopy(domain) < 0)
         return -1;
     return gmemReal()->virDomainMigrateStartPostCopy(domain, flags);
@@ -161,7 +172,8 @@ virDomainMigratePerform(virDomainPtr domain,
                         const char *dname,
                         unsigned long bandwidth)
 {
-    if (GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainMigratePerform, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return -1;
     return gmemReal()->virDomainMigratePerform(domain, cookie, cookielen, uri, flags, dname,
@@ -344,6 +356,7 @@ virDomainMigrate(virDomainPtr domain,
     if (GMEM_DOOR(virDomainMigrate, gmemConnectionOf(domain), flags) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_MIGRATE) < 0)
         return NULL;
+    gmemDriverMigrateArrives(dconn);
     return gmemReal()->virDomainMigrate(domain, dconn, flags, dname, uri, bandwidth);
 }
 
@@ -361,6 +374,7 @@ virDomainMigrate2(virDomainPtr domain,
     if (GMEM_DOOR(virDomainMigrate2, gmemConnectionOf(domain), flags) &&
         gmemDriverMigrateLower(domain, &ours) < 0)
         return NULL;
+    gmemDriverMigrateArrives(dconn);
     return gmemReal()->virDomainMigrate2(domain, dconn, ours.text, flags, dname, uri, bandwidth);
 }
 
@@ -376,6 +390,7 @@ virDomainMigrate3(virDomainPtr domain,
     if (GMEM_DOOR(virDomainMigrate3, gmemConnectionOf(domain), flags) &&
         gmemDriverMigrateLowerParams(domain, &ours) < 0)
         return NULL;
+    gmemDriverMigrateArrives(dconn);
     return gmemReal()->virDomainMigrate3(domain, dconn, ours.list, nparams, flags);
 }
 

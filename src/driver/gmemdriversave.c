@@ -6,6 +6,7 @@
 
 #include "gmemconnection.h"
 #include "gmemdriver.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemimage.h"
 #include "gmemlower.h"
@@ -84,12 +85,15 @@ gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, gmemDriverXML *
         return gmemDriverSaveCheckReplaced(conn, file, replacement->plan) < 0
                    ? -1
                    : gmemDriverCheckSaved(conn, replacement->plan);
-    if (gmemDriverIsSpecialFile(file))
+    if (gmemDriverIsSpecialFile(file)) {
+        gmemFilesNotePrivate();
         return 0;
+    }
     if (gmemImageIsOrdinary(file))
         return gmemDriverCheckSaved(conn, NULL);
     xml = gmemReal()->virDomainSaveImageGetXMLDesc(conn, file, 0);
     if (xml == NULL) {
+        gmemFilesNotePrivate();
         virResetLastError();
         return 0;
     }
@@ -101,7 +105,7 @@ gmemDriverSaveCheckRestore(virConnectPtr conn, const char *file, gmemDriverXML *
 GMEM_INTERPOSED int
 virDomainSave(virDomainPtr domain, const char *to)
 {
-    if (GMEM_DOOR(virDomainSave, gmemConnectionOf(domain), 0) &&
+    if (gmemDriverMayConcern() && GMEM_DOOR(virDomainSave, gmemConnectionOf(domain), 0) &&
         gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0)
         return -1;
     return gmemReal()->virDomainSave(domain, to);
@@ -146,7 +150,8 @@ virDomainSaveParams(virDomainPtr domain,
 GMEM_INTERPOSED int
 virDomainManagedSave(virDomainPtr domain, unsigned int flags)
 {
-    if (GMEM_DOOR(virDomainManagedSave, gmemConnectionOf(domain), flags) &&
+    if (gmemDriverMayConcern() &&
+        GMEM_DOOR(virDomainManagedSave, gmemConnectionOf(domain), flags) &&
         (gmemDriverRefuseConvertible(domain, GMEM_DRIVER_SAVE) < 0 ||
          gmemDriverCheckManaged(domain) < 0))
         return -1;

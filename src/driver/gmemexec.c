@@ -434,6 +434,7 @@ gmemExec(const void *caller, const char *path, char *const argv[], char *const e
         gmemExecCheckFile(argv);
         return gmemReal()->execve(path, argv, envp);
     }
+    gmemFilesNotePrivate();
     gmemExecQEMU(path, argv, envp);
     return -1; /* execve's errno is still set */
 }

@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -25,6 +26,7 @@
 #include "gmemlog.h"
 #include "gmemlower.h"
 #include "gmemprocess.h"
+#include "gmemreal.h"
 #include "gmemrules.h"
 #include "gmemxml.h"
 
@@ -44,12 +46,21 @@ static gmemFilesEntry **gmemFilesFound;
 /* NULL in processes that are not daemons. */
 static char *gmemFilesSavesDirectory;
 
-static int gmemFilesPrivate;
+/* Whether any domain of this process's libvirt may have private memory. */
+enum {
+    GMEM_FILES_UNKNOWN = 0, /* libvirt's directories have not been searched since it read them */
+    GMEM_FILES_ORDINARY,
+    GMEM_FILES_PRIVATE, /* for good */
+};
+
+/* In memory that is shared with the children, in which a domain may show for the first time. */
+static int gmemFilesNowhere = GMEM_FILES_PRIVATE;
+static int *gmemFilesState = &gmemFilesNowhere;
 
 void
 gmemFilesNotePrivate(void)
 {
-    __atomic_store_n(&gmemFilesPrivate, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(gmemFilesState, GMEM_FILES_PRIVATE, __ATOMIC_SEQ_CST);
 }
 
 /* The directory of libvirt's definitions; @root: of an embedded driver, otherwise NULL. */
@@ -61,6 +72,16 @@ gmemFilesDirectory(const char *root)
     if (geteuid() == 0)
         return g_strdup(GMEM_LIBVIRT_SYSCONFDIR "/qemu");
     return g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", NULL);
+}
+
+char *
+gmemFilesRunDirectory(const char *root)
+{
+    if (root != NULL)
+        return g_build_filename(root, "run", "qemu", NULL);
+    if (geteuid() == 0)
+        return g_strdup(GMEM_LIBVIRT_RUNDIR "/qemu");
+    return g_build_filename(g_get_user_runtime_dir(), "libvirt", "qemu", "run", NULL);
 }
 
 /* The file of the domain named @name, to be freed with g_free(). */
@@ -192,12 +213,12 @@ gmemFilesForget(virDomainPtr domain)
 }
 
 int
-gmemFilesCheck(virDomainPtr domain, const gmemPlan *held, GError **error)
+gmemFilesCheck(virConnectPtr conn, virDomainPtr domain, const gmemPlan *held, GError **error)
 {
     gmemMode mode = held != NULL ? held->mode : GMEM_MODE_NONE;
     const char *name = virDomainGetName(domain);
     const gmemFilesEntry *entry = gmemFilesFindName(name);
-    g_autofree char *path = gmemFilesPath(virDomainGetConnect(domain), name);
+    g_autofree char *path = gmemFilesPath(conn, name);
     g_autoptr(gmemPlan) plan = NULL;
     g_autoptr(GError) failed = NULL;
 
@@ -229,8 +250,8 @@ gmemFilesFind(char *const argv[])
     return NULL;
 }
 
-/* Checks whether the file has private memory, and adds an entry to @found (NULL: there are none) if
- * it is not as libvirt itself would have written it. */
+/* Notes if the file has private memory, or cannot be read. Adds an entry to @found (NULL: there are
+ * none) if it is not as libvirt itself would have written it. */
 static void
 gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
 {
@@ -242,7 +263,10 @@ gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
     g_autofree char *escaped = NULL;
     gmemFilesEntry *entry;
 
-    if ((gmemFilesRead(path, &plan, &failed) == 0 && plan == NULL) || found == NULL)
+    if (gmemFilesRead(path, &plan, &failed) == 0 && plan == NULL)
+        return;
+    gmemFilesNotePrivate();
+    if (found == NULL)
         return;
     entry = g_new0(gmemFilesEntry, 1);
     entry->name = plan != NULL && plan->name != NULL
@@ -258,35 +282,68 @@ gmemFilesScan(const char *directory, const char *file, GPtrArray *found)
     g_ptr_array_add(found, entry);
 }
 
-/* Calls gmemFilesScan() for each file. libvirt parses all of them when it starts; searching them
- * costs a part of that. */
+/* A guest that ran before this process did has a status file, which libvirt writes. */
 static void
-gmemFilesScanAll(const char *directory, GPtrArray *found)
+gmemFilesScanStatus(const char *directory, const char *file, GPtrArray *found G_GNUC_UNUSED)
 {
-    g_autoptr(GDir) files = g_dir_open(directory, 0, NULL);
+    g_autofree char *path = g_build_filename(directory, file, NULL);
+    g_autofree char *text = NULL;
+    int why;
+
+    text = gmemFileLoad(path, GMEM_FILE_XML_MAX, &why);
+    if (why != 0 || (text != NULL && gmemRaiseMayHavePair(text)))
+        gmemFilesNotePrivate();
+}
+
+/* Calls @scan for each file. libvirt parses all of them when it starts; searching them costs a part
+ * of that. */
+static void
+gmemFilesScanAll(const char *directory,
+                 void (*scan)(const char *directory, const char *file, GPtrArray *found),
+                 GPtrArray *found)
+{
+    g_autoptr(GError) failed = NULL;
+    g_autoptr(GDir) files = g_dir_open(directory, 0, &failed);
     const char *file;
 
+    if (files == NULL && !g_error_matches(failed, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+        gmemFilesNotePrivate();
     while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
         if (g_str_has_suffix(file, GMEM_FILES_SUFFIX))
-            gmemFilesScan(directory, file, found);
+            scan(directory, file, found);
     }
+}
+
+/* libvirt has read its directories before it serves the first call. */
+static void
+gmemFilesSearch(virConnectPtr conn)
+{
+    g_autofree char *root = gmemConnectionGetRoot(conn);
+    g_autofree char *definitions = gmemFilesDirectory(root);
+    g_autofree char *running = gmemFilesRunDirectory(root);
+    int unknown = GMEM_FILES_UNKNOWN;
+
+    gmemFilesScanAll(definitions, gmemFilesScan, NULL);
+    gmemFilesScanAll(running, gmemFilesScanStatus, NULL);
+    __atomic_compare_exchange_n(gmemFilesState, &unknown, GMEM_FILES_ORDINARY, false,
+                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 bool
 gmemFilesMayBePrivate(virConnectPtr conn)
 {
-    static gsize looked;
+    if (conn != NULL && __atomic_load_n(gmemFilesState, __ATOMIC_SEQ_CST) == GMEM_FILES_UNKNOWN)
+        gmemFilesSearch(conn);
+    return __atomic_load_n(gmemFilesState, __ATOMIC_SEQ_CST) != GMEM_FILES_ORDINARY;
+}
 
-    /* Only a daemon's directory is known before main(). A process has one embedded driver, and what
-     * that defined before this process is in files. */
-    if (!gmemProcessIsDaemon() && g_once_init_enter(&looked)) {
-        g_autofree char *root = gmemConnectionGetRoot(conn);
-        g_autofree char *directory = gmemFilesDirectory(root);
-
-        gmemFilesScanAll(directory, NULL);
-        g_once_init_leave(&looked, 1);
-    }
-    return __atomic_load_n(&gmemFilesPrivate, __ATOMIC_RELAXED) != 0;
+/* The daemon reads its directories again (SIGHUP), in a thread of its own. It is noted before it
+ * begins, and for good, because a file may be replaced at any time. */
+GMEM_INTERPOSED int
+virStateReload(void)
+{
+    gmemFilesNotePrivate();
+    return gmemReal()->virStateReload();
 }
 
 __attribute__((constructor)) static void
@@ -294,15 +351,21 @@ gmemFilesInit(void)
 {
     g_autofree char *directory = NULL;
     g_autoptr(GPtrArray) found = NULL;
+    void *page = mmap(NULL, sizeof(*gmemFilesState), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
+    if (page != MAP_FAILED)
+        gmemFilesState = page;
     if (!gmemProcessIsDaemon())
         return;
+    if (!gmemProcessImports("virStateReload"))
+        gmemFilesNotePrivate();
     gmemFilesSavesDirectory =
         geteuid() == 0 ? g_strdup(GMEM_LIBVIRT_STATEDIR "/qemu/save")
                        : g_build_filename(g_get_user_config_dir(), "libvirt", "qemu", "save", NULL);
     directory = gmemFilesDirectory(NULL);
     found = g_ptr_array_new();
-    gmemFilesScanAll(directory, found);
+    gmemFilesScanAll(directory, gmemFilesScan, found);
     if (found->len == 0)
         return;
     g_ptr_array_add(found, NULL);

@@ -14,6 +14,7 @@
 
 /**
  * gmemFilesCheck:
+ * @conn: that of @domain
  * @domain: about to be started by a client, one of ours
  * @held: the plan of the definition that libvirt has; NULL: an ordinary domain
  * @error: VIR_ERR_CONFIG_UNSUPPORTED; also if the file exists and cannot be read
@@ -21,7 +22,7 @@
  * Whether the domain's file does not ask for more than libvirt has, now and when the daemon
  * started. For an ordinary domain, the file is read once. Returns 0, or -1 with @error.
  */
-int gmemFilesCheck(virDomainPtr domain, const gmemPlan *held, GError **error);
+int gmemFilesCheck(virConnectPtr conn, virDomainPtr domain, const gmemPlan *held, GError **error);
 
 /* gmemFilesForget: @domain has been defined by a call, so what its file said when the daemon
  * started no longer counts. Thread-safe. */
@@ -32,13 +33,25 @@ void gmemFilesForget(virDomainPtr domain);
  * the child between fork and exec: takes no lock. */
 const char *gmemFilesFind(char *const argv[]);
 
-/* gmemFilesNotePrivate: a definition, image or snapshot asks for private memory. From now on it is
- * checked whether a domain would lose it (gmemFilesMayBePrivate()). */
+/* gmemFilesNotePrivate: a definition, image, snapshot or command line asks for private memory, or
+ * may do so and will not be seen. This cannot be undone, and is known to the parent if a child
+ * between fork and exec calls it. Takes no lock. */
 void gmemFilesNotePrivate(void);
 
-/* gmemFilesMayBePrivate: whether any definition of this process's libvirt, to which @conn leads,
- * may ask for private memory. */
+/**
+ * gmemFilesMayBePrivate:
+ * @conn: one of ours, whose client may call; NULL: libvirt's files must not be read
+ *
+ * Whether any domain of this process's libvirt, as it is defined or as it runs, may have private
+ * memory. False only if certainly none has: then libvirt need not be asked for a domain's kind. The
+ * first call with a connection searches libvirt's files; later ones cost an atomic load.
+ * Thread-safe.
+ */
 bool gmemFilesMayBePrivate(virConnectPtr conn);
+
+/* gmemFilesRunDirectory: libvirt's directory with the status and pid files of its domains, to be
+ * freed with g_free(). @root: of an embedded driver, otherwise NULL. */
+char *gmemFilesRunDirectory(const char *root);
 
 /* gmemFilesSaves: the directory of libvirt's managed save images, or NULL in a process that is not
  * a daemon. */

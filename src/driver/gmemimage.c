@@ -11,11 +11,13 @@
 
 #include <glib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "gmemautofd.h"
 #include "gmemcarrier.h"
 #include "gmemfile.h"
+#include "gmemlower.h"
 
 #define GMEM_IMAGE_MAGIC "LibvirtQemudSave"
 
@@ -30,10 +32,11 @@ typedef struct {
     guint32 rest[17];
 } gmemImageHeader;
 
-/* The domain's XML as libvirt has stored it, to be freed with g_free(), or NULL if there is none.
- */
+/* The domain's XML as libvirt has stored it, in a mapping of *@size bytes, or NULL if there is
+ * none. For an allocation of that size, malloc would put its memory in order first, which takes
+ * longer. */
 static char *
-gmemImageGetXML(int fd)
+gmemImageGetXML(int fd, size_t *size)
 {
     gmemImageHeader header;
     size_t length = 0;
@@ -44,15 +47,17 @@ gmemImageGetXML(int fd)
         memcmp(header.magic, GMEM_IMAGE_MAGIC, sizeof(header.magic)) != 0 ||
         header.length > GMEM_FILE_XML_MAX)
         return NULL;
-    text = g_malloc((size_t)header.length + 1);
+    *size = (size_t)header.length + 1;
+    text = mmap(NULL, *size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (text == MAP_FAILED)
+        return NULL;
     while (got > 0 && length < header.length) {
         got = pread(fd, text + length, header.length - length, (off_t)(sizeof(header) + length));
         length += got > 0 ? (size_t)got : 0;
     }
-    text[length] = '\0';
     if (text[0] == '<')
         return text;
-    g_free(text);
+    munmap(text, *size);
     return NULL;
 }
 
@@ -84,11 +89,15 @@ gmemImageGetValue(const char *at)
 bool
 gmemImageMode(int fd, gmemMode *mode)
 {
-    g_autofree char *text = gmemImageGetXML(fd);
-    const char *at = text != NULL ? strstr(text, GMEM_IMAGE_OPTION) : NULL;
+    size_t size = 0;
+    char *text = gmemImageGetXML(fd, &size);
+    const char *at =
+        text != NULL && gmemRaiseMayHavePair(text) ? strstr(text, GMEM_IMAGE_OPTION) : NULL;
     g_autofree char *value = at != NULL ? gmemImageGetValue(at) : NULL;
     g_autoptr(gmemCarrier) carrier = value != NULL ? gmemCarrierParse(value, NULL) : NULL;
 
+    if (text != NULL)
+        munmap(text, size);
     *mode = carrier != NULL ? carrier->mode : GMEM_MODE_NONE;
     /* A pair that cannot be read is refused by the rest of the child. */
     return text != NULL && (at == NULL || carrier != NULL);

@@ -174,6 +174,41 @@ gmemProcessCallerIsLibvirt(const void *address)
     return caller >= gmemProcess.libvirtStart && caller < gmemProcess.libvirtEnd;
 }
 
+/* Called for the program only, which is the first object. Its string table has the names of the
+ * functions that it refers to. */
+static int
+gmemProcessFindImport(struct dl_phdr_info *info, size_t size G_GNUC_UNUSED, void *data)
+{
+    const char *name = data;
+    const ElfW(Dyn) *dynamic = NULL;
+    uintptr_t strings = 0;
+    size_t length = 0;
+    int i;
+
+    for (i = 0; i < info->dlpi_phnum; i++) {
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            dynamic = (const void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+    }
+    for (; dynamic != NULL && dynamic->d_tag != DT_NULL; dynamic++) {
+        if (dynamic->d_tag == DT_STRTAB)
+            strings = dynamic->d_un.d_ptr;
+        else if (dynamic->d_tag == DT_STRSZ)
+            length = dynamic->d_un.d_val;
+    }
+    /* ld.so may have relocated the address in place. */
+    if (strings != 0 && strings < info->dlpi_addr)
+        strings += info->dlpi_addr;
+    return strings != 0 && memmem((const void *)strings, length, name, strlen(name) + 1) != NULL
+               ? 1
+               : -1;
+}
+
+bool
+gmemProcessImports(const char *name)
+{
+    return dl_iterate_phdr(gmemProcessFindImport, (void *)name) == 1;
+}
+
 bool
 gmemProcessPreloadIsOurs(void)
 {

@@ -28,5 +28,9 @@ bool gmemProcessStartsOrdinary(void);
  * dladdr(), because it is called in the child between fork and exec. */
 bool gmemProcessCallerIsLibvirt(const void *address);
 
+/* gmemProcessImports: whether the program itself refers to @name, a function of a library: so a
+ * definition in this library, which is loaded before the others, serves the program's calls. */
+bool gmemProcessImports(const char *name);
+
 /* gmemProcessPreloadIsOurs: whether this process's LD_PRELOAD has entries of ours and no others. */
 bool gmemProcessPreloadIsOurs(void);

@@ -9,6 +9,9 @@
 
 #include "gmemmigrateapi.h"
 
+/* A function of libvirt.so that only its daemon calls, when it is told to read its files again. */
+int virStateReload(void);
+
 /* Marks the definitions that libvirt-gmem.syms exports. */
 #define GMEM_INTERPOSED __attribute__((visibility("default")))
 
@@ -89,7 +92,8 @@
     X(virDomainMigratePrepare3Params, GMEM_WRITER)                                                 \
     X(virDomainMigratePrepareTunnel, GMEM_WRITER)                                                  \
     X(virDomainMigratePrepareTunnel3, GMEM_WRITER)                                                 \
-    X(virDomainMigratePrepareTunnel3Params, GMEM_WRITER)
+    X(virDomainMigratePrepareTunnel3Params, GMEM_WRITER)                                           \
+    X(virStateReload, GMEM_ANYBODY)
 
 typedef struct {
 #define X(name, need) __typeof__(&name) name;

@@ -138,7 +138,7 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     if (xml == NULL)
         return -1;
     if (!gmemRaiseMayHavePair(xml)) {
-        if (gmemFilesCheck(domain, NULL, error) < 0)
+        if (gmemFilesCheck(virDomainGetConnect(domain), domain, NULL, error) < 0)
             return -1;
         gmemProcessSetStartsOrdinary(true);
         return 0;
@@ -146,7 +146,7 @@ gmemStartCheckDomain(virDomainPtr domain, GError **error)
     /* Calls that do not carry a whole domain (attach, setmem …) may have changed the configuration
      * since it was checked at define. */
     if (gmemRaisePlan(xml, gmemLowerFindRoot, true, &plan, error) < 0 ||
-        gmemFilesCheck(domain, plan, error) < 0)
+        gmemFilesCheck(virDomainGetConnect(domain), domain, plan, error) < 0)
         return -1;
     if (plan == NULL)
         return 0;

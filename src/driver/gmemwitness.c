@@ -30,6 +30,7 @@
 #include "gmemcapabilities.h"
 #include "gmemconnection.h"
 #include "gmemerror.h"
+#include "gmemfiles.h"
 #include "gmemi18n.h"
 #include "gmemprops.h"
 #include "gmemshimconfig.h"
@@ -49,19 +50,6 @@ typedef enum {
                                   for its QEMU; fully shared by its command line */
     GMEM_WITNESS_SILENT,       /* there is nothing of guest_memfd to be found */
 } gmemWitness;
-
-/* libvirt's directory with the pid files of its domains. */
-static char *
-gmemWitnessGetDirectory(virConnectPtr conn)
-{
-    g_autofree char *root = gmemConnectionGetRoot(conn);
-
-    if (root != NULL)
-        return g_build_filename(root, "run", "qemu", NULL);
-    if (geteuid() == 0)
-        return g_strdup(GMEM_LIBVIRT_RUNDIR "/qemu");
-    return g_build_filename(g_get_user_runtime_dir(), "libvirt", "qemu", "run", NULL);
-}
 
 /* Whether process @pid, and nobody else, holds the lock on the file at @fd. */
 static bool
@@ -254,7 +242,8 @@ gmemWitnessExamine(int directory, pid_t pid, const char *uuid, gmemWitness *witn
 static int
 gmemWitnessAsk(virDomainPtr domain, gmemWitness *witness, GError **error)
 {
-    g_autofree char *where = gmemWitnessGetDirectory(virDomainGetConnect(domain));
+    g_autofree char *root = gmemConnectionGetRoot(virDomainGetConnect(domain));
+    g_autofree char *where = gmemFilesRunDirectory(root);
     g_autofree char *file = g_strconcat(virDomainGetName(domain), ".pid", NULL);
     g_autofree char *path = g_build_filename(where, file, NULL);
     char uuid[VIR_UUID_STRING_BUFLEN] = "";

@@ -196,6 +196,24 @@ gmemArgvIsAmbiguous(const gmemArgvOption *option)
     return true;
 }
 
+/* Whether any word is -name or --name, be it an option or the value of one. */
+static bool
+gmemArgvHasWord(char *const argv[], const char *name)
+{
+    size_t i;
+
+    for (i = 0; argv[i] != NULL; i++) {
+        const char *word = argv[i];
+
+        if (word[0] != '-')
+            continue;
+        word += word[1] == '-' ? 2 : 1;
+        if (word[0] == name[0] && strcmp(word, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 size_t
 gmemArgvFind(char *const argv[], const char *name, gmemArgvOption *first)
 {
@@ -203,6 +221,10 @@ gmemArgvFind(char *const argv[], const char *name, gmemArgvOption *first)
     size_t position = 0;
     size_t found = 0;
 
+    /* What every program that libvirt runs is asked for costs next to nothing if it is not there.
+     */
+    if (!gmemArgvHasWord(argv, name))
+        return 0;
     while (gmemArgvNext(argv, &position, &option)) {
         if (option.name == NULL || strcmp(option.name, name) != 0)
             continue;

@@ -297,6 +297,9 @@ def calls(_):
                                             'ratio', 'what it makes libvirt do'))
     for name, real, ours, added, also in bench_calls.measure():
         print('%-28s %11d %7d %8d %6.3f  %s' % (name, real, ours, added, 1 + added / real, also), flush=True)
+    print('\n%-28s %11s %7s %8s %6s' % ('program that it executes in', "the child's", 'ours', 'all', 'ratio'))
+    for name, child, ours, added in bench_calls.executed():
+        print('%-28s %11d %7d %8d %6.3f' % (name, child, ours, added, 1 + added / child), flush=True)
 
 
 def memory(options):

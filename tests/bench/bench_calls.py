@@ -22,11 +22,13 @@ CONFIG, LIVE, INACTIVE = 2, 1, 2
 class Daemon(rig.DaemonRig):
     """A daemon under callgrind."""
 
+    dumps = ()
+
     def popen(self, argv, **options):
         if argv[0] == rig.LIBVIRTD:
             argv = ['valgrind', '-q', '--tool=callgrind', '--combine-dumps=yes', '--dump-line=no',
                     '--toggle-collect=' + DISPATCH, '--dump-after=' + DISPATCH,
-                    '--callgrind-out-file=%s.%%p' % OUT, *argv]
+                    *self.dumps, '--callgrind-out-file=%s.%%p' % OUT, *argv]
         return super().popen(argv, **options)
 
     def dump(self):
@@ -36,6 +38,15 @@ class Daemon(rig.DaemonRig):
     def parts(self):
         with open(self.dump(), encoding='utf-8', errors='replace') as file:
             return sum(line.startswith('part:') for line in file)
+
+
+class Forking(Daemon):
+    """Its children have one part from fork() to our execve(), and one from there to the real one."""
+
+    dumps = ('--dump-before=fork', '--dump-before=__libc_fork', '--dump-before=execve')
+
+    def children(self):
+        return set(glob.glob(self.outer(OUT) + '.*'))
 
 
 def read(path):
@@ -126,6 +137,25 @@ def measure():
         client = rig.PythonClient(home, home.uri)
         log = counted(home, client, steps(bench_rig.domain('vm', False)))
     return [row for row in (of_call(method, part) for method, part in log) if row]
+
+
+def executed():
+    """[(the call in which a child executes a program, instructions of the child before that, ours, all that the
+    library adds)]."""
+    rows = []
+    with Forking(rig.library(), environment={'LD_BIND_NOW': '1'}) as home:
+        client = rig.PythonClient(home, home.uri)
+        for domain, method, *arguments in (
+                (None, 'defineXML', bench_rig.domain('vm', False)), ('vm', 'create'), ('vm', 'save', '/run/save.img')):
+            before = home.children()
+            client.call(domain, method, *arguments)
+            time.sleep(0.5)
+            for path in sorted(home.children() - before):
+                own, more = read(path)[-2:]
+                if more['total']:
+                    rows.append((method, own['total'], more['ours'], more['total']))
+        client.call('vm', 'undefine')
+    return rows
 
 
 def of_call(method, part):

@@ -8,6 +8,7 @@
 #include "gmemcarrier.h"
 #include "gmemconnection.h"
 #include "gmemexpect.h"
+#include "gmemfiles.h"
 #include "gmemprocess.h"
 #include "test_libvirt.h"
 
@@ -1406,6 +1407,8 @@ main(int argc, char **argv)
     int rc;
 
     g_test_init(&argc, &argv, NULL);
+    /* The domains of this libvirt have come by no call. */
+    gmemFilesNotePrivate();
     for (i = 0; i < KINDS; i++) {
         stored[i] = gmemLower(written[i], false, NULL, NULL);
         g_assert_nonnull(stored[i]);

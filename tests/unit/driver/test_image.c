@@ -22,7 +22,10 @@
 #define WHOLE 0
 #define NOBODY 65534
 
-#define DOMAIN(rest) "<domain type='kvm'>\n  <name>a</name>\n" rest "</domain>\n"
+/* As libvirt writes it: the namespace is declared if there are arguments. */
+#define DOMAIN(rest)                                                                               \
+    "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"                \
+    "  <name>a</name>\n" rest "</domain>\n"
 #define ARGUMENTS(first, second)                                                                   \
     "  <qemu:commandline>\n    <qemu:arg value='" first "'/>\n    <qemu:arg value='" second        \
     "'/>\n  </qemu:commandline>\n"
@@ -41,6 +44,8 @@ typedef struct {
 static const Case cases[] = {
     {"ordinary", MAGIC, ORDINARY, WHOLE, 0, true, GMEM_MODE_NONE},
     {"without arguments", MAGIC, DOMAIN(""), WHOLE, 0, true, GMEM_MODE_NONE},
+    {"without the namespace", MAGIC, "<domain type='kvm'>\n  <name>a</name>\n</domain>\n", WHOLE, 0,
+     true, GMEM_MODE_NONE},
     {"another option", MAGIC, DOMAIN(ARGUMENTS("-x-libvirt-gmemm", "")), WHOLE, 0, true,
      GMEM_MODE_NONE},
     {"the option as text", MAGIC,
