@@ -107,23 +107,39 @@ virConnectOpenAuth(const char *name, virConnectAuthPtr auth, unsigned int flags)
                                 (flags & VIR_CONNECT_RO) != 0);
 }
 
-/* The first value of @name in the query of @uri, to be freed with g_free(). As in libvirt's own
- * drivers, names are case-insensitive, and separated by '&' or ';'. */
+/* The result is to be freed with g_free(). */
 static char *
-gmemConnectionGetParam(xmlURI *uri, const char *name)
+gmemConnectionUnescape(const char *text, size_t length)
 {
-    g_auto(GStrv) params = g_strsplit_set(uri->query_raw != NULL ? uri->query_raw : "", "&;", -1);
-    size_t length = strlen(name);
-    char *value, *copy;
-    size_t i;
+    g_autofree char *part = g_strndup(text, length);
+    char *plain = xmlURIUnescapeString(part, 0, NULL);
+    char *copy = g_strdup(plain);
 
-    for (i = 0; params[i] != NULL; i++) {
-        if (g_ascii_strncasecmp(params[i], name, length) != 0 || params[i][length] != '=')
-            continue;
-        value = xmlURIUnescapeString(params[i] + length + 1, 0, NULL);
-        copy = g_strdup(value);
-        xmlFree(value);
-        return copy;
+    xmlFree(plain);
+    return copy;
+}
+
+/* The directory of the embedded driver that @uri names, to be freed with g_free(), or NULL. As in
+ * libvirt, the first one counts, names are case-insensitive and can be escaped, and ';' separates
+ * them only where no '&' follows. */
+static char *
+gmemConnectionParseRoot(xmlURI *uri)
+{
+    const char *param = uri->query_raw != NULL ? uri->query_raw : "";
+
+    while (*param != '\0') {
+        size_t length = strcspn(param, strchr(param, '&') != NULL ? "&" : ";");
+        const char *end = param + length;
+        const char *value = memchr(param, '=', length);
+
+        if (value != NULL) {
+            g_autofree char *name = gmemConnectionUnescape(param, (size_t)(value - param));
+
+            value++;
+            if (name != NULL && g_ascii_strcasecmp(name, "root") == 0)
+                return gmemConnectionUnescape(value, (size_t)(end - value));
+        }
+        param = *end != '\0' ? end + 1 : end;
     }
     return NULL;
 }
@@ -131,7 +147,7 @@ gmemConnectionGetParam(xmlURI *uri, const char *name)
 static void
 gmemConnectionInitEmbedded(xmlURI *uri)
 {
-    g_autofree char *root = gmemConnectionGetParam(uri, "root");
+    g_autofree char *root = gmemConnectionParseRoot(uri);
     g_autofree char *directory = NULL;
     g_autofree char *config = NULL;
 
@@ -188,7 +204,7 @@ gmemConnectionGetRoot(virConnectPtr conn)
     char *root = NULL;
 
     if (uri != NULL && g_strcmp0(uri->path, "/embed") == 0)
-        root = gmemConnectionGetParam(uri, "root");
+        root = gmemConnectionParseRoot(uri);
     xmlFreeURI(uri);
     free(text);
     return root;

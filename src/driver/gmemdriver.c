@@ -612,6 +612,8 @@ gmemDriverCheckOrdinary(virDomainPtr domain, virConnectPtr conn, unsigned int fl
     }
     if (gmemFilesCheck(conn, domain, NULL, &error) < 0)
         return gmemConnectionReport(conn, error);
+    if (gmemFilesMayBePrivate(NULL))
+        return 0;
     return gmemDriverCheckSaved(conn, NULL) < 0 ? -1 : 1;
 }
 

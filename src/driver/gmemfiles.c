@@ -46,21 +46,19 @@ static gmemFilesEntry **gmemFilesFound;
 /* NULL in processes that are not daemons. */
 static char *gmemFilesSavesDirectory;
 
-/* Whether any domain of this process's libvirt may have private memory. */
-enum {
-    GMEM_FILES_UNKNOWN = 0, /* libvirt's directories have not been searched since it read them */
-    GMEM_FILES_ORDINARY,
-    GMEM_FILES_PRIVATE, /* for good */
-};
+/* Whether any domain of this process's libvirt may have private memory, for good. It is shared with
+ * the children, in which a domain may show for the first time. */
+static int gmemFilesNowhere = true;
+static int *gmemFilesPrivate = &gmemFilesNowhere;
 
-/* In memory that is shared with the children, in which a domain may show for the first time. */
-static int gmemFilesNowhere = GMEM_FILES_PRIVATE;
-static int *gmemFilesState = &gmemFilesNowhere;
+/* Whether libvirt's directories have been searched since it read them. This is not shared: a child
+ * may have another libvirt. */
+static int gmemFilesSearched;
 
 void
 gmemFilesNotePrivate(void)
 {
-    __atomic_store_n(gmemFilesState, GMEM_FILES_PRIVATE, __ATOMIC_SEQ_CST);
+    __atomic_store_n(gmemFilesPrivate, true, __ATOMIC_SEQ_CST);
 }
 
 /* The directory of libvirt's definitions; @root: of an embedded driver, otherwise NULL. */
@@ -308,33 +306,44 @@ gmemFilesScanAll(const char *directory,
 
     if (files == NULL && !g_error_matches(failed, G_FILE_ERROR, G_FILE_ERROR_NOENT))
         gmemFilesNotePrivate();
+    errno = 0;
     while (files != NULL && (file = g_dir_read_name(files)) != NULL) {
         if (g_str_has_suffix(file, GMEM_FILES_SUFFIX))
             scan(directory, file, found);
+        errno = 0;
     }
+    if (errno != 0)
+        gmemFilesNotePrivate();
 }
 
-/* libvirt has read its directories before it serves the first call. */
+/* libvirt has read its directories before it serves the first call. If they do not exist, it has
+ * others than we know; only an embedded driver makes that of the definitions when it first stores
+ * one. */
 static void
 gmemFilesSearch(virConnectPtr conn)
 {
     g_autofree char *root = gmemConnectionGetRoot(conn);
     g_autofree char *definitions = gmemFilesDirectory(root);
     g_autofree char *running = gmemFilesRunDirectory(root);
-    int unknown = GMEM_FILES_UNKNOWN;
 
+    if (!g_file_test(running, G_FILE_TEST_IS_DIR) ||
+        (root == NULL && (!gmemProcessIsDaemon() || !g_file_test(definitions, G_FILE_TEST_IS_DIR))))
+        gmemFilesNotePrivate();
     gmemFilesScanAll(definitions, gmemFilesScan, NULL);
     gmemFilesScanAll(running, gmemFilesScanStatus, NULL);
-    __atomic_compare_exchange_n(gmemFilesState, &unknown, GMEM_FILES_ORDINARY, false,
-                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&gmemFilesSearched, true, __ATOMIC_SEQ_CST);
 }
 
 bool
 gmemFilesMayBePrivate(virConnectPtr conn)
 {
-    if (conn != NULL && __atomic_load_n(gmemFilesState, __ATOMIC_SEQ_CST) == GMEM_FILES_UNKNOWN)
+    bool searched = __atomic_load_n(&gmemFilesSearched, __ATOMIC_SEQ_CST);
+
+    if (!searched && conn != NULL) {
         gmemFilesSearch(conn);
-    return __atomic_load_n(gmemFilesState, __ATOMIC_SEQ_CST) != GMEM_FILES_ORDINARY;
+        searched = true;
+    }
+    return !searched || __atomic_load_n(gmemFilesPrivate, __ATOMIC_SEQ_CST);
 }
 
 /* The daemon reads its directories again (SIGHUP), in a thread of its own. It is noted before it
@@ -351,11 +360,11 @@ gmemFilesInit(void)
 {
     g_autofree char *directory = NULL;
     g_autoptr(GPtrArray) found = NULL;
-    void *page = mmap(NULL, sizeof(*gmemFilesState), PROT_READ | PROT_WRITE,
+    void *page = mmap(NULL, sizeof(*gmemFilesPrivate), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (page != MAP_FAILED)
-        gmemFilesState = page;
+        gmemFilesPrivate = page;
     if (!gmemProcessIsDaemon())
         return;
     if (!gmemProcessImports("virStateReload"))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_connection.c: what is known about connections while many threads open some at once, and that
- * their table is not touched without its lock. */
+ * their table is not touched without its lock; and the directory of an embedded driver. */
 
 #include "gmemconnection.h"
 
@@ -54,11 +54,47 @@ __wrap_gmemReal(void)
     return &table;
 }
 
+static const char *uri = "test:///default";
+
 /* In front of libvirt's, which would look at what is behind the address. */
 char *
 virConnectGetURI(virConnectPtr conn G_GNUC_UNUSED)
 {
-    return strdup("test:///default");
+    return strdup(uri);
+}
+
+/* The directory is the one that libvirt finds in the URI, and no other. */
+static void
+testRoot(void)
+{
+    static const struct {
+        const char *uri;
+        const char *root;
+    } cases[] = {
+        {"qemu:///embed?root=/a", "/a"},
+        {"qemu:///embed?ROOT=/a", "/a"},
+        {"qemu:///embed?root=/a%20b%26c", "/a b&c"},
+        {"qemu:///embed?%72oot=/a&root=/b", "/a"},
+        {"qemu:///embed?&&x&=y&root=/a&root=/b", "/a"},
+        {"qemu:///embed?x=1;root=/a", "/a"},
+        {"qemu:///embed?x=1;root=/a&root=/b", "/b"},
+        {"qemu:///embed?root=/a;x=1&y", "/a;x=1"},
+        {"qemu:///embed?x=root=/a&roots=/b&oot=/c", NULL},
+        {"qemu:///embed?root", NULL},
+        {"qemu:///embed", NULL},
+        {"qemu:///system?root=/a", NULL},
+    };
+    size_t i;
+
+    for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *root = NULL;
+
+        uri = cases[i].uri;
+        root = gmemConnectionGetRoot(openAny());
+        g_test_message("%s", uri);
+        g_assert_cmpstr(root, ==, cases[i].root);
+    }
+    uri = "test:///default";
 }
 
 /* Opening, asking and changing: what touches the table does so with the lock, and releases it. */
@@ -136,6 +172,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/driver-connection/errors", testErrors);
+    g_test_add_func("/driver-connection/root", testRoot);
     g_test_add_func("/driver-connection/lock", testLock);
     g_test_add_func("/driver-connection/threads", testThreads);
     return g_test_run();

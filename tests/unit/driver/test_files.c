@@ -44,7 +44,7 @@ gmemProcessImports(const char *name G_GNUC_UNUSED)
 static int
 reload(void)
 {
-    return *gmemFilesState == GMEM_FILES_PRIVATE ? 0 : -1;
+    return *gmemFilesPrivate ? 0 : -1;
 }
 
 const gmemRealTable *
@@ -68,14 +68,14 @@ notes(const char *text, gmemMode *mode)
 
     g_assert_cmpint(fd, >=, 0);
     g_assert_cmpint(write(fd, text, strlen(text)), ==, (ssize_t)strlen(text));
-    *gmemFilesState = GMEM_FILES_UNKNOWN;
+    *gmemFilesPrivate = false;
     rc = gmemFilesRead(path, &plan, &error);
     g_assert_cmpint(unlink(path), ==, 0);
     g_assert_cmpint(rc, ==, error != NULL ? -1 : 0);
     *mode = plan != NULL ? plan->mode : GMEM_MODE_NONE;
     if (rc < 0)
         *mode = GMEM_MODE_LAST;
-    return *gmemFilesState == GMEM_FILES_PRIVATE;
+    return *gmemFilesPrivate;
 }
 
 /* As a user writes them: libvirt does not know the element, so there is nothing to lose yet. */
@@ -121,6 +121,13 @@ testStored(void)
     }
 }
 
+static void
+forget(void)
+{
+    *gmemFilesPrivate = false;
+    gmemFilesSearched = false;
+}
+
 /* libvirt's directories, in which @file, if it is not NULL, has @text. */
 static void
 prepare(const char *file, const char *text)
@@ -142,7 +149,7 @@ prepare(const char *file, const char *text)
         else
             g_assert_cmpint(g_mkdir(path, 0700), ==, 0);
     }
-    *gmemFilesState = GMEM_FILES_UNKNOWN;
+    forget();
 }
 
 static void
@@ -191,11 +198,52 @@ testSearch(void)
         prepare(cases[i].file, cases[i].text);
         /* Nothing is searched without a connection. */
         g_assert_true(gmemFilesMayBePrivate(NULL));
-        g_assert_cmpint(*gmemFilesState, ==, GMEM_FILES_UNKNOWN);
+        g_assert_false(gmemFilesSearched);
         g_assert_cmpint(gmemFilesMayBePrivate(CONNECTION), ==, cases[i].private);
         g_assert_cmpint(gmemFilesMayBePrivate(NULL), ==, cases[i].private);
         finish(cases[i].file);
     }
+}
+
+/* libvirt has other directories than these. */
+static void
+testElsewhere(void)
+{
+    g_autofree char *running = NULL;
+    char *known;
+
+    prepare(NULL, NULL);
+    running = g_build_filename(root, "run/qemu", NULL);
+    g_assert_cmpint(g_rmdir(running), ==, 0);
+    g_assert_true(gmemFilesMayBePrivate(CONNECTION));
+    g_assert_cmpint(g_mkdir(running, 0700), ==, 0);
+    forget();
+    g_assert_false(gmemFilesMayBePrivate(CONNECTION));
+
+    /* An embedded driver's root is not understood. */
+    known = g_steal_pointer(&root);
+    forget();
+    g_assert_true(gmemFilesMayBePrivate(CONNECTION));
+    root = known;
+    finish(NULL);
+}
+
+/* Nothing is searched for another process. */
+static void
+testChild(void)
+{
+    pid_t pid;
+    int status;
+
+    prepare(NULL, NULL);
+    pid = fork();
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0)
+        _exit(gmemFilesMayBePrivate(CONNECTION) ? 1 : 0);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_cmpint(status, ==, 0);
+    g_assert_true(gmemFilesMayBePrivate(NULL));
+    finish(NULL);
 }
 
 /* It is noted before libvirt reads its files again, by a child, too, and for good. */
@@ -253,7 +301,7 @@ testThreads(void)
 
     prepare(NULL, NULL);
     for (round = 0; round < ROUNDS; round++) {
-        *gmemFilesState = GMEM_FILES_UNKNOWN;
+        forget();
         __atomic_store_n(&noted, 0, __ATOMIC_SEQ_CST);
         for (i = 0; i < THREADS; i++)
             threads[i] = g_thread_new("asks", ask, NULL);
@@ -273,6 +321,8 @@ main(int argc, char **argv)
     g_test_add_func("/driver-files/written", testWritten);
     g_test_add_func("/driver-files/stored", testStored);
     g_test_add_func("/driver-files/search", testSearch);
+    g_test_add_func("/driver-files/elsewhere", testElsewhere);
+    g_test_add_func("/driver-files/child", testChild);
     g_test_add_func("/driver-files/noted", testNoted);
     g_test_add_func("/driver-files/threads", testThreads);
     return g_test_run();
