@@ -316,22 +316,22 @@ gmemFilesScanAll(const char *directory,
         gmemFilesNotePrivate();
 }
 
-/* libvirt has read its directories before it serves the first call. If they do not exist, it has
- * others than we know; only an embedded driver makes that of the definitions when it first stores
- * one. */
-static void
+/* libvirt has read its directories before it serves the first call. Returns false, and nothing is
+ * known, if they do not exist: libvirt has not made them yet, or has others than we know. */
+static bool
 gmemFilesSearch(virConnectPtr conn)
 {
     g_autofree char *root = gmemConnectionGetRoot(conn);
     g_autofree char *definitions = gmemFilesDirectory(root);
     g_autofree char *running = gmemFilesRunDirectory(root);
 
-    if (!g_file_test(running, G_FILE_TEST_IS_DIR) ||
-        (root == NULL && (!gmemProcessIsDaemon() || !g_file_test(definitions, G_FILE_TEST_IS_DIR))))
-        gmemFilesNotePrivate();
+    if ((root == NULL && !gmemProcessIsDaemon()) || !g_file_test(definitions, G_FILE_TEST_IS_DIR) ||
+        !g_file_test(running, G_FILE_TEST_IS_DIR))
+        return false;
     gmemFilesScanAll(definitions, gmemFilesScan, NULL);
     gmemFilesScanAll(running, gmemFilesScanStatus, NULL);
     __atomic_store_n(&gmemFilesSearched, true, __ATOMIC_SEQ_CST);
+    return true;
 }
 
 bool
@@ -339,10 +339,8 @@ gmemFilesMayBePrivate(virConnectPtr conn)
 {
     bool searched = __atomic_load_n(&gmemFilesSearched, __ATOMIC_SEQ_CST);
 
-    if (!searched && conn != NULL) {
-        gmemFilesSearch(conn);
-        searched = true;
-    }
+    if (!searched && conn != NULL)
+        searched = gmemFilesSearch(conn);
     return !searched || __atomic_load_n(gmemFilesPrivate, __ATOMIC_SEQ_CST);
 }
 

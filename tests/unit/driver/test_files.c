@@ -205,24 +205,30 @@ testSearch(void)
     }
 }
 
-/* libvirt has other directories than these. */
+/* libvirt has other directories than these, or has not made them yet. */
 static void
 testElsewhere(void)
 {
-    g_autofree char *running = NULL;
+    static const char *const directories[] = {"run/qemu", "etc/qemu"};
     char *known;
+    size_t i;
 
-    prepare(NULL, NULL);
-    running = g_build_filename(root, "run/qemu", NULL);
-    g_assert_cmpint(g_rmdir(running), ==, 0);
-    g_assert_true(gmemFilesMayBePrivate(CONNECTION));
-    g_assert_cmpint(g_mkdir(running, 0700), ==, 0);
-    forget();
-    g_assert_false(gmemFilesMayBePrivate(CONNECTION));
+    for (i = 0; i < G_N_ELEMENTS(directories); i++) {
+        g_autofree char *directory = NULL;
+
+        prepare(NULL, NULL);
+        directory = g_build_filename(root, directories[i], NULL);
+        g_assert_cmpint(g_rmdir(directory), ==, 0);
+        g_assert_true(gmemFilesMayBePrivate(CONNECTION));
+        g_assert_cmpint(g_mkdir(directory, 0700), ==, 0);
+        g_assert_true(gmemFilesMayBePrivate(NULL));
+        g_assert_false(gmemFilesMayBePrivate(CONNECTION));
+        finish(NULL);
+    }
 
     /* An embedded driver's root is not understood. */
+    prepare(NULL, NULL);
     known = g_steal_pointer(&root);
-    forget();
     g_assert_true(gmemFilesMayBePrivate(CONNECTION));
     root = known;
     finish(NULL);
