@@ -603,9 +603,7 @@ gmemDriverCheckOrdinary(virDomainPtr domain, virConnectPtr conn, unsigned int fl
     GError *error = NULL;
 
     if ((flags & VIR_DOMAIN_START_FORCE_BOOT) == 0 && gmemFilesMayBeSaved(name, strlen(name))) {
-        g_autofree char *image = gmemFilesSaves() != NULL
-                                     ? g_strconcat(gmemFilesSaves(), "/", name, ".save", NULL)
-                                     : NULL;
+        g_autofree char *image = gmemFilesGetImage(name);
 
         if (image == NULL || !gmemImageIsOrdinary(image))
             return 0;

@@ -230,7 +230,7 @@ gmemExecGetImage(char *const argv[])
     name.text = option.value;
     while (path == NULL && gmemPropsKeyvalNext(&name, &key, &value) > 0) {
         if (strcmp(key, "guest") == 0)
-            path = g_strconcat(gmemFilesSaves(), "/", value, ".save", NULL);
+            path = gmemFilesGetImage(value);
         g_free(key);
         g_free(value);
     }
@@ -242,7 +242,7 @@ gmemExecGetImage(char *const argv[])
 static bool
 gmemExecGetImageMode(char *const argv[], gmemMode *mode)
 {
-    g_autofree char *path = gmemFilesSaves() != NULL ? gmemExecGetImage(argv) : NULL;
+    g_autofree char *path = gmemExecGetImage(argv);
     GMEM_AUTO_FD fd = -1;
     int why = 0;
     bool known;

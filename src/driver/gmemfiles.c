@@ -92,10 +92,12 @@ gmemFilesPath(virConnectPtr conn, const char *name)
     return g_strconcat(directory, "/", name, GMEM_FILES_SUFFIX, NULL);
 }
 
-const char *
-gmemFilesSaves(void)
+char *
+gmemFilesGetImage(const char *name)
 {
-    return gmemFilesSavesDirectory;
+    if (gmemFilesSavesDirectory == NULL)
+        return NULL;
+    return g_strconcat(gmemFilesSavesDirectory, "/", name, ".save", NULL);
 }
 
 bool

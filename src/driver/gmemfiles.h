@@ -53,9 +53,9 @@ bool gmemFilesMayBePrivate(virConnectPtr conn);
  * freed with g_free(). @root: of an embedded driver, otherwise NULL. */
 char *gmemFilesRunDirectory(const char *root);
 
-/* gmemFilesSaves: the directory of libvirt's managed save images, or NULL in a process that is not
- * a daemon. */
-const char *gmemFilesSaves(void);
+/* gmemFilesGetImage: the path of the managed save image that the domain named @name has or would
+ * have, to be freed with g_free(), or NULL in a process that is not a daemon. Takes no lock. */
+char *gmemFilesGetImage(const char *name);
 
 /* gmemFilesMayBeSaved: whether the domain with the @length bytes at @name as its name may have a
  * managed save image. False only if it certainly does not. The cost does not depend on the number
