@@ -12,7 +12,7 @@
 #include "gmemplan.h"
 
 /* gmemExpect: this thread's call brings back a guest with @plan; NULL: an ordinary guest. Each
- * interposed call begins with gmemExpectNothing(). */
+ * interposed call that can start a guest begins with gmemExpectNothing(). */
 void gmemExpect(const gmemPlan *plan);
 void gmemExpectNothing(void);
 

@@ -16,7 +16,7 @@ const char *gmemProcessShimPath(void);
 const char *gmemProcessVhostUserPath(void);
 
 /* gmemProcessSetStartsOrdinary: whether this thread's call starts a domain that is known to have no
- * private memory. Each interposed call begins with false. */
+ * private memory. Each interposed call that can start one begins with false. */
 void gmemProcessSetStartsOrdinary(bool ordinary);
 
 /* gmemProcessStartsOrdinary: the last value that was set; false also in a thread that does not
